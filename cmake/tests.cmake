@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# tests.cmake -- every tests/{unit,parity,science}/test_*.c is one program (Check, one suite each);
+# the folder is its CTest label.
+pkg_check_modules(CHECK IMPORTED_TARGET check)
+if(NOT CHECK_FOUND)
+  message(STATUS "check not found: no tests")
+  return()
+endif()
+add_custom_target(tests)
+foreach(folder unit parity science)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/test_*.c)
+  foreach(f ${sources})
+    get_filename_component(name ${f} NAME_WE)
+    add_executable(${folder}-${name} ${f})
+    target_link_libraries(${folder}-${name} PRIVATE xani_static PkgConfig::CHECK)
+    target_include_directories(${folder}-${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+    target_compile_definitions(${folder}-${name} PRIVATE XN_SHARED_DATA="${CMAKE_SOURCE_DIR}/../shared/data")
+    set_target_properties(${folder}-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_dependencies(tests ${folder}-${name})
+    add_test(NAME ${folder}/${name} COMMAND ${folder}-${name} WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    set_tests_properties(${folder}/${name} PROPERTIES LABELS ${folder} SKIP_RETURN_CODE 77 TIMEOUT 600)
+  endforeach()
+endforeach()

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// config.h -- the configuration: YAML text checked against one table of settings (config.def).
+//
+// config.def is the only list of keys: type, range, default, one-line help.  It drives parsing, the
+// nearest-key hint, --set, the man page and `xani init`.  Keys are dotted paths; a list element is
+// written [] in the table and [0], [1], ... when asked for: "runs[0].name", "geometry.goniometer[1].axis".
+// A key whose value is empty or null counts as unset.  Numbers are strict: "50 fs" or 1.9 for an
+// integer is an error that names file, line and key.  Asking for a key that is not in the table, or
+// with the wrong type, is a defect (assert).
+#ifndef XN_CORE_CONFIG_H
+#define XN_CORE_CONFIG_H
+
+#include "core/core.h"
+
+typedef xani_config xn_config;
+
+// Text parsed as if read from a file called `name` in the folder `base_dir` (used by tests, the
+// provenance of results and `xani map` without --config).
+xani_status xn_config_parse(xn_ctx *ctx, const char *yaml, const char *name, const char *base_dir,
+                            xn_config **config);
+
+// Fills buf (256 bytes) and returns it: xn_key(buf, "runs[%d].name", i).
+#define XN_KEY_LENGTH 256
+const char *xn_key(char buf[XN_KEY_LENGTH], const char *fmt, ...) XN_PRINTF(2, 3);
+
+bool xn_config_has(const xn_config *c, const char *key);        // set and not null (any node kind)
+double xn_config_double(const xn_config *c, const char *key);   // value, else the table's default (NaN if none)
+int64_t xn_config_int(const xn_config *c, const char *key);
+bool xn_config_bool(const xn_config *c, const char *key);
+const char *xn_config_string(const xn_config *c, const char *key); // borrowed; default or NULL
+int xn_config_count(const xn_config *c, const char *key);       // elements of a list; a scalar counts 1; unset 0
+// Numbers of a list, nested lists flattened row by row (3x3 -> 9); returns how many there are (may exceed max).
+int xn_config_doubles(const xn_config *c, const char *key, double *out, int max);
+// Keys of a map, e.g. of "select.i0" to see which of its forms is given. Borrowed; NULL past the end.
+const char *xn_config_map_key(const xn_config *c, const char *key, int index);
+// Path value made absolute against the configuration's folder; owned by the caller. NULL when unset.
+char *xn_config_path(const xn_config *c, const char *key);
+const char *xn_config_dir(const xn_config *c);  // folder of the file, "." when made from text
+const char *xn_config_name(const xn_config *c); // file name for messages
+
+// XANI_ERR_CONFIG unless the key is set: "exp.yaml: input.delay.sign is missing: <why>".
+xani_status xn_config_require(xn_ctx *ctx, const xn_config *c, const char *key, const char *why);
+// XANI_ERR_CONFIG with "file:line: key: text".
+xani_status xn_config_bad(xn_ctx *ctx, const xn_config *c, const char *key, const char *fmt, ...)
+    XN_PRINTF(4, 5);
+
+#endif

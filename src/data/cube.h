@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// cube.h -- the delay cube: relative change y = R_on/R_off - 1 per delay bin and pixel group, with errors
+// and the integer sums it came from.
+//
+// Fixed point, so that sums have the same bits for any number of threads and any batch size:
+//   intensity of one pixel group in one shot, in photons, is v = round(I * 2^16); S1 = sum v;
+//   S2 = sum (v>>8)^2 and X = sum (v>>8) * i0q, with i0q = round(I0 * i0_scale), i0_scale a power of two
+//   chosen from the data so that the largest accepted I0 is below 2^20; M1 = sum i0q, M2 = sum i0q^2;
+//   delays in 2^-20 ps.  (v>>8 is a rounding shift.)
+// A cube read from binned files (layout cube) has no S2 and X and carries sums_float instead.
+#ifndef XN_DATA_CUBE_H
+#define XN_DATA_CUBE_H
+
+#include "data/shots.h"
+
+#define XN_PHOTON_SCALE 65536.0    // S1 units per photon
+#define XN_PHOTON_SCALE2 256.0     // units of the factor in S2 and X
+#define XN_DELAY_SCALE 1048576.0   // delay sums, per ps
+
+typedef struct xn_sums {
+    int nbins;                    // 1 for the off class
+    int64_t npix;
+    int64_t *shots;               // (bin)
+    int64_t *i0_sum, *i0_sq_sum;  // (bin): M1, M2
+    int64_t *delay_sum, *delay_sq_sum; // (bin); squares in 2^-20 ps^2
+    int64_t *s1, *s2, *x;         // (bin, y, x); s2 and x NULL for binned input
+} xn_sums;
+
+typedef struct xn_cube {
+    int nbins;
+    int64_t ny, nx;               // after spatial grouping
+    int spatial_bin;
+    int n_modules;
+    int64_t *module_rows;         // (n_modules) rows of each module after grouping; sums to ny
+    double *delay_ps;             // (bin) mean corrected delay, the bin's centre where it is empty
+    double *edges_ps;             // (bin+1), or NULL
+    double *weight;               // (bin) relative weight of the bin, sum of I0 over its mean; 0 = empty
+    float *signal, *errors;       // (bin, y, x); NaN where missing. errors NULL-free, NaN when unknown
+    uint32_t *mask;               // (y, x) NXmx bits, 0 = good
+    float *mean_frame;            // (y, x) R_off times mean I0: photons per shot, for the report
+    double i0_scale;
+    xn_sums on, off;              // empty (NULL arrays) for binned input
+    double *on_float, *off_float; // binned input: sums as read, grouped: on (bin, y, x), off (y, x)
+    double *on_i0, off_i0;        // binned input: I0 sums
+    double *on_count, off_count;  // shots per bin, shots off (binned input; else from sums)
+    bool errors_counting;         // errors come from counting, else from the residual
+    double time_resolution_ps;    // NaN when unknown
+    char *run;                    // name of the run, "" for a single one
+    double angles_deg[8];         // goniometer angles of this run
+    int n_angles;
+    xn_shots shots;               // n == 0 for binned input
+    xn_cutflow cutflow;
+} xn_cube;
+
+void xn_sums_free(xn_sums *sums);
+void xn_cube_free(xn_cube *cube); // frees what is set, leaves the struct zeroed
+
+#endif

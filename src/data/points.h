@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// points.h -- result of the map: points of the dispersion, the folded volume, the path and its branches.
+#ifndef XN_DATA_POINTS_H
+#define XN_DATA_POINTS_H
+
+#include "core/core.h"
+
+// Columns of equal length n; see contract: hkl total Q in conventional reciprocal units, G integers,
+// q = Q - G in 1/Angstrom in the crystal's Cartesian frame (B hkl).
+typedef struct xn_points {
+    int64_t n, capacity;
+    double *hkl;                  // (n, 3)
+    int32_t *g;                   // (n, 3)
+    double *q;                    // (n, 3)
+    double *frequency, *frequency_errors; // nu in THz (combination points: f)
+    double *amplitude, *amplitude_errors;
+    uint8_t *coherent;            // 0 pair, 1 coherent
+    int32_t *branch;              // -1 = not assigned
+    int32_t *pixel;               // (n, 2) y, x
+    int32_t *run;                 // index of the run
+    double *weight;
+    uint8_t *alias;               // 1: 2 nu of the crystal exceeds the Nyquist frequency of the bins
+} xn_points;
+
+typedef struct xn_path_label {
+    char name[16];
+    double hkl[3];
+} xn_path_label;
+
+typedef struct xn_dispersion {
+    xn_points points, combinations;
+    int n_runs;
+    char **run_names;
+    int n_angles;
+    double *run_angles;           // (n_runs, n_angles)
+    // folded volume, conventional units: axes h, k, l and frequency
+    int64_t shape[4];             // h, k, l, frequency
+    double *axis[4];
+    float *intensity;             // (h, k, l, frequency); NaN where coverage is 0
+    int32_t *coverage;            // (h, k, l) samples
+    // path
+    int n_labels;
+    xn_path_label *labels;
+    double *label_distance;       // (n_labels) 1/Angstrom
+    int64_t path_n, path_nf;      // along the path; along frequency
+    double *path_distance, *path_frequency, *path_hkl; // path_hkl (path_n, 3)
+    float *path_intensity;        // (distance, frequency)
+    // branches
+    int n_branches;
+    double *branch_frequency, *branch_errors; // (B, path_n), NaN where unseen
+    int32_t *branch_count;                    // (B, path_n)
+    double tube_inv_ang;
+    double nyquist_thz;           // of the delay bins; NaN when not uniform
+    double crystal_max_thz;       // highest phonon frequency known for the crystal, NaN when unknown
+} xn_dispersion;
+
+void xn_points_free(xn_points *points);
+void xn_dispersion_free(xn_dispersion *dispersion);
+
+#endif

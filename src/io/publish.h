@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// publish.h -- writing results: whole or not at all.
+//
+// A file is written under a temporary name in its own folder, closed, read back and compared hash by
+// hash, synced, renamed, and a manifest FILE.manifest.json with one XXH3 hash per dataset and one of
+// the whole file is put beside it.  The first error is kept; nothing with the final name appears unless
+// xn_writer_publish returned XANI_OK.  Every dataset is chunked with Fletcher32.
+#ifndef XN_IO_PUBLISH_H
+#define XN_IO_PUBLISH_H
+
+#include "io/h5.h"
+
+typedef struct xn_writer xn_writer;
+
+typedef enum {
+    XN_LAYOUT_RESULT = 0, // HDF5 1.10 format, Fletcher32, shuffle+gzip(4) where larger than 64 KiB
+    XN_LAYOUT_PLAIN       // contiguous, oldest readable format: field cubes for MATLAB and others
+} xn_layout;
+
+xani_status xn_writer_create(xn_ctx *ctx, const char *path, xn_layout layout, xn_writer **w);
+// Group with @NX_class (NULL: none); parents are made.
+xani_status xn_writer_group(xn_writer *w, const char *group, const char *nx_class);
+// Dataset from memory. dims[rank]; chunk NULL: chosen. rank 0 = scalar.
+xani_status xn_writer_data(xn_writer *w, const char *dataset, xn_type type, int rank, const int64_t *dims,
+                           const int64_t *chunk, const void *data);
+xani_status xn_writer_text(xn_writer *w, const char *dataset, const char *text);              // scalar UTF-8
+xani_status xn_writer_texts(xn_writer *w, const char *dataset, const char *const *texts, int64_t n);
+xani_status xn_writer_attr_text(xn_writer *w, const char *object, const char *name, const char *text);
+xani_status xn_writer_attr_texts(xn_writer *w, const char *object, const char *name, const char *const *texts, int n);
+xani_status xn_writer_attr_f64(xn_writer *w, const char *object, const char *name, const double *v, int n); // n==0: scalar of v[0]
+xani_status xn_writer_attr_i64(xn_writer *w, const char *object, const char *name, const int64_t *v, int n);
+xani_status xn_writer_link(xn_writer *w, const char *target, const char *link); // hard link
+// An (n, h, w) dataset in chunks of one frame, bitshuffle+LZ4 when compress; frames are appended in order
+// through xn_writer_frame (encode with xn_encode_bslz4 in parallel, then append).
+xani_status xn_writer_frames_begin(xn_writer *w, const char *dataset, xn_type type, int64_t n, int64_t h, int64_t wd, bool compress);
+xani_status xn_writer_frame(xn_writer *w, const char *dataset, int64_t frame, const void *stored, size_t stored_bytes);
+// Verify, sync, rename, manifest. Destroys w in every case.
+xani_status xn_writer_publish(xn_writer **w);
+void xn_writer_abort(xn_writer **w); // removes the temporary; NULL is fine
+
+// Encodes n elements of elem bytes as the bitshuffle+LZ4 filter (id 32008) stores them. dst needs
+// xn_encode_bslz4_bound bytes; returns bytes written, 0 on failure. Thread-safe.
+size_t xn_encode_bslz4_bound(size_t n, size_t elem);
+size_t xn_encode_bslz4(const void *src, size_t n, size_t elem, void *dst);
+
+// Text files (reports, configurations): temporary name, sync, rename; manifest like the above.
+xani_status xn_publish_text(xn_ctx *ctx, const char *path, const void *bytes, size_t n, bool with_manifest);
+// Compares a published file with its manifest. XANI_ERR_VERIFY with text when it differs,
+// XANI_ERR_INPUT when file or manifest is missing.
+xani_status xn_publish_verify(xn_ctx *ctx, const char *path);
+bool xn_published(const char *path); // file and manifest both exist
+xani_status xn_make_dirs(xn_ctx *ctx, const char *dir); // mkdir -p; XANI_ERR_OUTPUT names the folder
+
+#endif

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// lattice.h -- cell, B and UB matrices, goniometer, exact folding into the first Brillouin zone, path labels,
+// point symmetry.  Used by the map stage and by the simulator.
+//
+// Conventions (contract 1): Q_lab = R_1 R_2 ... R_n UB hkl, R_1 the outermost circle; matrices row-major with
+// 2 pi; B of Busing and Levy (Acta Cryst. 22, 457, 1967): x along a*, y in the a*b* plane.
+#ifndef XN_PHYSICS_LATTICE_H
+#define XN_PHYSICS_LATTICE_H
+
+#include "core/config.h"
+
+typedef struct xn_lattice {
+    double cell[6];             // a, b, c in Angstrom, alpha, beta, gamma in degrees
+    char centring;              // P A B C I F R
+    double b[9], b_inv[9];      // B with 2 pi and its inverse
+    double ub[9], ub_inv[9];
+    double prim[9];             // reduced primitive reciprocal basis, rows, Cartesian (B frame), 1/Angstrom
+    int prim_hkl[9];            // the same vectors in conventional integer hkl (rows)
+    int n_voronoi;              // Voronoi-relevant vectors, both signs
+    double voronoi[32][3];      // Cartesian
+    int voronoi_hkl[32][3];
+    int n_sym;                  // point-group rotations acting on hkl (row-major integers)
+    int sym[48][9];
+    int n_basis;
+    char element[16][4];
+    double position[16][3];
+} xn_lattice;
+
+typedef struct xn_circle { double axis[3]; double sign; double angle_deg; } xn_circle;
+typedef struct xn_goniometer { int n; xn_circle circle[8]; } xn_goniometer;
+
+// From map.crystal, geometry.ub or geometry.cell + orientation. need_ub: an error when orientation is missing.
+xani_status xn_lattice_load(xn_ctx *ctx, const xn_config *config, bool need_ub, xn_lattice *lattice);
+// From a cell and a centring alone (tests, simulator).
+xani_status xn_lattice_make(xn_ctx *ctx, const double cell[6], char centring, xn_lattice *lattice);
+xani_status xn_goniometer_load(xn_ctx *ctx, const xn_config *config, xn_goniometer *g); // angles of geometry.goniometer
+// R = R_1 ... R_n, row-major.
+void xn_goniometer_matrix(const xn_goniometer *g, double r[9]);
+// Folds hkl: the reciprocal lattice vector G nearest to it (conventional integers, allowed by the centring) and
+// q = B (hkl - G), the shortest.  Ties within 1e-9 relative go to the lexicographically smallest G.
+void xn_lattice_fold(const xn_lattice *l, const double hkl[3], int g[3], double q[3]);
+void xn_lattice_cartesian(const xn_lattice *l, const double hkl[3], double q[3]); // B hkl
+// Half-widths of the first zone along h, k, l in conventional units (bounding box of its vertices).
+void xn_lattice_zone_box(const xn_lattice *l, double half[3]);
+// hkl of a conventional label (G or Gamma, X, L, K, U, W for F; G, H, N, P for I; G, X, M, R for cubic P; ...).
+bool xn_lattice_label(const xn_lattice *l, const char *label, double hkl[3]);
+
+// Small 3x3 helpers, row-major.
+void xn_mat3_mul(const double a[9], const double b[9], double out[9]);
+void xn_mat3_vec(const double a[9], const double v[3], double out[3]);
+bool xn_mat3_inverse(const double a[9], double out[9]); // false when singular
+
+#endif

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// reduce.h -- select and reduce: a source's shots to a delay cube.
+#ifndef XN_REDUCE_REDUCE_H
+#define XN_REDUCE_REDUCE_H
+
+#include "core/config.h"
+#include "data/source.h"
+
+// Verdict, laser class, I0 window, time-tool cuts (laser-on only), delay bins; fills the cut-flow.
+xani_status xn_select(xn_ctx *ctx, const xn_config *config, xn_shots *shots, xn_cutflow *flow, double **edges_ps, int *nbins);
+// The whole stage: select, then integer sums under the memory budget, then signal and errors.
+xani_status xn_reduce(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube);
+
+typedef struct xn_reduce_plan {
+    int64_t shots, frames_read, stored_bytes, accumulator_bytes, batch_frames, memory_bytes;
+    int passes;
+    int nbins;
+    int64_t ny, nx;
+} xn_reduce_plan;
+xani_status xn_reduce_plan_make(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_reduce_plan *plan);
+
+#endif

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// source.h -- opens the reader of the configured layout.
+//
+// A layout is its own file (its xn_source_ops) and one line in source.c.  Everything site-specific is
+// configuration.
+#ifndef XN_SOURCE_SOURCE_H
+#define XN_SOURCE_SOURCE_H
+
+#include "data/source.h"
+
+// Opens the layout that input.layout names. run: index into runs[], -1 when there is no runs list.
+xani_status xn_source_open(xn_ctx *ctx, const xn_config *config, int run, xn_source **s);
+void xn_source_close(xn_source **s);
+int xn_source_runs(const xn_config *config); // number of runs; 0 when there is no runs list
+// Files of a run: globs expanded, sorted, absolute. Owned strings, NULL-terminated (xn_h5_names_free).
+xani_status xn_source_files(xn_ctx *ctx, const xn_config *config, int run, char ***files);
+
+#endif
