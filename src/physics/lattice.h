@@ -10,24 +10,33 @@
 #include "core/config.h"
 
 typedef struct xn_lattice {
-    double cell[6];             // a, b, c in Angstrom, alpha, beta, gamma in degrees
-    char centring;              // P A B C I F R
-    double b[9], b_inv[9];      // B with 2 pi and its inverse
+    double cell[6];        // a, b, c in Angstrom, alpha, beta, gamma in degrees
+    char centring;         // P A B C I F R
+    double b[9], b_inv[9]; // B with 2 pi and its inverse
     double ub[9], ub_inv[9];
-    double prim[9];             // reduced primitive reciprocal basis, rows, Cartesian (B frame), 1/Angstrom
-    int prim_hkl[9];            // the same vectors in conventional integer hkl (rows)
-    int n_voronoi;              // Voronoi-relevant vectors, both signs
-    double voronoi[32][3];      // Cartesian
+    double prim[9];        // reduced primitive reciprocal basis, rows, Cartesian (B frame), 1/Angstrom
+    int prim_hkl[9];       // the same vectors in conventional integer hkl (rows)
+    double prim_inv[9];    // columns of prim_hkl inverted: prim_inv hkl = coefficients on prim
+    int n_voronoi;         // Voronoi-relevant vectors in the wide sense (ties included), both signs
+    double voronoi[32][3]; // Cartesian
+    double voronoi_sq[32]; // squared lengths
     int voronoi_hkl[32][3];
-    int n_sym;                  // point-group rotations acting on hkl (row-major integers)
-    int sym[48][9];
+    int n_sym;      // Laue-group rotations (inversion included: nu(q) = nu(-q)) acting on a column hkl
+    int sym[48][9]; // row-major integers, each maps the reciprocal lattice onto itself
     int n_basis;
     char element[16][4];
     double position[16][3];
 } xn_lattice;
 
-typedef struct xn_circle { double axis[3]; double sign; double angle_deg; } xn_circle;
-typedef struct xn_goniometer { int n; xn_circle circle[8]; } xn_goniometer;
+typedef struct xn_circle {
+    double axis[3];
+    double sign;
+    double angle_deg;
+} xn_circle;
+typedef struct xn_goniometer {
+    int n;
+    xn_circle circle[8];
+} xn_goniometer;
 
 // From map.crystal, geometry.ub or geometry.cell + orientation. need_ub: an error when orientation is missing.
 xani_status xn_lattice_load(xn_ctx *ctx, const xn_config *config, bool need_ub, xn_lattice *lattice);
@@ -44,10 +53,27 @@ void xn_lattice_cartesian(const xn_lattice *l, const double hkl[3], double q[3])
 void xn_lattice_zone_box(const xn_lattice *l, double half[3]);
 // hkl of a conventional label (G or Gamma, X, L, K, U, W for F; G, H, N, P for I; G, X, M, R for cubic P; ...).
 bool xn_lattice_label(const xn_lattice *l, const char *label, double hkl[3]);
+// Labels of the customary path of this lattice, separated by spaces ("G X K G L"); NULL where there is none.
+const char *xn_lattice_default_path(const xn_lattice *l);
+// True when reflection hkl is a reciprocal lattice vector under the centring.
+bool xn_lattice_allowed(const xn_lattice *l, const int hkl[3]);
+
+// Cell (Angstrom, degrees) of a UB or B matrix; false when singular.
+bool xn_lattice_cell_of(const double ub[9], double cell[6]);
+
+// The steps of xn_lattice_make and xn_lattice_load: cell, B and centring (false: not a lattice); operations and
+// centring of a space group by number or name; operations of cell and basis; reduced basis and Voronoi vectors.
+typedef enum { XN_GROUP_OK, XN_GROUP_UNKNOWN, XN_GROUP_MISFIT } xn_group_result;
+bool xn_lattice_cell_valid(const double cell[6]);
+bool xn_lattice_set_cell(const double cell[6], char centring, xn_lattice *l);
+xn_group_result xn_lattice_set_group(const char *name, xn_lattice *l);
+xani_status xn_lattice_find_symmetry(xn_ctx *ctx, xn_lattice *l);
+void xn_lattice_reduce(xn_lattice *l);
 
 // Small 3x3 helpers, row-major.
 void xn_mat3_mul(const double a[9], const double b[9], double out[9]);
 void xn_mat3_vec(const double a[9], const double v[3], double out[3]);
+double xn_mat3_determinant(const double a[9]);
 bool xn_mat3_inverse(const double a[9], double out[9]); // false when singular
 
 #endif
