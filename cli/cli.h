@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// cli.h -- what the files of the xani command share.
+//
+// main.c parses the command line by the one table commands.def and calls the command's function with a
+// struct cli.  A command returns a status; its error text is cli_fail's, else the context's.  Results go
+// to stdout, everything else to stderr.  Only the public interface of the library is used.
+#ifndef XN_CLI_CLI_H
+#define XN_CLI_CLI_H
+
+#include <jansson.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <xani/xani.h>
+
+#define CLI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
+#define CLI_ERROR_LENGTH 1024
+#define CLI_MAX_SET 64
+
+// Options a command takes beside --json -q -v --help.
+enum { O_NONE = 0, O_OUT = 1, O_CONFIG = 2, O_SET = 4, O_DRY = 8, O_FORCE = 16, O_TRUTH = 32, O_REPEATS = 64 };
+
+struct cli;
+typedef xani_status (*cli_fn)(struct cli *c);
+
+typedef struct cli_command {
+    const char *name;
+    const char *group;     // heading in xani --help
+    cli_fn run;            // NULL: planned
+    const char *arguments; // "CONFIG -o DIR"
+    int min, max;          // number of arguments; max -1: any
+    unsigned options;      // O_*
+    const char *out_help;  // what -o names, NULL
+    const char *summary;   // one line
+    const char *text;      // paragraph
+    const char *examples;  // lines
+} cli_command;
+
+typedef struct cli_progress {
+    bool terminal, quiet, shown;
+    double last; // seconds of the last plain line
+    const char *stage;
+} cli_progress;
+
+typedef struct cli {
+    const cli_command *command;
+    xani_context *context;
+    char **args; // positional arguments, NULL-terminated
+    int n_args;
+    const char *output, *config, *truth;
+    bool json, quiet, verbose, dry_run, force;
+    int repeats;
+    const char *set[CLI_MAX_SET];
+    int n_set;
+    cli_progress progress;
+    bool colour; // stderr takes colour
+    char error[CLI_ERROR_LENGTH];
+} cli;
+
+// options.c
+extern const cli_command cli_commands[];
+extern const int cli_n_commands;
+const cli_command *cli_find(const char *name);
+const char *cli_nearest_command(const char *name);
+xani_status cli_parse(cli *c, int argc, char **argv, bool *help);
+void cli_help(const cli_command *command);
+void cli_help_all(void);
+
+// main.c
+xani_status cli_fail(cli *c, xani_status status, const char *fmt, ...) CLI_PRINTF(3, 4);
+void cli_note(cli *c, const char *fmt, ...) CLI_PRINTF(2, 3); // stderr unless -q
+void cli_warn(cli *c, const char *fmt, ...) CLI_PRINTF(2, 3);
+char *cli_format(const char *fmt, ...) CLI_PRINTF(1, 2); // owned, free(); exits when memory is short
+void *cli_alloc(size_t n, size_t size);                  // zeroed, free(); exits when memory is short
+xani_status cli_open_config(cli *c, const char *path, xani_config **config); // with --set applied
+xani_status cli_write_file(cli *c, const char *path, const void *bytes, size_t n, bool overwrite);
+
+// progress.c
+void cli_progress_start(cli *c);
+void cli_progress_show(void *user, const char *stage, int64_t done, int64_t total, const char *unit, double seconds);
+void cli_progress_clear(cli *c); // before other text on stderr
+void cli_log(void *user, xani_log_level level, const char *text);
+
+// json.c
+xani_status cli_result(cli *c, const char *schema, json_t *object);  // prints (table or --json); steals object
+xani_status cli_result_text(cli *c, const char *schema, char *text); // library's JSON text; frees it
+char *cli_quantity(double value, const char *unit);                  // "12.3 k"; owned
+char *cli_bytes(double bytes);                                       // "1.2 GiB"; owned
+
+// commands
+xani_status cli_run_demo(cli *c);
+xani_status cli_run_init(cli *c);
+xani_status cli_run_sim(cli *c);
+xani_status cli_run_info(cli *c);
+xani_status cli_run_check(cli *c);
+xani_status cli_run_run(cli *c);
+xani_status cli_run_reduce(cli *c);
+xani_status cli_run_fit(cli *c);
+xani_status cli_run_map(cli *c);
+xani_status cli_run_report(cli *c);
+xani_status cli_run_plan(cli *c);
+xani_status cli_run_verify(cli *c);
+xani_status cli_run_bench(cli *c);
+
+// report.c: DIR/report.html, DIR/report.json, DIR/report/*.png. truth: path or NULL (looked for).
+xani_status cli_report(cli *c, const char *dir, const char *truth);
+// run.c: xani_run and the report behind it, shared with the demo. *dir_out is owned, may be NULL.
+xani_status cli_run_pipeline(cli *c, const xani_config *config, const char *dir, const char *truth, json_t **summary);
+
+#endif

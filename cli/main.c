@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// main.c -- the switchboard: signals, one context, one command, one exit code.
+//
+// SIGINT, SIGTERM and SIGUSR1 (what batch systems send before the time is up) ask the running stage to
+// stop at the next safe point; the command then ends with 75 and a second run resumes.  A second SIGINT
+// kills.  Whatever happens, at most one line "xani: ..." says why the command failed.
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+
+static xani_context *signal_context; // set before the handlers are installed
+
+static void on_signal(int number)
+{
+    static volatile sig_atomic_t seen;
+    if (number == SIGINT && seen) {
+        signal(SIGINT, SIG_DFL);
+        raise(SIGINT);
+    }
+    seen = 1;
+    xani_interrupt(signal_context);
+}
+
+static void install_signals(xani_context *context)
+{
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    signal_context = context;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+// ---- shared by the commands
+
+xani_status cli_fail(cli *c, xani_status status, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(c->error, sizeof c->error, fmt, args);
+    va_end(args);
+    return status;
+}
+
+static void say(cli *c, xani_log_level level, const char *fmt, va_list args)
+{
+    char text[CLI_ERROR_LENGTH];
+    vsnprintf(text, sizeof text, fmt, args);
+    cli_log(c, level, text);
+}
+
+void cli_note(cli *c, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say(c, XANI_LOG_INFO, fmt, args);
+    va_end(args);
+}
+
+void cli_warn(cli *c, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    say(c, XANI_LOG_WARNING, fmt, args);
+    va_end(args);
+}
+
+static void out_of_memory(void)
+{
+    fputs("xani: out of memory\n", stderr);
+    exit(1);
+}
+
+char *cli_format(const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list args;
+    va_start(args, fmt);
+    int n = vasprintf(&text, fmt, args);
+    va_end(args);
+    if (n < 0) out_of_memory();
+    return text;
+}
+
+void *cli_alloc(size_t n, size_t size)
+{
+    void *p = calloc(n ? n : 1, size);
+    if (p == NULL) out_of_memory();
+    return p;
+}
+
+xani_status cli_open_config(cli *c, const char *path, xani_config **config)
+{
+    xani_status st = path ? xani_config_open(c->context, path, config) : xani_config_create(c->context, config);
+    for (int i = 0; st == XANI_OK && i < c->n_set; i++) st = xani_config_assign(c->context, *config, c->set[i]);
+    if (st != XANI_OK) xani_config_destroy(config);
+    return st;
+}
+
+static xani_status write_and_rename(cli *c, const char *path, const char *temporary, const void *bytes, size_t n)
+{
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) return cli_fail(c, XANI_ERR_OUTPUT, "%s: cannot be written: %s", path, strerror(errno));
+    const char *p = bytes;
+    int error = 0;
+    while (n > 0 && error == 0) {
+        ssize_t k = write(fd, p, n);
+        if (k < 0 && errno != EINTR) error = errno;
+        if (k > 0) p += k, n -= (size_t)k;
+    }
+    if (error == 0 && fsync(fd) != 0 && errno != EINVAL && errno != EROFS) error = errno;
+    if (close(fd) != 0 && error == 0) error = errno;
+    if (error == 0 && rename(temporary, path) != 0) error = errno;
+    if (error == 0) return XANI_OK;
+    unlink(temporary);
+    return cli_fail(c, XANI_ERR_OUTPUT, "%s: cannot be written: %s", path, strerror(error));
+}
+
+// Whole or not at all: temporary name in the same folder, synced, renamed.
+xani_status cli_write_file(cli *c, const char *path, const void *bytes, size_t n, bool overwrite)
+{
+    if (!overwrite && access(path, F_OK) == 0)
+        return cli_fail(c, XANI_ERR_OUTPUT, "%s: exists already; --force overwrites it", path);
+    const char *slash = strrchr(path, '/');
+    int folder = slash ? (int)(slash - path + 1) : 0;
+    char *temporary = cli_format("%.*s.%s.tmp.%d", folder, path, path + folder, (int)getpid());
+    xani_status st = write_and_rename(c, path, temporary, bytes, n);
+    free(temporary);
+    return st;
+}
+
+// ---- one command
+
+static void print_error(cli *c, xani_status status, const char *text)
+{
+    cli_progress_clear(c);
+    fprintf(stderr, "xani: %s\n", text);
+    if (!c->json) return;
+    json_t *e = json_pack("{s:s, s:i, s:s, s:i, s:s}", "schema", "xani.error", "version", 1, "status",
+                          xani_status_name(status), "exit", xani_exit_code(status), "error", text);
+    char *line = e ? json_dumps(e, 0) : NULL;
+    if (line) printf("%s\n", line);
+    free(line);
+    json_decref(e);
+}
+
+static int finish(cli *c, xani_status status)
+{
+    cli_progress_clear(c);
+    if (status != XANI_OK) {
+        const char *text = c->error[0] ? c->error : c->context ? xani_error_text(c->context) : "";
+        print_error(c, status, text[0] ? text : xani_status_text(status));
+    }
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        fprintf(stderr, "xani: standard output cannot be written: %s\n", strerror(errno));
+        if (status == XANI_OK) status = XANI_ERR_OUTPUT;
+    }
+    return xani_exit_code(status);
+}
+
+static char *join_arguments(int argc, char **argv)
+{
+    char *line = cli_format("xani");
+    for (int i = 1; i < argc; i++) {
+        bool plain = argv[i][0] != '\0' && strpbrk(argv[i], " \t\n\"'\\$*?[]{}();&|<>#!`") == NULL;
+        char *longer = cli_format(plain ? "%s %s" : "%s '%s'", line, argv[i]);
+        free(line);
+        line = longer;
+    }
+    return line;
+}
+
+static xani_status dispatch(cli *c, int argc, char **argv, bool *help)
+{
+    if (c->command->run == NULL)
+        return cli_fail(c, XANI_ERR_USAGE, "%s: planned, not in this version", c->command->name);
+    xani_status st = cli_parse(c, argc - 1, argv + 1, help);
+    if (st != XANI_OK || *help) return st;
+    st = xani_create(&c->context);
+    if (st != XANI_OK) return cli_fail(c, st, "%s", xani_status_text(st));
+    char *line = join_arguments(argc, argv);
+    xani_set_command(c->context, line);
+    free(line);
+    cli_progress_start(c);
+    xani_set_log(c->context, cli_log, c);
+    xani_set_progress(c->context, cli_progress_show, c);
+    install_signals(c->context);
+    return c->command->run(c);
+}
+
+int main(int argc, char **argv)
+{
+    cli c = {.repeats = 5};
+    if (argc < 2) {
+        fputs("xani: a command is needed; xani --help lists them, xani demo shows the whole\n", stderr);
+        return xani_exit_code(XANI_ERR_USAGE);
+    }
+    if (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0) {
+        printf("xani %s\n", xani_version());
+        return finish(&c, XANI_OK);
+    }
+    bool ask = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0;
+    if (ask && argc < 3) {
+        cli_help_all();
+        return finish(&c, XANI_OK);
+    }
+    for (int i = 1; i < argc; i++) c.json |= strcmp(argv[i], "--json") == 0; // also for errors found while parsing
+    const char *name = ask ? argv[2] : argv[1];
+    c.command = cli_find(name);
+    if (c.command == NULL) {
+        const char *near = cli_nearest_command(name);
+        xani_status st = near ? cli_fail(&c, XANI_ERR_USAGE, "unknown command '%s'; did you mean '%s'?", name, near)
+                              : cli_fail(&c, XANI_ERR_USAGE, "unknown command '%s'; xani --help lists them", name);
+        return finish(&c, st);
+    }
+    bool help = ask;
+    c.args = cli_alloc((size_t)argc + 1, sizeof *c.args);
+    xani_status st = ask ? XANI_OK : dispatch(&c, argc, argv, &help);
+    if (st == XANI_OK && help) cli_help(c.command);
+    if (c.command->run == NULL && ask) printf("\n(planned, not in this version)\n");
+    int code = finish(&c, st);
+    if (c.context != NULL) {
+        signal(SIGINT, SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+        signal(SIGUSR1, SIG_IGN);
+        xani_destroy(&c.context);
+    }
+    free(c.args);
+    return code;
+}

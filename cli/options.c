@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// options.c -- command line and help, from the table commands.def.
+//
+// glibc's argp parses; its messages are replaced by one line of our own that names the option and the
+// nearest one that exists.  A command accepts only the options its row lists.
+#include <argp.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+
+const cli_command cli_commands[] = {
+#define CLI_COMMAND(...) {__VA_ARGS__},
+#include "cli/commands.def"
+#undef CLI_COMMAND
+};
+const int cli_n_commands = sizeof cli_commands / sizeof cli_commands[0];
+
+enum { KEY_JSON = 256, KEY_DRY, KEY_SET, KEY_CONFIG, KEY_FORCE, KEY_TRUTH, KEY_REPEATS, KEY_HELP };
+
+typedef struct option_row {
+    unsigned need; // O_* that allows it; O_NONE: every command
+    struct argp_option option;
+} option_row;
+
+static const option_row option_rows[] = {
+    {O_OUT, {"output", 'o', "PATH", 0, "Where to write", 0}},
+    {O_CONFIG, {"config", KEY_CONFIG, "CONFIG", 0, "Configuration file", 0}},
+    {O_SET, {"set", KEY_SET, "a.b=c", 0, "Set a configuration key, over the file (repeatable)", 0}},
+    {O_DRY, {"dry-run", KEY_DRY, NULL, 0, "Check everything, print the plan, write nothing", 0}},
+    {O_FORCE, {"force", KEY_FORCE, NULL, 0, "Overwrite what is there", 0}},
+    {O_TRUTH, {"truth", KEY_TRUTH, "FILE", 0, "truth.h5 of a simulation, to overlay in the report", 0}},
+    {O_REPEATS, {"repeats", KEY_REPEATS, "N", 0, "Medians of N runs (at least and by default 5)", 0}},
+    {O_NONE, {"json", KEY_JSON, NULL, 0, "Results and errors as JSON on stdout", 0}},
+    {O_NONE, {"quiet", 'q', NULL, 0, "No progress and no information; warnings stay", 0}},
+    {O_NONE, {"verbose", 'v', NULL, 0, "More information on stderr", 0}},
+    {O_NONE, {"help", KEY_HELP, NULL, 0, "This help", 0}},
+};
+enum { N_ROWS = sizeof option_rows / sizeof option_rows[0] };
+
+// ---- nearest names
+
+static int edit_distance(const char *a, const char *b)
+{
+    enum { LONGEST = 32 };
+    int row[LONGEST + 1];
+    size_t na = strlen(a), nb = strlen(b);
+    if (na > LONGEST || nb > LONGEST) return LONGEST;
+    for (size_t j = 0; j <= nb; j++) row[j] = (int)j;
+    for (size_t i = 1; i <= na; i++) {
+        int diagonal = row[0];
+        row[0] = (int)i;
+        for (size_t j = 1; j <= nb; j++) {
+            int change = diagonal + (a[i - 1] != b[j - 1]);
+            diagonal = row[j];
+            if (row[j] + 1 < change) change = row[j] + 1;
+            if (row[j - 1] + 1 < change) change = row[j - 1] + 1;
+            row[j] = change;
+        }
+    }
+    return row[nb];
+}
+
+const cli_command *cli_find(const char *name)
+{
+    for (int i = 0; i < cli_n_commands; i++)
+        if (strcmp(cli_commands[i].name, name) == 0) return &cli_commands[i];
+    return NULL;
+}
+
+const char *cli_nearest_command(const char *name)
+{
+    int best = 3;
+    const char *found = NULL;
+    for (int i = 0; i < cli_n_commands; i++) {
+        int d = edit_distance(name, cli_commands[i].name);
+        if (d < best) best = d, found = cli_commands[i].name;
+    }
+    return found;
+}
+
+static const char *nearest_option(const cli_command *command, const char *name)
+{
+    int best = 4;
+    const char *found = NULL;
+    for (int i = 0; i < N_ROWS; i++) {
+        if (option_rows[i].need != O_NONE && !(option_rows[i].need & command->options)) continue;
+        int d = edit_distance(name, option_rows[i].option.name);
+        if (d < best) best = d, found = option_rows[i].option.name;
+    }
+    return found;
+}
+
+// ---- parsing
+
+typedef struct parse_state {
+    cli *c;
+    bool help;
+    xani_status status;
+} parse_state;
+
+static error_t parse_one(int key, char *arg, struct argp_state *state)
+{
+    parse_state *p = state->input;
+    cli *c = p->c;
+    char *end;
+    switch (key) {
+    case 'o':
+        c->output = arg;
+        return 0;
+    case 'q':
+        c->quiet = true;
+        return 0;
+    case 'v':
+        c->verbose = true;
+        return 0;
+    case KEY_JSON:
+        c->json = true;
+        return 0;
+    case KEY_DRY:
+        c->dry_run = true;
+        return 0;
+    case KEY_FORCE:
+        c->force = true;
+        return 0;
+    case KEY_CONFIG:
+        c->config = arg;
+        return 0;
+    case KEY_TRUTH:
+        c->truth = arg;
+        return 0;
+    case KEY_HELP:
+        p->help = true;
+        return 0;
+    case KEY_SET:
+        if (c->n_set < CLI_MAX_SET) {
+            c->set[c->n_set++] = arg;
+            return 0;
+        }
+        p->status = cli_fail(c, XANI_ERR_USAGE, "more than %d --set options", CLI_MAX_SET);
+        return EINVAL;
+    case KEY_REPEATS: {
+        errno = 0;
+        long n = strtol(arg, &end, 10);
+        if (errno == 0 && *end == '\0' && end != arg && n >= 5 && n <= 1000) {
+            c->repeats = (int)n;
+            return 0;
+        }
+        p->status = cli_fail(c, XANI_ERR_USAGE, "--repeats %s: a number from 5 to 1000 is needed", arg);
+        return EINVAL;
+    }
+    case ARGP_KEY_ARG:
+        c->args[c->n_args++] = arg;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+// argp stopped: says which option, from the place it reached.
+static xani_status unknown_option(cli *c, int argc, char **argv, int next)
+{
+    const char *text = next >= 1 && next <= argc ? argv[next - 1] : "";
+    if (text[0] != '-' && next < argc) text = argv[next];
+    if (text[0] != '-') return cli_fail(c, XANI_ERR_USAGE, "wrong arguments; see xani %s --help", c->command->name);
+    if (text[1] == '-') {
+        char name[64];
+        snprintf(name, sizeof name, "%s", text + 2);
+        name[strcspn(name, "=")] = '\0';
+        const char *near = nearest_option(c->command, name);
+        if (near != NULL && strcmp(near, name) == 0)
+            return cli_fail(c, XANI_ERR_USAGE, "option --%s: %s; see xani %s --help", name,
+                            strchr(text, '=') ? "takes no value" : "its value is missing", c->command->name);
+        if (near != NULL)
+            return cli_fail(c, XANI_ERR_USAGE, "xani %s has no option --%s; did you mean --%s?", c->command->name, name,
+                            near);
+        return cli_fail(c, XANI_ERR_USAGE, "xani %s has no option --%s; see xani %s --help", c->command->name, name,
+                        c->command->name);
+    }
+    if (strcmp(text, "-o") == 0 && (c->command->options & O_OUT))
+        return cli_fail(c, XANI_ERR_USAGE, "option -o: its value is missing; see xani %s --help", c->command->name);
+    return cli_fail(c, XANI_ERR_USAGE, "xani %s has no option %s; see xani %s --help", c->command->name, text,
+                    c->command->name);
+}
+
+static void fill_options(const cli_command *command, struct argp_option options[N_ROWS + 1])
+{
+    int n = 0;
+    for (int i = 0; i < N_ROWS; i++) {
+        if (option_rows[i].need != O_NONE && !(option_rows[i].need & command->options)) continue;
+        options[n] = option_rows[i].option;
+        if (option_rows[i].need == O_OUT) options[n].doc = command->out_help;
+        n++;
+    }
+    memset(&options[n], 0, sizeof options[n]);
+}
+
+// argv[0] is the command's name.
+xani_status cli_parse(cli *c, int argc, char **argv, bool *help)
+{
+    struct argp_option options[N_ROWS + 1];
+    fill_options(c->command, options);
+    struct argp argp = {options, parse_one, NULL, NULL, NULL, NULL, NULL};
+    parse_state state = {c, false, XANI_OK};
+    int next = 0;
+    error_t e = argp_parse(&argp, argc, argv, ARGP_NO_ERRS | ARGP_NO_EXIT | ARGP_NO_HELP, &next, &state);
+    *help = state.help;
+    if (e != 0) return state.status != XANI_OK ? state.status : unknown_option(c, argc, argv, next);
+    if (state.help) return XANI_OK;
+    if (c->n_args < c->command->min || (c->command->max >= 0 && c->n_args > c->command->max))
+        return cli_fail(c, XANI_ERR_USAGE, "usage: xani %s %s", c->command->name, c->command->arguments);
+    return XANI_OK;
+}
+
+// ---- help
+
+void cli_help(const cli_command *command)
+{
+    struct argp_option options[N_ROWS + 1];
+    fill_options(command, options);
+    struct argp argp = {options, NULL, NULL, NULL, NULL, NULL, NULL};
+    printf("Usage: xani %s %s [OPTION…]\n\n%s\n\nExamples:\n%s\nOptions:\n", command->name, command->arguments,
+           command->text, command->examples);
+    argp_help(&argp, stdout, ARGP_HELP_LONG, (char *)"xani");
+    printf("\nExit codes: 0 done; 1 failed; 2 usage or configuration; 3 input unusable; 4 done, but too many pixels\n"
+           "failed; 75 interrupted, run again to resume.\n");
+}
+
+void cli_help_all(void)
+{
+    printf("xani %s: raw pump-probe X-ray frames to a phonon dispersion\n\n"
+           "Examples:\n"
+           "  xani demo                                simulate, run everything, compare with the truth\n"
+           "  xani run experiment.yaml -o result       raw files to result/report.html\n\n"
+           "Usage: xani COMMAND [ARGUMENTS] [OPTION…]\n",
+           xani_version());
+    const char *group = "";
+    for (int i = 0; i < cli_n_commands; i++) {
+        const cli_command *k = &cli_commands[i];
+        if (strcmp(k->group, group) != 0)
+            printf("\n-- %s%s\n", k->group, k->run == NULL ? " (not in this version)" : "");
+        group = k->group;
+        printf("  %-8s %s\n", k->name, k->summary);
+    }
+    printf("\nxani COMMAND --help says more; xani --version. Exit codes: 0 done, 1 failed, 2 usage or configuration,\n"
+           "3 input unusable, 4 too many pixels failed, 75 interrupted.\n");
+}

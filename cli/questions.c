@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// questions.c -- the commands that only look: init, info, check, plan, verify.
+#include <string.h>
+
+#include "cli/cli.h"
+
+xani_status cli_run_init(cli *c)
+{
+    char *yaml = NULL;
+    xani_status st = xani_init(c->context, (const char *const *)c->args, (size_t)c->n_args, &yaml);
+    if (st != XANI_OK) return st;
+    if (c->output != NULL) {
+        st = cli_write_file(c, c->output, yaml, strlen(yaml), c->force);
+        if (st == XANI_OK && c->json) st = cli_result(c, "xani.init", json_pack("{s:s}", "configuration", c->output));
+        if (st == XANI_OK)
+            cli_note(c, "%s written; fill in what it asks for, then: xani check %s", c->output, c->output);
+    } else if (c->json) {
+        st = cli_result(c, "xani.init", json_pack("{s:s}", "yaml", yaml));
+    } else {
+        fputs(yaml, stdout);
+    }
+    xani_free(yaml);
+    return st;
+}
+
+xani_status cli_run_info(cli *c)
+{
+    char *text = NULL;
+    xani_status st = xani_info(c->context, (const char *const *)c->args, (size_t)c->n_args, &text);
+    return st == XANI_OK ? cli_result_text(c, "xani.info", text) : st;
+}
+
+typedef xani_status (*question_fn)(xani_context *context, const xani_config *config, char **json);
+
+static xani_status ask_config(cli *c, question_fn ask, const char *schema)
+{
+    xani_config *config = NULL;
+    xani_status st = cli_open_config(c, c->args[0], &config);
+    if (st != XANI_OK) return st;
+    char *text = NULL;
+    st = ask(c->context, config, &text);
+    xani_config_destroy(&config);
+    return st == XANI_OK ? cli_result_text(c, schema, text) : st;
+}
+
+xani_status cli_run_check(cli *c) { return ask_config(c, xani_check, "xani.check"); }
+xani_status cli_run_plan(cli *c) { return ask_config(c, xani_plan, "xani.plan"); }
+
+// What differs is the result here: it is printed also when the answer is no.
+xani_status cli_run_verify(cli *c)
+{
+    char *text = NULL;
+    xani_status st = xani_verify(c->context, (const char *const *)c->args, (size_t)c->n_args, &text);
+    if (text == NULL) return st;
+    if (st != XANI_OK && c->json) { // the error object is the answer
+        xani_free(text);
+        return st;
+    }
+    xani_status printed = cli_result_text(c, "xani.verify", text);
+    return st != XANI_OK ? st : printed;
+}

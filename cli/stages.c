@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// stages.c -- the commands that write: sim, reduce, fit, map, run.
+//
+// Each opens the configuration, or with --dry-run prints the plan (the answer of `xani check`) together
+// with what would be written, and calls one function of the library.
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "cli/cli.h"
+
+static xani_status need_output(cli *c)
+{
+    if (c->output != NULL) return XANI_OK;
+    return cli_fail(c, XANI_ERR_USAGE, "-o is missing; usage: xani %s %s", c->command->name, c->command->arguments);
+}
+
+// --dry-run: the plan of the configuration, plus the output.
+static xani_status print_plan(cli *c, const xani_config *config)
+{
+    char *text = NULL;
+    xani_status st = xani_check(c->context, config, &text);
+    if (st != XANI_OK) return st;
+    json_t *plan = json_loads(text, 0, NULL);
+    xani_free(text);
+    if (plan != NULL && c->output != NULL) json_object_set_new(plan, "would_write", json_string(c->output));
+    return cli_result(c, "xani.plan", plan);
+}
+
+// --dry-run of a command whose input is a result: what the input holds, plus the output.
+static xani_status print_inputs(cli *c)
+{
+    char *text = NULL;
+    xani_status st = xani_info(c->context, (const char *const *)c->args, (size_t)c->n_args, &text);
+    if (st != XANI_OK) return st;
+    json_t *plan = json_loads(text, 0, NULL);
+    xani_free(text);
+    if (plan != NULL) json_object_set_new(plan, "would_write", json_string(c->output));
+    return cli_result(c, "xani.plan", plan);
+}
+
+static xani_status written(cli *c, const char *schema, const char *path)
+{
+    if (c->json) return cli_result(c, schema, json_pack("{s:s}", "written", path));
+    struct stat s;
+    if (stat(path, &s) == 0 && S_ISREG(s.st_mode)) {
+        char *size = cli_bytes((double)s.st_size);
+        printf("%s  %s\n", path, size);
+        free(size);
+    } else {
+        printf("%s\n", path);
+    }
+    return XANI_OK;
+}
+
+xani_status cli_run_sim(cli *c)
+{
+    xani_status st = need_output(c);
+    if (st != XANI_OK) return st;
+    xani_config *config = NULL;
+    st = cli_open_config(c, c->args[0], &config);
+    if (st != XANI_OK) return st;
+    if (c->dry_run) {
+        char *yaml = NULL;
+        st = xani_config_text(c->context, config, &yaml);
+        if (st == XANI_OK)
+            st = cli_result(c, "xani.plan", json_pack("{s:s, s:s}", "would_write", c->output, "configuration", yaml));
+        xani_free(yaml);
+    } else {
+        st = xani_sim(c->context, config, c->output);
+        if (st == XANI_OK) st = written(c, "xani.sim", c->output);
+    }
+    xani_config_destroy(&config);
+    return st;
+}
+
+xani_status cli_run_reduce(cli *c)
+{
+    xani_status st = need_output(c);
+    if (st != XANI_OK) return st;
+    xani_config *config = NULL;
+    st = cli_open_config(c, c->args[0], &config);
+    if (st != XANI_OK) return st;
+    if (c->dry_run) {
+        st = print_plan(c, config);
+    } else {
+        st = xani_reduce(c->context, config, c->output);
+        if (st == XANI_OK) st = written(c, "xani.reduce", c->output);
+    }
+    xani_config_destroy(&config);
+    return st;
+}
+
+xani_status cli_run_fit(cli *c)
+{
+    xani_status st = need_output(c);
+    if (st != XANI_OK) return st;
+    xani_config *config = NULL;
+    if (c->config != NULL || c->n_set > 0) st = cli_open_config(c, c->config, &config);
+    if (st != XANI_OK) return st;
+    if (c->dry_run) {
+        st = print_inputs(c);
+    } else {
+        st = xani_fit(c->context, config, c->args[0], c->output);
+        if (st == XANI_OK) st = written(c, "xani.fit", c->output);
+    }
+    xani_config_destroy(&config);
+    return st;
+}
+
+xani_status cli_run_map(cli *c)
+{
+    xani_status st = need_output(c);
+    if (st != XANI_OK) return st;
+    if (c->config == NULL && c->n_set > 0)
+        return cli_fail(c, XANI_ERR_USAGE, "--set needs --config here: without it the stored configuration is used");
+    xani_config *config = NULL;
+    if (c->config != NULL) st = cli_open_config(c, c->config, &config);
+    if (st != XANI_OK) return st;
+    if (c->dry_run) {
+        st = print_inputs(c);
+    } else {
+        st = xani_map(c->context, config, (const char *const *)c->args, (size_t)c->n_args, c->output);
+        if (st == XANI_OK) st = written(c, "xani.map", c->output);
+    }
+    xani_config_destroy(&config);
+    return st;
+}
+
+// The folder the library wrote to: -o, else what its summary says.
+static const char *result_folder(const char *asked, const json_t *summary)
+{
+    return asked != NULL ? asked : json_string_value(json_object_get(summary, "directory"));
+}
+
+xani_status cli_run_pipeline(cli *c, const xani_config *config, const char *dir, const char *truth, json_t **summary)
+{
+    char *text = NULL;
+    *summary = NULL;
+    xani_status st = xani_run(c->context, config, dir, &text);
+    if (text != NULL) *summary = json_loads(text, 0, NULL);
+    xani_free(text);
+    if (*summary == NULL) *summary = json_object();
+    const char *folder = result_folder(dir, *summary);
+    if ((st != XANI_OK && st != XANI_FAILED_PIXELS) || folder == NULL) return st;
+    if (json_is_false(json_object_get(*summary, "report"))) return st;
+    xani_status reported = cli_report(c, folder, truth);
+    return st != XANI_OK ? st : reported;
+}
+
+xani_status cli_run_run(cli *c)
+{
+    xani_config *config = NULL;
+    xani_status st = cli_open_config(c, c->args[0], &config);
+    if (st != XANI_OK) return st;
+    if (c->dry_run) {
+        st = print_plan(c, config);
+        xani_config_destroy(&config);
+        return st;
+    }
+    json_t *summary = NULL;
+    st = cli_run_pipeline(c, config, c->output, c->truth, &summary);
+    xani_config_destroy(&config);
+    if (st != XANI_OK && !(st == XANI_FAILED_PIXELS && !c->json)) {
+        json_decref(summary);
+        return st;
+    }
+    xani_status printed = cli_result(c, "xani.run", summary);
+    return st != XANI_OK ? st : printed;
+}
