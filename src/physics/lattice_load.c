@@ -169,11 +169,8 @@ xani_status xn_goniometer_load(xn_ctx *ctx, const xn_config *config, xn_goniomet
         if (!(length > 0.0)) return xn_config_bad(ctx, config, key, "has no direction");
         if (fabs(length - 1.0) > 1e-3) xn_warn(ctx, "%s has length %g, taken as a direction", key, length);
         for (int k = 0; k < 3; k++) c->axis[k] /= length;
-        c->sign = xn_config_double(config, xn_key(key, "geometry.goniometer[%d].sign", i));
-        if (isnan(c->sign)) c->sign = 1.0;
-        if (fabs(c->sign) != 1.0) return xn_config_bad(ctx, config, key, "must be 1 or -1");
+        c->sign = (double)xn_config_int(config, xn_key(key, "geometry.goniometer[%d].sign", i));
         c->angle_deg = xn_config_double(config, xn_key(key, "geometry.goniometer[%d].angle_deg", i));
-        if (isnan(c->angle_deg)) c->angle_deg = 0.0;
     }
     return XANI_OK;
 }

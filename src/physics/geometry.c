@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// geometry.c -- panels to a position for each pixel, grouping, momentum transfer.
+//
+// The pixel map has the shape of a stored frame, modules stacked along y.  Panels whose rows touch or overlap
+// (chips side by side) belong to one module; where the file names a stacking axis, each index of it is a module.
+#include "physics/geometry.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "physics/panel.h"
+
+void xn_panels_free(xn_panels *p)
+{
+    xn_free(p->panel);
+    xn_free(p->bad);
+    memset(p, 0, sizeof *p);
+}
+
+void xn_geometry_free(xn_geometry *g)
+{
+    xn_free(g->module_rows);
+    xn_free(g->position);
+    xn_free(g->bad);
+    memset(g, 0, sizeof *g);
+}
+
+xani_status xn_geometry_allocate(xn_ctx *ctx, xn_geometry *g)
+{
+    size_t n = (size_t)g->ny * (size_t)g->nx;
+    g->position = xn_alloc(3 * n, sizeof *g->position);
+    g->bad = xn_alloc(n, 1);
+    g->module_rows = xn_calloc((size_t)g->n_modules, sizeof *g->module_rows);
+    if (g->position == NULL || g->bad == NULL || g->module_rows == NULL)
+        return xn_fail_memory(ctx, "pixel positions", n * 13);
+    for (size_t i = 0; i < 3 * n; i++) g->position[i] = NAN;
+    memset(g->bad, 1, n);
+    return XANI_OK;
+}
+
+static bool in_bad_region(const xn_panels *p, const xn_panel *panel, const double r[3], int64_t fs, int64_t ss)
+{
+    for (int i = 0; i < p->n_bad; i++) {
+        const xn_bad_region *b = &p->bad[i];
+        if (b->panel[0] != '\0' && strcmp(b->panel, panel->name) != 0) continue;
+        double u = b->lab ? r[0] * panel->res : (double)fs, v = b->lab ? r[1] * panel->res : (double)ss;
+        if (u >= b->lo[0] && u <= b->hi[0] && v >= b->lo[1] && v <= b->hi[1]) return true;
+    }
+    return false;
+}
+
+static void place_panel(const xn_panels *p, const xn_panel *panel, int64_t first_row, xn_geometry *g)
+{
+    for (int64_t ss = panel->min_ss; ss <= panel->max_ss; ss++)
+        for (int64_t fs = panel->min_fs; fs <= panel->max_fs; fs++) {
+            double i = (double)(fs - panel->min_fs) + 0.5, j = (double)(ss - panel->min_ss) + 0.5, r[3];
+            int64_t pixel = (first_row + ss) * g->nx + fs;
+            for (int k = 0; k < 3; k++) {
+                r[k] = panel->corner[k] + i * panel->fs[k] + j * panel->ss[k];
+                g->position[3 * pixel + k] = (float)r[k];
+            }
+            g->bad[pixel] = panel->unused || in_bad_region(p, panel, r, fs, ss);
+        }
+}
+
+// Number of modules: a new one begins where no panel spans the border above the row (inner[row] = 0).
+static int find_modules(const xn_panels *p, int64_t ny, uint8_t *inner)
+{
+    memset(inner, 0, (size_t)ny);
+    for (int i = 0; i < p->n; i++)
+        for (int64_t r = p->panel[i].min_ss + 1; r <= p->panel[i].max_ss; r++) inner[r] = 1;
+    int n = 0;
+    for (int64_t r = 0; r < ny; r++) n += !inner[r];
+    return n;
+}
+
+xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *p, xn_geometry *g)
+{
+    int64_t rows = 0, columns = 0, planes = 0;
+    for (int i = 0; i < p->n; i++) {
+        columns = xn_max64(columns, p->panel[i].max_fs + 1);
+        rows = xn_max64(rows, p->panel[i].max_ss + 1);
+        planes = xn_max64(planes, p->panel[i].plane + 1);
+    }
+    memset(g, 0, sizeof *g);
+    g->nx = columns;
+    g->ny = planes > 0 ? planes * rows : rows;
+    g->energy_kev = p->energy_kev;
+    g->pixel_m = 1.0 / p->panel[0].res;
+    uint8_t *inner = xn_alloc((size_t)rows, 1);
+    if (inner == NULL) return xn_fail_memory(ctx, "detector rows", (size_t)rows);
+    int found = find_modules(p, rows, inner);
+    g->n_modules = planes > 0 ? (int)planes : found;
+    xani_status st = xn_geometry_allocate(ctx, g);
+    if (st == XANI_OK) {
+        int m = -1;
+        for (int64_t r = 0; planes == 0 && r < rows; r++) g->module_rows[m += !inner[r]]++;
+        for (int i = 0; i < planes; i++) g->module_rows[i] = rows;
+        for (int i = 0; i < p->n; i++)
+            place_panel(p, &p->panel[i], p->panel[i].plane > 0 ? p->panel[i].plane * rows : 0, g);
+    }
+    xn_free(inner);
+    if (st != XANI_OK) xn_geometry_free(g);
+    return st;
+}
+
+xani_status xn_geometry_group(xn_ctx *ctx, const xn_geometry *g, int bin, float **position, int64_t *gy, int64_t *gx)
+{
+    *gx = g->nx / bin;
+    *gy = 0;
+    for (int m = 0; m < g->n_modules; m++) *gy += g->module_rows[m] / bin;
+    *position = xn_alloc((size_t)(*gy * *gx) * 3, sizeof **position);
+    if (*position == NULL) return xn_fail_memory(ctx, "grouped pixel positions", (size_t)(*gy * *gx) * 12);
+    float *out = *position;
+    int64_t top = 0;
+    for (int m = 0; m < g->n_modules; top += g->module_rows[m++])
+        for (int64_t y = 0; y < g->module_rows[m] / bin; y++)
+            for (int64_t x = 0; x < *gx; x++, out += 3) {
+                double sum[3] = {0.0, 0.0, 0.0};
+                int n = 0;
+                for (int j = 0; j < bin; j++)
+                    for (int i = 0; i < bin; i++) {
+                        const float *r = g->position + 3 * ((top + y * bin + j) * g->nx + x * bin + i);
+                        if (isnan(r[0])) continue;
+                        for (int k = 0; k < 3; k++) sum[k] += (double)r[k];
+                        n++;
+                    }
+                for (int k = 0; k < 3; k++) out[k] = n > 0 ? (float)(sum[k] / n) : NAN;
+            }
+    return XANI_OK;
+}
+
+void xn_geometry_q(const float *position, int64_t n, double energy_kev, double *q)
+{
+    const double k = XN_K_PER_KEV * energy_kev;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < n; i++) {
+        double x = (double)position[3 * i], y = (double)position[3 * i + 1], z = (double)position[3 * i + 2];
+        double r = sqrt(x * x + y * y + z * z), rho2 = x * x + y * y;
+        q[3 * i] = k * x / r;
+        q[3 * i + 1] = k * y / r;
+        q[3 * i + 2] = z > 0.0 ? -k * rho2 / (r * (r + z)) : k * (z / r - 1.0); // z/r - 1 without cancellation
+    }
+}
