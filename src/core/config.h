@@ -4,6 +4,7 @@
 // config.def is the only list of keys: type, range, default, one-line help.  It drives parsing, the
 // nearest-key hint, --set, the man page and `xani init`.  Keys are dotted paths; a list element is
 // written [] in the table and [0], [1], ... when asked for: "runs[0].name", "geometry.goniometer[1].axis".
+// Where one may be given for several ("select.time_tool: {...}", "files: a.h5"), [0] finds it too.
 // A key whose value is empty or null counts as unset.  Numbers are strict: "50 fs" or 1.9 for an
 // integer is an error that names file, line and key.  Asking for a key that is not in the table, or
 // with the wrong type, is a defect (assert).
@@ -14,21 +15,55 @@
 
 typedef xani_config xn_config;
 
+// One row of config.def. The man page and `xani init` are made from these.
+typedef enum {
+    XN_SET_MAP,  // holds further keys
+    XN_SET_LIST, // list of maps; one map alone counts as a list of one
+    XN_SET_TEXT,
+    XN_SET_PATH,
+    XN_SET_CHOICE,
+    XN_SET_BOOL,
+    XN_SET_NUMBER,
+    XN_SET_INT,
+    XN_SET_TEXTS,
+    XN_SET_PATHS, // one or several
+    XN_SET_NUMBERS,
+    XN_SET_INTS // `count` of them (9 may be 3 rows of 3), any number when count is 0
+} xn_setting_type;
+
+typedef struct xn_setting {
+    const char *key; // pattern, list elements as []: "runs[].name"
+    xn_setting_type type;
+    int count;
+    double min, max;      // of each number, both included; XN_POSITIVE as min: above 0
+    bool ascending;       // numbers must increase
+    bool short_form;      // a map (or element) may also be given as one plain word: see config.def
+    const char *choices;  // "a|b|c", else NULL
+    const char *fallback; // text of the default, NULL if there is none
+    const char *help;     // one line
+} xn_setting;
+
+#define XN_POSITIVE 4.9406564584124654e-324
+
+// Row `index` in the order of config.def; NULL past the end.
+const xn_setting *xn_config_setting(int index);
+// The index-th set of alternatives of a map, "min max|percentile|mad" for "select.i0"; NULL past the end.
+const char *xn_config_forms(const char *key, int index);
+
 // Text parsed as if read from a file called `name` in the folder `base_dir` (used by tests, the
 // provenance of results and `xani map` without --config).
-xani_status xn_config_parse(xn_ctx *ctx, const char *yaml, const char *name, const char *base_dir,
-                            xn_config **config);
+xani_status xn_config_parse(xn_ctx *ctx, const char *yaml, const char *name, const char *base_dir, xn_config **config);
 
 // Fills buf (256 bytes) and returns it: xn_key(buf, "runs[%d].name", i).
 #define XN_KEY_LENGTH 256
 const char *xn_key(char buf[XN_KEY_LENGTH], const char *fmt, ...) XN_PRINTF(2, 3);
 
-bool xn_config_has(const xn_config *c, const char *key);        // set and not null (any node kind)
-double xn_config_double(const xn_config *c, const char *key);   // value, else the table's default (NaN if none)
+bool xn_config_has(const xn_config *c, const char *key);      // set and not null (any node kind)
+double xn_config_double(const xn_config *c, const char *key); // value, else the table's default (NaN if none)
 int64_t xn_config_int(const xn_config *c, const char *key);
 bool xn_config_bool(const xn_config *c, const char *key);
 const char *xn_config_string(const xn_config *c, const char *key); // borrowed; default or NULL
-int xn_config_count(const xn_config *c, const char *key);       // elements of a list; a scalar counts 1; unset 0
+int xn_config_count(const xn_config *c, const char *key);          // elements of a list; a scalar counts 1; unset 0
 // Numbers of a list, nested lists flattened row by row (3x3 -> 9); returns how many there are (may exceed max).
 int xn_config_doubles(const xn_config *c, const char *key, double *out, int max);
 // Keys of a map, e.g. of "select.i0" to see which of its forms is given. Borrowed; NULL past the end.
@@ -41,7 +76,6 @@ const char *xn_config_name(const xn_config *c); // file name for messages
 // XANI_ERR_CONFIG unless the key is set: "exp.yaml: input.delay.sign is missing: <why>".
 xani_status xn_config_require(xn_ctx *ctx, const xn_config *c, const char *key, const char *why);
 // XANI_ERR_CONFIG with "file:line: key: text".
-xani_status xn_config_bad(xn_ctx *ctx, const xn_config *c, const char *key, const char *fmt, ...)
-    XN_PRINTF(4, 5);
+xani_status xn_config_bad(xn_ctx *ctx, const xn_config *c, const char *key, const char *fmt, ...) XN_PRINTF(4, 5);
 
 #endif

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// config_check.c -- checks the tree of a configuration against the table of settings.
+//
+// Every node is compared with the row of its pattern ("runs[].name"): kind, syntax of numbers, range,
+// choice, number of elements, alternatives that exclude each other.  A message names file, line and
+// key, and for an unknown key the nearest known one.
+#include "core/config_node.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    xn_ctx *ctx;
+    const xn_config *config;
+    char key[XN_KEY_LENGTH];     // of the node at hand, as the user would write it: runs[0].name
+    char pattern[XN_KEY_LENGTH]; // runs[].name
+} checker;
+
+static xani_status bad(checker *c, const xn_node *node, const char *fmt, ...) XN_PRINTF(3, 4);
+static xani_status bad(checker *c, const xn_node *node, const char *fmt, ...)
+{
+    char what[512];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(what, sizeof what, fmt, args);
+    va_end(args);
+    if (node->line == 0)
+        return xn_fail(c->ctx, XANI_ERR_CONFIG, "%s: %s, as assigned: %s", c->config->name, c->key, what);
+    return xn_fail(c->ctx, XANI_ERR_CONFIG, "%s:%d: %s: %s", c->config->name, node->line, c->key, what);
+}
+
+static xani_status check_range(checker *c, const xn_setting *s, const xn_node *node, double value)
+{
+    if (value >= s->min && value <= s->max) return XANI_OK;
+    const char *text = node->text;
+    if (s->min == XN_POSITIVE && s->max == INFINITY) return bad(c, node, "%.60s is not above 0", text);
+    if (s->min == XN_POSITIVE) return bad(c, node, "%.60s is not above 0 and up to %g", text, s->max);
+    if (s->max == INFINITY || s->max == XN_MANY)
+        return bad(c, node, "%.60s is below the least allowed, %g", text, s->min);
+    return bad(c, node, "%.60s is outside %g ... %g", text, s->min, s->max);
+}
+
+static xani_status check_number(checker *c, const xn_setting *s, xn_node *node)
+{
+    bool whole = s->type == XN_SET_INT || s->type == XN_SET_INTS;
+    const char *kind = whole ? "a whole number" : "a number";
+    if (node->kind != XN_NODE_SCALAR)
+        return bad(c, node, "%s is expected, not %s", kind, node->kind == XN_NODE_NULL ? "nothing" : "a list or keys");
+    if (!xn_parse_double(c->config->number_locale, node->text, &node->number) ||
+        (whole && !xn_parse_int(node->text, &node->integer)))
+        return bad(c, node, "'%.60s' is not %s", node->text, kind);
+    return check_range(c, s, node, node->number);
+}
+
+static xani_status check_choice(checker *c, const xn_setting *s, xn_node *node)
+{
+    size_t n = strlen(node->text);
+    bool word = n > 0 && strchr(node->text, '|') == NULL;
+    for (const char *p = s->choices; word && p != NULL; p = strchr(p, '|')) {
+        p += *p == '|';
+        if (strncmp(p, node->text, n) == 0 && (p[n] == '|' || p[n] == '\0')) {
+            xn_parse_int(node->text, &node->integer); // "1|-1" may be asked for as whole numbers
+            return XANI_OK;
+        }
+    }
+    return bad(c, node, "'%.60s' is none of %s", node->text, s->choices);
+}
+
+// Numbers in order; rows of a matrix one after the other.
+static xani_status check_numbers(checker *c, const xn_setting *s, xn_node *list, int *count, const xn_node **last)
+{
+    bool matrix = s->count == 9 && *count == 0 && list->child != NULL && list->child->kind == XN_NODE_LIST;
+    for (xn_node *e = list->child; e != NULL; e = e->next) {
+        if (matrix) {
+            if (e->kind != XN_NODE_LIST || xn_node_count(e) != 3) return bad(c, e, "a row of 3 numbers is expected");
+            XN_TRY(check_numbers(c, s, e, count, last));
+            continue;
+        }
+        XN_TRY(check_number(c, s, e));
+        if (s->ascending && *last != NULL && e->number <= (*last)->number)
+            return bad(c, e, "%.60s does not exceed %.60s: numbers must increase", e->text, (*last)->text);
+        *last = e;
+        ++*count;
+    }
+    return XANI_OK;
+}
+
+static xani_status check_number_list(checker *c, const xn_setting *s, xn_node *node)
+{
+    int count = 0;
+    const xn_node *last = NULL;
+    if (node->kind == XN_NODE_LIST) {
+        XN_TRY(check_numbers(c, s, node, &count, &last));
+    } else {
+        XN_TRY(check_number(c, s, node));
+        count = 1;
+    }
+    if (s->count > 0 && count != s->count) return bad(c, node, "%d numbers are expected, not %d", s->count, count);
+    return XANI_OK;
+}
+
+static xani_status check_text(checker *c, const xn_setting *s, xn_node *node)
+{
+    bool several = s->type == XN_SET_TEXTS || s->type == XN_SET_PATHS;
+    if (node->kind == XN_NODE_SCALAR) return node->text[0] ? XANI_OK : bad(c, node, "the text is empty");
+    if (node->kind != XN_NODE_LIST || !several)
+        return bad(c, node, "%s is expected", several ? "a text or a list of texts" : "one text");
+    for (xn_node *e = node->child; e != NULL; e = e->next)
+        if (e->kind != XN_NODE_SCALAR || e->text[0] == '\0') return bad(c, e, "an element is not a text");
+    return XANI_OK;
+}
+
+// Which of "a b|c|d" holds `word`; -1: none.
+static int form_of(const char *forms, const char *word)
+{
+    size_t n = strlen(word);
+    int form = 0;
+    for (const char *p = forms; *p;) {
+        size_t length = strcspn(p, " |");
+        if (length == n && strncmp(p, word, n) == 0) return form;
+        p += length;
+        if (*p == '|') form++;
+        if (*p) p++;
+    }
+    return -1;
+}
+
+static xani_status check_forms(checker *c, const xn_node *map)
+{
+    for (int i = 0;; i++) {
+        const char *forms = xn_config_forms(c->pattern, i);
+        if (forms == NULL) return XANI_OK;
+        const xn_node *first = NULL;
+        for (const xn_node *m = map->child; m != NULL; m = m->next) {
+            int form = m->kind == XN_NODE_NULL ? -1 : form_of(forms, m->key);
+            if (form < 0) continue;
+            if (first != NULL && form_of(forms, first->key) != form)
+                return bad(c, m, "%s and %s are alternatives: give one", first->key, m->key);
+            if (first == NULL) first = m;
+        }
+    }
+}
+
+static xani_status check_node(checker *c, xn_node *node);
+
+static xani_status check_map(checker *c, xn_node *map)
+{
+    size_t key_end = strlen(c->key), pattern_end = strlen(c->pattern);
+    for (xn_node *m = map->child; m != NULL; m = m->next) {
+        if (key_end + strlen(m->key) + 2 > sizeof c->key) return bad(c, m, "a key is too long");
+        snprintf(c->key + key_end, sizeof c->key - key_end, "%s%s", key_end ? "." : "", m->key);
+        snprintf(c->pattern + pattern_end, sizeof c->pattern - pattern_end, "%s%s", pattern_end ? "." : "", m->key);
+        bool one_word = strpbrk(m->key, ".[]") == NULL;
+        if (!one_word || xn_setting_find(c->pattern, strlen(c->pattern)) == NULL) {
+            c->pattern[pattern_end] = '\0';
+            return bad(c, m, "unknown key; the nearest known key is %s", xn_setting_nearest(c->pattern, m->key));
+        }
+        XN_TRY(check_node(c, m));
+        c->key[key_end] = c->pattern[pattern_end] = '\0';
+    }
+    XN_TRY(check_forms(c, map));
+    const xn_node *lo = xn_node_member(map, "min"), *hi = xn_node_member(map, "max");
+    if (lo != NULL && hi != NULL && lo->kind == XN_NODE_SCALAR && hi->kind == XN_NODE_SCALAR && lo->number > hi->number)
+        return bad(c, hi, "min %.60s is above max %.60s", lo->text, hi->text);
+    return XANI_OK;
+}
+
+// A word in place of a map becomes {first key: word}; the first key is the row below the list's.
+static xani_status spell_out(checker *c, const xn_setting *list, xn_node *e)
+{
+    xn_node *word = xn_node_create(XN_NODE_SCALAR, e->line, strrchr(list[1].key, '.') + 1, e->text);
+    if (word == NULL) return xn_fail_memory(c->ctx, "the configuration", sizeof *word);
+    word->plain = e->plain;
+    xn_free(e->text);
+    e->text = NULL;
+    e->kind = XN_NODE_MAP;
+    e->child = word;
+    return XANI_OK;
+}
+
+static xani_status check_list(checker *c, const xn_setting *s, xn_node *node)
+{
+    size_t key_end = strlen(c->key), pattern_end = strlen(c->pattern);
+    bool list = node->kind == XN_NODE_LIST;
+    int index = 0;
+    if (pattern_end + 3 > sizeof c->pattern || key_end + 16 > sizeof c->key) return bad(c, node, "a key is too long");
+    memcpy(c->pattern + pattern_end, "[]", 3);
+    for (xn_node *e = list ? node->child : node; e != NULL; e = list ? e->next : NULL, index++) {
+        if (list) snprintf(c->key + key_end, sizeof c->key - key_end, "[%d]", index);
+        if (e->kind == XN_NODE_SCALAR && s->short_form) XN_TRY(spell_out(c, s, e));
+        if (e->kind != XN_NODE_MAP) return bad(c, e, "keys are expected, as in {key: value}");
+        XN_TRY(check_map(c, e));
+    }
+    c->key[key_end] = c->pattern[pattern_end] = '\0';
+    return XANI_OK;
+}
+
+static xani_status check_node(checker *c, xn_node *node)
+{
+    const xn_setting *s = xn_setting_find(c->pattern, strlen(c->pattern));
+    if (node->kind == XN_NODE_NULL) return XANI_OK;
+    switch (s->type) {
+    case XN_SET_MAP:
+        if (node->kind == XN_NODE_MAP) return check_map(c, node);
+        if (node->kind == XN_NODE_SCALAR && s->short_form) return XANI_OK;
+        return bad(c, node, "keys are expected, as in {key: value}");
+    case XN_SET_LIST:
+        return check_list(c, s, node);
+    case XN_SET_NUMBER:
+    case XN_SET_INT:
+        return check_number(c, s, node);
+    case XN_SET_NUMBERS:
+    case XN_SET_INTS:
+        return check_number_list(c, s, node);
+    case XN_SET_TEXT:
+    case XN_SET_PATH:
+    case XN_SET_TEXTS:
+    case XN_SET_PATHS:
+        return check_text(c, s, node);
+    case XN_SET_CHOICE:
+    case XN_SET_BOOL:
+        break;
+    }
+    if (node->kind != XN_NODE_SCALAR) return bad(c, node, "one word is expected, not a list or keys");
+    if (s->type == XN_SET_CHOICE) return check_choice(c, s, node);
+    if (strcmp(node->text, "true") == 0 || strcmp(node->text, "false") == 0) return XANI_OK;
+    return bad(c, node, "'%.60s' is neither true nor false", node->text);
+}
+
+xani_status xn_config_check(xn_ctx *ctx, xn_config *config)
+{
+    checker c = {.ctx = ctx, .config = config};
+    if (config->root == NULL || config->root->kind == XN_NODE_NULL) return XANI_OK;
+    if (config->root->kind != XN_NODE_MAP)
+        return xn_fail(ctx, XANI_ERR_CONFIG, "%s:%d: a configuration is keys and values, as in 'fit: {modes_max: 2}'",
+                       config->name, config->root->line);
+    return check_map(&c, config->root);
+}
