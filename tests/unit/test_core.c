@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_core.c -- status, error text, log, progress, interruption, memory.
+#include "test.h"
+
+#include <omp.h>
+
+static xn_ctx *ctx;
+static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
+static void tear_down(void) { xani_destroy(&ctx); }
+
+START_TEST(test_status_table)
+{
+    // Each status has its documented exit code, a cause word and a text; an unknown one is an internal error.
+    static const int codes[XANI_STATUS_COUNT] = {0, 1, 1, 1, 1, 2, 2, 3, 4, 75};
+    for (int s = 0; s < XANI_STATUS_COUNT; s++) {
+        ck_assert_int_eq(xani_exit_code((xani_status)s), codes[s]);
+        ck_assert_str_ne(xani_status_name((xani_status)s), "");
+        ck_assert_str_ne(xani_status_text((xani_status)s), "");
+        for (int t = 0; t < s; t++)
+            ck_assert_str_ne(xani_status_name((xani_status)s), xani_status_name((xani_status)t));
+    }
+    ck_assert_int_eq(xani_exit_code((xani_status)99), 1);
+    ck_assert_str_eq(xani_status_name((xani_status)-1), "internal");
+}
+END_TEST
+
+START_TEST(test_error_text)
+{
+    // The first error is kept, on one line; outer callers add what they were doing; clearing empties it.
+    ck_assert_str_eq(xani_error_text(ctx), "");
+    ck_assert_int_eq(xn_fail(ctx, XANI_ERR_INPUT, "a\nb: %d", 3), XANI_ERR_INPUT);
+    ck_assert_int_eq(xn_fail(ctx, XANI_ERR_OUTPUT, "later"), XANI_ERR_OUTPUT);
+    ck_assert_str_eq(xani_error_text(ctx), "a b: 3");
+    ck_assert_int_eq(xn_context(ctx, XANI_ERR_INPUT, "while reading %s", "x.h5"), XANI_ERR_INPUT);
+    ck_assert_str_eq(xani_error_text(ctx), "while reading x.h5: a b: 3");
+    ck_assert_int_eq(xn_context(ctx, XANI_OK, "nothing wrong"), XANI_OK);
+    ck_assert_str_eq(xani_error_text(ctx), "while reading x.h5: a b: 3");
+    xn_clear_error(ctx);
+    ck_assert_str_eq(xani_error_text(ctx), "");
+    ck_assert_int_eq(xn_fail(NULL, XANI_ERR_MEMORY, "no context"), XANI_ERR_MEMORY);
+}
+END_TEST
+
+START_TEST(test_error_text_long)
+{
+    // Text longer than its room is cut, also when it is prefixed again and again.
+    char text[5000];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    xn_fail(ctx, XANI_ERR_INPUT, "%s", text);
+    for (int i = 0; i < 200; i++) xn_context(ctx, XANI_ERR_INPUT, "level %d", i);
+    ck_assert_uint_lt(strlen(xani_error_text(ctx)), 1100);
+    ck_assert_int_eq(strncmp(xani_error_text(ctx), "level 199: level 198: ", 22), 0);
+    xn_context(ctx, XANI_ERR_INPUT, "%s", text);
+    ck_assert_uint_lt(strlen(xani_error_text(ctx)), 1100);
+}
+END_TEST
+
+START_TEST(test_errors_of_threads)
+{
+    // When several threads fail at once, exactly one whole text remains.
+#pragma omp parallel num_threads(4)
+    xn_fail(ctx, XANI_ERR_INPUT, "thread %d of 4 failed", omp_get_thread_num());
+    int thread;
+    ck_assert_int_eq(sscanf(xani_error_text(ctx), "thread %d of 4 failed", &thread), 1);
+    ck_assert_uint_eq(strlen(xani_error_text(ctx)), strlen("thread 0 of 4 failed"));
+}
+END_TEST
+
+typedef struct {
+    int calls;
+    xani_log_level level;
+    char text[64];
+} heard;
+
+static void on_log(void *user, xani_log_level level, const char *text)
+{
+    heard *h = user;
+    h->calls++;
+    h->level = level;
+    snprintf(h->text, sizeof h->text, "%s", text);
+}
+
+START_TEST(test_log)
+{
+    // Log lines reach the caller's function on one line with their level; without a function nothing happens.
+    heard h = {0};
+    xn_warn(ctx, "unheard");
+    xani_set_log(ctx, on_log, &h);
+    xn_warn(ctx, "bins of %d fs\nare coarse", 50);
+    ck_assert_int_eq(h.calls, 1);
+    ck_assert_int_eq(h.level, XANI_LOG_WARNING);
+    ck_assert_str_eq(h.text, "bins of 50 fs are coarse");
+}
+END_TEST
+
+static void on_progress(void *user, const char *stage, int64_t done, int64_t total, const char *unit, double seconds)
+{
+    int64_t *seen = user;
+    ck_assert_str_eq(stage, "reduce");
+    ck_assert_str_eq(unit, "shots");
+    ck_assert_int_eq(total, 1000000);
+    ck_assert(seconds >= 0.0);
+    seen[0]++;
+    seen[1] = done;
+}
+
+START_TEST(test_progress)
+{
+    // Progress is passed on a few times a second at most, but always at the first and the last call.
+    int64_t seen[2] = {0, -1};
+    xani_set_progress(ctx, on_progress, seen);
+    xn_progress(ctx, "reduce", 0, 1000000, "shots");
+    ck_assert_int_eq(seen[0], 1);
+    double begin = xn_seconds();
+    for (int64_t i = 1; i <= 1000000; i++) xn_progress(ctx, "reduce", i, 1000000, "shots");
+    ck_assert_int_eq(seen[1], 1000000);
+    ck_assert_double_le((double)seen[0], 3.0 + 10.0 * (xn_seconds() - begin));
+}
+END_TEST
+
+START_TEST(test_interrupt)
+{
+    // An interrupt is seen at the next safe point and says how to go on.
+    ck_assert_int_eq(xn_check_interrupt(ctx), XANI_OK);
+    xani_interrupt(ctx);
+    ck_assert(xn_interrupted(ctx));
+    ck_assert_int_eq(xn_check_interrupt(ctx), XANI_INTERRUPTED);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "resume"));
+    ck_assert(!xn_interrupted(NULL));
+}
+END_TEST
+
+START_TEST(test_command_line)
+{
+    // The command line is copied, and empty when none was given.
+    char line[] = "xani run x.yaml";
+    ck_assert_str_eq(xn_command_line(ctx), "");
+    xani_set_command(ctx, line);
+    line[0] = 'X';
+    ck_assert_str_eq(xn_command_line(ctx), "xani run x.yaml");
+}
+END_TEST
+
+static bool refuse_second(void *user, uint64_t number)
+{
+    ++*(int *)user;
+    return number == 1;
+}
+
+START_TEST(test_memory)
+{
+    // Memory is aligned, products that overflow are refused, and the hook fails exactly the allocation it names.
+    void *p = xn_alloc(3, 7);
+    ck_assert_uint_eq((uintptr_t)p % 64, 0);
+    xn_free(p);
+    unsigned char *z = xn_calloc(100, 1);
+    for (int i = 0; i < 100; i++) ck_assert_int_eq(z[i], 0);
+    z[99] = 7;
+    z = xn_realloc(z, 1000, 1);
+    ck_assert_int_eq(z[99], 7);
+    xn_free(z);
+    ck_assert_ptr_null(xn_alloc(SIZE_MAX / 2, 3));
+    ck_assert_ptr_null(xn_alloc(SIZE_MAX - 10, 1));
+    ck_assert_ptr_null(xn_calloc(SIZE_MAX / 4, 8));
+    ck_assert_ptr_null(xn_strdup(NULL));
+    char *s = xn_format("%s-%03d", "run", 7);
+    ck_assert_str_eq(s, "run-007");
+    xn_free(s);
+    int calls = 0;
+    xn_mem_set_hook(refuse_second, &calls);
+    void *a = xn_alloc(1, 1), *b = xn_alloc(1, 1), *c = xn_calloc(1, 1);
+    xn_mem_set_hook(NULL, NULL);
+    ck_assert_ptr_nonnull(a);
+    ck_assert_ptr_null(b);
+    ck_assert_ptr_nonnull(c);
+    ck_assert_int_eq(calls, 3);
+    xn_free(a);
+    xn_free(c);
+}
+END_TEST
+
+START_TEST(test_machine)
+{
+    // Asked-for threads are taken as they are; else at least one; clocks run forward.
+    ck_assert_int_eq(xn_threads(7), 7);
+    ck_assert_int_ge(xn_threads(0), 1);
+    double a = xn_seconds(), cpu = xn_cpu_seconds(), sum = 0;
+    for (int i = 1; i < 3000000; i++) sum += 1.0 / i;
+    ck_assert(sum > 1.0 && xn_seconds() > a && xn_cpu_seconds() > cpu);
+}
+END_TEST
+
+static void add(TCase *t)
+{
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, test_status_table);
+    tcase_add_test(t, test_error_text);
+    tcase_add_test(t, test_error_text_long);
+    tcase_add_test(t, test_errors_of_threads);
+    tcase_add_test(t, test_log);
+    tcase_add_test(t, test_progress);
+    tcase_add_test(t, test_interrupt);
+    tcase_add_test(t, test_command_line);
+    tcase_add_test(t, test_memory);
+    tcase_add_test(t, test_machine);
+}
+XN_TEST_MAIN("core", add)
