@@ -1,11 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# tests.cmake -- every tests/{unit,parity,science}/test_*.c is one program (Check, one suite each);
-# the folder is its CTest label.
+# tests.cmake -- every tests/{unit,parity,science}/test_*.c is one program (Check, one suite each), every
+# tests/{cli,lint}/*.sh or *.py one script; the folder is the CTest label.  Both are counted by tools/run-tests.
 pkg_check_modules(CHECK IMPORTED_TARGET check)
 if(NOT CHECK_FOUND)
   message(STATUS "check not found: no tests")
   return()
 endif()
+# Test environment. Threads sleep while they wait (tests share few cores); under the thread sanitizer Archer tells
+# it what OpenMP synchronises, and libraries that were not built with it are left out.
+set(test_environment OMP_WAIT_POLICY=passive)
+if(XANI_SANITIZE MATCHES "thread")
+  file(GLOB ARCHER /usr/lib/llvm-*/lib/libarcher.so)
+  if(NOT ARCHER)
+    message(FATAL_ERROR "libarcher.so not found: without it OpenMP gives false races (Debian: libomp-dev)")
+  endif()
+  list(GET ARCHER -1 ARCHER)
+  list(APPEND test_environment OMP_TOOL_LIBRARIES=${ARCHER} "TSAN_OPTIONS=ignore_noninstrumented_modules=1 halt_on_error=0")
+elseif(XANI_SANITIZE)
+  list(APPEND test_environment ASAN_OPTIONS=strict_string_checks=1
+    UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1)
+endif()
+
 add_custom_target(tests)
 foreach(folder unit parity science)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/test_*.c)
@@ -18,6 +33,23 @@ foreach(folder unit parity science)
     set_target_properties(${folder}-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
     add_dependencies(tests ${folder}-${name})
     add_test(NAME ${folder}/${name} COMMAND ${folder}-${name} WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-    set_tests_properties(${folder}/${name} PROPERTIES LABELS ${folder} SKIP_RETURN_CODE 77 TIMEOUT 600)
+    set_tests_properties(${folder}/${name} PROPERTIES LABELS ${folder} SKIP_RETURN_CODE 77 TIMEOUT 600
+      ENVIRONMENT "${test_environment}")
+  endforeach()
+endforeach()
+
+set(script_environment ${test_environment} XN_ROOT=${CMAKE_SOURCE_DIR} XN_BUILD=${CMAKE_BINARY_DIR}
+  XN_VERSION=${PROJECT_VERSION} CC=${CMAKE_C_COMPILER} XN_SANITIZE=${XANI_SANITIZE})
+foreach(folder cli lint)
+  file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*.sh ${CMAKE_SOURCE_DIR}/tests/${folder}/*.py)
+  if(folder STREQUAL "cli" AND NOT TARGET xani)
+    continue()
+  endif()
+  foreach(f ${scripts})
+    get_filename_component(name ${f} NAME_WE)
+    add_test(NAME ${folder}/${name} COMMAND ${CMAKE_SOURCE_DIR}/tools/run-script ${folder}/${name} ${f}
+      ${CMAKE_BINARY_DIR}/xani ${CMAKE_BINARY_DIR}/scratch/${folder}-${name})
+    set_tests_properties(${folder}/${name} PROPERTIES LABELS ${folder} SKIP_RETURN_CODE 77 TIMEOUT 900
+      ENVIRONMENT "${script_environment}")
   endforeach()
 endforeach()

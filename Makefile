@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: BSD-3-Clause
+# Makefile -- the front door: set-up, build, and what to do with the build. CMake does the building.
+#   make demo      simulate a small experiment, run everything on it, say what was recovered
+#   make test      build and run all tests; ends with "N passed, N failed"
+#   make install   PREFIX=/usr/local (DESTDIR is honoured)
+#   make lint      formatting, clang-tidy, cppcheck, rules of this project
+#   make bench     all benchmarks as JSON lines; bench-fit, bench-io, bench-reduce, bench-map: one each
+#   make bench-peers  a Python environment with the codes compared with, used by the benchmarks when present
+#   make asan, make tsan   all tests under the address and undefined-behaviour, or thread, sanitizer
+BUILD ?= build
+PREFIX ?= /usr/local
+PEERS = .venv-bench
+
+all: build
+
+setup:
+	tools/setup build
+
+setup-test:
+	tools/setup build test
+
+build: setup
+	@cmake -S . -B $(BUILD) -G Ninja -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_ARGS)
+	@cmake --build $(BUILD)
+
+demo: build
+	$(BUILD)/xani demo demo --force
+
+test: setup-test
+	@tools/run-tests $(BUILD)
+
+install: build
+	cmake --install $(BUILD) --prefix $(PREFIX)
+
+lint: setup-test
+	tools/setup lint
+	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
+	tools/lint $(BUILD)
+
+asan: setup-test
+	@cmake --preset asan
+	@tools/run-tests build-asan
+
+tsan: setup-test
+	tools/setup sanitize
+	@cmake --preset tsan
+	@tools/run-tests build-tsan
+
+bench: bench-fit bench-io bench-reduce bench-map
+
+bench-fit bench-io bench-reduce bench-map: build
+	@PATH="$(CURDIR)/$(PEERS)/bin:$$PATH" $(BUILD)/xani bench $(@:bench-%=%) --json
+
+bench-peers:
+	tools/setup bench
+	test -d $(PEERS) || python3 -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet scipy lmfit h5py hdf5plugin numba jax
+
+clean:
+	rm -rf $(BUILD) build-asan build-tsan
+
+.PHONY: all setup setup-test build demo test install lint asan tsan clean
+.PHONY: bench bench-fit bench-io bench-reduce bench-map bench-peers
