@@ -13,7 +13,7 @@
 static const struct {
     const char *name, *group, *arguments, *summary, *text, *examples;
 } commands[] = {
-#define CLI_COMMAND(name, group, function, arguments, min, max, options, out, summary, text, examples) \
+#define CLI_COMMAND(name, group, function, arguments, min, max, options, out, summary, text, examples)                 \
     {name, group, arguments, summary, text, examples},
 #include "cli/commands.def"
 };
@@ -29,19 +29,28 @@ static void put(const char *text) // with the characters escaped that scdoc woul
 
 static void put_type(const xn_setting *s)
 {
-    static const char *const names[] = {
-        [XN_SET_MAP] = "keys",          [XN_SET_LIST] = "list of keys", [XN_SET_TEXT] = "text",
-        [XN_SET_PATH] = "path",         [XN_SET_CHOICE] = "",           [XN_SET_BOOL] = "true or false",
-        [XN_SET_NUMBER] = "number",     [XN_SET_INT] = "whole number",  [XN_SET_TEXTS] = "one or several texts",
-        [XN_SET_PATHS] = "one or several paths", [XN_SET_NUMBERS] = "numbers", [XN_SET_INTS] = "whole numbers"};
+    static const char *const names[] = {[XN_SET_MAP] = "keys",
+                                        [XN_SET_LIST] = "list of keys",
+                                        [XN_SET_TEXT] = "text",
+                                        [XN_SET_PATH] = "path",
+                                        [XN_SET_CHOICE] = "",
+                                        [XN_SET_BOOL] = "true or false",
+                                        [XN_SET_NUMBER] = "number",
+                                        [XN_SET_INT] = "whole number",
+                                        [XN_SET_TEXTS] = "one or several texts",
+                                        [XN_SET_PATHS] = "one or several paths",
+                                        [XN_SET_NUMBERS] = "numbers",
+                                        [XN_SET_INTS] = "whole numbers"};
     if (s->count > 0) printf("%d ", s->count);
     if (s->ascending) printf("increasing ");
     printf("%s", names[s->type]);
     if (s->choices != NULL) put(s->choices);
     if (s->short_form) printf(", or a word");
     bool numeric = names[s->type][0] && strstr(names[s->type], "number") != NULL;
-    if (numeric && s->min == XN_POSITIVE) printf(" above 0");
-    else if (numeric && s->min > -INFINITY) printf(" from %g", s->min);
+    if (numeric && s->min == XN_POSITIVE)
+        printf(" above 0");
+    else if (numeric && s->min > -INFINITY)
+        printf(" from %g", s->min);
     if (numeric && s->max < 1e15) printf(" to %g", s->max);
     if (s->fallback != NULL) {
         printf("; default ");
@@ -115,10 +124,14 @@ int main(int argc, char **argv)
         return 2;
     }
     while (fgets(line, sizeof line, f) != NULL) {
-        if (strcmp(line, "@keys@\n") == 0) put_keys();
-        else if (strcmp(line, "@commands@\n") == 0) put_commands(false);
-        else if (strcmp(line, "@planned@\n") == 0) put_commands(true);
-        else fputs(line, stdout);
+        if (strcmp(line, "@keys@\n") == 0)
+            put_keys();
+        else if (strcmp(line, "@commands@\n") == 0)
+            put_commands(false);
+        else if (strcmp(line, "@planned@\n") == 0)
+            put_commands(true);
+        else
+            fputs(line, stdout);
     }
     fclose(f);
     return fflush(stdout) == 0 ? 0 : 1;

@@ -5,6 +5,7 @@
 // a refused assignment changes nothing.
 #include "core/config_node.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,20 +31,26 @@ static xani_status config_make(xn_ctx *ctx, const char *name, const char *dir, x
 static xani_status parse_bytes(xn_ctx *ctx, const char *yaml, size_t bytes, const char *name, const char *dir,
                                xn_config **config)
 {
-    XN_TRY(config_make(ctx, name, dir, config));
-    xn_config *c = *config;
+    assert(yaml != NULL);
+    xn_config *c = NULL;
+    *config = NULL;
+    XN_TRY(config_make(ctx, name, dir, &c));
+    assert(c != NULL);
     xani_status st = xn_yaml_parse(ctx, yaml, bytes, name, true, &c->root);
     if (st == XANI_OK) st = xn_config_check(ctx, c);
+    char *text = NULL;
     if (st == XANI_OK) {
-        c->text = xn_alloc(bytes + 1, 1);
-        if (c->text == NULL) st = xn_fail_memory(ctx, "the configuration's text", bytes + 1);
+        text = xn_alloc(bytes + 1, 1);
+        if (text == NULL) st = xn_fail_memory(ctx, "the configuration's text", bytes + 1);
     }
-    if (st != XANI_OK) {
-        xani_config_destroy(config);
+    if (text == NULL) {
+        xani_config_destroy(&c);
         return st;
     }
-    memcpy(c->text, yaml, bytes);
-    c->text[bytes] = '\0';
+    memcpy(text, yaml, bytes);
+    text[bytes] = '\0';
+    c->text = text;
+    *config = c;
     return XANI_OK;
 }
 

@@ -7,6 +7,7 @@
 // Text is written through libyaml's emitter, which knows what needs quotes.
 #include "core/config_node.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <yaml.h>
@@ -144,7 +145,7 @@ static xani_status build_member(reader *r, const yaml_event_t *event, xn_node *m
     yaml_event_t value;
     XN_TRY(next_event(r, &value));
     xani_status st = build(r, &value, key, depth, node);
-    if (st == XANI_OK) (*node)->line = r->lines ? (int)event->start_mark.line + 1 : 0;
+    if (*node != NULL) (*node)->line = r->lines ? (int)event->start_mark.line + 1 : 0;
     yaml_event_delete(&value);
     return st;
 }
@@ -161,6 +162,7 @@ static xani_status build_members(reader *r, xn_node *parent, yaml_event_type_t e
         if (!done && parent->kind == XN_NODE_LIST) st = build(r, &event, NULL, depth, tail);
         yaml_event_delete(&event);
         if (st != XANI_OK || done) return st;
+        assert(*tail != NULL);
         tail = &(*tail)->next;
     }
 }

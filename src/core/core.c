@@ -41,8 +41,7 @@ static const status_entry status_table[] = {
 #undef XN_STATUS
 };
 
-_Static_assert(sizeof status_table / sizeof status_table[0] == XANI_STATUS_COUNT,
-               "status.def and xani_status differ");
+_Static_assert(sizeof status_table / sizeof status_table[0] == XANI_STATUS_COUNT, "status.def and xani_status differ");
 
 static const status_entry *status_find(xani_status s)
 {
@@ -133,8 +132,7 @@ xani_status xn_fail(xn_ctx *ctx, xani_status status, const char *fmt, ...)
 
 xani_status xn_fail_memory(xn_ctx *ctx, const char *what, size_t bytes)
 {
-    return xn_fail(ctx, XANI_ERR_MEMORY, "out of memory: %s needs %.1f MiB", what,
-                   (double)bytes / 1048576.0);
+    return xn_fail(ctx, XANI_ERR_MEMORY, "out of memory: %s needs %.1f MiB", what, (double)bytes / 1048576.0);
 }
 
 xani_status xn_context(xn_ctx *ctx, xani_status status, const char *fmt, ...)
@@ -148,7 +146,8 @@ xani_status xn_context(xn_ctx *ctx, xani_status status, const char *fmt, ...)
     int n = vsnprintf(ctx->error, sizeof ctx->error, fmt, args);
     va_end(args);
     if (n >= 0 && (size_t)n + 3 < sizeof ctx->error)
-        snprintf(ctx->error + n, sizeof ctx->error - (size_t)n, ": %.*s", (int)(sizeof ctx->error - 3 - (size_t)n), inner);
+        snprintf(ctx->error + n, sizeof ctx->error - (size_t)n, ": %.*s", (int)(sizeof ctx->error - 3 - (size_t)n),
+                 inner);
     flatten(ctx->error);
     ctx->failed = true;
     pthread_mutex_unlock(&ctx->lock);
@@ -236,10 +235,7 @@ void xn_mem_set_hook(xn_mem_hook hook, void *user)
     atomic_store(&mem_count, 0);
 }
 
-static bool mem_refused(void)
-{
-    return mem_hook != NULL && mem_hook(mem_hook_user, atomic_fetch_add(&mem_count, 1));
-}
+static bool mem_refused(void) { return mem_hook != NULL && mem_hook(mem_hook_user, atomic_fetch_add(&mem_count, 1)); }
 
 void *xn_alloc(size_t n, size_t size)
 {

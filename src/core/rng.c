@@ -86,7 +86,6 @@ int64_t xn_rng_poisson(xn_rng *r, double mean)
         double k = floor((2.0 * a / us + b) * u + mean + 0.43);
         if (us >= 0.07 && v <= vr) return (int64_t)k;
         if (k < 0.0 || (us < 0.013 && v > us)) continue;
-        if (log(v) + log(invalpha) - log(a / (us * us) + b) <= -mean + k * loglam - lgamma(k + 1.0))
-            return (int64_t)k;
+        if (log(v) + log(invalpha) - log(a / (us * us) + b) <= -mean + k * loglam - lgamma(k + 1.0)) return (int64_t)k;
     }
 }

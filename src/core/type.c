@@ -6,10 +6,9 @@ static const struct {
     size_t size;
     const char *name;
 } types[] = {
-    [XN_F32] = {4, "float32"}, [XN_F64] = {8, "float64"}, [XN_I8] = {1, "int8"},
-    [XN_U8] = {1, "uint8"},    [XN_I16] = {2, "int16"},   [XN_U16] = {2, "uint16"},
-    [XN_I32] = {4, "int32"},   [XN_U32] = {4, "uint32"},  [XN_I64] = {8, "int64"},
-    [XN_U64] = {8, "uint64"},  [XN_STR] = {0, "string"},  [XN_OTHER] = {0, "other"},
+    [XN_F32] = {4, "float32"}, [XN_F64] = {8, "float64"}, [XN_I8] = {1, "int8"},    [XN_U8] = {1, "uint8"},
+    [XN_I16] = {2, "int16"},   [XN_U16] = {2, "uint16"},  [XN_I32] = {4, "int32"},  [XN_U32] = {4, "uint32"},
+    [XN_I64] = {8, "int64"},   [XN_U64] = {8, "uint64"},  [XN_STR] = {0, "string"}, [XN_OTHER] = {0, "other"},
 };
 
 size_t xn_type_size(xn_type t) { return types[t].size; }
