@@ -5,6 +5,7 @@
 #include <locale.h>
 
 #include "core/config.h"
+#include "core/rng.h"
 
 static xn_ctx *ctx;
 static xn_config *config;
@@ -510,6 +511,36 @@ START_TEST(test_allocation_failures)
 }
 END_TEST
 
+START_TEST(test_mutated_text)
+{
+    // No damage to a configuration does more than refuse it, in one line that names the file.
+    static const char alphabet[] = " \n\t:-[]{},&*!|>'\"%@`#.0aZ~\xc3\\?";
+    enum { ROUNDS = 4000 };
+    char text[sizeof whole_contract];
+    xn_rng r;
+    xn_rng_init(&r, 3, 3);
+    int refused = 0;
+    for (int round = 0; round < ROUNDS; round++) {
+        memcpy(text, whole_contract, sizeof text);
+        size_t length = sizeof text - 1;
+        for (uint32_t k = 0; k <= xn_rng_u32(&r) % 4; k++)
+            text[xn_rng_u32(&r) % length] = alphabet[xn_rng_u32(&r) % (sizeof alphabet - 1)];
+        if (round % 8 == 0) text[xn_rng_u32(&r) % length] = '\0'; // cut short
+        xn_clear_error(ctx);
+        if (xn_config_parse(ctx, text, "exp.yaml", ".", &config) == XANI_OK) {
+            xani_config_destroy(&config);
+            continue;
+        }
+        refused++;
+        ck_assert_ptr_null(config);
+        ck_assert_int_eq(strncmp(xani_error_text(ctx), "exp.yaml:", 9), 0);
+        ck_assert_ptr_null(strchr(xani_error_text(ctx), '\n'));
+    }
+    ck_assert_int_gt(refused, ROUNDS / 4);
+    ck_assert_int_lt(refused, ROUNDS);
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
@@ -530,5 +561,6 @@ static void add(TCase *t)
     tcase_add_test(t, test_require_and_bad);
     tcase_add_test(t, test_table);
     tcase_add_test(t, test_allocation_failures);
+    tcase_add_test(t, test_mutated_text);
 }
 XN_TEST_MAIN("config", add)
