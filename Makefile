@@ -32,8 +32,8 @@ test: setup-test
 install: build
 	cmake --install $(BUILD) --prefix $(PREFIX)
 
-lint: setup-test
-	tools/setup lint
+lint:
+	tools/setup build test lint
 	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
 	tools/lint $(BUILD)
 
@@ -41,8 +41,8 @@ asan: setup-test
 	@cmake --preset asan
 	@tools/run-tests build-asan
 
-tsan: setup-test
-	tools/setup sanitize
+tsan:
+	tools/setup build test sanitize
 	@cmake --preset tsan
 	@tools/run-tests build-tsan
 
