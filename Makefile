@@ -24,6 +24,7 @@ build: setup
 	@cmake --build $(BUILD)
 
 demo: build
+	@test -x $(BUILD)/xani || { echo "$(BUILD)/xani was not built: the library is not complete"; exit 1; }
 	$(BUILD)/xani demo demo --force
 
 test: setup-test

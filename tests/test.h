@@ -68,11 +68,11 @@ static inline int xn_test_run(const char *suite_name, const char *program, void 
     return failed ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
-#define XN_TEST_MAIN(name, add)                                     \
-    int main(int argc, char **argv)                                 \
-    {                                                               \
-        (void)argc;                                                 \
-        return xn_test_run((name), argv[0], (add));                 \
+#define XN_TEST_MAIN(name, add)                                                                                        \
+    int main(int argc, char **argv)                                                                                    \
+    {                                                                                                                  \
+        (void)argc;                                                                                                    \
+        return xn_test_run((name), argv[0], (add));                                                                    \
     }
 
 #endif

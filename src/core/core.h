@@ -20,15 +20,15 @@ typedef xani_context xn_ctx;
 #define XN_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
 // Return early / leave through out: with the status of a failing call. The only two control macros.
-#define XN_TRY(expr)                             \
-    do {                                         \
-        xani_status xn_try_ = (expr);            \
-        if (xn_try_ != XANI_OK) return xn_try_;  \
+#define XN_TRY(expr)                                                                                                   \
+    do {                                                                                                               \
+        xani_status xn_try_ = (expr);                                                                                  \
+        if (xn_try_ != XANI_OK) return xn_try_;                                                                        \
     } while (0)
-#define XN_GOTO(label, st, expr)                 \
-    do {                                         \
-        (st) = (expr);                           \
-        if ((st) != XANI_OK) goto label;         \
+#define XN_GOTO(label, st, expr)                                                                                       \
+    do {                                                                                                               \
+        (st) = (expr);                                                                                                 \
+        if ((st) != XANI_OK) goto label;                                                                               \
     } while (0)
 
 // Sets the error text (first one wins until xn_clear_error) and returns `status`. ctx may be NULL.
@@ -51,9 +51,9 @@ xani_status xn_check_interrupt(xn_ctx *ctx);
 
 const char *xn_command_line(const xn_ctx *ctx); // "" if not set
 
-int xn_threads(int asked);      // asked > 0: asked; else the processors this process may use
-double xn_seconds(void);        // monotonic wall clock
-double xn_cpu_seconds(void);    // CPU time of the calling thread
+int xn_threads(int asked);   // asked > 0: asked; else the processors this process may use
+double xn_seconds(void);     // monotonic wall clock
+double xn_cpu_seconds(void); // CPU time of the calling thread
 
 // ---- memory. All of it 64-byte aligned; xn_free takes NULL. Sizes are checked for overflow.
 void *xn_alloc(size_t n, size_t size);

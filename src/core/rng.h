@@ -17,9 +17,9 @@ typedef struct xn_rng {
 
 void xn_rng_init(xn_rng *r, uint64_t seed, uint64_t stream);
 uint32_t xn_rng_u32(xn_rng *r);
-double xn_rng_uniform(xn_rng *r);              // [0, 1)
-double xn_rng_normal(xn_rng *r);               // mean 0, rms 1
-double xn_rng_gamma(xn_rng *r, double shape);  // scale 1 (Marsaglia and Tsang 2000)
+double xn_rng_uniform(xn_rng *r);               // [0, 1)
+double xn_rng_normal(xn_rng *r);                // mean 0, rms 1
+double xn_rng_gamma(xn_rng *r, double shape);   // scale 1 (Marsaglia and Tsang 2000)
 int64_t xn_rng_poisson(xn_rng *r, double mean); // inversion below 10, PTRS above (Hoermann 1993)
 
 #endif
