@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // map.h -- modes of one or more runs to points, volume, path and branches.
+//
+// Points: every accepted mode at the momentum transfer of its pixel group.  weight = 1/(sigma_nu^2 + s^2) in
+// 1/THz^2, with s the rms of a box as wide as the frequency resolution 1/T of the delay window (in nu): no line is
+// trusted to better than that, because the pixels of a branch differ in q.  The frequency of a branch in a bin of
+// the path is the mean, with these weights, of the points that lie in the bin and belong to the branch.
 #ifndef XN_MAP_MAP_H
 #define XN_MAP_MAP_H
 
@@ -11,5 +16,8 @@
 xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, xn_dispersion *out);
 // True when the configuration says enough to map (energy, geometry, orientation, crystal); else *why names the first key.
 bool xn_map_possible(const xn_config *config, const char **why);
+// From geometry and angles alone: how much of the irreducible zone the runs see. voxels: all of them, of
+// map.grid.step_inv_ang, else 0.05 * 2 pi/a in size; fraction of them that at least one pixel group looks at.
+xani_status xn_map_coverage(xn_ctx *ctx, const xn_config *config, double *fraction, int64_t *voxels);
 
 #endif
