@@ -10,9 +10,9 @@
 
 // Written into every result: configuration as given, version, command line, inputs with sizes and times.
 typedef struct xn_provenance {
-    const xn_config *config;     // may be NULL
-    const char *const *inputs;   // files, NULL-terminated, may be NULL
-    const char *identity;        // hash of what the stage depends on; resume compares it. May be NULL
+    const xn_config *config;   // may be NULL
+    const char *const *inputs; // files, NULL-terminated, may be NULL
+    const char *identity;      // hash of what the stage depends on; resume compares it. May be NULL
 } xn_provenance;
 
 xani_status xn_result_write_cube(xn_ctx *ctx, const char *path, const xn_cube *cube, const xn_provenance *p);

@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// dispersion.c -- dispersion.h5: points, folded volume with coverage, path, branches.
+//
+// Points are columns of equal length, possibly none.  Strings stand in columns as strings (kind, run), so
+// that a table of points reads by itself.  @default leads to the path, the picture everyone looks at
+// first, or to the volume where no path was asked for.
+#include <string.h>
+
+#include "result/nexus.h"
+
+enum { POINT, THREE, TWO, H, K, L, NU, STEP, PATH_NU, BRANCH, RUN, ANGLE, EXTENTS };
+
+#define DIMS(...)                                                                                                      \
+    {                                                                                                                  \
+        __VA_ARGS__                                                                                                    \
+    }
+#define COLUMN 1, DIMS(POINT), false
+#define VECTOR 2, DIMS(POINT, THREE), false
+
+typedef struct {
+    const char *name;
+    xn_field field; // path is filled in per group
+} column;
+
+static const column columns[] = {
+    {"hkl", {NULL, offsetof(xn_points, hkl), XN_F64, VECTOR, "", "total Q in conventional reciprocal units"}},
+    {"G", {NULL, offsetof(xn_points, g), XN_I32, VECTOR, "", "reciprocal lattice vector, conventional"}},
+    {"q",
+     {NULL, offsetof(xn_points, q), XN_F64, VECTOR, "1/angstrom", "Q - G, Cartesian frame of the crystal (B hkl)"}},
+    {"frequency", {NULL, offsetof(xn_points, frequency), XN_F64, COLUMN, "THz", NULL}},
+    {"frequency_errors",
+     {NULL, offsetof(xn_points, frequency_errors), XN_F64, COLUMN, "THz", "one standard deviation"}},
+    {"amplitude", {NULL, offsetof(xn_points, amplitude), XN_F64, COLUMN, "", "amplitude at delay zero"}},
+    {"amplitude_errors", {NULL, offsetof(xn_points, amplitude_errors), XN_F64, COLUMN, "", "one standard deviation"}},
+    {"branch", {NULL, offsetof(xn_points, branch), XN_I32, COLUMN, NULL, "branch; -1: not assigned"}},
+    {"pixel", {NULL, offsetof(xn_points, pixel), XN_I32, 2, DIMS(POINT, TWO), false, "pixel", "(y, x) in modes.h5"}},
+    {"run_index", {NULL, offsetof(xn_points, run), XN_I32, COLUMN, NULL, "row of /entry/runs"}},
+    {"weight", {NULL, offsetof(xn_points, weight), XN_F64, COLUMN, "", "weight in averages"}},
+    {"alias",
+     {NULL, offsetof(xn_points, alias), XN_U8, COLUMN, NULL,
+      "1: the crystal reaches beyond the bins' Nyquist frequency"}},
+};
+
+static const xn_field fields[] = {
+    {"/entry/runs/angle_deg", offsetof(xn_dispersion, run_angles), XN_F64, 2, DIMS(RUN, ANGLE), false, "degree",
+     "goniometer angles, the outermost first"},
+    {"/entry/volume/intensity", offsetof(xn_dispersion, intensity), XN_F32, 4, DIMS(H, K, L, NU), false, "",
+     "S(q, nu), folded; NaN where not covered"},
+    {"/entry/volume/coverage", offsetof(xn_dispersion, coverage), XN_I32, 3, DIMS(H, K, L), false, "", "samples"},
+    {"/entry/volume/h", offsetof(xn_dispersion, axis[0]), XN_F64, 1, DIMS(H), false, "", "h, conventional units"},
+    {"/entry/volume/k", offsetof(xn_dispersion, axis[1]), XN_F64, 1, DIMS(K), false, "", "k, conventional units"},
+    {"/entry/volume/l", offsetof(xn_dispersion, axis[2]), XN_F64, 1, DIMS(L), false, "", "l, conventional units"},
+    {"/entry/volume/frequency", offsetof(xn_dispersion, axis[3]), XN_F64, 1, DIMS(NU), false, "THz",
+     "phonon frequency"},
+    {"/entry/path/intensity", offsetof(xn_dispersion, path_intensity), XN_F32, 2, DIMS(STEP, PATH_NU), false, "",
+     "S(q, nu) along the path"},
+    {"/entry/path/distance", offsetof(xn_dispersion, path_distance), XN_F64, 1, DIMS(STEP), false, "1/angstrom",
+     "distance along the path"},
+    {"/entry/path/frequency", offsetof(xn_dispersion, path_frequency), XN_F64, 1, DIMS(PATH_NU), false, "THz",
+     "phonon frequency"},
+    {"/entry/path/hkl", offsetof(xn_dispersion, path_hkl), XN_F64, 2, DIMS(STEP, THREE), false, "",
+     "conventional units"},
+    {"/entry/branches/frequency", offsetof(xn_dispersion, branch_frequency), XN_F64, 2, DIMS(BRANCH, STEP), false,
+     "THz", "phonon frequency; NaN where unseen"},
+    {"/entry/branches/frequency_errors", offsetof(xn_dispersion, branch_errors), XN_F64, 2, DIMS(BRANCH, STEP), false,
+     "THz", "one standard deviation"},
+    {"/entry/branches/count", offsetof(xn_dispersion, branch_count), XN_I32, 2, DIMS(BRANCH, STEP), false, "",
+     "points"},
+    {"/entry/branches/distance", offsetof(xn_dispersion, path_distance), XN_F64, 1, DIMS(STEP), false, "1/angstrom",
+     "distance along the path"},
+    {"/entry/branches/hkl", offsetof(xn_dispersion, path_hkl), XN_F64, 2, DIMS(STEP, THREE), false, "",
+     "conventional units"},
+};
+
+static const xn_scalar scalars[] = {
+    {"/entry/tube", offsetof(xn_dispersion, tube_inv_ang), XN_F64, "1/angstrom"},
+    {"/entry/nyquist", offsetof(xn_dispersion, nyquist_thz), XN_F64, "THz"},
+    {"/entry/crystal_max", offsetof(xn_dispersion, crystal_max_thz), XN_F64, "THz"},
+};
+
+// kind, run and angles of each point: what a row needs to be read by itself.
+static xani_status write_derived(xn_ctx *ctx, xn_writer *w, const char *group, const xn_points *p,
+                                 const xn_dispersion *d)
+{
+    char path[XN_KEY_LENGTH];
+    const char **text = xn_alloc((size_t)p->n, sizeof *text);
+    double *angle = xn_alloc((size_t)p->n * (size_t)d->n_angles, sizeof *angle);
+    xani_status st = XANI_OK;
+    if (text == NULL || angle == NULL) {
+        st = xn_fail_memory(ctx, "columns of points", (size_t)p->n * (8 + 8 * (size_t)d->n_angles));
+        goto out;
+    }
+    for (int64_t i = 0; i < p->n; i++)
+        if (p->run[i] < 0 || p->run[i] >= d->n_runs) {
+            st = xn_fail(ctx, XANI_ERR_INTERNAL, "point %lld is of run %d of %d", (long long)i, p->run[i], d->n_runs);
+            goto out;
+        }
+    for (int64_t i = 0; i < p->n; i++) text[i] = p->coherent[i] ? "coherent" : "pair";
+    xn_writer_texts(w, xn_key(path, "%s/kind", group), text, p->n);
+    xn_writer_attr_text(w, path, "long_name", "pair: nu = f/2; coherent: nu = f");
+    for (int64_t i = 0; i < p->n; i++) text[i] = d->run_names[p->run[i]] ? d->run_names[p->run[i]] : "";
+    xn_writer_texts(w, xn_key(path, "%s/run", group), text, p->n);
+    for (int64_t i = 0; i < p->n; i++)
+        for (int a = 0; a < d->n_angles; a++) angle[i * d->n_angles + a] = d->run_angles[p->run[i] * d->n_angles + a];
+    const int64_t dims[] = {p->n, d->n_angles};
+    xn_writer_data(w, xn_key(path, "%s/angle_deg", group), XN_F64, 2, dims, NULL, angle);
+    xn_writer_attr_text(w, path, "units", "degree");
+out:
+    xn_free(text);
+    xn_free(angle);
+    return st;
+}
+
+static xani_status write_points(xn_ctx *ctx, xn_writer *w, const char *group, const char *frequency, const xn_points *p,
+                                const xn_dispersion *d)
+{
+    char path[XN_KEY_LENGTH];
+    const int64_t extent[EXTENTS] = {[POINT] = p->n, [THREE] = 3, [TWO] = 2};
+    xn_writer_group(w, group, "NXcollection");
+    for (int i = 0; i < XN_COUNT(columns); i++) {
+        xn_field field = columns[i].field;
+        field.path = xn_key(path, "%s/%s", group, columns[i].name);
+        if (strcmp(columns[i].name, "frequency") == 0) field.long_name = frequency;
+        xn_nexus_fields(w, &field, 1, p, extent);
+    }
+    return write_derived(ctx, w, group, p, d);
+}
+
+// Labels of the corners as attributes of the path: names, distances, hkl.
+static xani_status write_labels(xn_ctx *ctx, xn_writer *w, const xn_dispersion *d)
+{
+    size_t n = (size_t)d->n_labels;
+    if (n == 0) return XANI_OK;
+    const char **names = xn_alloc(n, sizeof *names);
+    double *hkl = xn_alloc(3 * n, sizeof *hkl);
+    bool ok = names != NULL && hkl != NULL;
+    for (size_t i = 0; ok && i < n; i++) {
+        names[i] = d->labels[i].name;
+        memcpy(hkl + 3 * i, d->labels[i].hkl, 3 * sizeof *hkl);
+    }
+    static const char *const groups[] = {"/entry/path", "/entry/branches"};
+    for (int g = 0; ok && g < XN_COUNT(groups); g++) {
+        xn_writer_attr_texts(w, groups[g], "labels", names, d->n_labels);
+        xn_writer_attr_f64(w, groups[g], "label_distance", d->label_distance, d->n_labels);
+        xn_writer_attr_f64(w, groups[g], "label_hkl", hkl, 3 * d->n_labels);
+    }
+    xn_free(names);
+    xn_free(hkl);
+    return ok ? XANI_OK : xn_fail_memory(ctx, "labels of the path", n * 32);
+}
+
+static xani_status write_all(xn_ctx *ctx, xn_writer *w, const xn_dispersion *d)
+{
+    static const char *const volume_axes[] = {"h", "k", "l", "frequency"}, *const path_axes[] = {"distance",
+                                                                                                 "frequency"};
+    static const char *const branch_axes[] = {"branch", "distance"}, *const no_names[] = {NULL};
+    const int64_t extent[EXTENTS] = {
+        [THREE] = 3,        [H] = d->shape[0],      [K] = d->shape[1],        [L] = d->shape[2], [NU] = d->shape[3],
+        [STEP] = d->path_n, [PATH_NU] = d->path_nf, [BRANCH] = d->n_branches, [RUN] = d->n_runs, [ANGLE] = d->n_angles};
+    xn_writer_group(w, "/entry/runs", "NXcollection");
+    xn_writer_texts(w, "/entry/runs/name", d->run_names ? (const char *const *)d->run_names : no_names, d->n_runs);
+    xn_nexus_data(w, "/entry/volume", "intensity", volume_axes, 4, "S(q, nu), folded into the first Brillouin zone");
+    xn_nexus_data(w, "/entry/path", "intensity", path_axes, 2, "S(q, nu) along the path");
+    xn_nexus_data(w, "/entry/branches", "frequency", branch_axes, 2, "branches along the path");
+    xn_nexus_fields(w, fields, XN_COUNT(fields), d, extent);
+    xn_nexus_scalars(w, scalars, XN_COUNT(scalars), d);
+    xn_writer_attr_text(w, "/entry/branches/frequency", "interpretation", "spectrum");
+    int32_t *index = xn_alloc((size_t)d->n_branches, sizeof *index);
+    if (index == NULL) return xn_fail_memory(ctx, "an axis", (size_t)d->n_branches * sizeof *index);
+    for (int i = 0; i < d->n_branches; i++) index[i] = i;
+    xn_writer_data(w, "/entry/branches/branch", XN_I32, 1, &extent[BRANCH], NULL, index);
+    xn_free(index);
+    XN_TRY(write_labels(ctx, w, d));
+    XN_TRY(write_points(ctx, w, "/entry/points", "phonon frequency nu", &d->points, d));
+    return write_points(ctx, w, "/entry/combination_points",
+                        "frequency f of the oscillation, nu_i + nu_j or |nu_i - nu_j|", &d->combinations, d);
+}
+
+xani_status xn_result_write_dispersion(xn_ctx *ctx, const char *path, const xn_dispersion *d, const xn_provenance *p)
+{
+    xn_writer *w;
+    XN_TRY(xn_nexus_create(ctx, path, d->path_n > 0 ? "path" : "volume", "phonon dispersion", p, &w));
+    xani_status st = write_all(ctx, w, d);
+    if (st == XANI_OK) return xn_writer_publish(&w);
+    xn_writer_abort(&w);
+    return xn_context(ctx, st, "while writing %s", path);
+}

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// provenance.c -- what every result says about itself: /entry with its title and instrument, and
+// /entry/process: program, version, date, command line, configuration as given (with the folder its
+// relative paths refer to), input files with sizes and times, identity of what the stage depends on.
+//
+// `xani map` without --config runs on the configuration stored here; resuming compares the identity.
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "result/nexus.h"
+
+#define PROCESS "/entry/process"
+#define DATE_LENGTH 32
+
+static const char *iso_date(time_t t, char text[DATE_LENGTH])
+{
+    struct tm utc;
+    if (gmtime_r(&t, &utc) == NULL || strftime(text, DATE_LENGTH, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0) text[0] = '\0';
+    return text;
+}
+
+// Sizes in bytes and times of change; a file that is gone has size -1 and no time.
+static xani_status write_inputs(xn_ctx *ctx, xn_writer *w, const char *const *inputs)
+{
+    int64_t n = 0;
+    while (inputs != NULL && inputs[n] != NULL) n++;
+    int64_t *bytes = xn_alloc((size_t)n, sizeof *bytes);
+    char *dates = xn_alloc((size_t)n, DATE_LENGTH);
+    const char **date = xn_alloc((size_t)n, sizeof *date);
+    xani_status st = XANI_OK;
+    if (bytes == NULL || dates == NULL || date == NULL) {
+        st = xn_fail_memory(ctx, "the list of inputs", (size_t)n * (DATE_LENGTH + 16));
+        goto out;
+    }
+    for (int64_t i = 0; i < n; i++) {
+        struct stat s;
+        bool there = stat(inputs[i], &s) == 0;
+        bytes[i] = there ? (int64_t)s.st_size : -1;
+        dates[i * DATE_LENGTH] = '\0';
+        date[i] = there ? iso_date(s.st_mtime, dates + i * DATE_LENGTH) : dates + i * DATE_LENGTH;
+    }
+    xn_writer_group(w, PROCESS "/inputs", "NXcollection");
+    xn_writer_texts(w, PROCESS "/inputs/file", inputs, n);
+    xn_writer_data(w, PROCESS "/inputs/bytes", XN_I64, 1, &n, NULL, bytes);
+    xn_writer_texts(w, PROCESS "/inputs/modified", date, n);
+out:
+    xn_free(bytes);
+    xn_free(dates);
+    xn_free(date);
+    return st;
+}
+
+static xani_status write_config(xn_ctx *ctx, xn_writer *w, const xn_config *config)
+{
+    char *yaml;
+    XN_TRY(xani_config_text(ctx, config, &yaml));
+    xn_writer_text(w, PROCESS "/configuration", yaml);
+    xn_writer_attr_text(w, PROCESS "/configuration", "type", "text/yaml");
+    xn_free(yaml);
+    char *dir = realpath(xn_config_dir(config), NULL);
+    xn_writer_text(w, PROCESS "/base_dir", dir ? dir : xn_config_dir(config));
+    free(dir);
+    return XANI_OK;
+}
+
+static void write_instrument(xn_writer *w, const xn_config *config)
+{
+    const char *facility = xn_config_string(config, "experiment.facility"),
+               *notes = xn_config_string(config, "experiment.notes");
+    double energy = xn_config_double(config, "experiment.energy_kev");
+    if (notes != NULL) xn_writer_text(w, "/entry/notes", notes);
+    if (facility == NULL && !(energy > 0)) return;
+    xn_writer_group(w, "/entry/instrument", "NXinstrument");
+    if (facility != NULL) xn_writer_text(w, "/entry/instrument/name", facility);
+    if (!(energy > 0)) return;
+    xn_writer_group(w, "/entry/instrument/beam", "NXbeam");
+    xn_writer_data(w, "/entry/instrument/beam/incident_energy", XN_F64, 0, NULL, NULL, &energy);
+    xn_writer_attr_text(w, "/entry/instrument/beam/incident_energy", "units", "keV");
+}
+
+static xani_status write_process(xn_ctx *ctx, xn_writer *w, const xn_provenance *p)
+{
+    char date[DATE_LENGTH];
+    xn_writer_group(w, PROCESS, "NXprocess");
+    xn_writer_text(w, PROCESS "/program", "xani");
+    xn_writer_text(w, PROCESS "/version", xani_version());
+    xn_writer_text(w, PROCESS "/date", iso_date(time(NULL), date));
+    xn_writer_text(w, PROCESS "/command_line", ctx ? xn_command_line(ctx) : "");
+    if (p == NULL) return write_inputs(ctx, w, NULL);
+    if (p->identity != NULL) xn_writer_text(w, PROCESS "/identity", p->identity);
+    if (p->config != NULL) XN_TRY(write_config(ctx, w, p->config));
+    return write_inputs(ctx, w, p->inputs);
+}
+
+xani_status xn_nexus_create(xn_ctx *ctx, const char *path, const char *group, const char *what, const xn_provenance *p,
+                            xn_writer **w)
+{
+    XN_TRY(xn_writer_create(ctx, path, XN_LAYOUT_RESULT, w));
+    const xn_config *config = p != NULL ? p->config : NULL;
+    const char *experiment = config != NULL ? xn_config_string(config, "experiment.title") : NULL;
+    xn_writer_attr_text(*w, "/", "NX_class", "NXroot");
+    xn_writer_attr_text(*w, "/", "default", "entry");
+    xn_writer_attr_text(*w, "/", "creator", "xani");
+    xn_writer_group(*w, "/entry", "NXentry");
+    xn_writer_attr_text(*w, "/entry", "default", group);
+    char *title = xn_format("%s%s%s", experiment ? experiment : "", experiment ? ": " : "", what);
+    xani_status st = title != NULL ? XANI_OK : xn_fail_memory(ctx, "a title", 64);
+    if (title != NULL) xn_writer_text(*w, "/entry/title", title);
+    xn_free(title);
+    xn_writer_text(*w, "/entry/program_name", "xani");
+    xn_writer_attr_text(*w, "/entry/program_name", "version", xani_version());
+    if (config != NULL) write_instrument(*w, config);
+    if (st == XANI_OK) st = write_process(ctx, *w, p);
+    if (st != XANI_OK) xn_writer_abort(w);
+    return st;
+}
+
+// ---- reading
+
+static xani_status read_text(xn_ctx *ctx, const xn_h5 *file, const char *dataset, char **text)
+{
+    *text = NULL;
+    return xn_h5_exists(file, dataset) ? xn_h5_read_string(ctx, file, dataset, text) : XANI_OK;
+}
+
+xani_status xn_result_read_config(xn_ctx *ctx, const char *path, char **yaml, char **base_dir)
+{
+    *yaml = *base_dir = NULL;
+    xn_h5 *file;
+    XN_TRY(xn_h5_open(ctx, path, &file));
+    xani_status st = read_text(ctx, file, PROCESS "/configuration", yaml);
+    if (st == XANI_OK) st = read_text(ctx, file, PROCESS "/base_dir", base_dir);
+    if (st != XANI_OK) {
+        xn_free(*yaml);
+        xn_free(*base_dir);
+        *yaml = *base_dir = NULL;
+    }
+    xn_h5_close(&file);
+    return st;
+}
+
+xani_status xn_result_read_identity(xn_ctx *ctx, const char *path, char **identity)
+{
+    *identity = NULL;
+    xn_h5 *file;
+    XN_TRY(xn_h5_open(ctx, path, &file));
+    xani_status st = read_text(ctx, file, PROCESS "/identity", identity);
+    xn_h5_close(&file);
+    return st;
+}
