@@ -26,6 +26,7 @@ typedef struct xn_lattice {
     int n_basis;
     char element[16][4];
     double position[16][3];
+    int hall; // entry of the space group in the database of libsymspg; 0 when none was given
 } xn_lattice;
 
 typedef struct xn_circle {
@@ -55,6 +56,9 @@ void xn_lattice_zone_box(const xn_lattice *l, double half[3]);
 bool xn_lattice_label(const xn_lattice *l, const char *label, double hkl[3]);
 // Labels of the customary path of this lattice, separated by spaces ("G X K G L"); NULL where there is none.
 const char *xn_lattice_default_path(const xn_lattice *l);
+// Atoms of the primitive cell: the basis with centring and space group applied; 0 when no basis is known,
+// -1 when memory is short.
+int xn_lattice_atoms(const xn_lattice *l);
 // True when reflection hkl is a reciprocal lattice vector under the centring.
 bool xn_lattice_allowed(const xn_lattice *l, const int hkl[3]);
 

@@ -103,6 +103,7 @@ xn_group_result xn_lattice_set_group(const char *name, xn_lattice *l)
     double translations[192][3];
     l->centring = spg_get_spacegroup_type(hall).international_short[0];
     int n = spg_get_symmetry_from_database(rotations, translations, hall);
+    l->hall = hall;
     l->n_sym = 0;
     for (int i = 0; i < n; i++) add_operation(l, rotations[i]);
     return metric_change(l) > MISFIT ? XN_GROUP_MISFIT : XN_GROUP_OK;
@@ -149,4 +150,44 @@ out:
     xn_free(rotations);
     xn_free(translations);
     return st;
+}
+
+// Adds a position (fractions of the cell) unless an atom is there already.
+static int add_atom(double (*atom)[3], int n, const double x[3])
+{
+    for (int i = 0; i < n; i++) {
+        double worst = 0.0;
+        for (int k = 0; k < 3; k++) worst = fmax(worst, fabs(x[k] - atom[i][k] - rint(x[k] - atom[i][k])));
+        if (worst < 1e-3) return n;
+    }
+    memcpy(atom[n], x, 3 * sizeof *x);
+    return n + 1;
+}
+
+int xn_lattice_atoms(const xn_lattice *l)
+{
+    enum { ROOM = 16 * 192 };
+    if (l->n_basis == 0) return 0;
+    double(*atom)[3] = xn_alloc(ROOM, sizeof *atom), translations[192][3], position[MAX_ATOMS][3];
+    int rotations[192][3][3], type[MAX_ATOMS], n = 0, cells = 1;
+    if (atom == NULL) return -1;
+    for (size_t c = 0; c < sizeof centrings / sizeof centrings[0]; c++)
+        if (centrings[c].centring == l->centring) cells = centrings[c].n;
+    if (l->hall > 0) { // the basis may hold one atom of each orbit, or all
+        int operations = spg_get_symmetry_from_database(rotations, translations, l->hall);
+        for (int i = 0; i < l->n_basis; i++)
+            for (int o = 0; o < operations; o++) {
+                double x[3];
+                for (int k = 0; k < 3; k++) {
+                    x[k] = translations[o][k];
+                    for (int j = 0; j < 3; j++) x[k] += rotations[o][k][j] * l->position[i][j];
+                }
+                n = add_atom(atom, n, x);
+            }
+    } else {
+        int all = expand(l, position, type);
+        for (int i = 0; i < all; i++) n = add_atom(atom, n, position[i]);
+    }
+    xn_free(atom);
+    return n / cells;
 }
