@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// parts.h -- what the files of the map stage share.
+//
+// The runs are taken one after the other: hkl of every pixel group of the run, its points, its counts in the volume
+// and along the path; then the volume, the path and its branches are made from all points. So memory holds one
+// run's hkl and all points. Results have the same bits for any number of threads: every sum is taken by one thread
+// in the order of the points, or is a sum of integers.
+#ifndef XN_MAP_PARTS_H
+#define XN_MAP_PARTS_H
+
+#include "core/config.h"
+#include "data/modes.h"
+#include "data/points.h"
+#include "physics/geometry.h"
+#include "physics/lattice.h"
+
+// ---- scene.c: detector, crystal and circles; the momentum transfer of pixel groups
+
+typedef struct xn_scene {
+    xn_lattice lattice;
+    xn_goniometer goniometer;
+    xn_geometry geometry;
+    double energy_kev;
+    int atoms;         // of the primitive cell; 0 when the configuration has no basis
+    double max_thz;    // highest phonon frequency known for the crystal; NaN when unknown
+    double zone_scale; // cube root of the zone's volume, 1/Angstrom: 1.59 * 2 pi/a for an fcc crystal
+    int threads;
+    // of one grouping of the pixels, made by xn_scene_group
+    int spatial_bin;
+    int64_t ny, nx;
+    double *q_lab;  // (ny, nx, 3) 1/Angstrom; NaN where there is no pixel
+    float *q_group; // (ny, nx) half the diagonal of the group in 1/Angstrom
+} xn_scene;
+
+// What the map needs of one run: where each pixel group looks.
+typedef struct xn_view {
+    int64_t n, capacity;
+    double *hkl;   // (n, 3) total, conventional
+    int32_t *g;    // (n, 3) nearest reciprocal lattice vector
+    double *q;     // (n, 3) B (hkl - G)
+    uint8_t *seen; // 1: the group was fitted, with or without a mode
+} xn_view;
+
+xani_status xn_scene_load(xn_ctx *ctx, const xn_config *config, xn_scene *s);
+void xn_scene_free(xn_scene *s);
+// Groups the pixels as a cube with spatial_bin and these module rows (after grouping; NULL: the geometry's own).
+xani_status xn_scene_group(xn_ctx *ctx, xn_scene *s, int spatial_bin, int n_modules, const int64_t *module_rows);
+// Edge of the pixel groups in 1/Angstrom where the detector is nearest; 0 when it has no pixels.
+double xn_scene_footprint(const xn_scene *s);
+// hkl, G and q of all groups at these angles; n_angles 0: the configuration's. seen is 1 where there is a pixel.
+xani_status xn_scene_view(xn_ctx *ctx, const xn_config *config, const xn_scene *s, const double *angles_deg,
+                          int n_angles, xn_view *v);
+void xn_view_free(xn_view *v);
+
+// ---- points.c, combination.c: from modes to points
+
+typedef enum { XN_KIND_PAIR, XN_KIND_COHERENT, XN_KIND_AUTO } xn_kind;
+
+typedef struct xn_collection {
+    xn_kind kind;
+    xn_points points, combinations;
+    float *width;                   // of each point: half width at half maximum of its line in nu, THz
+    int64_t coherent, bragg_pixels; // lines taken as coherent, and the pixels they come from
+    int64_t aliased, runs_aliased;
+} xn_collection;
+
+// Adds the points of one run; modes that are combinations go to c->combinations with frequency f.
+xani_status xn_points_add(xn_ctx *ctx, const xn_scene *s, const xn_view *v, const xn_modes *m, int run,
+                          xn_collection *c);
+void xn_collection_free(xn_collection *c);
+// combination[mode, y, x] = 1 for accepted lines f = nu_a +- nu_b.
+xani_status xn_combinations_find(xn_ctx *ctx, const xn_modes *m, int threads, uint8_t *combination);
+static inline bool xn_mode_accepted(const xn_modes *m, int64_t pixel, int k)
+{
+    float f = m->frequency[(int64_t)k * m->ny * m->nx + pixel];
+    return k < m->count[pixel] && f > 0.0F && f < 1e30F;
+}
+
+// ---- volume.c
+
+// Axes h, k, l and the coverage, zero; the frequency axis is set by the caller (xn_frequency_axis).
+xani_status xn_volume_plan(xn_ctx *ctx, const xn_config *config, const xn_scene *s, xn_dispersion *d);
+void xn_volume_count(const xn_scene *s, const xn_view *v, xn_dispersion *d);
+xani_status xn_volume_fill(xn_ctx *ctx, const xn_scene *s, const xn_collection *c, xn_dispersion *d);
+xani_status xn_frequency_axis(xn_ctx *ctx, double top_thz, int64_t n, double **axis);
+// Adds A^2 of a unit-area Lorentzian at nu of half width `width` to n bins of a frequency axis.
+void xn_lorentzian_add(const double *axis, int64_t n, double nu, double width, double area, double *sum);
+
+// ---- path.c: the path in the crystal and the samples near it
+
+typedef struct xn_segment {
+    double from[3], to[3]; // hkl
+    double length, start;  // 1/Angstrom: own length, distance along the path where it begins
+    int64_t first, n;      // bins
+} xn_segment;
+
+// A segment moved by a symmetry operation and a reciprocal lattice vector so that it passes through the first zone.
+typedef struct xn_image {
+    int segment;
+    double from[3], along[3]; // Cartesian; along is a unit vector
+} xn_image;
+
+typedef struct xn_path {
+    int n_segments;
+    xn_segment *segment;
+    int n_images;
+    xn_image *image;
+    double tube;
+    int64_t n; // bins
+    double step;
+    // images that come within the tube of a box of the zone's bounding box: list[first[box] .. first[box + 1] - 1]
+    int boxes[3];
+    double origin[3], box[3];
+    int32_t *first, *list;
+    int64_t *samples; // (n) pixel groups looked at in each bin
+} xn_path;
+
+typedef struct xn_hit {
+    int64_t bin;
+    double along;    // from the bin's centre, 1/Angstrom
+    double distance; // from the line
+} xn_hit;
+
+// footprint: edge of a pixel group in 1/Angstrom.
+xani_status xn_path_plan(xn_ctx *ctx, const xn_config *config, const xn_scene *s, double footprint, xn_path *p,
+                         xn_dispersion *d);
+void xn_path_free(xn_path *p);
+// Bins that a folded q contributes to, each once, at its image nearest to the line. hits: n_images entries.
+int xn_path_hits(const xn_path *p, const double q[3], xn_hit *hits);
+xani_status xn_path_count(xn_ctx *ctx, const xn_scene *s, const xn_view *v, xn_path *p);
+
+// ---- members.c, cluster.c, branches.c: points on the path, sorted into branches
+
+typedef struct xn_member {
+    int64_t point;
+    double along, distance; // as in xn_hit
+} xn_member;
+
+typedef struct xn_members {
+    int64_t *first; // (bins + 1)
+    xn_member *at;
+} xn_members;
+
+xani_status xn_members_find(xn_ctx *ctx, const xn_scene *s, const xn_path *p, const xn_points *points, xn_members *m);
+void xn_members_free(xn_members *m);
+xani_status xn_path_fill(xn_ctx *ctx, const xn_scene *s, const xn_path *p, const xn_members *m, const xn_collection *c,
+                         xn_dispersion *d);
+
+// One line in a bin of the path, as the clustering sees it.
+typedef struct xn_line_sample {
+    double value;  // frequency used to sort, THz
+    double weight; // 1/THz^2
+    int64_t pixel; // lines of one pixel have the same number: they are different branches
+    int label;     // out: cluster, ascending in value from 0; -1: none
+} xn_line_sample;
+
+// Sorts samples into at most `most` clusters; returns their number. `spread`: least rms of a branch in a bin, THz.
+xani_status xn_cluster(xn_ctx *ctx, xn_line_sample *s, int64_t n, int most, double spread, int *clusters);
+// Pairs rows with columns at least total cost: cost (n, n); column[row].
+xani_status xn_assign(xn_ctx *ctx, int n, const double *cost, int *column);
+xani_status xn_branches_find(xn_ctx *ctx, const xn_scene *s, const xn_path *p, const xn_members *m, xn_points *points,
+                             xn_dispersion *d);
+
+#endif
