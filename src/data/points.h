@@ -19,7 +19,8 @@ typedef struct xn_points {
     int32_t *pixel;               // (n, 2) y, x
     int32_t *run;                 // index of the run
     double *weight;
-    uint8_t *alias;               // 1: 2 nu of the crystal exceeds the Nyquist frequency of the bins
+    uint8_t *alias;               // 1: may be the mirror image of an oscillation above the Nyquist frequency f_N,
+                                  // because 2 f_N - f is within reach of the crystal
 } xn_points;
 
 typedef struct xn_path_label {
