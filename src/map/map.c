@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// map.c -- the map stage: modes of one or more runs to points, volume, path and branches.
+//
+// Read this file first.  Runs may differ in grouping, delay step and angles; the crystal, the photon energy and the
+// detector are those of the configuration.  What one run contributes is added to integer counts and to the list of
+// points, then volume and path are made from all points (parts.h).
+#include "map/map.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "map/parts.h"
+
+bool xn_map_possible(const xn_config *config, const char **why)
+{
+    const bool file = xn_config_has(config, "geometry.file");
+    *why = NULL;
+    if (!file && !xn_config_has(config, "geometry.detector"))
+        *why = "geometry.file";
+    else if (!file && !xn_config_has(config, "geometry.distance_mm"))
+        *why = "geometry.distance_mm";
+    else if (!file && !xn_config_has(config, "experiment.energy_kev"))
+        *why = "experiment.energy_kev";
+    else if (!xn_config_has(config, "geometry.ub") && !xn_config_has(config, "geometry.orientation"))
+        *why = "geometry.ub";
+    else if (!xn_config_has(config, "geometry.ub") && !xn_config_has(config, "geometry.cell") &&
+             !xn_config_has(config, "map.crystal.cell"))
+        *why = "map.crystal.cell";
+    else if (!xn_config_has(config, "map.crystal.space_group") && !xn_config_has(config, "map.crystal.centring"))
+        *why = "map.crystal.space_group";
+    return *why == NULL;
+}
+
+// Names and angles of the runs.
+static xani_status list_runs(xn_ctx *ctx, const xn_scene *s, const xn_modes *const *modes, int n, xn_dispersion *d)
+{
+    d->n_angles = s->goniometer.n;
+    d->run_names = xn_calloc((size_t)n, sizeof *d->run_names);
+    d->run_angles = xn_calloc((size_t)n * (size_t)d->n_angles + 1, sizeof *d->run_angles);
+    if (d->run_names == NULL || d->run_angles == NULL) return xn_fail_memory(ctx, "the runs", (size_t)n * 16);
+    for (int i = 0; i < n; i++) {
+        const char *name = modes[i]->run != NULL ? modes[i]->run : "";
+        d->run_names[i] = xn_strdup(name);
+        if (d->run_names[i] == NULL) return xn_fail_memory(ctx, "the runs", strlen(name) + 1);
+        d->n_runs = i + 1;
+        for (int k = 0; k < d->n_angles; k++)
+            d->run_angles[i * d->n_angles + k] =
+                modes[i]->n_angles > k ? modes[i]->angles_deg[k] : s->goniometer.circle[k].angle_deg;
+        for (int j = 0; j < i; j++)
+            if (strcmp(d->run_names[j], name) == 0)
+                xn_warn(ctx, "modes %d and %d are both of run \"%s\"", j + 1, i + 1, name);
+    }
+    return XANI_OK;
+}
+
+// Only fitted groups count as looked at. Modes on pixels that the geometry does not know cannot be mapped.
+static int64_t keep_fitted(const xn_modes *m, xn_view *v)
+{
+    int64_t lost = 0;
+    for (int64_t i = 0; i < v->n; i++) {
+        bool fitted = m->status[i] == XN_FIT_MODES || m->status[i] == XN_FIT_NONE || m->status[i] == XN_FIT_AT_BOUND ||
+                      m->count[i] > 0;
+        if (!v->seen[i]) lost += m->count[i];
+        v->seen[i] = v->seen[i] && fitted;
+    }
+    return lost;
+}
+
+// Pixel groups of one run's modes.
+static xani_status group_for(xn_ctx *ctx, xn_scene *s, const xn_modes *m)
+{
+    XN_TRY(xn_scene_group(ctx, s, m->spatial_bin, m->n_modules, m->n_modules > 0 ? m->module_rows : NULL));
+    if (s->ny == m->ny && s->nx == m->nx) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_CONFIG,
+                   "geometry: %lld x %lld pixels (y, x) make %lld x %lld groups of %d x %d, the modes have %lld x %lld",
+                   (long long)s->geometry.ny, (long long)s->geometry.nx, (long long)s->ny, (long long)s->nx,
+                   m->spatial_bin, m->spatial_bin, (long long)m->ny, (long long)m->nx);
+}
+
+static xani_status add_run(xn_ctx *ctx, const xn_config *config, xn_scene *s, const xn_modes *m, int run, xn_view *v,
+                           xn_collection *c, xn_path *p, xn_dispersion *d)
+{
+    XN_TRY(group_for(ctx, s, m));
+    XN_TRY(xn_scene_view(ctx, config, s, m->angles_deg, m->n_angles, v));
+    int64_t lost = keep_fitted(m, v);
+    if (lost > 0) xn_warn(ctx, "%lld modes are on pixels that the geometry does not place", (long long)lost);
+    XN_TRY(xn_points_add(ctx, s, v, m, run, c));
+    xn_volume_count(s, v, d);
+    return xn_path_count(ctx, s, v, p);
+}
+
+// Volume and path before the first run; the coarsest grouping sets the bins of the path.
+static xani_status plan(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, xn_scene *s,
+                        xn_path *p, xn_dispersion *d)
+{
+    double footprint = 0.0;
+    XN_TRY(list_runs(ctx, s, modes, n, d));
+    for (int i = 0; i < n; i++) {
+        if (i > 0 && modes[i]->spatial_bin == modes[i - 1]->spatial_bin) continue;
+        XN_TRY(group_for(ctx, s, modes[i]));
+        footprint = fmax(footprint, xn_scene_footprint(s));
+    }
+    XN_TRY(xn_volume_plan(ctx, config, s, d));
+    return xn_path_plan(ctx, config, s, footprint, p, d);
+}
+
+static void report_kinds(xn_ctx *ctx, const xn_scene *s, const xn_collection *c)
+{
+    if (c->kind != XN_KIND_AUTO) return;
+    if (s->atoms == 1)
+        xn_note(ctx, "map.mode_kind auto: all modes are pairs, nu = f/2 (one atom per primitive cell: nothing vibrates "
+                     "coherently at q = 0)");
+    else
+        xn_note(
+            ctx,
+            "map.mode_kind auto: %lld modes of %lld pixels at Bragg peaks (within the pixel, or 2 %% of the zone) are "
+            "coherent, nu = f; all others are pairs, nu = f/2",
+            (long long)c->coherent, (long long)c->bragg_pixels);
+}
+
+// Rule of science.md 9: dt <= 1/(4 nu_max) for pairs. One line for all runs.
+static void report_aliasing(xn_ctx *ctx, const xn_scene *s, const xn_modes *const *modes, int n, const xn_collection *c,
+                            xn_dispersion *d)
+{
+    d->crystal_max_thz = s->max_thz;
+    d->nyquist_thz = NAN;
+    double step = NAN;
+    for (int i = 0; i < n; i++) step = fmax(step, modes[i]->step_ps);
+    if (step > 0.0) d->nyquist_thz = 0.5 / step;
+    double reach = c->kind == XN_KIND_COHERENT ? s->max_thz : 2.0 * s->max_thz;
+    if (!(d->nyquist_thz < reach * (1.0 - 1e-9))) return;
+    xn_warn(
+        ctx,
+        "aliasing: bins of %.4g fs show oscillations up to %.4g THz, %s goes up to %s = %.4g THz; %lld of %lld modes "
+        "may be mirrored (2 f_N - f); bins of at most %.3g fs are needed",
+        1e3 * step, d->nyquist_thz, s->lattice.element[0], c->kind == XN_KIND_COHERENT ? "nu" : "2 nu", reach,
+        (long long)c->aliased, (long long)c->points.n, 1e3 * 0.5 / reach);
+}
+
+// Upper end of the frequency axes: what the fits could find, as far as there are points or phonons.
+static double top_frequency(const xn_scene *s, const xn_modes *const *modes, int n, const xn_collection *c)
+{
+    double band = 0.0, highest = 1.1 * s->max_thz;
+    for (int i = 0; i < n; i++)
+        band = fmax(band, modes[i]->band_thz[1] * (c->kind == XN_KIND_PAIR || c->coherent == 0 ? 0.5 : 1.0));
+    for (int64_t i = 0; i < c->points.n; i++) highest = fmax(highest, 1.05 * c->points.frequency[i]);
+    if (!(highest > 0.0)) return band > 0.0 ? band : 10.0;
+    return band > 0.0 && band < highest ? band : highest;
+}
+
+static xani_status finish(xn_ctx *ctx, const xn_scene *s, const xn_path *p, xn_collection *c, double top,
+                          xn_dispersion *d)
+{
+    xn_members m = {0};
+    XN_TRY(xn_frequency_axis(ctx, top, d->shape[3], &d->axis[3]));
+    XN_TRY(xn_volume_fill(ctx, s, c, d));
+    XN_TRY(xn_check_interrupt(ctx));
+    XN_TRY(xn_members_find(ctx, s, p, &c->points, &m));
+    xani_status st = xn_path_fill(ctx, s, p, &m, c, d);
+    if (st == XANI_OK) st = xn_branches_find(ctx, s, p, &m, &c->points, d);
+    xn_members_free(&m);
+    return st;
+}
+
+static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, xn_scene *s,
+                            xn_path *p, xn_collection *c, xn_dispersion *d)
+{
+    xn_view v = {0};
+    xani_status st = XANI_OK;
+    XN_TRY(plan(ctx, config, modes, n, s, p, d));
+    for (int i = 0; i < n && st == XANI_OK; i++) {
+        xn_progress(ctx, "map", i, n, "runs");
+        st = add_run(ctx, config, s, modes[i], i, &v, c, p, d);
+        if (st != XANI_OK && n > 1) xn_context(ctx, st, "run %s", d->run_names[i]);
+        if (st == XANI_OK) st = xn_check_interrupt(ctx);
+    }
+    xn_view_free(&v);
+    XN_TRY(st);
+    report_kinds(ctx, s, c);
+    report_aliasing(ctx, s, modes, n, c, d);
+    XN_TRY(finish(ctx, s, p, c, top_frequency(s, modes, n, c), d));
+    xn_progress(ctx, "map", n, n, "runs");
+    return XANI_OK;
+}
+
+xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, xn_dispersion *out)
+{
+    memset(out, 0, sizeof *out);
+    if (n < 1) return xn_fail(ctx, XANI_ERR_USAGE, "no modes to map");
+    if (xn_config_bool(config, "map.force_constants.refine"))
+        return xn_config_bad(ctx, config, "map.force_constants.refine",
+                             "force constants cannot be refined yet; leave it out");
+    const char *kind = xn_config_string(config, "map.mode_kind");
+    xn_collection c = {.kind = strcmp(kind, "pair") == 0       ? XN_KIND_PAIR
+                               : strcmp(kind, "coherent") == 0 ? XN_KIND_COHERENT
+                                                               : XN_KIND_AUTO};
+    xn_scene s;
+    xn_path p = {0};
+    XN_TRY(xn_scene_load(ctx, config, &s));
+    xani_status st = map_runs(ctx, config, modes, n, &s, &p, &c, out);
+    out->points = c.points;
+    out->combinations = c.combinations;
+    memset(&c.points, 0, sizeof c.points);
+    memset(&c.combinations, 0, sizeof c.combinations);
+    xn_collection_free(&c);
+    xn_path_free(&p);
+    xn_scene_free(&s);
+    if (st != XANI_OK) xn_dispersion_free(out);
+    return st;
+}
