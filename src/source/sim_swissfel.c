@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sim_swissfel.c -- raw files as SwissFEL's data acquisition writes them (formats.md 1.5, 4.1).
+//
+//   NAME.DET.h5      data/DET/{data, pulse_id, frame_index, daq_rec, is_good_frame, module_map}, one frame per chunk
+//   NAME.BSDATA.h5   data/CHANNEL/{data, pulse_id}, each channel with its own pulse ids
+//   gains.h5         gains (4, y, x) in ADU/keV: three stages and the high-gain one
+//   pedestal_*.h5    gains (3, y, x) in ADU (the facility's name for pedestals), gainsRMS, pixel_mask
+// Frames are made and compressed by all threads, a batch at a time, and appended in their order.
+#include <omp.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "io/publish.h"
+#include "source/sim_parts.h"
+
+#define BATCH 64
+
+// daq_rec bits
+#define LASER_BIT 16
+#define DARK_BIT 17 // no X-rays in this shot
+#define FEL_BIT 18
+
+#define EVENT_CODES 256 // columns of the event table
+#define LASER_EVENT 20
+#define BLOCKED_EVENT 25 // 0 where the laser is on
+
+typedef struct batch {
+    uint16_t *words; // per thread
+    float *scratch;  // per thread
+    uint8_t *stored; // per frame
+    size_t bytes[BATCH], bound;
+} batch;
+
+static void batch_free(batch *b)
+{
+    xn_free(b->words);
+    xn_free(b->scratch);
+    xn_free(b->stored);
+}
+
+static xani_status batch_make(xn_ctx *ctx, const xn_sim_model *m, batch *b)
+{
+    size_t n = (size_t)m->npix, threads = (size_t)m->threads;
+    memset(b, 0, sizeof *b);
+    b->bound = xn_encode_bslz4_bound(n, sizeof(uint16_t));
+    b->words = xn_alloc(threads * xn_sim_padded(m->npix), sizeof *b->words);
+    b->scratch = xn_alloc(threads * xn_sim_padded(m->npix), sizeof *b->scratch);
+    b->stored = xn_alloc(BATCH, b->bound);
+    if (b->words && b->scratch && b->stored) return XANI_OK;
+    batch_free(b);
+    return xn_fail_memory(ctx, "a batch of frames", BATCH * b->bound);
+}
+
+static void batch_fill(batch *b, const xn_sim_view *v, const xn_sim_shots *shots, int64_t first, int64_t count)
+{
+    const xn_sim_model *m = v->model;
+    size_t padded = xn_sim_padded(m->npix);
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic)
+    for (int64_t i = 0; i < count; i++) {
+        size_t thread = (size_t)omp_get_thread_num();
+        uint16_t *words = b->words + thread * padded;
+        xn_sim_frame(v, shots, shots->frame_shot[first + i], words, b->scratch + thread * padded);
+        b->bytes[i] = xn_encode_bslz4(words, (size_t)m->npix, sizeof *words, b->stored + (size_t)i * b->bound);
+    }
+}
+
+static xani_status write_frames(xn_ctx *ctx, xn_writer *w, const char *dataset, const xn_sim_view *v,
+                                const xn_sim_shots *shots)
+{
+    const xn_sim_model *m = v->model;
+    const xn_geometry *g = &m->detector.geometry;
+    int64_t n = shots->n_frames, done = (int64_t)v->run * m->s.shots, total = (int64_t)m->s.n_runs * m->s.shots;
+    batch b;
+    XN_TRY(batch_make(ctx, m, &b));
+    xani_status st;
+    XN_GOTO(out, st, xn_writer_frames_begin(w, dataset, XN_U16, n, g->ny, g->nx, true));
+    for (int64_t first = 0; first < n; first += BATCH) {
+        int64_t count = xn_min64(BATCH, n - first);
+        xn_progress(ctx, "sim", done + first, total, "shots");
+        XN_GOTO(out, st, xn_check_interrupt(ctx));
+        batch_fill(&b, v, shots, first, count);
+        for (int64_t i = 0; i < count; i++) {
+            if (b.bytes[i] == 0) XN_GOTO(out, st, xn_fail(ctx, XANI_ERR_INTERNAL, "a frame cannot be compressed"));
+            XN_GOTO(out, st, xn_writer_frame(w, dataset, first + i, b.stored + (size_t)i * b.bound, b.bytes[i]));
+        }
+    }
+    xn_progress(ctx, "sim", done + m->s.shots, total, "shots");
+out:
+    batch_free(&b);
+    return st;
+}
+
+// ---- the detector file
+
+// One value per frame, or several; values of shots in the order of the frames.
+static xani_status frame_column(xn_writer *w, const char *group, const char *name, xn_type type, int64_t columns,
+                                const xn_sim_shots *t, const void *values)
+{
+    char path[256];
+    snprintf(path, sizeof path, "%s/%s", group, name);
+    return xn_writer_data(w, path, type, 2, (int64_t[]){t->n_frames, columns}, NULL, values);
+}
+
+static xani_status write_columns(xn_ctx *ctx, xn_writer *w, const char *group, const xn_sim_shots *t, int n_modules)
+{
+    size_t n = (size_t)t->n_frames, modules = (size_t)n_modules;
+    uint64_t *id = xn_alloc(2 * n + modules, sizeof *id), *index = id + n;
+    uint32_t *daq = xn_alloc(n * modules, sizeof *daq);
+    uint8_t *good = xn_alloc(n, 1);
+    xani_status st = XANI_OK;
+    if (id == NULL || daq == NULL || good == NULL) XN_GOTO(out, st, xn_fail_memory(ctx, "frame columns", n * 32));
+    for (size_t i = 0; i < n; i++) {
+        int64_t shot = t->frame_shot[i];
+        id[i] = t->pulse_id[shot];
+        index[i] = i;
+        good[i] = !t->not_good[shot];
+        uint32_t bits = 1u << (t->dark[shot] ? DARK_BIT : FEL_BIT);
+        if (t->on[shot]) bits |= 1u << LASER_BIT;
+        for (size_t k = 0; k < modules; k++) daq[i * modules + k] = bits;
+    }
+    XN_GOTO(out, st, frame_column(w, group, "pulse_id", XN_U64, 1, t, id));
+    XN_GOTO(out, st, frame_column(w, group, "frame_index", XN_U64, 1, t, index));
+    XN_GOTO(out, st, frame_column(w, group, "daq_rec", XN_U32, n_modules, t, daq));
+    XN_GOTO(out, st, frame_column(w, group, "is_good_frame", XN_U8, 1, t, good));
+    char path[256];
+    snprintf(path, sizeof path, "%s/module_map", group);
+    for (size_t k = 0; k < modules; k++) id[k] = k;
+    st = xn_writer_data(w, path, XN_I64, 1, (int64_t[]){n_modules}, NULL, id);
+out:
+    xn_free(id);
+    xn_free(daq);
+    xn_free(good);
+    return st;
+}
+
+static xani_status write_detector(xn_ctx *ctx, const xn_sim_view *v, const xn_sim_shots *t, const char *dir)
+{
+    const xn_sim_detector *d = &v->model->detector;
+    char group[128], dataset[160];
+    snprintf(group, sizeof group, "/data/%s", d->name);
+    snprintf(dataset, sizeof dataset, "%s/data", group);
+    char *path = xn_format("%s/%s.%s.h5", dir, v->name, d->name);
+    if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
+    xn_writer *w = NULL;
+    xani_status st;
+    XN_GOTO(out, st, xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w));
+    XN_GOTO(out, st, xn_writer_text(w, "/general/detector_name", d->name));
+    XN_GOTO(out, st, write_frames(ctx, w, dataset, v, t));
+    XN_GOTO(out, st, write_columns(ctx, w, group, t, d->geometry.n_modules));
+    st = xn_writer_publish(&w);
+out:
+    xn_writer_abort(&w);
+    xn_free(path);
+    return st;
+}
+
+// ---- the beam-synchronous data
+
+static xani_status write_channel(xn_ctx *ctx, xn_writer *w, int channel, const xn_sim_shots *t)
+{
+    double *values = xn_alloc((size_t)t->n, sizeof *values);
+    int64_t *id = xn_alloc((size_t)t->n, sizeof *id), n = 0;
+    char path[256];
+    xani_status st = XANI_OK;
+    if (values == NULL || id == NULL) XN_GOTO(out, st, xn_fail_memory(ctx, "a channel", (size_t)t->n * 16));
+    for (int64_t i = 0; i < t->n; i++) {
+        if (t->missing[channel][i]) continue;
+        values[n] = t->reading[channel][i];
+        id[n++] = (int64_t)t->pulse_id[i];
+    }
+    snprintf(path, sizeof path, "/data/%s/data", xn_sim_channel[channel]);
+    XN_GOTO(out, st, xn_writer_data(w, path, XN_F64, 1, &n, NULL, values));
+    snprintf(path, sizeof path, "/data/%s/pulse_id", xn_sim_channel[channel]);
+    st = xn_writer_data(w, path, XN_I64, 1, &n, NULL, id);
+out:
+    xn_free(values);
+    xn_free(id);
+    return st;
+}
+
+static xani_status write_events(xn_ctx *ctx, xn_writer *w, const xn_sim_shots *t)
+{
+    uint8_t *events = xn_calloc((size_t)t->n, EVENT_CODES);
+    if (events == NULL) return xn_fail_memory(ctx, "event codes", (size_t)t->n * EVENT_CODES);
+    for (int64_t i = 0; i < t->n; i++) events[i * EVENT_CODES + (t->on[i] ? LASER_EVENT : BLOCKED_EVENT)] = 1;
+    xani_status st =
+        xn_writer_data(w, "/data/SAR-CVME-TIFALL5:EvtSet/data", XN_U8, 2, (int64_t[]){t->n, EVENT_CODES}, NULL, events);
+    if (st == XANI_OK)
+        st = xn_writer_data(w, "/data/SAR-CVME-TIFALL5:EvtSet/pulse_id", XN_U64, 1, &t->n, NULL, t->pulse_id);
+    xn_free(events);
+    return st;
+}
+
+static xani_status write_readings(xn_ctx *ctx, const xn_sim_view *v, const xn_sim_shots *t, const char *dir)
+{
+    char *path = xn_format("%s/%s.BSDATA.h5", dir, v->name);
+    if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
+    xn_writer *w = NULL;
+    xani_status st;
+    XN_GOTO(out, st, xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w));
+    for (int c = 0; c < XN_SIM_CHANNELS; c++) XN_GOTO(out, st, write_channel(ctx, w, c, t));
+    XN_GOTO(out, st, write_events(ctx, w, t));
+    st = xn_writer_publish(&w);
+out:
+    xn_writer_abort(&w);
+    xn_free(path);
+    return st;
+}
+
+xani_status xn_sim_write_swissfel(xn_ctx *ctx, const xn_sim_view *v, const char *dir)
+{
+    xn_sim_shots shots;
+    XN_TRY(xn_sim_shots_make(ctx, &v->model->s, v->run, &shots));
+    xani_status st = XANI_OK;
+    if (shots.n_frames == 0)
+        st = xn_fail(ctx, XANI_ERR_CONFIG, "sim.losses.frames: every frame of run %s is lost", v->name);
+    if (st == XANI_OK) st = write_readings(ctx, v, &shots, dir);
+    if (st == XANI_OK) st = write_detector(ctx, v, &shots, dir);
+    xn_sim_shots_free(&shots);
+    return st;
+}
+
+// ---- gains and pedestals
+
+char *xn_sim_pedestal_name(const xn_sim_model *m)
+{
+    return xn_format("pedestal_20260101_000000.%s.res.h5", m->detector.name);
+}
+
+// Planes stacked as float64; index[k] says which gain stage is plane k.
+static xani_status write_planes(xn_ctx *ctx, xn_writer *w, const char *dataset, const xn_sim_model *m,
+                                float *const planes[3], const int *index, int count)
+{
+    const xn_geometry *g = &m->detector.geometry;
+    size_t n = (size_t)m->npix;
+    double *all = xn_alloc(n * (size_t)count, sizeof *all);
+    if (all == NULL) return xn_fail_memory(ctx, dataset, n * (size_t)count * sizeof *all);
+    for (int k = 0; k < count; k++)
+        for (size_t i = 0; i < n; i++) all[(size_t)k * n + i] = (double)planes[index[k]][i];
+    xani_status st = xn_writer_data(w, dataset, XN_F64, 3, (int64_t[]){count, g->ny, g->nx}, NULL, all);
+    xn_free(all);
+    return st;
+}
+
+static xani_status write_noise(xn_ctx *ctx, xn_writer *w, const xn_sim_model *m)
+{
+    const xn_geometry *g = &m->detector.geometry;
+    size_t n = (size_t)m->npix;
+    double *all = xn_alloc(3 * n, sizeof *all);
+    if (all == NULL) return xn_fail_memory(ctx, "gainsRMS", 3 * n * sizeof *all);
+    for (size_t i = 0; i < 3 * n; i++)
+        all[i] = m->detector.mask[i % n] == XN_SIM_DEAD ? 0.0 : m->detector.noise_adu[i / n];
+    xani_status st = xn_writer_data(w, "/gainsRMS", XN_F64, 3, (int64_t[]){3, g->ny, g->nx}, NULL, all);
+    xn_free(all);
+    return st;
+}
+
+static xani_status write_pedestal(xn_ctx *ctx, const xn_sim_model *m, const char *path)
+{
+    const xn_geometry *g = &m->detector.geometry;
+    static const int stages[3] = {0, 1, 2};
+    xn_writer *w = NULL;
+    xani_status st;
+    XN_GOTO(out, st, xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w));
+    XN_GOTO(out, st, write_planes(ctx, w, "/gains", m, m->detector.pedestal, stages, 3));
+    XN_GOTO(out, st, write_noise(ctx, w, m));
+    XN_GOTO(out, st, xn_writer_data(w, "/pixel_mask", XN_I64, 2, (int64_t[]){g->ny, g->nx}, NULL, m->detector.mask));
+    st = xn_writer_publish(&w);
+out:
+    xn_writer_abort(&w);
+    return st;
+}
+
+static xani_status write_gains(xn_ctx *ctx, const xn_sim_model *m, const char *path)
+{
+    static const int stages[4] = {0, 1, 2, 0};
+    xn_writer *w = NULL;
+    xani_status st;
+    XN_GOTO(out, st, xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w));
+    XN_GOTO(out, st, write_planes(ctx, w, "/gains", m, m->detector.gain, stages, 4));
+    st = xn_writer_publish(&w);
+out:
+    xn_writer_abort(&w);
+    return st;
+}
+
+xani_status xn_sim_write_calibration(xn_ctx *ctx, const xn_sim_model *m, const char *dir)
+{
+    char *name = xn_sim_pedestal_name(m);
+    char *pedestal = name != NULL ? xn_format("%s/%s", dir, name) : NULL;
+    char *gains = xn_format("%s/%s", dir, XN_SIM_GAIN_FILE);
+    xani_status st = XANI_OK;
+    if (pedestal == NULL || gains == NULL) st = xn_fail_memory(ctx, "a path", strlen(dir));
+    if (st == XANI_OK) st = write_pedestal(ctx, m, pedestal);
+    if (st == XANI_OK) st = write_gains(ctx, m, gains);
+    xn_free(name);
+    xn_free(pedestal);
+    xn_free(gains);
+    return st;
+}
