@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// bin.h -- adding one shot of one pixel group to the sums of its delay bin.
+//
+// v is the group's intensity in 2^-16 photons, i0q the shot's I0 in its own fixed point (data/cube.h):
+//   S1 += v,   S2 += w^2,   X += w i0q,   w = v / 2^8 rounded, in 32 bits.
+// Additions are modulo 2^64 and never undefined; `bound` is chosen by the caller so that no sum of accepted values
+// can leave 63 bits, and a value beyond it is reported (the caller then drops the group from the result).
+#ifndef XN_KERNEL_BIN_H
+#define XN_KERNEL_BIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Rounding shift by 8. The logical shift has the same low 32 bits as the arithmetic one, and AVX2 knows it.
+static inline int32_t xn_bin_half(int64_t v) { return (int32_t)(uint32_t)(((uint64_t)v + 128) >> 8); }
+
+static inline bool xn_bin_beyond(int64_t v, int64_t bound) { return (v > bound) | (v < -bound); }
+
+static inline void xn_bin_add(int64_t v, int32_t i0q, int64_t *s1, int64_t *s2, int64_t *x)
+{
+    int32_t w = xn_bin_half(v);
+    *s1 = (int64_t)((uint64_t)*s1 + (uint64_t)v);
+    *s2 = (int64_t)((uint64_t)*s2 + (uint64_t)((int64_t)w * w));
+    *x = (int64_t)((uint64_t)*x + (uint64_t)((int64_t)w * i0q));
+}
+
+#endif

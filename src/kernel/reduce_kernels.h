@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// reduce_kernels.h -- the row kernels of reduce and the table they are chosen from at run time.
+//
+// One source (reduce_body.h) is compiled for each instruction set; all variants give the same bits.
+#ifndef XN_KERNEL_REDUCE_KERNELS_H
+#define XN_KERNEL_REDUCE_KERNELS_H
+
+#include "core/core.h"
+#include "core/type.h"
+#include "kernel/calib.h"
+
+typedef struct xn_reduce_kernels {
+    const char *name;
+    // Adds n calibrated pixels to col. pedestal and factor: per gain stage, already at the row's first pixel.
+    // Returns true when a pixel had no valid number (it was added as XN_CALIB_BAD).
+    bool (*jungfrau)(const uint16_t *words, const float *const pedestal[3], const float *const factor[3], int64_t n,
+                     int32_t threshold, int32_t *col);
+    // The same for stored numbers of any type: value * factor, factor 0 = masked.
+    bool (*scale)(const void *values, xn_type type, const float *factor, int64_t n, int32_t threshold, int32_t *col);
+    // v[g] += sum of the k columns of group g.
+    void (*gather)(const int32_t *col, int k, int64_t groups, int64_t *v);
+    // Adds one shot to a row of sums; true when a value is beyond the bound.
+    bool (*bin)(const int64_t *v, int64_t groups, int32_t i0q, int64_t bound, int64_t *s1, int64_t *s2, int64_t *x);
+} xn_reduce_kernels;
+
+extern const xn_reduce_kernels xn_reduce_scalar, xn_reduce_avx2, xn_reduce_avx512;
+
+// name: auto, scalar, avx2 or avx512 (engine.kernels); NULL when this processor lacks it.
+const xn_reduce_kernels *xn_reduce_kernels_find(const char *name);
+// True for the types `scale` takes.
+bool xn_reduce_type_known(xn_type type);
+
+#endif
