@@ -7,7 +7,8 @@
 #include "data/source.h"
 
 // Verdict, laser class, I0 window, time-tool cuts (laser-on only), delay bins; fills the cut-flow.
-xani_status xn_select(xn_ctx *ctx, const xn_config *config, xn_shots *shots, xn_cutflow *flow, double **edges_ps, int *nbins);
+xani_status xn_select(xn_ctx *ctx, const xn_config *config, xn_shots *shots, xn_cutflow *flow, double **edges_ps,
+                      int *nbins);
 // The whole stage: select, then integer sums under the memory budget, then signal and errors.
 xani_status xn_reduce(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube);
 

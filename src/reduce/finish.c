@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// finish.c -- integer sums to relative change and its standard error.
+//
+// For each bin and group, with e = I0 R_off the intensity expected without the pump (R_off = S1_off / M1_off, of the
+// whole run or of the shot's block of time):
+//   E = sum e,  E2 = sum e^2,  C = sum I e,      rho = S1 / E,      y = rho - 1
+//   var(y) = n/(n-1) (S2 - 2 rho C + rho^2 E2) / E^2
+// With one reference this is the exact variance of the ratio of sums (science.md 4),
+//   R = S1/M1,  var(R) = n/(n-1) (S2 - 2 R X + R^2 M2) / M1^2,  y = R/R_off - 1,  var(y) = var(R)/R_off^2,
+// and with blocks it is the mean of the blocks' y weighted by E, the expected photons (their inverse Poisson
+// variance); a block's few photons never stand in a denominator alone.  The error of R_off is common to all bins and
+// is left out here on purpose: the fit's constant takes it up.
+//
+// The residual cannot be known better than the fixed point it was summed in; its variance is the floor (it matters
+// for noiseless simulations only).  One shot gives a signal but no error (NaN); its bin keeps its weight, the I0 sum.
+#include <math.h>
+#include <string.h>
+
+#include "reduce/internal.h"
+
+// Units: v = 2^-16 photons; S2 in (2^-8)^2, X in 2^-8 times I0.
+#define S2_TO_V 65536.0
+#define X_TO_V 256.0
+#define ROUNDING_V (256.0 * 256.0 / 12.0) // variance of the rounding of v to 2^-8 photons
+
+xani_status xn_sums_alloc_bins(xn_ctx *ctx, int nbins, int64_t npix, xn_sums *s)
+{
+    memset(s, 0, sizeof *s);
+    s->nbins = nbins;
+    s->npix = npix;
+    int64_t **all[] = {&s->shots, &s->i0_sum, &s->i0_sq_sum, &s->delay_sum, &s->delay_sq_sum};
+    bool ok = true;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        ok = (*all[i] = xn_calloc((size_t)nbins, sizeof(int64_t))) && ok;
+    if (ok) return XANI_OK;
+    xn_sums_free(s);
+    return xn_fail_memory(ctx, "the sums of the bins", (size_t)nbins * 40);
+}
+
+static xani_status add_shot(xn_ctx *ctx, const xn_shots *shots, int64_t i, double i0_scale, xn_sums *s, int bin)
+{
+    int64_t i0q = (int64_t)rint(shots->i0[i] * i0_scale), d = 0, d2 = 0;
+    if (shots->laser[i] == XN_LASER_ON) {
+        double square = shots->delay_ps[i] * shots->delay_ps[i] * XN_DELAY_SCALE;
+        if (!(square < 0x1p62)) goto too_large;
+        d = llrint(shots->delay_ps[i] * XN_DELAY_SCALE);
+        d2 = llrint(square);
+    }
+    s->shots[bin]++;
+    s->i0_sum[bin] += i0q;
+    s->i0_sq_sum[bin] += i0q * i0q;
+    if (__builtin_add_overflow(s->delay_sum[bin], d, &s->delay_sum[bin]) ||
+        __builtin_add_overflow(s->delay_sq_sum[bin], d2, &s->delay_sq_sum[bin]))
+        goto too_large;
+    return XANI_OK;
+too_large:
+    return xn_fail(ctx, XANI_ERR_INPUT,
+                   "delays as large as %g ps cannot be summed: check input.delay (scale_ps in ps per unit)",
+                   shots->delay_ps[i]);
+}
+
+xani_status xn_finish_shots(xn_ctx *ctx, const xn_work *work, xn_cube *c)
+{
+    const xn_shots *shots = &c->shots;
+    for (int64_t i = 0; i < shots->n; i++) {
+        if (shots->verdict[i] != XN_CUT_NONE) continue;
+        bool on = shots->bin[i] >= 0;
+        XN_TRY(add_shot(ctx, shots, i, work->i0_scale, on ? &c->on : &c->off, on ? shots->bin[i] : 0));
+    }
+    double sum = 0;
+    int filled = 0;
+    for (int b = 0; b < c->nbins; b++) {
+        int64_t n = c->on.shots[b];
+        c->delay_ps[b] = n > 0 ? (double)c->on.delay_sum[b] / XN_DELAY_SCALE / (double)n
+                               : 0.5 * (c->edges_ps[b] + c->edges_ps[b + 1]);
+        sum += (double)c->on.i0_sum[b];
+        filled += n > 0;
+    }
+    for (int b = 0; b < c->nbins; b++) c->weight[b] = filled ? (double)c->on.i0_sum[b] * filled / sum : 0;
+    c->i0_scale = work->i0_scale;
+    return XANI_OK;
+}
+
+typedef struct numbers { // of one bin
+    double n, m1, m2;
+} numbers;
+
+static void finish_pixel(const numbers *b, double s1, double s2, double e, double e2, double cross, float *signal,
+                         float *error)
+{
+    *signal = *error = NAN;
+    if (!(e > 0)) return;
+    double rho = s1 / e, r = e / b->m1;
+    *signal = (float)(rho - 1.0);
+    if (b->n < 2) return;
+    double residual = s2 * S2_TO_V - 2.0 * rho * cross * X_TO_V + rho * rho * e2;
+    double floor = b->n * (ROUNDING_V + rho * rho * r * r / 12.0);
+    *error = (float)(sqrt(b->n / (b->n - 1.0) * fmax(residual, floor)) / e);
+}
+
+static void finish_bin(const xn_pass *pass, int bin, const double *r_off, xn_cube *c)
+{
+    int64_t npix = c->ny * c->nx, at = (bin - pass->first) * npix;
+    float *signal = c->signal + bin * npix, *errors = c->errors + bin * npix;
+    numbers b = {(double)c->on.shots[bin], (double)c->on.i0_sum[bin], (double)c->on.i0_sq_sum[bin]};
+    for (int64_t p = 0; p < npix; p++) {
+        double s1 = (double)pass->s1[at + p], s2 = (double)pass->s2[at + p];
+        if (b.n < 1)
+            signal[p] = errors[p] = NAN;
+        else if (pass->expect != NULL)
+            finish_pixel(&b, s1, s2, pass->expect[at + p], pass->expect_sq[at + p], pass->cross[at + p], &signal[p],
+                         &errors[p]);
+        else
+            finish_pixel(&b, s1, s2, b.m1 * r_off[p], b.m2 * r_off[p] * r_off[p], (double)pass->x[at + p] * r_off[p],
+                         &signal[p], &errors[p]);
+    }
+}
+
+xani_status xn_finish_pass(xn_ctx *ctx, const xn_pass *pass, int threads, xn_cube *c)
+{
+    int64_t npix = c->ny * c->nx;
+    double *r_off = xn_alloc((size_t)npix, sizeof *r_off);
+    if (r_off == NULL) return xn_fail_memory(ctx, "the laser-off reference", (size_t)npix * sizeof *r_off);
+    for (int64_t p = 0; p < npix; p++) r_off[p] = (double)c->off.s1[p] / (double)c->off.i0_sum[0];
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int b = pass->first; b < pass->first + pass->n; b++) finish_bin(pass, b, r_off, c);
+    xn_free(r_off);
+    return XANI_OK;
+}
+
+// Groups without laser-off photons have no reference: masked.  Masked groups are NaN everywhere.
+void xn_finish_mask(xn_cube *c)
+{
+    int64_t npix = c->ny * c->nx;
+    for (int64_t p = 0; p < npix; p++) {
+        if (c->mask[p] == 0 && c->off.s1[p] <= 0) c->mask[p] = XN_MASK_DEAD;
+        bool good = c->mask[p] == 0;
+        c->mean_frame[p] = good ? (float)((double)c->off.s1[p] / XN_PHOTON_SCALE / (double)c->off.shots[0]) : NAN;
+        if (good) continue;
+        for (int b = 0; b < c->nbins; b++) c->signal[b * npix + p] = c->errors[b * npix + p] = NAN;
+    }
+}

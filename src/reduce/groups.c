@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// groups.c -- detector pixels to pixel groups, and the calibration planes the kernels read.
+//
+// A group is k x k pixels of one module; rows and columns that do not fill a block are dropped.  A group sums its
+// good pixels, the same ones laser-on and laser-off, so what is missing cancels in the ratio; a group without a good
+// pixel is masked.  A pixel is good when its mask is 0 and its calibration is finite.  What turns out unusable while
+// reading (saturated, invalid word, not a number) is never counted as zero photons: pixels that are so from the
+// start are left out (accumulate.c, prescan), a later case masks the whole group, and both are said.
+#include <math.h>
+#include <string.h>
+
+#include "reduce/internal.h"
+
+#define STAGES 3
+#define WORD_MAX 16383.0f
+
+void xn_groups_free(xn_groups *g)
+{
+    void *all[] = {g->module_rows, g->first_row, g->pixel_flags, g->group_flags, g->mask};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
+    for (int s = 0; s < STAGES; s++) {
+        xn_free(g->pedestal[s]);
+        xn_free(g->factor[s]);
+    }
+    memset(g, 0, sizeof *g);
+}
+
+xani_status xn_groups_shape(xn_ctx *ctx, const xn_config *config, const xn_source *source, xn_groups *g)
+{
+    memset(g, 0, sizeof *g);
+    int k = (int)xn_config_int(config, "reduce.spatial_bin");
+    int64_t whole = source->ny;
+    int n = source->n_modules > 0 && source->module_rows != NULL ? source->n_modules : 1;
+    const int64_t *rows = n == source->n_modules && source->module_rows != NULL ? source->module_rows : &whole;
+    g->k = k;
+    g->det_ny = source->ny;
+    g->det_nx = source->nx;
+    g->n_modules = n;
+    g->nx = source->nx / k;
+    g->module_rows = xn_alloc((size_t)n, sizeof *g->module_rows);
+    g->first_row = xn_alloc((size_t)(source->ny / k) + 1, sizeof *g->first_row);
+    if (g->module_rows == NULL || g->first_row == NULL) {
+        xn_groups_free(g);
+        return xn_fail_memory(ctx, "the pixel groups", (size_t)(source->ny / k + n) * sizeof(int64_t));
+    }
+    int64_t begin = 0;
+    for (int m = 0; m < n; m++) {
+        g->module_rows[m] = rows[m] / k;
+        for (int64_t r = 0; r < rows[m] / k; r++) g->first_row[g->ny++] = begin + r * k;
+        begin += rows[m];
+    }
+    bool wrong = begin != source->ny;
+    if (!wrong && g->ny > 0 && g->nx > 0) return XANI_OK;
+    int64_t ny = source->ny, nx = source->nx;
+    xn_groups_free(g);
+    if (wrong)
+        return xn_fail(ctx, XANI_ERR_INTERNAL, "the modules' rows do not add up to the %lld rows of the detector",
+                       (long long)ny);
+    return xn_config_bad(ctx, config, "reduce.spatial_bin",
+                         "no block of %d x %d pixels fits into a module (%lld x %lld)", k, k, (long long)ny / n,
+                         (long long)nx);
+}
+
+// Planes for the kernels; returns false when memory is short.
+static bool alloc_planes(xn_groups *g, const xn_source *source)
+{
+    size_t pixels = (size_t)(g->det_ny * g->det_nx);
+    bool jungfrau = source->cal.kind == XN_CAL_JUNGFRAU;
+    bool ok = true;
+    for (int s = 0; s < (jungfrau ? STAGES : 1); s++) {
+        ok = ok && (g->factor[s] = xn_alloc(pixels, sizeof(float))) != NULL;
+        ok = ok && (!jungfrau || (g->pedestal[s] = xn_alloc(pixels, sizeof(float))) != NULL);
+    }
+    g->pixel_flags = ok ? xn_calloc(pixels, 1) : NULL;
+    g->group_flags = ok ? xn_calloc((size_t)(g->ny * g->nx), 1) : NULL;
+    g->mask = ok ? xn_calloc(pixels, sizeof *g->mask) : NULL;
+    return g->pixel_flags != NULL && g->group_flags != NULL && g->mask != NULL;
+}
+
+// A stage without a finite calibration reads as beyond the range, so only shots in that stage are affected; without
+// stage 0 there is no pixel.  Stage 0 must not be able to exceed the range (the kernel relies on it).
+static void set_jungfrau(const xn_calibration *cal, int64_t i, xn_groups *g)
+{
+    for (int s = 0; s < STAGES; s++) {
+        float p = cal->pedestal[s][i], f = cal->factor[s][i] * XN_CALIB_ONE;
+        bool good = isfinite(p) && isfinite(f) && f != 0.0f;
+        if (s == 0) good = good && fabsf(f) * fmaxf(fabsf(p), fabsf(WORD_MAX - p)) < XN_CALIB_LIMIT;
+        if (s == 0 && !good) g->mask[i] |= XN_MASK_INVALID;
+        g->pedestal[s][i] = good ? p : -1.0f;
+        g->factor[s][i] = good ? f : XN_CALIB_LIMIT;
+    }
+}
+
+static void mask_pixel(xn_groups *g, int64_t i)
+{
+    for (int s = 0; s < STAGES; s++) {
+        if (g->factor[s] != NULL) g->factor[s][i] = 0.0f;
+        if (g->pedestal[s] != NULL) g->pedestal[s][i] = 0.0f;
+    }
+}
+
+xani_status xn_groups_make(xn_ctx *ctx, const xn_config *config, const xn_source *source, xn_groups *g)
+{
+    XN_TRY(xn_groups_shape(ctx, config, source, g));
+    bool jungfrau = source->cal.kind == XN_CAL_JUNGFRAU;
+    xani_status st = XANI_OK;
+    if (jungfrau ? source->type != XN_U16 : !xn_reduce_type_known(source->type))
+        st = xn_fail(ctx, XANI_ERR_INPUT, "frames of type %s cannot be turned into photons%s",
+                     xn_type_name(source->type), jungfrau ? ": JUNGFRAU words are uint16" : "");
+    else if (!jungfrau && !(source->cal.photons_per_unit > 0 && isfinite(source->cal.photons_per_unit)))
+        st = xn_fail(ctx, XANI_ERR_CONFIG, "input.calibration: photons per unit of the stored values must be above 0");
+    else if (!alloc_planes(g, source))
+        st = xn_fail_memory(ctx, "the calibration planes", (size_t)xn_groups_planes_bytes(source));
+    if (st != XANI_OK) {
+        xn_groups_free(g);
+        return st;
+    }
+    g->threshold = (int32_t)fmin(rint(xn_config_double(config, "reduce.threshold_photons") * (double)XN_CALIB_ONE),
+                                 (double)XN_CALIB_BAD);
+    int64_t pixels = g->det_ny * g->det_nx;
+    for (int64_t i = 0; i < pixels; i++) {
+        g->mask[i] = source->mask ? source->mask[i] : 0;
+        if (jungfrau)
+            set_jungfrau(&source->cal, i, g);
+        else
+            g->factor[0][i] = (float)(source->cal.photons_per_unit * (double)XN_CALIB_ONE);
+        if (g->mask[i] != 0) mask_pixel(g, i);
+    }
+    return XANI_OK;
+}
+
+int64_t xn_groups_planes_bytes(const xn_source *source)
+{
+    int64_t per_pixel = source->cal.kind == XN_CAL_JUNGFRAU ? 24 : 4;
+    return source->ny * source->nx * (per_pixel + 1 + 4);
+}
+
+static uint32_t flag_bits(uint8_t flags)
+{
+    return (flags & XN_FLAG_INVALID ? XN_MASK_INVALID : 0) | (flags & XN_FLAG_FULL ? XN_MASK_FULL : 0);
+}
+
+xani_status xn_groups_mask(xn_ctx *ctx, const xn_groups *g, uint32_t **mask)
+{
+    size_t n = (size_t)(g->ny * g->nx);
+    uint32_t *out = xn_calloc(n, sizeof *out);
+    if (out == NULL) return xn_fail_memory(ctx, "the mask", n * sizeof *out);
+    for (int64_t y = 0; y < g->ny; y++)
+        for (int64_t x = 0; x < g->nx; x++) {
+            uint32_t bits = 0, flagged = flag_bits(g->group_flags[y * g->nx + x]);
+            bool good = false;
+            for (int64_t p = 0; p < (int64_t)g->k * g->k; p++) {
+                int64_t i = (g->first_row[y] + p / g->k) * g->det_nx + x * g->k + p % g->k;
+                good = good || g->mask[i] == 0;
+                bits |= g->mask[i];
+                flagged |= flag_bits(g->pixel_flags[i]);
+            }
+            out[y * g->nx + x] = (good ? 0 : bits) | flagged;
+        }
+    *mask = out;
+    return XANI_OK;
+}

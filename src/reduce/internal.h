@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// internal.h -- what the files of reduce share: delay bins, pixel groups, the work plan, accumulators.
+//
+// In flow order: select.c (cuts), bins.c (delay bins), groups.c (pixels to groups, calibration planes), plan.c
+// (memory, passes, batches), accumulate.c (frames to integer sums), finish.c (sums to signal and errors), sign.c
+// (is the delay's sign plausible?), binned.c (cubes that come binned), reduce.c (the stage).
+#ifndef XN_REDUCE_INTERNAL_H
+#define XN_REDUCE_INTERNAL_H
+
+#include "kernel/reduce_kernels.h"
+#include "reduce/reduce.h"
+
+// ---- delay bins: half-open [edge, next edge)
+typedef struct xn_bins {
+    int n;
+    double *edges_ps;         // (n + 1), owned
+    double start_ps, step_ps; // uniform bins: floor((d - start) / step) decides; else step is 0 and the edges do
+} xn_bins;
+
+// delays: the candidates, needed for equal_count only. Key reduce.delay_bins_ps must be set.
+xani_status xn_bins_make(xn_ctx *ctx, const xn_config *config, const double *delays_ps, int64_t n, xn_bins *bins);
+int xn_bins_find(const xn_bins *bins, double delay_ps); // -1 outside
+void xn_bins_free(xn_bins *bins);
+int xn_double_compare(const void *a, const void *b); // for qsort
+
+// ---- pixel groups: k x k detector pixels, blocks within a module, incomplete ones dropped
+typedef struct xn_groups {
+    int k;
+    int64_t det_ny, det_nx; // detector
+    int64_t ny, nx;         // groups
+    int n_modules;
+    int64_t *module_rows;           // (n_modules) group rows of each module
+    int64_t *first_row;             // (ny) detector row where a group row begins
+    float *pedestal[3], *factor[3]; // planes ready for the kernels; masked pixels have factor 0. SCALE: factor[0] only
+    uint8_t *pixel_flags;           // (detector) XN_FLAG_* seen in used shots; masked pixels are not flagged
+    uint8_t *group_flags;           // (groups) beyond the range of the sums
+    uint32_t *mask;                 // (detector) NXmx bits, those found unusable here included
+    int32_t threshold;              // in fixed point
+} xn_groups;
+
+enum { XN_FLAG_INVALID = 1, XN_FLAG_FULL = 2 };
+
+// NXmx bits set by reduce.
+#define XN_MASK_DEAD 0x2u     // no photons in the laser-off class
+#define XN_MASK_FULL 0x8u     // saturated or beyond the range of the sums in a used shot
+#define XN_MASK_INVALID 0x20u // no valid reading in a used shot, or no calibration
+
+xani_status xn_groups_make(xn_ctx *ctx, const xn_config *config, const xn_source *source, xn_groups *groups);
+// Shape only: k, ny, nx, module_rows, first_row.
+xani_status xn_groups_shape(xn_ctx *ctx, const xn_config *config, const xn_source *source, xn_groups *groups);
+void xn_groups_free(xn_groups *groups);
+// (y, x) of groups: 0 where a good pixel is left, else the bits of its pixels; flags are added.
+xani_status xn_groups_mask(xn_ctx *ctx, const xn_groups *groups, uint32_t **mask);
+int64_t xn_groups_planes_bytes(const xn_source *source); // memory of xn_groups_make
+
+// ---- used shots in the order they are read
+typedef struct xn_work_shot {
+    int64_t frame;
+    uint64_t pulse_id;
+    int32_t block; // block of time for off.mode blocks and nearest, else 0
+    int32_t bin;   // -1: laser off
+    int32_t i0q;
+} xn_work_shot;
+
+typedef struct xn_work {
+    xn_work_shot *shots; // by block, then by frame
+    int64_t n;
+    int n_blocks;
+    bool blockwise;
+    double i0_scale;
+    int64_t bound; // largest |v| that the sums can take
+} xn_work;
+
+xani_status xn_work_make(xn_ctx *ctx, const xn_config *config, const xn_shots *shots, int nbins, xn_work *work);
+void xn_work_free(xn_work *work);
+
+// ---- plan
+typedef struct xn_layout_plan {
+    int64_t budget, fixed, per_bin; // bytes: given; without accumulators; accumulators of one bin
+    int64_t batch_frames, frame_bytes;
+    int bins_per_pass, passes;
+    bool keep_sums; // all sums stay in the cube (one pass)
+} xn_layout_plan;
+
+// batch_frames 0: chosen.
+xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source *source, const xn_groups *groups,
+                           const xn_work *work, int nbins, int64_t batch_frames, xn_layout_plan *plan);
+int64_t xn_memory_free(void); // bytes this process may still take, as the system says
+
+// ---- accumulators of one pass: bins [first, first + n)
+typedef struct xn_pass {
+    int first, n;
+    bool with_off;                    // the laser-off totals are made in this pass
+    int64_t *s1, *s2, *x;             // (bin, group); borrowed or owned by reduce.c
+    int64_t *off_s1, *off_s2, *off_x; // (group) totals of the off class
+    // blockwise only: reference of the block and sums against it (see finish.c)
+    int64_t *block_off;                 // (group) S1 of the off class in this block
+    int64_t *block_off2, *block_offx;   // (group) S2, X of the off class: a sink in passes that do not need them
+    int64_t *block_x;                   // (bin, group) X of this block
+    double *expect, *expect_sq, *cross; // (bin, group) sums of e, e^2 and I e with e = I0 R_off(block)
+} xn_pass;
+
+xani_status xn_accumulate(xn_ctx *ctx, xn_source *source, const xn_reduce_kernels *kernels, xn_groups *groups,
+                          const xn_work *work, const xn_layout_plan *plan, int threads, xn_pass *pass, int64_t *done,
+                          int64_t total);
+#define XN_PRESCAN 16 // shots
+// Reads the first shots and masks pixels without a valid reading there (stuck ones); counts them.
+xani_status xn_prescan(xn_ctx *ctx, xn_source *source, const xn_reduce_kernels *kernels, xn_groups *groups,
+                       const xn_work *work, const xn_layout_plan *plan, int threads, int64_t *masked);
+int64_t xn_accumulate_frames(const xn_work *work, const xn_layout_plan *plan); // frames read in all
+
+// ---- sums to results
+// Per-bin numbers that need no frames: shots, I0 and delay sums of on and off, delays, weights.
+xani_status xn_finish_shots(xn_ctx *ctx, const xn_work *work, xn_cube *cube);
+// Signal and errors of the bins of a pass. Off sums must be complete.
+xani_status xn_finish_pass(xn_ctx *ctx, const xn_pass *pass, int threads, xn_cube *cube);
+void xn_finish_mask(xn_cube *cube); // masked groups become NaN everywhere
+xani_status xn_sums_alloc_bins(xn_ctx *ctx, int nbins, int64_t npix, xn_sums *sums); // per-bin arrays only
+
+xani_status xn_reduce_binned(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube);
+
+// Warns when signal lies at negative delays and none at positive ones (science.md S4). Returns true if it warned.
+bool xn_sign_check(xn_ctx *ctx, const xn_cube *cube);
+
+// xn_reduce with a given batch size (0: chosen), for tests and benchmarks.
+xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *source, int64_t batch_frames,
+                              xn_cube *cube);
+
+#endif

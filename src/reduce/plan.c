@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// plan.c -- memory, passes and batches of the reduction, computed before the first frame is read.
+//
+// The sums take 24 bytes per group and bin (56 with an off reference per block).  When they fit into the budget
+// beside the result, one pass over the frames makes them all and they stay in the cube, where they are stored and
+// can be merged.  When not, the delay bins are made in several passes: a laser-on frame is still read once, since it
+// belongs to one bin; signal and errors have the same bits, but the sums of each pass are given up after it.
+//
+// Batches: large enough to share the work among the threads, small enough to stay near the cache; where groups are
+// single pixels, the sums' own traffic (48 bytes per pixel and shot) weighs more than the frames, and larger batches
+// let several shots of one bin meet.
+#include <stdio.h>
+#include <string.h>
+
+#include "reduce/internal.h"
+
+#define SUM_BYTES 24
+#define BLOCK_BYTES 32
+#define RESULT_BYTES 8 // signal and errors
+#define BATCH_BYTES (16 << 20)
+#define SHOTS_PER_BIN 8
+
+static int64_t read_number(const char *path, const char *field)
+{
+    FILE *f = fopen(path, "re");
+    if (f == NULL) return -1;
+    char line[256];
+    long long value = -1;
+    size_t n = strlen(field);
+    while (value < 0 && fgets(line, sizeof line, f) != NULL) {
+        if (strncmp(line, field, n) != 0) continue;
+        if (sscanf(line + n, " %lld", &value) != 1) break;
+    }
+    (void)fclose(f);
+    return value;
+}
+
+int64_t xn_memory_free(void)
+{
+    int64_t kib = read_number("/proc/meminfo", "MemAvailable:");
+    int64_t bytes = kib < 0 ? (int64_t)2 << 30 : kib * 1024;
+    int64_t limit = read_number("/sys/fs/cgroup/memory.max", ""),
+            used = read_number("/sys/fs/cgroup/memory.current", "");
+    if (limit > 0 && used >= 0) bytes = xn_min64(bytes, xn_max64(limit - used, 0));
+    return bytes;
+}
+
+static int64_t default_batch(const xn_groups *g, const xn_layout_plan *p, int nbins, int threads)
+{
+    int64_t n = xn_max64(BATCH_BYTES / p->frame_bytes, 4 * (int64_t)threads);
+    if (g->k < 4) n = xn_max64(n, SHOTS_PER_BIN * (int64_t)nbins);
+    return n;
+}
+
+xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source *source, const xn_groups *g,
+                           const xn_work *work, int nbins, int64_t batch_frames, xn_layout_plan *p)
+{
+    memset(p, 0, sizeof *p);
+    int64_t npix = g->ny * g->nx, pixels = g->det_ny * g->det_nx;
+    int threads = xn_threads((int)xn_config_int(config, "engine.threads"));
+    bool given = xn_config_has(config, "engine.memory_gib");
+    double budget = given ? xn_config_double(config, "engine.memory_gib") * 0x1p30 : (double)xn_memory_free() / 2;
+    p->budget = budget < 0x1p62 ? (int64_t)budget : (int64_t)1 << 62;
+    p->frame_bytes = xn_max64((pixels * (int64_t)xn_type_size(source->type) + 63) / 64 * 64, 64);
+    p->per_bin = npix * (SUM_BYTES + (work->blockwise ? BLOCK_BYTES : 0));
+    p->fixed = 2 * xn_groups_planes_bytes(source) + npix * (SUM_BYTES * (work->blockwise ? 2 : 1) + 8) +
+               (int64_t)nbins * npix * RESULT_BYTES + work->n * (int64_t)sizeof(xn_work_shot) +
+               threads * ((int64_t)source->scratch_bytes + 16 * source->nx);
+    int64_t least = threads * p->frame_bytes; // a batch
+    int64_t left = p->budget - p->fixed - least;
+    if (left < p->per_bin)
+        return xn_fail(ctx, XANI_ERR_CONFIG,
+                       "%s: engine.memory_gib: reduce needs at least %.3g GiB, %s %.3g GiB; give more, or a "
+                       "larger reduce.spatial_bin",
+                       xn_config_name(config), (double)(p->fixed + least + p->per_bin) / 0x1p30,
+                       given ? "not" : "half of what is free is", (double)p->budget / 0x1p30);
+    p->bins_per_pass = (int)xn_min64(nbins, left / p->per_bin);
+    p->passes = (nbins + p->bins_per_pass - 1) / p->bins_per_pass;
+    p->bins_per_pass = (nbins + p->passes - 1) / p->passes;
+    p->keep_sums = p->passes == 1;
+    int64_t room = (p->budget - p->fixed - p->bins_per_pass * p->per_bin) / p->frame_bytes;
+    p->batch_frames = batch_frames > 0 ? batch_frames : xn_min64(default_batch(g, p, nbins, threads), room);
+    p->batch_frames = xn_max64(1, xn_min64(p->batch_frames, work->n));
+    return XANI_OK;
+}
+
+int64_t xn_accumulate_frames(const xn_work *work, const xn_layout_plan *p)
+{
+    int64_t off = 0;
+    for (int64_t i = 0; i < work->n; i++) off += work->shots[i].bin < 0;
+    return work->n + (work->blockwise ? off * (p->passes - 1) : 0);
+}
+
+static void fill_plan(const xn_source *source, const xn_groups *g, const xn_work *work, const xn_layout_plan *p,
+                      int nbins, xn_reduce_plan *plan)
+{
+    int64_t npix = g->ny * g->nx;
+    plan->shots = work->n;
+    plan->frames_read = xn_accumulate_frames(work, p) + xn_min64(XN_PRESCAN, work->n);
+    plan->stored_bytes = source->stored_bytes;
+    plan->accumulator_bytes = p->per_bin * p->bins_per_pass + npix * SUM_BYTES;
+    plan->batch_frames = p->batch_frames;
+    plan->memory_bytes = p->fixed + p->per_bin * p->bins_per_pass + p->batch_frames * p->frame_bytes;
+    plan->passes = p->passes;
+    plan->nbins = nbins;
+    plan->ny = g->ny;
+    plan->nx = g->nx;
+}
+
+// Verdicts and bins are put back: planning does not use up the source.
+static xani_status plan_shots(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_groups *g,
+                              xn_reduce_plan *plan)
+{
+    xn_shots *s = &source->shots;
+    size_t n = (size_t)s->n;
+    xn_cutflow flow = {0};
+    xn_work work = {0};
+    xn_layout_plan layout;
+    double *edges = NULL;
+    int nbins = 0;
+    uint8_t *verdict = xn_alloc(n, sizeof *verdict), *laser = xn_alloc(n, sizeof *laser);
+    int32_t *bin = xn_alloc(n, sizeof *bin);
+    xani_status st = XANI_OK;
+    if (verdict == NULL || laser == NULL || bin == NULL) {
+        st = xn_fail_memory(ctx, "the plan", n * 6);
+        goto out;
+    }
+    if (n > 0) {
+        memcpy(verdict, s->verdict, n);
+        memcpy(laser, s->laser, n);
+        memcpy(bin, s->bin, n * sizeof *bin);
+    }
+    st = xn_select(ctx, config, s, &flow, &edges, &nbins);
+    if (st == XANI_OK) st = xn_work_make(ctx, config, s, nbins, &work);
+    if (st == XANI_OK) st = xn_plan_layout(ctx, config, source, g, &work, nbins, 0, &layout);
+    if (st == XANI_OK) fill_plan(source, g, &work, &layout, nbins, plan);
+    if (n > 0) {
+        memcpy(s->verdict, verdict, n);
+        memcpy(s->laser, laser, n);
+        memcpy(s->bin, bin, n * sizeof *bin);
+    }
+out:
+    xn_free(verdict);
+    xn_free(laser);
+    xn_free(bin);
+    xn_free(edges);
+    xn_work_free(&work);
+    xn_cutflow_free(&flow);
+    return st;
+}
+
+// Binned input: bins are known only by reading; they are estimated from the stored bytes (float64 sums).
+static void plan_binned(const xn_source *source, const xn_groups *g, xn_reduce_plan *plan)
+{
+    int64_t pixels = source->ny * source->nx;
+    plan->stored_bytes = source->stored_bytes;
+    plan->passes = 1;
+    plan->nbins = pixels > 0 ? (int)xn_min64(source->stored_bytes / (8 * pixels), INT32_MAX) : 0;
+    plan->ny = g->ny;
+    plan->nx = g->nx;
+    plan->accumulator_bytes = (int64_t)plan->nbins * g->ny * g->nx * 8;
+    plan->memory_bytes = (int64_t)plan->nbins * (pixels * 8 + g->ny * g->nx * (8 + RESULT_BYTES));
+}
+
+xani_status xn_reduce_plan_make(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_reduce_plan *plan)
+{
+    memset(plan, 0, sizeof *plan);
+    xn_groups groups;
+    XN_TRY(xn_groups_shape(ctx, config, source, &groups));
+    xani_status st = XANI_OK;
+    if (source->ops->read_cube != NULL)
+        plan_binned(source, &groups, plan);
+    else
+        st = plan_shots(ctx, config, source, &groups, plan);
+    xn_groups_free(&groups);
+    return st;
+}

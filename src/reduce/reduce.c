@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// reduce.c -- the stage: select, plan, sums pass by pass, signal and errors.
+#include "reduce/reduce.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "reduce/internal.h"
+
+static xani_status alloc_cube(xn_ctx *ctx, const xn_groups *g, const xn_source *source, xn_cube *c)
+{
+    size_t bins = (size_t)c->nbins, npix = (size_t)(g->ny * g->nx);
+    c->ny = g->ny;
+    c->nx = g->nx;
+    c->spatial_bin = g->k;
+    c->n_modules = g->n_modules;
+    c->module_rows = xn_alloc((size_t)g->n_modules, sizeof *c->module_rows);
+    c->delay_ps = xn_calloc(bins, sizeof *c->delay_ps);
+    c->weight = xn_calloc(bins, sizeof *c->weight);
+    c->signal = xn_alloc(bins * npix, sizeof *c->signal);
+    c->errors = xn_alloc(bins * npix, sizeof *c->errors);
+    c->mean_frame = xn_alloc(npix, sizeof *c->mean_frame);
+    c->run = xn_strdup(source->run ? source->run : "");
+    if (!c->module_rows || !c->delay_ps || !c->weight || !c->signal || !c->errors || !c->mean_frame || !c->run)
+        return xn_fail_memory(ctx, "the cube", bins * npix * 8);
+    memcpy(c->module_rows, g->module_rows, (size_t)g->n_modules * sizeof *c->module_rows);
+    memcpy(c->angles_deg, source->angles_deg, sizeof c->angles_deg);
+    c->n_angles = source->n_angles;
+    XN_TRY(xn_sums_alloc_bins(ctx, c->nbins, (int64_t)npix, &c->on));
+    XN_TRY(xn_sums_alloc_bins(ctx, 1, (int64_t)npix, &c->off));
+    int64_t **off[] = {&c->off.s1, &c->off.s2, &c->off.x};
+    for (int i = 0; i < 3; i++)
+        if ((*off[i] = xn_calloc(npix, sizeof(int64_t))) == NULL)
+            return xn_fail_memory(ctx, "the laser-off sums", npix * 8);
+    return XANI_OK;
+}
+
+static void free_pass(xn_pass *p)
+{
+    void *all[] = {p->s1,         p->s2,      p->x,      p->block_off, p->block_off2,
+                   p->block_offx, p->block_x, p->expect, p->expect_sq, p->cross};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
+    memset(p, 0, sizeof *p);
+}
+
+static xani_status alloc_pass(xn_ctx *ctx, int bins, int64_t npix, bool blockwise, xn_pass *p)
+{
+    size_t all = (size_t)bins * (size_t)npix, plane = (size_t)npix;
+    bool ok = (p->s1 = xn_calloc(all, 8)) && (p->s2 = xn_calloc(all, 8)) && (p->x = xn_calloc(all, 8));
+    if (blockwise)
+        ok = ok && (p->block_x = xn_calloc(all, 8)) && (p->expect = xn_calloc(all, 8)) &&
+             (p->expect_sq = xn_calloc(all, 8)) && (p->cross = xn_calloc(all, 8)) &&
+             (p->block_off = xn_calloc(plane, 8)) && (p->block_off2 = xn_calloc(plane, 8)) &&
+             (p->block_offx = xn_calloc(plane, 8));
+    if (ok) return XANI_OK;
+    free_pass(p);
+    return xn_fail_memory(ctx, "the sums", all * (blockwise ? 56 : 24));
+}
+
+typedef struct stage {
+    xn_ctx *ctx;
+    xn_source *source;
+    const xn_reduce_kernels *kernels;
+    xn_groups groups;
+    xn_work work;
+    xn_layout_plan plan;
+    int threads;
+} stage;
+
+static xani_status run_passes(stage *s, xn_cube *c)
+{
+    int64_t done = 0, total = xn_accumulate_frames(&s->work, &s->plan), npix = c->ny * c->nx;
+    xani_status st = XANI_OK;
+    xn_progress(s->ctx, "reduce", 0, total, "shots");
+    for (int first = 0; st == XANI_OK && first < c->nbins; first += s->plan.bins_per_pass) {
+        xn_pass pass = {
+            .first = first, .n = (int)xn_min64(s->plan.bins_per_pass, c->nbins - first), .with_off = first == 0};
+        XN_TRY(alloc_pass(s->ctx, pass.n, npix, s->work.blockwise, &pass));
+        pass.off_s1 = c->off.s1;
+        pass.off_s2 = c->off.s2;
+        pass.off_x = c->off.x;
+        st = xn_accumulate(s->ctx, s->source, s->kernels, &s->groups, &s->work, &s->plan, s->threads, &pass, &done,
+                           total);
+        if (st == XANI_OK) st = xn_finish_pass(s->ctx, &pass, s->threads, c);
+        if (st == XANI_OK && s->plan.keep_sums) {
+            c->on.s1 = pass.s1;
+            c->on.s2 = pass.s2;
+            c->on.x = pass.x;
+            pass.s1 = pass.s2 = pass.x = NULL;
+        }
+        free_pass(&pass);
+    }
+    return st;
+}
+
+static void say_flags(xn_ctx *ctx, const xn_groups *g, const xn_cube *c, int64_t stuck)
+{
+    int64_t dropped = 0, empty = 0;
+    for (int64_t p = 0; p < c->ny * c->nx; p++) {
+        bool flagged = g->group_flags[p] != 0;
+        int64_t y = p / c->nx, x = p % c->nx;
+        for (int64_t i = 0; i < (int64_t)g->k * g->k; i++)
+            flagged |= g->pixel_flags[(g->first_row[y] + i / g->k) * g->det_nx + x * g->k + i % g->k] != 0;
+        dropped += flagged;
+    }
+    for (int b = 0; b < c->nbins; b++) empty += c->on.shots[b] == 0;
+    if (stuck > 0)
+        xn_warn(ctx, "%lld pixels without a valid reading in the first shots (saturated or invalid) are left out",
+                (long long)stuck);
+    if (dropped > 0)
+        xn_warn(ctx, "%lld pixel groups are masked: a pixel in them was saturated or invalid in a used shot",
+                (long long)dropped);
+    if (empty > 0) xn_warn(ctx, "%lld of %d delay bins are empty", (long long)empty, c->nbins);
+}
+
+static xani_status run_shots(stage *s, const xn_config *config, int64_t batch_frames, xn_cube *c)
+{
+    c->shots = s->source->shots; // moved
+    memset(&s->source->shots, 0, sizeof s->source->shots);
+    c->time_resolution_ps = c->shots.time_resolution_ps;
+    c->errors_counting = true;
+    XN_TRY(xn_select(s->ctx, config, &c->shots, &c->cutflow, &c->edges_ps, &c->nbins));
+    XN_TRY(xn_groups_make(s->ctx, config, s->source, &s->groups));
+    XN_TRY(xn_work_make(s->ctx, config, &c->shots, c->nbins, &s->work));
+    XN_TRY(xn_plan_layout(s->ctx, config, s->source, &s->groups, &s->work, c->nbins, batch_frames, &s->plan));
+    XN_TRY(alloc_cube(s->ctx, &s->groups, s->source, c));
+    XN_TRY(xn_finish_shots(s->ctx, &s->work, c));
+    if (!s->plan.keep_sums)
+        xn_warn(s->ctx, "engine.memory_gib: the sums do not fit; %d passes, and the cube cannot be merged with others",
+                s->plan.passes);
+    int64_t stuck = 0;
+    XN_TRY(xn_prescan(s->ctx, s->source, s->kernels, &s->groups, &s->work, &s->plan, s->threads, &stuck));
+    XN_TRY(run_passes(s, c));
+    XN_TRY(xn_groups_mask(s->ctx, &s->groups, &c->mask));
+    say_flags(s->ctx, &s->groups, c, stuck);
+    xn_finish_mask(c);
+    (void)xn_sign_check(s->ctx, c);
+    return XANI_OK;
+}
+
+xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *source, int64_t batch_frames,
+                              xn_cube *cube)
+{
+    memset(cube, 0, sizeof *cube);
+    stage s = {.ctx = ctx, .source = source, .threads = xn_threads((int)xn_config_int(config, "engine.threads"))};
+    const char *variant = xn_config_string(config, "engine.kernels");
+    xani_status st;
+    if (source->ops->read_cube != NULL)
+        st = xn_reduce_binned(ctx, config, source, cube);
+    else if ((s.kernels = xn_reduce_kernels_find(variant)) == NULL)
+        st = xn_config_bad(ctx, config, "engine.kernels", "this processor has no %s", variant);
+    else
+        st = run_shots(&s, config, batch_frames, cube);
+    xn_groups_free(&s.groups);
+    xn_work_free(&s.work);
+    if (st != XANI_OK) xn_cube_free(cube);
+    return st;
+}
+
+xani_status xn_reduce(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube)
+{
+    return xn_reduce_batched(ctx, config, source, 0, cube);
+}

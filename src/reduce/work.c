@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// work.c -- the list of used shots in reading order, their I0 in fixed point, and their blocks of time.
+//
+// Fixed point (data/cube.h): i0_scale is the power of two that puts the largest used I0 just below 2^20 (below that
+// for more than four million shots in a class, so that sums of squares stay within 62 bits).  From the number of
+// shots follows the largest group intensity that S2 and X can take without leaving 62 bits: `bound`.
+//
+// Slow drift (reduce.off.mode): each laser-on shot is compared with the laser-off shots of its own block of time.
+//   blocks   consecutive used shots, block_shots of them and at least two laser-off ones; a short rest joins the last
+//   nearest  consecutive groups of block_shots laser-off shots; a laser-on shot belongs to the group whose mean
+//            pulse id is nearest
+// Shots are read block by block, within a block in the order of storage.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "reduce/internal.h"
+
+#define I0_BITS 20
+
+void xn_work_free(xn_work *work)
+{
+    xn_free(work->shots);
+    memset(work, 0, sizeof *work);
+}
+
+static int by_block_then_frame(const void *a, const void *b)
+{
+    const xn_work_shot *x = a, *y = b;
+    if (x->block != y->block) return (x->block > y->block) - (x->block < y->block);
+    return (x->frame > y->frame) - (x->frame < y->frame);
+}
+
+// Blocks of consecutive shots; the list is still in the order of pulse ids.
+static void mark_blocks(xn_work *w, int64_t block_shots)
+{
+    int64_t in_block = 0, off = 0, begin = 0;
+    int block = 0;
+    for (int64_t i = 0; i < w->n; i++) {
+        if (in_block >= block_shots && off >= 2) {
+            block++;
+            begin = i;
+            in_block = off = 0;
+        }
+        w->shots[i].block = block;
+        in_block++;
+        off += w->shots[i].bin < 0;
+    }
+    if (block > 0 && (off < 2 || 2 * in_block < block_shots)) {
+        block--;
+        for (int64_t i = begin; i < w->n; i++) w->shots[i].block = block;
+    }
+    w->n_blocks = block + 1;
+}
+
+static xani_status mark_nearest(xn_ctx *ctx, xn_work *w, int64_t block_shots)
+{
+    int64_t n_off = 0;
+    for (int64_t i = 0; i < w->n; i++) n_off += w->shots[i].bin < 0;
+    int64_t blocks = n_off / block_shots + (2 * (n_off % block_shots) >= block_shots);
+    if (blocks < 1) blocks = 1;
+    double *centre = xn_calloc((size_t)blocks, sizeof *centre);
+    int64_t *count = xn_calloc((size_t)blocks, sizeof *count);
+    if (centre == NULL || count == NULL) {
+        xn_free(centre);
+        xn_free(count);
+        return xn_fail_memory(ctx, "the blocks of laser-off shots", (size_t)blocks * 16);
+    }
+    uint64_t origin = w->shots[0].pulse_id;
+    int64_t seen = 0;
+    for (int64_t i = 0; i < w->n; i++) {
+        if (w->shots[i].bin >= 0) continue;
+        int64_t b = xn_min64(seen++ / block_shots, blocks - 1);
+        w->shots[i].block = (int32_t)b;
+        centre[b] += (double)(w->shots[i].pulse_id - origin);
+        count[b]++;
+    }
+    for (int64_t b = 0; b < blocks; b++) centre[b] /= (double)count[b];
+    for (int64_t i = 0, b = 0; i < w->n; i++) {
+        double at = (double)(w->shots[i].pulse_id - origin);
+        while (b + 1 < blocks && fabs(centre[b + 1] - at) < fabs(centre[b] - at)) b++;
+        if (w->shots[i].bin >= 0) w->shots[i].block = (int32_t)b;
+    }
+    w->n_blocks = (int)blocks;
+    xn_free(centre);
+    xn_free(count);
+    return XANI_OK;
+}
+
+static xani_status mark_time(xn_ctx *ctx, const xn_config *config, xn_work *w)
+{
+    const char *mode = xn_config_string(config, "reduce.off.mode");
+    w->n_blocks = 1;
+    w->blockwise = strcmp(mode, "all") != 0;
+    if (!w->blockwise) return XANI_OK;
+    XN_TRY(xn_config_require(ctx, config, "reduce.off.block_shots", "off.mode blocks and nearest need it"));
+    int64_t block_shots = xn_config_int(config, "reduce.off.block_shots");
+    if (strcmp(mode, "nearest") == 0) return mark_nearest(ctx, w, block_shots);
+    mark_blocks(w, block_shots);
+    return XANI_OK;
+}
+
+static void set_fixed_point(const xn_shots *s, int64_t most, xn_work *w)
+{
+    double greatest = 0;
+    for (int64_t i = 0; i < s->n; i++)
+        if (s->verdict[i] == XN_CUT_NONE) greatest = fmax(greatest, s->i0[i]);
+    int bits = I0_BITS, exponent;
+    while (bits > 10 && ldexp((double)most, 2 * bits) > 0x1p62) bits--;
+    (void)frexp(greatest, &exponent); // greatest < 2^exponent
+    w->i0_scale = ldexp(1.0, bits - exponent);
+    if (rint(greatest * w->i0_scale) >= ldexp(1.0, bits)) w->i0_scale *= 0.5;
+    double by_squares = sqrt(0x1p62 / (double)most), by_products = ldexp(0x1p62, -bits) / (double)most;
+    w->bound = (int64_t)fmin(fmin(by_squares, by_products), 2147483646.0) * 256;
+}
+
+xani_status xn_work_make(xn_ctx *ctx, const xn_config *config, const xn_shots *s, int nbins, xn_work *w)
+{
+    memset(w, 0, sizeof *w);
+    int64_t used = 0, most = 1;
+    int64_t *count = xn_calloc((size_t)nbins + 1, sizeof *count); // last: laser off
+    for (int64_t i = 0; i < s->n; i++) used += s->verdict[i] == XN_CUT_NONE;
+    w->shots = xn_alloc((size_t)used, sizeof *w->shots);
+    if (count == NULL || w->shots == NULL) {
+        xn_free(count);
+        xn_work_free(w);
+        return xn_fail_memory(ctx, "the list of shots", (size_t)used * sizeof *w->shots);
+    }
+    for (int64_t i = 0; i < s->n; i++)
+        if (s->verdict[i] == XN_CUT_NONE) count[s->bin[i] < 0 ? nbins : s->bin[i]]++;
+    for (int b = 0; b <= nbins; b++) most = xn_max64(most, count[b]);
+    xn_free(count);
+    set_fixed_point(s, most, w);
+    for (int64_t i = 0; i < s->n; i++)
+        if (s->verdict[i] == XN_CUT_NONE)
+            w->shots[w->n++] = (xn_work_shot){.frame = s->frame[i],
+                                              .pulse_id = s->pulse_id[i],
+                                              .bin = s->bin[i],
+                                              .i0q = (int32_t)rint(s->i0[i] * w->i0_scale)};
+    xani_status st = mark_time(ctx, config, w);
+    if (st != XANI_OK) {
+        xn_work_free(w);
+        return st;
+    }
+    qsort(w->shots, (size_t)w->n, sizeof *w->shots, by_block_then_frame);
+    return XANI_OK;
+}
