@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// bitshuffle.c -- see bitshuffle.h: the portable shell, the choice of a variant, planes put together.
+//
+// Bits go through planes: each byte plane's 8 rows become bytes in `work`, then planes are interleaved.  The
+// second step costs little, since blocks (8 KiB) stay in the first cache, and it is the shuffle filter's.
+#define LANES 1
+#define VARIANT xn_shuffle_portable
+#define VARIANT_NAME "portable"
+#include "io/bitshuffle_kernel.h"
+
+#include <stdatomic.h>
+
+#if defined(__x86_64__)
+extern const xn_shuffle_kernel xn_shuffle_avx2;
+#endif
+
+const xn_shuffle_kernel *xn_shuffle_variant(int i)
+{
+    if (i == 0) return &xn_shuffle_portable;
+#if defined(__x86_64__)
+    if (i == 1 && __builtin_cpu_supports("avx2")) return &xn_shuffle_avx2;
+#endif
+    return NULL;
+}
+
+static _Atomic(const xn_shuffle_kernel *) chosen;
+
+void xn_shuffle_use(int i)
+{
+    const xn_shuffle_kernel *k = i >= 0 ? xn_shuffle_variant(i) : NULL;
+    for (int j = 0; i < 0 && xn_shuffle_variant(j); j++) k = xn_shuffle_variant(j);
+    if (k) atomic_store(&chosen, k);
+}
+
+static const xn_shuffle_kernel *kernel(void)
+{
+    const xn_shuffle_kernel *k = atomic_load_explicit(&chosen, memory_order_acquire);
+    if (k) return k;
+    xn_shuffle_use(-1);
+    return atomic_load(&chosen);
+}
+
+void xn_bits_unshuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, size_t elem)
+{
+    const xn_shuffle_kernel *k = kernel();
+    uint8_t *planes = elem == 1 ? dst : work;
+    for (size_t b = 0; b < elem; b++) k->rows_to_bytes(src + b * n, planes + b * n, n / 8);
+    if (elem > 1) k->interleave(work, dst, n, elem);
+}
+
+void xn_bits_shuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, size_t elem)
+{
+    const xn_shuffle_kernel *k = kernel();
+    if (elem > 1) k->deinterleave(src, work, n, elem);
+    const uint8_t *planes = elem == 1 ? src : work;
+    for (size_t b = 0; b < elem; b++) k->bytes_to_rows(planes + b * n, dst + b * n, n / 8);
+}
+
+void xn_bytes_unshuffle(const uint8_t *src, uint8_t *dst, size_t n, size_t elem)
+{
+    kernel()->interleave(src, dst, n, elem);
+}
+void xn_bytes_shuffle(const uint8_t *src, uint8_t *dst, size_t n, size_t elem)
+{
+    kernel()->deinterleave(src, dst, n, elem);
+}

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// bitshuffle.h -- bits and bytes of elements regrouped, as the filters bitshuffle (32008) and shuffle (2) do.
+//
+// Bit-shuffled: 8 * elem rows of n / 8 bytes; row 8 * byte + bit holds that bit of all elements, element i in
+// bit i % 8 of byte i / 8.  Byte-shuffled: elem planes of n bytes.  n is a multiple of 8 for bits.  The
+// formulas stand once, in bitshuffle_kernel.h; the variant for this processor is chosen at the first call.
+#ifndef XN_IO_BITSHUFFLE_H
+#define XN_IO_BITSHUFFLE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+// work: n * elem bytes, may not overlap src or dst.
+void xn_bits_unshuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, size_t elem);
+void xn_bits_shuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, size_t elem);
+void xn_bytes_unshuffle(const uint8_t *src, uint8_t *dst, size_t n, size_t elem);
+void xn_bytes_shuffle(const uint8_t *src, uint8_t *dst, size_t n, size_t elem);
+
+typedef struct xn_shuffle_kernel {
+    const char *name;
+    void (*rows_to_bytes)(const uint8_t *rows, uint8_t *bytes, size_t columns); // 8 rows -> 8 * columns bytes
+    void (*bytes_to_rows)(const uint8_t *bytes, uint8_t *rows, size_t columns);
+    void (*interleave)(const uint8_t *planes, uint8_t *elements, size_t n, size_t elem);
+    void (*deinterleave)(const uint8_t *elements, uint8_t *planes, size_t n, size_t elem);
+} xn_shuffle_kernel;
+
+// Variant i (0: portable), NULL: no such one, or not for this processor. xn_shuffle_use(-1): the best one.
+const xn_shuffle_kernel *xn_shuffle_variant(int i);
+void xn_shuffle_use(int i);
+
+#endif

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// filter.c -- see filter.h: the table of filters, the pipeline, and the library's own filters.
+//
+// A pipeline is undone from its end.  Filters that change the bytes go from one buffer to another: the last
+// writes to the destination, those before it to the two halves of the work memory in turn; a checksum only
+// shortens what is there.  Framings: HDF5 file format specification, and the sources of the registered
+// filters (HDFGroup/hdf5_plugins, kiyo-masui/bitshuffle).
+#include "io/filter.h"
+
+#include <libdeflate.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "io/bitshuffle.h"
+
+static const char *decode_gzip(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
+                               size_t *written)
+{
+    (void)filter;
+    struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
+    if (d == NULL) return "gzip: out of memory";
+    enum libdeflate_result result = libdeflate_zlib_decompress(d, src, n, dst, room, written);
+    libdeflate_free_decompressor(d);
+    return result == LIBDEFLATE_SUCCESS ? NULL : "gzip data are damaged";
+}
+
+static const char *decode_shuffle(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
+                                  size_t *written)
+{
+    size_t elem = filter->n_values > 0 ? filter->values[0] : 1;
+    if (n > room) return "shuffled data are longer than the chunk";
+    size_t whole = elem > 1 ? n / elem : 0; // what is left over at the end is stored as it is
+    if (whole > 1)
+        xn_bytes_unshuffle(src, dst, whole, elem);
+    else
+        whole = 0;
+    memcpy(dst + whole * elem, src + whole * elem, n - whole * elem);
+    *written = n;
+    return NULL;
+}
+
+// Fletcher's checksum over big-endian 16-bit words as the library computes it.
+static uint32_t fletcher32(const uint8_t *p, size_t n)
+{
+    uint32_t a = 0, b = 0;
+    for (size_t words = n / 2; words > 0;) {
+        size_t block = words < 360 ? words : 360; // the most that cannot overflow
+        words -= block;
+        for (; block > 0; block--, p += 2) {
+            a += (uint32_t)p[0] << 8 | p[1];
+            b += a;
+        }
+        a = (a & 0xffff) + (a >> 16);
+        b = (b & 0xffff) + (b >> 16);
+    }
+    if (n % 2) {
+        a += (uint32_t)p[0] << 8;
+        b += a;
+        a = (a & 0xffff) + (a >> 16);
+        b = (b & 0xffff) + (b >> 16);
+    }
+    a = (a & 0xffff) + (a >> 16);
+    b = (b & 0xffff) + (b >> 16);
+    return b << 16 | a;
+}
+
+// Checks and cuts the sum off *n. Files before HDF5 1.6.3 have the bytes of each half swapped.
+static const char *check_fletcher32(const uint8_t *src, size_t *n)
+{
+    if (*n < 4) return "checksum is missing";
+    *n -= 4;
+    const uint8_t *p = src + *n;
+    uint32_t stored = (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+    uint32_t sum = fletcher32(src, *n);
+    uint32_t swapped = (sum & 0x00ff00ff) << 8 | (sum >> 8 & 0x00ff00ff);
+    return stored == sum || stored == swapped ? NULL : "checksum (fletcher32) differs";
+}
+
+static const struct {
+    int id;
+    const char *name;
+    xn_decoder decode; // NULL: only the library can
+} table[] = {
+    {H5Z_FILTER_DEFLATE, "gzip", decode_gzip},
+    {H5Z_FILTER_SHUFFLE, "shuffle", decode_shuffle},
+    {H5Z_FILTER_FLETCHER32, "fletcher32", NULL}, // below: it changes nothing
+    {H5Z_FILTER_SZIP, "szip", NULL},
+    {H5Z_FILTER_NBIT, "nbit", NULL},
+    {H5Z_FILTER_SCALEOFFSET, "scaleoffset", NULL},
+    {307, "bzip2", NULL},
+    {32000, "lzf", xn_decode_lzf},
+    {32001, "blosc", xn_decode_blosc},
+    {32004, "lz4", xn_decode_lz4},
+    {32008, "bitshuffle", xn_decode_bitshuffle},
+    {32013, "zfp", NULL},
+    {32015, "zstd", xn_decode_zstd},
+    {32026, "blosc2", NULL},
+};
+
+static int find(int id)
+{
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (table[i].id == id) return (int)i;
+    return -1;
+}
+
+const char *xn_filter_name(int id) { return find(id) < 0 ? NULL : table[find(id)].name; }
+xn_decoder xn_filter_decoder(int id) { return find(id) < 0 ? NULL : table[find(id)].decode; }
+
+void xn_pipeline_get(hid_t created, xn_pipeline *pipeline)
+{
+    memset(pipeline, 0, sizeof *pipeline);
+    int n = H5Pget_nfilters(created);
+    pipeline->known = n >= 0 && n <= XN_FILTERS_MAX;
+    for (int i = 0; i < n && i < XN_FILTERS_MAX; i++) {
+        xn_filter *f = &pipeline->filter[i];
+        unsigned flags, config;
+        size_t n_values = XN_FILTER_VALUES_MAX;
+        f->id = H5Pget_filter2(created, (unsigned)i, &flags, &n_values, f->values, 0, NULL, &config);
+        f->n_values = (unsigned)(n_values < XN_FILTER_VALUES_MAX ? n_values : XN_FILTER_VALUES_MAX);
+        if (f->id != H5Z_FILTER_FLETCHER32 && xn_filter_decoder(f->id) == NULL) pipeline->known = false;
+        pipeline->n = i + 1;
+    }
+}
+
+void xn_h5_filters(hid_t dataset, char *text, size_t room)
+{
+    text[0] = '\0';
+    hid_t created = H5Dget_create_plist(dataset);
+    if (created < 0) return;
+    xn_pipeline p;
+    xn_pipeline_get(created, &p);
+    H5Pclose(created);
+    size_t used = 0;
+    for (int i = 0; i < p.n && used < room; i++) {
+        const xn_filter *f = &p.filter[i];
+        const char *name = xn_filter_name(f->id), *plus = used ? "+" : "";
+        int n = name ? snprintf(text + used, room - used, "%s%s", plus, name)
+                     : snprintf(text + used, room - used, "%sfilter %d", plus, f->id);
+        used += n > 0 ? (size_t)n : 0;
+        if (f->id == 32008 && f->n_values > 4 && f->values[4] != 0 && used < room) {
+            n = snprintf(text + used, room - used, "%s", f->values[4] == 2 ? "+lz4" : "+zstd");
+            used += n > 0 ? (size_t)n : 0;
+        }
+    }
+}
+
+size_t xn_pipeline_work(const xn_pipeline *pipeline, size_t chunk)
+{
+    int moves = 0;
+    for (int i = 0; i < pipeline->n; i++) moves += pipeline->filter[i].id != H5Z_FILTER_FLETCHER32;
+    return moves <= 1 ? 0 : 2 * (chunk + XN_FILTER_SLACK);
+}
+
+const char *xn_pipeline_decode(const xn_pipeline *pipeline, uint32_t mask, const uint8_t *src, size_t n, uint8_t *dst,
+                               size_t n_dst, uint8_t *work)
+{
+    size_t room = n_dst + XN_FILTER_SLACK; // between filters; a checksum inside makes data a little longer
+    int last = -1, turn = 0;               // last: the filter that writes dst
+    for (int i = pipeline->n - 1; i >= 0; i--)
+        if (pipeline->filter[i].id != H5Z_FILTER_FLETCHER32 && !(mask >> i & 1)) last = i;
+    for (int i = pipeline->n - 1; i >= 0; i--) {
+        const xn_filter *f = &pipeline->filter[i];
+        if (mask >> i & 1) continue; // skipped when this chunk was written
+        const char *why;
+        if (f->id == H5Z_FILTER_FLETCHER32) {
+            why = check_fletcher32(src, &n);
+        } else {
+            uint8_t *to = i == last ? dst : work + (turn++ % 2 ? room : 0);
+            size_t got = 0;
+            why = xn_filter_decoder(f->id)(f, src, n, to, i == last ? n_dst : room, &got);
+            src = to;
+            n = got;
+        }
+        if (why) return why;
+    }
+    if (n != n_dst) return n < n_dst ? "chunk is too short" : "chunk is too long";
+    if (src != dst) memcpy(dst, src, n_dst);
+    return NULL;
+}

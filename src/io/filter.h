@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// filter.h -- decoding of stored chunks outside the library.
+//
+// One table (filter.c) names every filter and its decoder; a further one is one line there.  Decoders are
+// given where to write and how much fits, never trust a size in the data beyond that, take no lock, and
+// return NULL or a static text saying what is wrong.
+#ifndef XN_IO_FILTER_H
+#define XN_IO_FILTER_H
+
+#include "io/library.h"
+
+enum { XN_FILTERS_MAX = 6, XN_FILTER_VALUES_MAX = 16, XN_FILTER_SLACK = 64 };
+
+typedef struct xn_filter {
+    int id;
+    unsigned n_values, values[XN_FILTER_VALUES_MAX];
+} xn_filter;
+
+typedef struct xn_pipeline {
+    int n;
+    xn_filter filter[XN_FILTERS_MAX]; // in writing order
+    bool known;                       // every filter can be decoded here
+} xn_pipeline;
+
+// Decodes n bytes; *written <= room.
+typedef const char *(*xn_decoder)(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
+                                  size_t *written);
+
+void xn_pipeline_get(hid_t created, xn_pipeline *pipeline);
+// Bytes xn_pipeline_decode needs as work for chunks of `chunk` bytes (0 for a single filter or none).
+size_t xn_pipeline_work(const xn_pipeline *pipeline, size_t chunk);
+// Undoes the filters not masked out; exactly n_dst bytes must come out. src is not changed.
+const char *xn_pipeline_decode(const xn_pipeline *pipeline, uint32_t mask, const uint8_t *src, size_t n, uint8_t *dst,
+                               size_t n_dst, uint8_t *work);
+
+const char *xn_filter_name(int id); // NULL: unknown
+xn_decoder xn_filter_decoder(int id);
+
+// codec_*.c
+const char *xn_decode_bitshuffle(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
+                                 size_t *written);
+const char *xn_decode_lz4(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
+                          size_t *written);
+const char *xn_decode_lzf(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
+                          size_t *written);
+const char *xn_decode_zstd(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
+                           size_t *written);
+const char *xn_decode_blosc(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
+                            size_t *written);
+
+// Bytes a chunk decodes to by its own header (0: no idea); never to be trusted as a size of memory to write in
+// without that much room. For the library, which does not tell its filters.
+size_t xn_decoded_size(const xn_filter *filter, const uint8_t *src, size_t n);
+
+// filter_library.c: lends our decoders to the library for those filters of a dataset it has no plugin for.
+void xn_filters_make_available(hid_t dataset);
+void xn_filter_make_available(int id);
+
+static inline uint32_t xn_be32(const uint8_t *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+static inline uint64_t xn_be64(const uint8_t *p) { return (uint64_t)xn_be32(p) << 32 | xn_be32(p + 4); }
+static inline void xn_put_be32(uint8_t *p, uint32_t v)
+{
+    for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> (24 - 8 * i));
+}
+static inline void xn_put_be64(uint8_t *p, uint64_t v)
+{
+    xn_put_be32(p, (uint32_t)(v >> 32));
+    xn_put_be32(p + 4, (uint32_t)v);
+}
+
+#endif
