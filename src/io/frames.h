@@ -15,9 +15,9 @@ typedef struct xn_frames xn_frames;
 typedef struct xn_frames_info {
     xn_type type;
     int64_t n, h, w;
-    size_t frame_bytes;    // decoded
-    size_t scratch_bytes;  // the caller gives each thread this much for xn_frames_read
-    bool direct;           // false: through H5Dread
+    size_t frame_bytes;   // decoded
+    size_t scratch_bytes; // the caller gives each thread this much for xn_frames_read
+    bool direct;          // false: through H5Dread
     const char *filters;
     int64_t stored_bytes;
 } xn_frames_info;

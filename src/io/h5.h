@@ -11,20 +11,20 @@
 typedef struct xn_h5 xn_h5; // an open file, read-only
 
 typedef struct xn_h5_info {
-    xn_type type;       // XN_OTHER: compound, opaque, ...
+    xn_type type; // XN_OTHER: compound, opaque, ...
     int rank;
     int64_t dims[XANI_MAX_RANK];
-    int64_t size;       // elements
+    int64_t size; // elements
     bool is_group;
     bool chunked, is_virtual;
     int64_t chunk[XANI_MAX_RANK];
-    char filters[128];  // "bitshuffle+lz4", "shuffle+gzip", "" (for messages and xani info)
+    char filters[128]; // "bitshuffle+lz4", "shuffle+gzip", "" (for messages and xani info)
 } xn_h5_info;
 
 xani_status xn_h5_open(xn_ctx *ctx, const char *path, xn_h5 **file); // missing or damaged: XANI_ERR_INPUT
 void xn_h5_close(xn_h5 **file);
 const char *xn_h5_path(const xn_h5 *file);
-bool xn_h5_exists(const xn_h5 *file, const char *object);            // group or dataset, never an error
+bool xn_h5_exists(const xn_h5 *file, const char *object); // group or dataset, never an error
 xani_status xn_h5_info_get(xn_ctx *ctx, const xn_h5 *file, const char *object, xn_h5_info *info);
 // Names of the members of a group, sorted; owned: free with xn_h5_names_free. NULL-terminated.
 xani_status xn_h5_names(xn_ctx *ctx, const xn_h5 *file, const char *group, char ***names);
