@@ -23,16 +23,18 @@ xani_status xn_writer_group(xn_writer *w, const char *group, const char *nx_clas
 // Dataset from memory. dims[rank]; chunk NULL: chosen. rank 0 = scalar.
 xani_status xn_writer_data(xn_writer *w, const char *dataset, xn_type type, int rank, const int64_t *dims,
                            const int64_t *chunk, const void *data);
-xani_status xn_writer_text(xn_writer *w, const char *dataset, const char *text);              // scalar UTF-8
+xani_status xn_writer_text(xn_writer *w, const char *dataset, const char *text); // scalar UTF-8
 xani_status xn_writer_texts(xn_writer *w, const char *dataset, const char *const *texts, int64_t n);
 xani_status xn_writer_attr_text(xn_writer *w, const char *object, const char *name, const char *text);
 xani_status xn_writer_attr_texts(xn_writer *w, const char *object, const char *name, const char *const *texts, int n);
-xani_status xn_writer_attr_f64(xn_writer *w, const char *object, const char *name, const double *v, int n); // n==0: scalar of v[0]
+xani_status xn_writer_attr_f64(xn_writer *w, const char *object, const char *name, const double *v,
+                               int n); // n==0: scalar of v[0]
 xani_status xn_writer_attr_i64(xn_writer *w, const char *object, const char *name, const int64_t *v, int n);
 xani_status xn_writer_link(xn_writer *w, const char *target, const char *link); // hard link
 // An (n, h, w) dataset in chunks of one frame, bitshuffle+LZ4 when compress; frames are appended in order
 // through xn_writer_frame (encode with xn_encode_bslz4 in parallel, then append).
-xani_status xn_writer_frames_begin(xn_writer *w, const char *dataset, xn_type type, int64_t n, int64_t h, int64_t wd, bool compress);
+xani_status xn_writer_frames_begin(xn_writer *w, const char *dataset, xn_type type, int64_t n, int64_t h, int64_t wd,
+                                   bool compress);
 xani_status xn_writer_frame(xn_writer *w, const char *dataset, int64_t frame, const void *stored, size_t stored_bytes);
 // Verify, sync, rename, manifest. Destroys w in every case.
 xani_status xn_writer_publish(xn_writer **w);
@@ -48,7 +50,12 @@ xani_status xn_publish_text(xn_ctx *ctx, const char *path, const void *bytes, si
 // Compares a published file with its manifest. XANI_ERR_VERIFY with text when it differs,
 // XANI_ERR_INPUT when file or manifest is missing.
 xani_status xn_publish_verify(xn_ctx *ctx, const char *path);
-bool xn_published(const char *path); // file and manifest both exist
+bool xn_published(const char *path);                    // file and manifest both exist
 xani_status xn_make_dirs(xn_ctx *ctx, const char *dir); // mkdir -p; XANI_ERR_OUTPUT names the folder
+
+// Test hook: called before each write, sync, rename and removal on the way to a published file; a number other
+// than 0 is taken as the errno with which the operation fails. number counts from 1 since the hook was set.
+typedef int (*xn_io_hook)(void *user, const char *operation, const char *path, uint64_t number);
+void xn_io_set_hook(xn_io_hook hook, void *user);
 
 #endif
