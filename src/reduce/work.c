@@ -6,7 +6,8 @@
 // shots follows the largest group intensity that S2 and X can take without leaving 62 bits: `bound`.
 //
 // Slow drift (reduce.off.mode): each laser-on shot is compared with the laser-off shots of its own block of time.
-//   blocks   consecutive used shots, block_shots of them and at least two laser-off ones; a short rest joins the last
+//   blocks   consecutive used shots: block_shots of them, more where fewer than half the laser-off shots that the
+//            run's average would give (and two at least) are among them; a short rest joins the last block
 //   nearest  consecutive groups of block_shots laser-off shots; a laser-on shot belongs to the group whose mean
 //            pulse id is nearest
 // Shots are read block by block, within a block in the order of storage.
@@ -34,10 +35,12 @@ static int by_block_then_frame(const void *a, const void *b)
 // Blocks of consecutive shots; the list is still in the order of pulse ids.
 static void mark_blocks(xn_work *w, int64_t block_shots)
 {
-    int64_t in_block = 0, off = 0, begin = 0;
+    int64_t in_block = 0, off = 0, begin = 0, all_off = 0;
     int block = 0;
+    for (int64_t i = 0; i < w->n; i++) all_off += w->shots[i].bin < 0;
+    int64_t need = (int64_t)fmax(2, 0.5 * (double)block_shots * (double)all_off / (double)w->n);
     for (int64_t i = 0; i < w->n; i++) {
-        if (in_block >= block_shots && off >= 2) {
+        if (in_block >= block_shots && off >= need) {
             block++;
             begin = i;
             in_block = off = 0;
@@ -46,7 +49,7 @@ static void mark_blocks(xn_work *w, int64_t block_shots)
         in_block++;
         off += w->shots[i].bin < 0;
     }
-    if (block > 0 && (off < 2 || 2 * in_block < block_shots)) {
+    if (block > 0 && (off < need || 2 * in_block < block_shots)) {
         block--;
         for (int64_t i = begin; i < w->n; i++) w->shots[i].block = block;
     }
