@@ -1,0 +1,394 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// report.c -- `xani report`: one self-contained page, its figures as JSON, its pictures as files.
+//
+// Reads what is there (report_read.c), writes sections in the order in which a reader asks: what was found,
+// the dispersion and how it compares with a known truth, then run by run what it came from, then what exactly was
+// done.  Pictures are written first, report.json and report.html last, each whole or not at all.  With many
+// runs the first RUNS_SHOWN have pictures and a table lists all.
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/report.h"
+
+#define RUNS_SHOWN 3
+
+// ---- what was found
+
+static const char *any_file(const report *r)
+{
+    if (r->dispersion.path != NULL) return r->dispersion.path;
+    for (int i = 0; i < r->n_runs; i++) {
+        if (r->runs[i].modes != NULL) return r->runs[i].modes;
+        if (r->runs[i].cube != NULL) return r->runs[i].cube;
+    }
+    return NULL;
+}
+
+static char *stored_text(report *r, const char *file, const char *dataset)
+{
+    int64_t n;
+    char **list = report_strings(r, file, dataset, &n), *found = n > 0 && list[0][0] ? cli_format("%s", list[0]) : NULL;
+    report_strings_free(list, n);
+    return found;
+}
+
+// The experiment's title stands before the last ": " of a result's title.
+static void find_title(report *r)
+{
+    char *title = stored_text(r, any_file(r), "/entry/title"), *cut = NULL;
+    for (char *p = title; p != NULL && (p = strstr(p, ": ")) != NULL; p += 2) cut = p;
+    if (cut != NULL) *cut = '\0';
+    r->title = cut != NULL ? cli_format("%s", title) : cli_format("Pump-probe diffuse scattering");
+    free(title);
+}
+
+static void fact(report *r, const char *what, const char *fmt, ...) CLI_PRINTF(3, 4);
+static void fact(report *r, const char *what, const char *fmt, ...)
+{
+    char *value = NULL;
+    va_list args;
+    va_start(args, fmt);
+    int n = vasprintf(&value, fmt, args);
+    va_end(args);
+    if (n < 0) return;
+    text_add(&r->page, "<div><b>");
+    text_escape(&r->page, value);
+    text_add(&r->page, "</b><span>");
+    text_escape(&r->page, what);
+    text_add(&r->page, "</span></div>\n");
+    free(value);
+}
+
+typedef struct totals {
+    int64_t used_on, used_off, seen, fitted, with_modes, modes, failed;
+    double frequency_error;
+} totals;
+
+static void count_run(const report_run *run, totals *t)
+{
+    const report_cuts *k = &run->cuts;
+    if (k->n > 0 && k->on != NULL && k->off != NULL) {
+        t->used_on += (int64_t)k->on[k->n - 1];
+        t->used_off += (int64_t)k->off[k->n - 1];
+        t->seen += (int64_t)(k->on[0] + k->off[0] + (k->unknown ? k->unknown[0] : 0));
+    }
+    for (int64_t i = 0; run->modes != NULL && run->status != NULL && i < run->ny * run->nx; i++) {
+        t->fitted += run->status[i] != 2;
+        t->failed += run->status[i] == 4;
+        t->with_modes += run->count != NULL && run->count[i] > 0;
+    }
+    if (run->modes != NULL) t->modes += numbers_finite(run->frequency, run->n_modes * run->ny * run->nx);
+}
+
+static double all_errors(const report *r)
+{
+    if (r->dispersion.points.frequency_errors != NULL)
+        return numbers_median(r->dispersion.points.frequency_errors, r->dispersion.points.n);
+    return NAN;
+}
+
+static void warnings(report *r, const totals *t)
+{
+    const report_points *p = &r->dispersion.points;
+    int64_t alias = 0;
+    for (int64_t i = 0; p->alias != NULL && i < p->n; i++) alias += p->alias[i] != 0;
+    if (alias > 0)
+        report_note(r, "the delay bins are too coarse for this crystal: %lld points may be aliased", (long long)alias);
+    if (t->fitted > 0 && t->with_modes == 0) report_note(r, "no pixel group shows a significant oscillation");
+    if (t->fitted > 0 && (double)t->failed > 0.05 * (double)t->fitted)
+        report_note(r, "%.1f %% of the fits did not converge", 100.0 * (double)t->failed / (double)t->fitted);
+    for (int i = 0; i < r->n_runs; i++) {
+        const report_run *run = &r->runs[i];
+        if (run->cube != NULL && run->modes == NULL) report_note(r, "%s has not been fitted yet", run->cube);
+    }
+}
+
+static void summary(report *r)
+{
+    totals t = {0};
+    for (int i = 0; i < r->n_runs; i++) count_run(&r->runs[i], &t);
+    double error = all_errors(r), fraction = t.fitted > 0 ? (double)t.with_modes / (double)t.fitted : NAN;
+    int64_t branches = r->dispersion.n_branches;
+    warnings(r, &t);
+    text_add(&r->page, "<div class=\"facts\">\n");
+    if (r->dispersion.path != NULL) fact(r, "points of the dispersion", "%lld", (long long)r->dispersion.points.n);
+    if (branches > 0) fact(r, "branches along the path", "%lld", (long long)branches);
+    if (isfinite(error)) fact(r, "median error of ν", "%.1f GHz", 1000 * error);
+    if (t.fitted > 0) fact(r, "of the pixel groups show a mode", "%.1f %%", 100 * fraction);
+    if (t.modes > 0) fact(r, "modes accepted", "%lld", (long long)t.modes);
+    if (t.seen > 0) fact(r, "shots used, on + off", "%lld + %lld", (long long)t.used_on, (long long)t.used_off);
+    if (r->score.n > 0) fact(r, "median |ν − ν₁| from the truth", "%.1f GHz", 1000 * r->score.median);
+    if (r->score.n_pulls > 1) fact(r, "pulls: mean, width", "%.2f, %.2f", r->score.pull_mean, r->score.pull_width);
+    text_add(&r->page, "</div>\n");
+    json_object_set_new(
+        r->json, "summary",
+        json_pack("{s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "points", (json_int_t)r->dispersion.points.n,
+                  "branches", (json_int_t)branches, "median_frequency_error_thz", number_json(error),
+                  "fraction_with_modes", number_json(fraction), "pixel_groups_fitted", (json_int_t)t.fitted, "modes",
+                  (json_int_t)t.modes, "shots_seen", (json_int_t)t.seen, "shots_used_on", (json_int_t)t.used_on,
+                  "shots_used_off", (json_int_t)t.used_off, "not_converged", (json_int_t)t.failed));
+}
+
+// ---- the parts
+
+static void header(report *r)
+{
+    const char *file = any_file(r);
+    char *date = stored_text(r, file, "/entry/process/date"),
+         *facility = stored_text(r, file, "/entry/instrument/name");
+    double *energy = report_numbers(r, file, "/entry/instrument/beam/incident_energy", 0, NULL);
+    bool complete = r->dispersion.path != NULL;
+    text_add(&r->page, "<header><h1>");
+    text_escape(&r->page, r->title);
+    text_add(&r->page, "</h1>\n<p class=\"soft\">");
+    if (facility != NULL) {
+        text_escape(&r->page, facility);
+        text_add(&r->page, " · ");
+    }
+    if (energy != NULL) text_add(&r->page, "%.5g keV · ", energy[0]);
+    text_add(&r->page, "%d run%s · %s · xani %s · report of %s", r->n_runs > 0 ? r->n_runs : 1,
+             r->n_runs > 1 ? "s" : "", complete ? "complete: fitted and mapped" : "incomplete: no dispersion yet",
+             xani_version(), r->created);
+    if (date != NULL) text_add(&r->page, ", results of %s", date);
+    text_add(&r->page, "</p></header>\n<nav><a href=\"#dispersion\">Dispersion</a>");
+    if (r->truth.path != NULL) text_add(&r->page, "<a href=\"#truth\">Truth</a>");
+    text_add(&r->page, "<a href=\"#runs\">Runs</a><a href=\"#provenance\">Provenance</a></nav>\n");
+    json_object_set_new(r->json, "title", json_string(r->title));
+    json_object_set_new(r->json, "created", json_string(r->created));
+    json_object_set_new(r->json, "program", json_pack("{s:s, s:s}", "name", "xani", "version", xani_version()));
+    json_object_set_new(r->json, "state", json_string(complete ? "complete" : "incomplete"));
+    if (energy != NULL) json_object_set_new(r->json, "energy_kev", number_json(energy[0]));
+    free(energy);
+    free(date);
+    free(facility);
+}
+
+static void run_table(report *r)
+{
+    text_add(&r->page,
+             "<div class=\"scroll\"><table><tr><th>run</th><th>angles (°)</th><th>laser on</th><th>laser off</th>"
+             "<th>groups fitted</th><th>with modes</th><th>modes</th><th>median χ²/ν</th></tr>\n");
+    for (int i = 0; i < r->n_runs; i++) {
+        const report_run *run = &r->runs[i];
+        totals t = {0};
+        count_run(run, &t);
+        text_add(&r->page, "<tr><td>");
+        text_escape(&r->page, run->name);
+        text_add(&r->page, "</td><td>");
+        for (int64_t k = 0; run->angles_deg != NULL && k < run->n_angles; k++)
+            text_add(&r->page, "%s%g", k ? ", " : "", run->angles_deg[k]);
+        text_add(&r->page, "</td>");
+        if (t.seen > 0)
+            text_add(&r->page, "<td>%lld</td><td>%lld</td>", (long long)t.used_on, (long long)t.used_off);
+        else
+            text_add(&r->page, "<td>–</td><td>–</td>");
+        text_add(&r->page, "<td>%lld</td><td>%lld</td><td>%lld</td>", (long long)t.fitted, (long long)t.with_modes,
+                 (long long)t.modes);
+        if (run->chi2 != NULL)
+            text_add(&r->page, "<td>%.3f</td></tr>\n", numbers_median(run->chi2, run->ny * run->nx));
+        else
+            text_add(&r->page, "<td>–</td></tr>\n");
+    }
+    text_add(&r->page, "</table></div>\n");
+}
+
+static void run_sections(report *r, json_t *list)
+{
+    report_heading(r, "runs", r->n_runs > 1 ? "Runs" : "From shots to modes");
+    if (r->n_runs == 0)
+        report_paragraph(r, "Neither a cube nor modes are beside the dispersion: nothing to show of the runs.");
+    if (r->n_runs > 1) run_table(r);
+    if (r->n_runs > RUNS_SHOWN)
+        report_paragraph(r, "Pictures are those of the first %d of %d runs.", RUNS_SHOWN, r->n_runs);
+    for (int i = 0; i < r->n_runs; i++) {
+        const report_run *run = &r->runs[i];
+        json_t *json = json_pack("{s:s}", "name", run->name);
+        if (run->angles_deg != NULL)
+            json_object_set_new(json, "angles_deg", numbers_json(run->angles_deg, run->n_angles));
+        if (i < RUNS_SHOWN) {
+            if (r->n_runs > 1) {
+                text_add(&r->page, "<h2>Run ");
+                text_escape(&r->page, run->name);
+                text_add(&r->page, "</h2>\n");
+            }
+            text_add(&r->page, "<h3>Shots</h3>\n");
+            report_section_shots(r, run, json);
+            text_add(&r->page, "<h3>Detector</h3>\n");
+            report_section_frames(r, run, json);
+            text_add(&r->page, "<h3>Traces and fits</h3>\n");
+            report_section_traces(r, run, json);
+            text_add(&r->page, "<h3>Modes</h3>\n");
+            report_section_modes(r, run, json);
+        }
+        json_array_append_new(list, json);
+    }
+}
+
+// ---- notes and provenance; the notes are known last and stand first
+
+static void notes_text(const report *r, text *t)
+{
+    size_t n = json_array_size(r->notes);
+    for (size_t i = 0; i < n; i++) {
+        text_add(t, "<p class=\"note\">");
+        text_escape(t, json_string_value(json_array_get(r->notes, i)));
+        text_add(t, "</p>\n");
+    }
+}
+
+void report_section_provenance(report *r)
+{
+    const char *file = any_file(r);
+    char *yaml = stored_text(r, file, "/entry/process/configuration"),
+         *line = stored_text(r, file, "/entry/process/command_line");
+    report_heading(r, "provenance", "Provenance");
+    if (line != NULL) {
+        text_add(&r->page, "<p>Command: <code>");
+        text_escape(&r->page, line);
+        text_add(&r->page, "</code></p>\n");
+    }
+    text_add(&r->page, "<details><summary>Configuration as given</summary><pre>");
+    text_escape(&r->page, yaml ? yaml : "not stored in the results");
+    text_add(&r->page,
+             "</pre></details>\n<details><summary>Inputs</summary><div class=\"scroll\"><table><tr><th>file</th>"
+             "<th>size</th><th>modified</th></tr>\n");
+    for (int i = 0; i <= r->n_runs; i++) {
+        const char *result =
+            i < r->n_runs ? (r->runs[i].cube ? r->runs[i].cube : r->runs[i].modes) : r->dispersion.path;
+        int64_t n, m, shape[1] = {0};
+        char **name = report_strings(r, result, "/entry/process/inputs/file", &n);
+        char **date = report_strings(r, result, "/entry/process/inputs/modified", &m);
+        double *bytes = report_numbers(r, result, "/entry/process/inputs/bytes", 1, shape);
+        for (int64_t k = 0; k < n; k++) {
+            char *size = bytes && k < shape[0] ? cli_bytes(bytes[k]) : cli_format("–");
+            text_add(&r->page, "<tr><td>");
+            text_escape(&r->page, name[k]);
+            text_add(&r->page, "</td><td>%s</td><td>", size);
+            text_escape(&r->page, k < m ? date[k] : "");
+            text_add(&r->page, "</td></tr>\n");
+            free(size);
+        }
+        report_strings_free(name, n);
+        report_strings_free(date, m);
+        free(bytes);
+    }
+    text_add(&r->page, "</table></div></details>\n");
+    if (line != NULL) json_object_set_new(r->json, "command_line", json_string(line));
+    if (yaml != NULL) json_object_set_new(r->json, "configuration", json_string(yaml));
+    free(yaml);
+    free(line);
+}
+
+// ---- writing
+
+// Pictures of an earlier report that this one does not have.
+static void remove_stale(const report *r)
+{
+    char *path = cli_format("%s/report.json", r->dir);
+    json_t *old = json_load_file(path, 0, NULL), *entry, *list = json_object_get(old, "pictures");
+    size_t i;
+    free(path);
+    json_array_foreach(list, i, entry)
+    {
+        const char *file = json_string_value(json_object_get(entry, "file"));
+        bool kept = file == NULL || strncmp(file, "report/", 7) != 0 || strchr(file + 7, '/') != NULL;
+        for (size_t k = 0; k < json_array_size(r->pictures) && !kept; k++)
+            kept = strcmp(file, json_string_value(json_object_get(json_array_get(r->pictures, k), "file"))) == 0;
+        if (kept) continue;
+        path = cli_format("%s/%s", r->dir, file);
+        unlink(path);
+        free(path);
+    }
+    json_decref(old);
+}
+
+static xani_status write_all(report *r)
+{
+    if (r->status != XANI_OK) return r->status;
+    remove_stale(r);
+    json_object_set(r->json, "notes", r->notes);
+    json_object_set(r->json, "pictures", r->pictures);
+    char *json = json_dumps(r->json, JSON_INDENT(1) | JSON_REAL_PRECISION(8));
+    if (json == NULL)
+        return cli_fail(r->c, XANI_ERR_INTERNAL, "%s: the figures of the report cannot be written as JSON", r->dir);
+    char *path = cli_format("%s/report.json", r->dir);
+    xani_status st = cli_write_file(r->c, path, json, strlen(json), true);
+    free(path);
+    free(json);
+    path = cli_format("%s/report.html", r->dir);
+    if (st == XANI_OK) st = cli_write_file(r->c, path, r->page.s, r->page.n, true);
+    free(path);
+    return st;
+}
+
+static xani_status make_page(report *r)
+{
+    text body = {0};
+    json_t *list = json_array();
+    report_page_begin(r);
+    header(r);
+    truth_compare(r, &r->score);
+    summary(r);
+    body = r->page; // the notes go between: they are complete when all is drawn
+    memset(&r->page, 0, sizeof r->page);
+    report_section_dispersion(r);
+    report_section_truth(r);
+    run_sections(r, list);
+    report_section_provenance(r);
+    report_page_end(r);
+    notes_text(r, &body);
+    text_add(&body, "%s", r->page.s);
+    text_free(&r->page);
+    r->page = body;
+    json_object_set_new(r->json, "runs", list);
+    return write_all(r);
+}
+
+xani_status cli_report(cli *c, const char *dir, const char *truth_path)
+{
+    char now[32], *pictures = cli_format("%s/report", dir);
+    time_t t = time(NULL);
+    struct tm utc;
+    struct stat s;
+    strftime(now, sizeof now, "%Y-%m-%d %H:%M UTC", gmtime_r(&t, &utc));
+    report r = {.c = c,
+                .dir = dir,
+                .created = cli_format("%s", now),
+                .notes = json_array(),
+                .pictures = json_array(),
+                .json = json_pack("{s:s, s:i}", "schema", "xani.report", "version", 1)};
+    xani_status st = XANI_OK;
+    if (stat(dir, &s) != 0)
+        st = cli_fail(c, XANI_ERR_INPUT, "%s: %s", dir, strerror(errno));
+    else if (!S_ISDIR(s.st_mode))
+        st = cli_fail(c, XANI_ERR_INPUT, "%s: not a folder; xani report takes the folder of the results", dir);
+    if (st == XANI_OK) st = report_read(&r, truth_path);
+    if (st == XANI_OK && mkdir(pictures, 0777) != 0 && errno != EEXIST)
+        st = cli_fail(c, XANI_ERR_OUTPUT, "%s: cannot be made: %s", pictures, strerror(errno));
+    if (st == XANI_OK) {
+        find_title(&r);
+        st = make_page(&r);
+    }
+    free(pictures);
+    report_forget(&r);
+    return st;
+}
+
+xani_status cli_run_report(cli *c)
+{
+    xani_status st = cli_report(c, c->args[0], c->truth);
+    if (st != XANI_OK) return st;
+    char *path = cli_format("%s/report.html", c->args[0]), *figures = cli_format("%s/report.json", c->args[0]);
+    if (c->json)
+        st = cli_result(c, "xani.report.written", json_pack("{s:s, s:s}", "html", path, "json", figures));
+    else
+        printf("%s\n", path);
+    free(path);
+    free(figures);
+    return st;
+}

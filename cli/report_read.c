@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// report_read.c -- reads the results of a folder through the public interface.
+//
+// DIR holds cube.h5 and modes.h5 of a single run, or DIR/<name>/ those of each of several, and one
+// dispersion.h5.  A file or dataset that is missing leaves NULL; one that is damaged is noted in words.
+#include <dirent.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/report.h"
+
+// ---- one run
+
+static void read_shots(report *r, report_run *run)
+{
+    report_shots *s = &run->shots;
+    s->i0 = report_numbers(r, run->cube, "/entry/shots/i0", 1, &s->n);
+    if (s->i0 == NULL) return;
+    s->delay_ps = report_exactly(r, run->cube, "/entry/shots/delay", 1, s->n);
+    s->verdict = report_exactly(r, run->cube, "/entry/shots/verdict", 1, s->n);
+    s->laser = report_exactly(r, run->cube, "/entry/shots/laser", 1, s->n);
+}
+
+static void read_cuts(report *r, report_run *run)
+{
+    report_cuts *k = &run->cuts;
+    k->name = report_strings(r, run->cube, "/entry/cut_flow/name", &k->n);
+    k->on = report_exactly(r, run->cube, "/entry/cut_flow/on_left", 1, k->n);
+    k->off = report_exactly(r, run->cube, "/entry/cut_flow/off_left", 1, k->n);
+    k->unknown = report_exactly(r, run->cube, "/entry/cut_flow/unknown_left", 1, k->n);
+}
+
+// Rows of the modules, and the angles of the sample; both stand in either file.
+static void read_modules(report *r, report_run *run, const char *file)
+{
+    if (run->angles_deg == NULL) run->angles_deg = report_numbers(r, file, "/entry/angle_deg", 1, &run->n_angles);
+    if (run->module_rows != NULL) return;
+    run->module_rows = report_numbers(r, file, "/entry/module_rows", 1, &run->n_modules);
+    int64_t rows = 0;
+    for (int64_t m = 0; run->module_rows != NULL && m < run->n_modules; m++) rows += (int64_t)run->module_rows[m];
+    if (run->module_rows != NULL && rows == run->ny) return;
+    free(run->module_rows); // one block
+    run->module_rows = cli_alloc(1, sizeof *run->module_rows);
+    run->module_rows[0] = (double)run->ny;
+    run->n_modules = 1;
+}
+
+static void read_cube(report *r, report_run *run)
+{
+    int64_t shape[2];
+    run->mask = report_numbers(r, run->cube, "/entry/mask", 2, shape);
+    run->delay_ps = report_numbers(r, run->cube, "/entry/cube/delay", 1, &run->nb);
+    if (run->mask == NULL || run->delay_ps == NULL) {
+        report_note(r, "%s holds no cube and is left out", run->cube);
+        free(run->cube);
+        run->cube = NULL;
+        return;
+    }
+    run->ny = shape[0];
+    run->nx = shape[1];
+    run->spatial_bin = (int64_t)report_scalar(r, run->cube, "/entry/spatial_bin");
+    read_modules(r, run, run->cube);
+    run->mean_frame = report_exactly(r, run->cube, "/entry/mean_frame/photons", 2, run->ny * run->nx);
+    run->edges_ps = report_exactly(r, run->cube, "/entry/bins/edges", 1, run->nb + 1);
+    run->shots_per_bin = report_exactly(r, run->cube, "/entry/sums/on/shots", 1, run->nb);
+    if (run->shots_per_bin == NULL)
+        run->shots_per_bin = report_exactly(r, run->cube, "/entry/sums/on/count", 1, run->nb);
+    run->time_resolution_ps = report_scalar(r, run->cube, "/entry/time_resolution");
+    read_cuts(r, run);
+    read_shots(r, run);
+}
+
+static void read_modes(report *r, report_run *run)
+{
+    int64_t shape[3], n;
+    run->frequency = report_numbers(r, run->modes, "/entry/modes/frequency", 3, shape);
+    if (run->frequency == NULL || (run->ny > 0 && (run->ny != shape[1] || run->nx != shape[2]))) {
+        report_note(r, "%s %s and is left out", run->modes,
+                    run->frequency ? "has another shape than its cube" : "holds no modes");
+        free(run->frequency);
+        free(run->modes);
+        run->frequency = NULL;
+        run->modes = NULL;
+        return;
+    }
+    run->n_modes = shape[0];
+    run->ny = shape[1];
+    run->nx = shape[2];
+    n = run->n_modes * run->ny * run->nx;
+    read_modules(r, run, run->modes);
+    if (run->spatial_bin <= 0) run->spatial_bin = (int64_t)report_scalar(r, run->modes, "/entry/spatial_bin");
+    struct {
+        double **to;
+        const char *name;
+    } rows[] = {{&run->frequency_errors, "frequency_errors"}, {&run->amplitude, "amplitude"},
+                {&run->amplitude_errors, "amplitude_errors"}, {&run->phase, "phase"},
+                {&run->phase_errors, "phase_errors"},         {&run->damping, "damping"},
+                {&run->damping_errors, "damping_errors"},     {&run->significance, "significance"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char *name = cli_format("/entry/modes/%s", rows[i].name);
+        *rows[i].to = report_exactly(r, run->modes, name, 3, n);
+        free(name);
+    }
+    run->count = report_exactly(r, run->modes, "/entry/n_modes", 2, run->ny * run->nx);
+    run->status = report_exactly(r, run->modes, "/entry/fit_status", 2, run->ny * run->nx);
+    run->chi2 = report_exactly(r, run->modes, "/entry/chi2_reduced", 2, run->ny * run->nx);
+    run->background = report_numbers(r, run->modes, "/entry/background", 3, shape);
+    run->n_background = run->background != NULL ? shape[0] : 0;
+    run->errors_from = report_attribute(r, run->modes, "/entry/modes", "errors_from");
+    run->lo_ps = report_scalar(r, run->modes, "/entry/fit/delay_first");
+    run->hi_ps = report_scalar(r, run->modes, "/entry/fit/delay_last");
+    run->n_delays = report_scalar(r, run->modes, "/entry/fit/n_delays");
+    run->band_thz[0] = report_scalar(r, run->modes, "/entry/fit/band_low");
+    run->band_thz[1] = report_scalar(r, run->modes, "/entry/fit/band_high");
+    run->threshold = report_scalar(r, run->modes, "/entry/fit/threshold");
+    run->false_alarm = report_scalar(r, run->modes, "/entry/fit/false_alarm");
+}
+
+static char *file_in(const char *dir, const char *name, const char *file)
+{
+    char *path = name[0] ? cli_format("%s/%s/%s", dir, name, file) : cli_format("%s/%s", dir, file);
+    if (access(path, F_OK) == 0) return path;
+    free(path);
+    return NULL;
+}
+
+static void add_run(report *r, const char *name)
+{
+    char *cube = file_in(r->dir, name, "cube.h5"), *modes = file_in(r->dir, name, "modes.h5");
+    if (cube == NULL && modes == NULL) return;
+    report_run *more = cli_alloc((size_t)r->n_runs + 1, sizeof *more);
+    if (r->n_runs > 0) memcpy(more, r->runs, (size_t)r->n_runs * sizeof *more);
+    free(r->runs);
+    r->runs = more;
+    report_run *run = &r->runs[r->n_runs++];
+    run->name = cli_format("%s", name);
+    run->cube = cube;
+    run->modes = modes;
+    run->time_resolution_ps = run->lo_ps = run->hi_ps = run->n_delays = run->threshold = run->false_alarm = NAN;
+}
+
+static void find_runs(report *r)
+{
+    add_run(r, "");
+    struct dirent **entries = NULL;
+    int n = r->n_runs > 0 ? 0 : scandir(r->dir, &entries, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        if (entries[i]->d_name[0] != '.') add_run(r, entries[i]->d_name);
+        free(entries[i]);
+    }
+    free(entries);
+}
+
+// ---- dispersion
+
+static void read_points(report *r, const char *file, report_points *p)
+{
+    int64_t shape[2], n;
+    p->hkl = report_numbers(r, file, "/entry/points/hkl", 2, shape);
+    p->frequency = p->hkl != NULL ? report_exactly(r, file, "/entry/points/frequency", 1, shape[0]) : NULL;
+    if (p->frequency == NULL) return;
+    p->n = shape[0];
+    p->frequency_errors = report_exactly(r, file, "/entry/points/frequency_errors", 1, p->n);
+    p->amplitude = report_exactly(r, file, "/entry/points/amplitude", 1, p->n);
+    p->amplitude_errors = report_exactly(r, file, "/entry/points/amplitude_errors", 1, p->n);
+    p->branch = report_exactly(r, file, "/entry/points/branch", 1, p->n);
+    p->pixel = report_exactly(r, file, "/entry/points/pixel", 2, 2 * p->n);
+    p->alias = report_exactly(r, file, "/entry/points/alias", 1, p->n);
+    p->run = report_strings(r, file, "/entry/points/run", &n);
+    p->kind = report_strings(r, file, "/entry/points/kind", &n);
+}
+
+static void read_labels(report *r, report_dispersion *d)
+{
+    int64_t n = 0, m = 0;
+    d->label = report_strings(r, d->path, "/entry/path_labels/name", &n);
+    d->label_distance = report_numbers(r, d->path, "/entry/path_labels/distance", 1, &m);
+    d->n_labels = (int)n;
+    if (d->label != NULL && d->label_distance != NULL && n == m) return;
+    report_strings_free(d->label, n);
+    free(d->label_distance);
+    d->label = NULL;
+    d->label_distance = NULL;
+    d->n_labels = 0;
+}
+
+static void read_dispersion(report *r, report_dispersion *d)
+{
+    int64_t shape[2], n;
+    d->path = file_in(r->dir, "", "dispersion.h5");
+    if (d->path == NULL) return;
+    read_points(r, d->path, &d->points);
+    if (d->points.frequency == NULL) {
+        report_note(r, "%s holds no points and is left out", d->path);
+        free(d->path);
+        d->path = NULL;
+        return;
+    }
+    double *combinations = report_numbers(r, d->path, "/entry/combination_points/frequency", 1, &n);
+    d->n_combinations = combinations != NULL ? n : 0;
+    free(combinations);
+    d->coverage = report_numbers(r, d->path, "/entry/volume/coverage", 3, d->shape);
+    static const char *const axis[3] = {"/entry/volume/h", "/entry/volume/k", "/entry/volume/l"};
+    for (int k = 0; k < 3 && d->coverage != NULL; k++) d->axis[k] = report_exactly(r, d->path, axis[k], 1, d->shape[k]);
+    d->path_intensity = report_numbers(r, d->path, "/entry/path/intensity", 2, shape);
+    if (d->path_intensity != NULL) {
+        d->path_n = shape[0];
+        d->path_nf = shape[1];
+        d->path_distance = report_exactly(r, d->path, "/entry/path/distance", 1, d->path_n);
+        d->path_frequency = report_exactly(r, d->path, "/entry/path/frequency", 1, d->path_nf);
+        read_labels(r, d);
+    }
+    d->branch_frequency = report_numbers(r, d->path, "/entry/branches/frequency", 2, shape);
+    if (d->branch_frequency != NULL) {
+        d->n_branches = shape[0];
+        d->branch_n = shape[1];
+        n = d->n_branches * d->branch_n;
+        d->branch_distance = report_exactly(r, d->path, "/entry/branches/distance", 1, d->branch_n);
+        d->branch_errors = report_exactly(r, d->path, "/entry/branches/frequency_errors", 2, n);
+        d->branch_count = report_exactly(r, d->path, "/entry/branches/count", 2, n);
+        d->branch_hkl = report_exactly(r, d->path, "/entry/branches/hkl", 2, 3 * d->branch_n);
+    }
+}
+
+xani_status report_read(report *r, const char *truth_path)
+{
+    find_runs(r);
+    for (int i = 0; i < r->n_runs; i++) {
+        if (r->runs[i].cube != NULL) read_cube(r, &r->runs[i]);
+        if (r->runs[i].modes != NULL) read_modes(r, &r->runs[i]);
+    }
+    read_dispersion(r, &r->dispersion);
+    bool anything = r->dispersion.path != NULL;
+    for (int i = 0; i < r->n_runs; i++) anything |= r->runs[i].cube != NULL || r->runs[i].modes != NULL;
+    if (!anything)
+        return cli_fail(r->c, XANI_ERR_INPUT, "%s: no result here; cube.h5, modes.h5 or dispersion.h5 is needed",
+                        r->dir);
+    xani_status st = truth_find(r, truth_path);
+    if (st == XANI_OK) truth_bands(r);
+    return st;
+}
+
+// ---- the end
+
+static void forget_run(report_run *run)
+{
+    void *const owned[] = {run->name,
+                           run->cube,
+                           run->modes,
+                           run->module_rows,
+                           run->angles_deg,
+                           run->delay_ps,
+                           run->edges_ps,
+                           run->shots_per_bin,
+                           run->mask,
+                           run->mean_frame,
+                           run->shots.i0,
+                           run->shots.delay_ps,
+                           run->shots.verdict,
+                           run->shots.laser,
+                           run->cuts.on,
+                           run->cuts.off,
+                           run->cuts.unknown,
+                           run->frequency,
+                           run->frequency_errors,
+                           run->amplitude,
+                           run->amplitude_errors,
+                           run->phase,
+                           run->phase_errors,
+                           run->damping,
+                           run->damping_errors,
+                           run->significance,
+                           run->count,
+                           run->status,
+                           run->chi2,
+                           run->background,
+                           run->errors_from};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) free(owned[i]);
+    report_strings_free(run->cuts.name, run->cuts.n);
+}
+
+void report_forget(report *r)
+{
+    for (int i = 0; i < r->n_runs; i++) forget_run(&r->runs[i]);
+    report_dispersion *d = &r->dispersion;
+    report_points *p = &d->points;
+    void *const owned[] = {r->runs,
+                           r->title,
+                           r->energy,
+                           r->created,
+                           d->path,
+                           p->hkl,
+                           p->frequency,
+                           p->frequency_errors,
+                           p->amplitude,
+                           p->amplitude_errors,
+                           p->branch,
+                           p->pixel,
+                           p->alias,
+                           d->coverage,
+                           d->axis[0],
+                           d->axis[1],
+                           d->axis[2],
+                           d->path_distance,
+                           d->path_frequency,
+                           d->path_intensity,
+                           d->label_distance,
+                           d->branch_distance,
+                           d->branch_frequency,
+                           d->branch_errors,
+                           d->branch_count,
+                           d->branch_hkl};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) free(owned[i]);
+    report_strings_free(p->run, p->n);
+    report_strings_free(p->kind, p->n);
+    report_strings_free(d->label, d->n_labels);
+    truth_free(&r->truth);
+    truth_score_free(&r->score);
+    text_free(&r->page);
+    json_decref(r->json);
+    json_decref(r->notes);
+    json_decref(r->pictures);
+}

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// report_traces.c -- traces with their fits: the most significant pixel group, the median and the weakest.
+//
+// The curve is the trace model of the interface contract: a Legendre background on the span of the delays
+// used, plus sum A exp(-g t) cos(2 pi f t + phi), with t = 0 at corrected delay zero.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/report.h"
+
+#define PAGE_W 1120
+#define PAGE_H 900
+#define CURVE 1200
+
+typedef struct trace {
+    const report_run *run;
+    int64_t pixel;
+    double *y, *e;    // percent
+    double *x, *fit;  // CURVE points
+    double *residual; // in standard errors, or in percent without errors
+    bool sigmas;
+} trace;
+
+static double model(const report_run *run, int64_t pixel, double t)
+{
+    int64_t n = run->ny * run->nx;
+    double x = (2 * t - run->lo_ps - run->hi_ps) / (run->hi_ps - run->lo_ps), y = 0, p0 = 1, p1 = x;
+    for (int64_t c = 0; c < run->n_background; c++) {
+        double coefficient = run->background[c * n + pixel], p = c == 0 ? 1 : p1;
+        if (isfinite(coefficient)) y += coefficient * p;
+        if (c == 0) continue;
+        double next = ((2.0 * (double)c + 1) * x * p1 - (double)c * p0) / ((double)c + 1);
+        p0 = p1;
+        p1 = next;
+    }
+    for (int64_t m = 0; m < run->n_modes; m++) {
+        int64_t i = m * n + pixel;
+        if (!isfinite(run->frequency[i])) continue;
+        y += run->amplitude[i] * exp(-run->damping[i] * t) * cos(2 * M_PI * run->frequency[i] * t + run->phase[i]);
+    }
+    return y;
+}
+
+static void draw_trace(const void *data)
+{
+    const trace *t = data;
+    const report_run *run = t->run;
+    double split = 0.34 * PAGE_H;
+    draw_axes a = draw_axes_page(PAGE_W, PAGE_H), b = a;
+    double lo, hi, flo, fhi;
+    draw_range(t->y, run->nb, false, &lo, &hi);
+    draw_range(t->fit, CURVE, false, &flo, &fhi);
+    a.x0 = b.x0 = fmin(run->delay_ps[0], 0);
+    a.x1 = b.x1 = run->delay_ps[run->nb - 1];
+    a.y0 = fmin(lo, flo);
+    a.y1 = fmax(hi, fhi) + 0.16 * (fmax(hi, fhi) - fmin(lo, flo));
+    a.bottom = split;
+    a.no_x_numbers = true;
+    a.y_label = "ΔI/I (%)";
+    b.top = split - 0.9 * DRAW_EM;
+    b.x_label = "Corrected delay (ps)";
+    b.y_label = t->sigmas ? "Residual (σ)" : "Residual (%)";
+    draw_range(t->residual, run->nb, false, &b.y0, &b.y1);
+    if (t->sigmas && b.y1 < 3.5) b.y1 = 3.5;
+    if (t->sigmas && b.y0 > -3.5) b.y0 = -3.5;
+    draw_axes_fit(&a);
+    draw_axes_fit(&b);
+    a.left = b.left = fmax(a.left, b.left);
+    draw_line(&a, 0, a.y0, 0, a.y1, DRAW_INK, 2, DRAW_DASHED);
+    draw_line(&b, 0, b.y0, 0, b.y1, DRAW_INK, 2, DRAW_DASHED);
+    draw_points(&a, run->nb, run->delay_ps, t->y, t->e, DRAW_GREY, 4.5, 1);
+    draw_curve(&a, CURVE, t->x, t->fit, DRAW_BLUE, 3.5, DRAW_SOLID);
+    if (t->sigmas) draw_rectangle(&b, b.x0, -1, b.x1, 1, DRAW_PALE, 0.7);
+    draw_line(&b, b.x0, 0, b.x1, 0, DRAW_BLUE, 3, DRAW_SOLID);
+    draw_points(&b, run->nb, run->delay_ps, t->residual, NULL, DRAW_INK, 4.5, 1);
+    draw_axes_frame(&a);
+    draw_axes_frame(&b);
+    draw_legend(&a, true, 0, 'o', DRAW_GREY, t->e != NULL ? "ΔI/I ± one standard error" : "ΔI/I");
+    draw_legend(&a, false, 0, '-', DRAW_BLUE, "fit");
+}
+
+// ---- which ones
+
+typedef struct ranked {
+    double significance;
+    int64_t pixel;
+} ranked;
+
+static int falling(const void *a, const void *b)
+{
+    const ranked *x = a, *y = b;
+    if (x->significance != y->significance) return x->significance < y->significance ? 1 : -1;
+    return (x->pixel > y->pixel) - (x->pixel < y->pixel);
+}
+
+static int choose(const report_run *run, int64_t pixel[3])
+{
+    int64_t n = run->ny * run->nx, k = 0;
+    ranked *list = cli_alloc((size_t)n, sizeof *list);
+    for (int64_t i = 0; i < n; i++)
+        if (isfinite(run->frequency[i]) && isfinite(run->significance[i]))
+            list[k++] = (ranked){run->significance[i], i};
+    qsort(list, (size_t)k, sizeof *list, falling);
+    int chosen = k >= 3 ? 3 : (int)k;
+    if (k >= 3) {
+        pixel[0] = list[0].pixel;
+        pixel[1] = list[k / 2].pixel;
+        pixel[2] = list[k - 1].pixel;
+    } else {
+        for (int64_t i = 0; i < k; i++) pixel[i] = list[i].pixel;
+    }
+    free(list);
+    return chosen;
+}
+
+// ---- one trace
+
+static void table_rows(report *r, const report_run *run, int64_t pixel, const char *what, json_t *modes)
+{
+    int64_t n = run->ny * run->nx;
+    for (int64_t m = 0; m < run->n_modes; m++) {
+        int64_t i = m * n + pixel;
+        if (!isfinite(run->frequency[i])) continue;
+        char *f = text_uncertain(run->frequency[i], run->frequency_errors ? run->frequency_errors[i] : NAN);
+        char *a = text_uncertain(100 * run->amplitude[i], run->amplitude_errors ? 100 * run->amplitude_errors[i] : NAN);
+        char *g = text_uncertain(run->damping[i], run->damping_errors ? run->damping_errors[i] : NAN);
+        char *p = text_uncertain(run->phase[i], run->phase_errors ? run->phase_errors[i] : NAN);
+        text_add(&r->page,
+                 "<tr><td>%s (%lld, %lld)</td><td>%lld</td><td>%s</td><td>%s</td><td>%s</td><td>%s</td><td>%.4g</td>"
+                 "<td>%.3f</td></tr>\n",
+                 what, (long long)(pixel / run->nx), (long long)(pixel % run->nx), (long long)m + 1, f, a, g, p,
+                 run->significance[i], run->chi2 ? run->chi2[pixel] : NAN);
+        json_array_append_new(modes, json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "frequency_thz",
+                                               number_json(run->frequency[i]), "frequency_error",
+                                               number_json(run->frequency_errors ? run->frequency_errors[i] : NAN),
+                                               "amplitude", number_json(run->amplitude[i]), "amplitude_error",
+                                               number_json(run->amplitude_errors ? run->amplitude_errors[i] : NAN),
+                                               "damping_per_ps", number_json(run->damping[i]), "damping_error",
+                                               number_json(run->damping_errors ? run->damping_errors[i] : NAN),
+                                               "phase_rad", number_json(run->phase[i]), "phase_error",
+                                               number_json(run->phase_errors ? run->phase_errors[i] : NAN),
+                                               "significance", number_json(run->significance[i])));
+        free(f);
+        free(a);
+        free(g);
+        free(p);
+    }
+}
+
+static void one_picture(report *r, const report_run *run, int64_t pixel, const char *what, const double *signal,
+                        const double *errors)
+{
+    trace t = {.run = run, .pixel = pixel};
+    int64_t n = run->ny * run->nx;
+    t.y = cli_alloc((size_t)run->nb, sizeof *t.y);
+    t.e = cli_alloc((size_t)run->nb, sizeof *t.e);
+    t.residual = cli_alloc((size_t)run->nb, sizeof *t.residual);
+    t.x = cli_alloc(CURVE, sizeof *t.x);
+    t.fit = cli_alloc(CURVE, sizeof *t.fit);
+    for (int64_t i = 0; i < run->nb; i++) {
+        t.y[i] = 100 * signal[i * n + pixel];
+        t.e[i] = errors != NULL ? 100 * errors[i * n + pixel] : NAN;
+        t.sigmas |= t.e[i] > 0;
+    }
+    for (int64_t i = 0; i < run->nb; i++) {
+        bool used = run->delay_ps[i] >= run->lo_ps - 1e-9 && run->delay_ps[i] <= run->hi_ps + 1e-9;
+        double d = t.y[i] - 100 * model(run, pixel, run->delay_ps[i]);
+        t.residual[i] = !used ? NAN : t.sigmas ? d / t.e[i] : d;
+    }
+    for (int i = 0; i < CURVE; i++) {
+        t.x[i] = run->lo_ps + (run->hi_ps - run->lo_ps) * i / (CURVE - 1);
+        t.fit[i] = 100 * model(run, pixel, t.x[i]);
+    }
+    char *file = cli_format("trace-%s", what), *name = report_picture_name(r, run, file);
+    char *caption =
+        cli_format("Pixel group (y %lld, x %lld), %s mode: data, fit from %.3g to %.4g ps, residuals. Dashed: delay "
+                   "zero, where the phases are counted from.",
+                   (long long)(pixel / run->nx), (long long)(pixel % run->nx), what, run->lo_ps, run->hi_ps);
+    report_picture(r, name, PAGE_W, PAGE_H, draw_trace, &t, false, caption);
+    free(caption);
+    free(name);
+    free(file);
+    free(t.y);
+    free(t.e);
+    free(t.residual);
+    free(t.x);
+    free(t.fit);
+}
+
+void report_section_traces(report *r, const report_run *run, json_t *json)
+{
+    static const char *const what[3] = {"strongest", "median", "weakest"};
+    if (run->cube == NULL || run->modes == NULL) {
+        report_paragraph(r, "Traces need both cube.h5 and modes.h5; %s is not there.",
+                         run->cube == NULL ? "cube.h5" : "modes.h5");
+        return;
+    }
+    bool complete = run->significance != NULL && run->amplitude != NULL && run->damping != NULL && run->phase != NULL;
+    if (!complete || !isfinite(run->lo_ps) || !(run->hi_ps > run->lo_ps)) {
+        report_paragraph(r, "The modes lack what is needed to draw their traces.");
+        return;
+    }
+    int64_t pixel[3], shape[3], size = run->nb * run->ny * run->nx;
+    int n = choose(run, pixel);
+    if (n == 0) {
+        report_paragraph(r, "No pixel group has a significant mode: there is no trace to show.");
+        return;
+    }
+    double *signal = report_numbers(r, run->cube, "/entry/cube/signal", 3, shape);
+    double *errors = report_numbers(r, run->cube, "/entry/cube/signal_errors", 3, NULL);
+    if (signal == NULL || shape[0] * shape[1] * shape[2] != size) {
+        report_paragraph(r, "The cube holds no signal: its traces cannot be drawn.");
+    } else {
+        json_t *list = json_array();
+        report_figures_begin(r);
+        for (int i = 0; i < n; i++) one_picture(r, run, pixel[i], what[i], signal, errors);
+        report_figures_end(r);
+        text_add(
+            &r->page,
+            "<div class=\"scroll\"><table><caption>Parameters of these fits; in brackets the standard error of "
+            "the last digits.</caption>\n<tr><th>pixel group (y, x)</th><th>mode</th><th>f (THz)</th><th>A (%%)</th>"
+            "<th>g (1/ps)</th><th>φ (rad)</th><th>Δχ²/s²</th><th>χ²/ν</th></tr>\n");
+        for (int i = 0; i < n; i++) {
+            json_t *modes = json_array();
+            table_rows(r, run, pixel[i], what[i], modes);
+            json_array_append_new(list, json_pack("{s:s, s:[I,I], s:o}", "which", what[i], "pixel",
+                                                  (json_int_t)(pixel[i] / run->nx), (json_int_t)(pixel[i] % run->nx),
+                                                  "modes", modes));
+        }
+        text_add(&r->page, "</table></div>\n");
+        json_object_set_new(json, "traces", list);
+    }
+    free(signal);
+    free(errors);
+}
