@@ -66,7 +66,7 @@ static xani_status set_swissfel(xn_ctx *ctx, const xn_sim_model *m, xn_config *c
     char *text = xn_format(
         "input={layout: swissfel, frames: %s, i0: '%s', laser: daq_rec, delay: {parts: [{source: '%s', "
         "scale_ps: %.17g, origin: %g}], sign: %d, zero_ps: %.17g, time_tool: {source: '%s', sign: 1, origin: %g, "
-        "coefficients_ps: [0, %.17g, %.17g]}}, calibration: {pedestal: %s, gain: %s}}",
+        "coefficients_ps: [0, %.10f, %.10f]}}, calibration: {pedestal: %s, gain: %s}}",
         m->detector.name, xn_sim_channel[XN_SIM_I0], xn_sim_channel[XN_SIM_STAGE], XN_SIM_STAGE_PS_PER_MM,
         XN_SIM_STAGE_ORIGIN_MM, XN_SIM_STAGE_SIGN, m->s.zero_ps, xn_sim_channel[XN_SIM_EDGE], XN_SIM_EDGE_ORIGIN,
         XN_SIM_EDGE_C1, XN_SIM_EDGE_C2, pedestal, XN_SIM_GAIN_FILE);

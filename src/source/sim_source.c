@@ -35,9 +35,8 @@ static xani_status fill_shots(xn_ctx *ctx, const xn_sim_settings *settings, cons
         s->frame[i] = i;
         s->laser[i] = on ? XN_LASER_ON : XN_LASER_OFF;
         s->i0[i] = s->extra[XN_SIM_I0][i];
-        s->delay_ps[i] = NAN;
-        if (on && joined)
-            s->delay_ps[i] = xn_sim_delay(s->extra[XN_SIM_STAGE][i], s->extra[XN_SIM_EDGE][i], settings->zero_ps);
+        s->delay_ps[i] =
+            on ? xn_sim_delay(s->extra[XN_SIM_STAGE][i], s->extra[XN_SIM_EDGE][i], settings->zero_ps) : NAN;
         s->bin[i] = -1;
         s->verdict[i] = XN_CUT_NONE;
         if (t->dark[shot]) s->verdict[i] = XN_CUT_DARK;
