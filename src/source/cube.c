@@ -33,23 +33,20 @@ typedef struct {
 
 // ---- names
 
-// "x_on.h5" <-> "x_off.h5"; NULL when the name is neither (or memory is short). *is_on: which of them path is.
-static char *partner(const char *path, bool *is_on)
+// "x_on.h5" <-> "x_off.h5". *is_on: which of them path is.
+static xani_status partner(xn_ctx *ctx, const char *path, bool *is_on, char **other)
 {
     const char *base = strrchr(path, '/');
     base = base ? base + 1 : path;
     const char *dot = strrchr(base, '.');
-    if (dot == NULL) return NULL;
-    int stem = (int)(dot - path);
-    if (dot - base >= 3 && strncmp(dot - 3, "_on", 3) == 0) {
-        *is_on = true;
-        return xn_format("%.*s_off%s", stem - 3, path, dot);
-    }
-    if (dot - base >= 4 && strncmp(dot - 4, "_off", 4) == 0) {
-        *is_on = false;
-        return xn_format("%.*s_on%s", stem - 4, path, dot);
-    }
-    return NULL;
+    *is_on = dot != NULL && dot - base >= 3 && strncmp(dot - 3, "_on", 3) == 0;
+    bool is_off = dot != NULL && dot - base >= 4 && strncmp(dot - 4, "_off", 4) == 0;
+    if (!*is_on && !is_off)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: layout cube needs pairs named like run0001_on.h5 and run0001_off.h5",
+                       path);
+    int stem = (int)(dot - path) - (*is_on ? 3 : 4);
+    *other = xn_format("%.*s%s%s", stem, path, *is_on ? "_off" : "_on", dot);
+    return *other != NULL ? XANI_OK : xn_fail_memory(ctx, "a file name", strlen(path));
 }
 
 static xani_status add_pair(xn_ctx *ctx, impl *m, char *on, char *off)
@@ -78,12 +75,11 @@ static xani_status find_pairs(xn_ctx *ctx, char *const *files, impl *m)
 {
     for (int i = 0; files[i] != NULL; i++) {
         bool is_on = false;
-        char *other = partner(files[i], &is_on), *own = xn_strdup(files[i]);
-        if (other == NULL || own == NULL) {
+        char *other = NULL, *own = NULL;
+        XN_TRY(partner(ctx, files[i], &is_on, &other));
+        if ((own = xn_strdup(files[i])) == NULL) {
             xn_free(other);
-            xn_free(own);
-            return xn_fail(ctx, XANI_ERR_INPUT,
-                           "%s: layout cube needs pairs named like run0001_on.h5 and run0001_off.h5", files[i]);
+            return xn_fail_memory(ctx, "a file name", strlen(files[i]));
         }
         if (access(other, F_OK) != 0) {
             xani_status st = xn_fail(ctx, XANI_ERR_INPUT, "%s: its laser-%s half %s is missing", files[i],

@@ -115,8 +115,8 @@ xani_status xn_mask_load(xn_ctx *ctx, const xn_config *config, const char *first
     if (s->mask == NULL) return xn_fail_memory(ctx, "the mask", (size_t)(s->ny * s->nx) * sizeof *s->mask);
     int n = xn_config_count(config, "input.mask");
     for (int i = 0; i < n; i++) {
-        char *path = xn_config_path(config, xn_key(key, "input.mask[%d].file", i));
-        if (path == NULL) path = xn_strdup(first_file);
+        bool own = xn_config_has(config, xn_key(key, "input.mask[%d].file", i));
+        char *path = own ? xn_config_path(config, key) : xn_strdup(first_file);
         if (path == NULL) return xn_fail_memory(ctx, "a file name", strlen(first_file));
         bool nonzero = strcmp(xn_config_string(config, xn_key(key, "input.mask[%d].good", i)), "nonzero") == 0;
         xani_status st =

@@ -92,6 +92,8 @@ void xn_laser_rule_free(xn_laser_rule *rule);
 
 xani_status xn_sf_join(xn_ctx *ctx, const xn_config *config, char *const *files, const xn_sf_detector *d,
                        xn_shots *shots);
+// Pulses between the detector's frames: the median step of ascending ids; 1 for fewer than two.
+uint64_t xn_sf_step(const uint64_t *id, int64_t n);
 
 // ---- swissfel_calibration.c
 

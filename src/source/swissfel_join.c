@@ -181,14 +181,13 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// Pulses between the detector's frames: the median step of its ids.
-static uint64_t step_of(const framed *rows, int64_t n)
+uint64_t xn_sf_step(const uint64_t *id, int64_t n)
 {
     uint64_t *step = n > 1 ? xn_alloc((size_t)n, sizeof *step) : NULL, median = 1;
     if (step == NULL) return 1; // only counts hang on it
     int64_t steps = 0;
     for (int64_t i = 1; i < n; i++)
-        if (rows[i].id != rows[i - 1].id) step[steps++] = rows[i].id - rows[i - 1].id;
+        if (id[i] != id[i - 1]) step[steps++] = id[i] - id[i - 1];
     qsort(step, (size_t)steps, sizeof *step, by_size);
     if (steps > 0) median = step[steps / 2];
     xn_free(step);
@@ -196,15 +195,15 @@ static uint64_t step_of(const framed *rows, int64_t n)
 }
 
 // Ids of the I0 channel without a frame: missing where the detector's own rhythm has a frame due, else unmatched.
-static void count_frameless(const framed *rows, int64_t n, const xn_channel *i0, xn_shots *s)
+static void count_frameless(const xn_channel *i0, xn_shots *s)
 {
-    uint64_t step = step_of(rows, n);
+    uint64_t step = xn_sf_step(s->pulse_id, s->n);
     int64_t r = 0;
     for (int64_t i = 0; i < i0->n; i++) {
         uint64_t id = i0->id[i];
-        while (r < n && rows[r].id < id) r++;
-        if (r < n && rows[r].id == id) continue;
-        bool due = r > 0 && r < n && (id - rows[r - 1].id) % step == 0;
+        while (r < s->n && s->pulse_id[r] < id) r++;
+        if (r < s->n && s->pulse_id[r] == id) continue;
+        bool due = r > 0 && r < s->n && (id - s->pulse_id[r - 1]) % step == 0;
         *(due ? &s->missing : &s->unmatched) += 1;
     }
 }
@@ -251,7 +250,7 @@ static xani_status join(xn_ctx *ctx, joiner *j, xn_shots *s)
         for (int64_t i = 0; i < n; i++) join_row(j, &rows[i], i, value, s);
         refuse_duplicates(rows, n, s);
         for (int c = 0; c < w->n; c++) s->duplicate += w->channel[c].duplicates;
-        count_frameless(rows, n, &w->channel[w->i0], s);
+        count_frameless(&w->channel[w->i0], s);
         st = check_overlap(ctx, j, rows, n);
         if (st == XANI_OK) st = check_laser(ctx, j, s);
     }
