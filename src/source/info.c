@@ -15,6 +15,18 @@
 static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 static json_t *whole(int64_t value) { return json_integer((json_int_t)value); }
 
+// Text of a file name or channel; bytes that are no UTF-8 become '?', because JSON knows no others.
+static json_t *text(const char *s)
+{
+    json_t *o = json_string(s);
+    char *copy = o == NULL ? xn_strdup(s) : NULL;
+    for (char *c = copy; c != NULL && *c; c++)
+        if ((unsigned char)*c >= 0x80) *c = '?';
+    if (copy != NULL) o = json_string(copy);
+    xn_free(copy);
+    return o != NULL ? o : json_null();
+}
+
 static json_t *shape(int rank, const int64_t *dims)
 {
     json_t *list = json_array();
@@ -32,7 +44,7 @@ static const char *role_name(xn_role role)
 static json_t *channel_json(const xn_channel_facts *c)
 {
     json_t *o =
-        json_pack("{s:s, s:s, s:s, s:I, s:I}", "name", c->name, "role", role_name(c->role), "type",
+        json_pack("{s:o, s:s, s:s, s:I, s:I}", "name", text(c->name), "role", role_name(c->role), "type",
                   xn_type_name(c->type), "readings", (json_int_t)c->readings, "with_frame", (json_int_t)c->matched);
     json_object_set_new(o, "shape", shape(c->rank, c->dims));
     if (!c->scalar) return o;
@@ -48,7 +60,7 @@ static json_t *delay_json(const xn_run_facts *f)
     for (int i = 0; i < f->n_channels; i++) {
         const xn_channel_facts *c = &f->channel[i];
         if (c->role != XN_ROLE_DELAY || !c->scalar) continue;
-        json_t *o = json_pack("{s:s, s:o, s:o, s:o, s:I}", "channel", c->name, "min", number(c->min), "max",
+        json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:I}", "channel", text(c->name), "min", number(c->min), "max",
                               number(c->max), "step", number(c->step), "values", (json_int_t)c->distinct);
         json_array_append_new(list, o);
     }
@@ -60,11 +72,11 @@ static json_t *detector_json(const xn_run_facts *f)
     const xn_sf_detector *d = &f->d;
     int on = 0;
     for (int i = 0; i < d->n_map; i++) on += d->map[i] >= 0;
-    json_t *o =
-        json_pack("{s:s, s:o, s:s, s:s, s:I, s:I, s:I}", "name", d->name, "shape", shape(2, (int64_t[]){d->ny, d->nx}),
-                  "type", xn_type_name(d->type), "filters", f->filters[0] ? f->filters : "none", "frames",
-                  (json_int_t)d->n, "stored_bytes", (json_int_t)f->stored_bytes, "decoded_bytes",
-                  (json_int_t)(d->n * d->ny * d->nx * (int64_t)xn_type_size(d->type)));
+    json_t *o = json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:I}", "name", text(d->name), "shape",
+                          shape(2, (int64_t[]){d->ny, d->nx}), "type", xn_type_name(d->type), "filters",
+                          f->filters[0] ? f->filters : "none", "frames", (json_int_t)d->n, "stored_bytes",
+                          (json_int_t)f->stored_bytes, "decoded_bytes",
+                          (json_int_t)(d->n * d->ny * d->nx * (int64_t)xn_type_size(d->type)));
     if (d->n_map > 0) json_object_set_new(o, "modules", whole(d->n_map));
     if (d->n_map > 0) json_object_set_new(o, "modules_on", whole(on));
     json_object_set_new(o, "high_gain", json_boolean(f->high_gain));
@@ -89,7 +101,7 @@ static void add_swissfel(json_t *o, const xn_run_facts *f)
     }
     if (f->n_detectors > 1) {
         json_t *names = json_array();
-        for (int i = 0; i < f->n_detectors; i++) json_array_append_new(names, json_string(f->detectors[i]));
+        for (int i = 0; i < f->n_detectors; i++) json_array_append_new(names, text(f->detectors[i]));
         json_object_set_new(o, "detectors", names);
     }
     json_object_set_new(o, "delays", delay_json(f));
@@ -114,7 +126,7 @@ static void add_cube(json_t *o, const xn_cube_facts *f)
 
 static xani_status run_json(xn_ctx *ctx, const xn_found_run *run, json_t **out)
 {
-    json_t *o = json_pack("{s:s, s:s}", "name", run->name, "layout", run->cube ? "cube" : "swissfel");
+    json_t *o = json_pack("{s:o, s:s}", "name", text(run->name), "layout", run->cube ? "cube" : "swissfel");
     xani_status st;
     *out = o;
     if (run->cube) {
@@ -130,9 +142,9 @@ static xani_status run_json(xn_ctx *ctx, const xn_found_run *run, json_t **out)
     return st;
 }
 
-static void add_problem(json_t *problems, const char *file, const char *text)
+static void add_problem(json_t *problems, const char *file, const char *why)
 {
-    json_array_append_new(problems, json_pack("{s:s, s:s}", "file", file, "text", text));
+    json_array_append_new(problems, json_pack("{s:o, s:o}", "file", text(file), "text", text(why)));
 }
 
 static xani_status all_json(xn_ctx *ctx, const xn_survey *s, json_t *o)
@@ -144,7 +156,7 @@ static xani_status all_json(xn_ctx *ctx, const xn_survey *s, json_t *o)
     json_object_set_new(o, "problems", problems);
     for (int i = 0; i < s->n; i++) {
         const xn_found_file *f = &s->file[i];
-        json_array_append_new(files, json_pack("{s:s, s:s, s:I}", "path", f->path, "kind", xn_found_name(f->kind),
+        json_array_append_new(files, json_pack("{s:o, s:s, s:I}", "path", text(f->path), "kind", xn_found_name(f->kind),
                                                "bytes", (json_int_t)f->bytes));
         if (f->kind == XN_FOUND_BROKEN) add_problem(problems, f->path, f->note ? f->note : "cannot be opened");
     }
@@ -177,10 +189,10 @@ xani_status xn_source_info(xn_ctx *ctx, const char *const *paths, size_t n, char
     json_t *o = json_object();
     json_object_set_new(o, "layout", json_null()); // first in the answer
     xani_status st = all_json(ctx, &s, o);
-    char *text = st == XANI_OK ? json_dumps(o, JSON_COMPACT) : NULL;
-    if (text != NULL) *json = xn_strdup(text);
-    if (st == XANI_OK && *json == NULL) st = xn_fail_memory(ctx, "the answer", text ? strlen(text) : 1);
-    free(text);
+    char *dump = st == XANI_OK ? json_dumps(o, JSON_COMPACT) : NULL;
+    if (dump != NULL) *json = xn_strdup(dump);
+    if (st == XANI_OK && *json == NULL) st = xn_fail_memory(ctx, "the answer", dump ? strlen(dump) : 1);
+    free(dump);
     json_decref(o);
     xn_survey_free(&s);
     return st;

@@ -155,6 +155,25 @@ static int by_path(const void *a, const void *b)
     return strcmp(((const xn_found_file *)a)->path, ((const xn_found_file *)b)->path);
 }
 
+// A half of a cube takes the other along where it is there.
+static xani_status add_other_halves(xn_ctx *ctx, xn_survey *s)
+{
+    int n = s->n;
+    for (int i = 0; i < n; i++) {
+        if (s->file[i].kind != XN_FOUND_CUBE) continue;
+        const char *path = s->file[i].path, *base = base_name(path), *on = strstr(base, "_on."),
+                   *off = strstr(base, "_off.");
+        char *other = on ? xn_format("%.*s_off.%s", (int)(on - path), path, on + 4)
+                         : xn_format("%.*s_on.%s", (int)(off - path), path, off + 5);
+        struct stat info;
+        xani_status st = other ? XANI_OK : xn_fail_memory(ctx, "a file name", strlen(path));
+        if (st == XANI_OK && stat(other, &info) == 0) st = add_file(ctx, other, info.st_size, s);
+        xn_free(other);
+        if (st != XANI_OK) return st;
+    }
+    return XANI_OK;
+}
+
 // ---- runs
 
 // Files of one run share this; into key (bytes long).
@@ -171,18 +190,16 @@ static void run_key(const xn_found_file *f, char *key, size_t bytes)
     snprintf(key, bytes, "%.*s", n, f->path);
 }
 
-// "run0010" of ".../run0010/data/" or of ".../run0010_on.h5": the last part of the key that begins with "run", else the
-// last part.
+// "run0010" of a folder ".../run0010/data/", else the last folder; of a name ".../run0010" that name.
 static char *run_name(const char *key)
 {
     char part[256] = "run";
-    bool found = false;
+    bool folder = key[0] != '\0' && key[strlen(key) - 1] == '/', found = false;
     for (const char *s = key; *s;) {
         size_t n = strcspn(s, "/");
-        if (n > 0 && n < sizeof part && (!found || strncasecmp(s, "run", 3) == 0)) {
-            snprintf(part, sizeof part, "%.*s", (int)n, s);
-            found = strncasecmp(s, "run", 3) == 0;
-        }
+        bool run = folder && strncasecmp(s, "run", 3) == 0;
+        if (n > 0 && n < sizeof part && (!found || run)) snprintf(part, sizeof part, "%.*s", (int)n, s);
+        found = found || run;
         s += n + (s[n] == '/');
     }
     return xn_strdup(part);
@@ -237,6 +254,7 @@ static xani_status survey(xn_ctx *ctx, const char *const *paths, size_t n, bool 
         XN_TRY(S_ISDIR(info.st_mode) ? search(ctx, paths[i], DEPTH, false, s)
                                      : add_file(ctx, paths[i], info.st_size, s));
     }
+    XN_TRY(add_other_halves(ctx, s));
     qsort(s->file, (size_t)s->n, sizeof *s->file, by_path);
     if (beside) {
         XN_TRY(search_beside(ctx, s));
