@@ -10,7 +10,9 @@
 //   3. it also holds in the pixels around: chance relations hold on a line in the detector only, because the three
 //      frequencies change with q at different rates.  Where the phase is opposite to that of both pair lines it is
 //      enough that the pixels around do not contradict; the opposite sign alone never decides.
-// When nu_b's own line is too weak, the sum and the difference are still known by f_sum - f_difference = f_a.
+// When one of the two pair lines is too weak to be seen, the sum and the difference are still known by
+// f_sum - f_difference = f_a or f_sum + f_difference = f_b, where the pair line is clearly stronger than both and
+// these are equally strong, as sums and differences are (science.md 13.3).
 // At last, a line that continues combination lines of the pixels around, and no other lines, is one of them.
 #include <math.h>
 
@@ -20,6 +22,8 @@
 #define SIGMAS 3.0
 #define FLOOR 0.03          // of the resolution 1/T: below this, lines pull each other
 #define MEANINGFUL 0.025    // tolerance over the distance of the pair lines: chance of an accidental relation
+#define CLEARLY 0.7         // amplitude of sum and difference over that of their pair line, at most
+#define TWINS 1.3           // and over each other
 #define CONTINUITY 0.5      // THz that a line may move between pixels RADIUS apart
 #define NEXT_CONTINUITY 0.3 // between neighbours
 #define MAX_LINES 8
@@ -33,9 +37,13 @@ typedef struct pixel_lines {
     line at[MAX_LINES];
 } pixel_lines;
 
-// f_c = (f_a + sign f_b)/2, or for sign 0: f_c - f_b = f_a.
+typedef enum { DIFFERENCE, SUM, TWINS_BELOW, TWINS_ABOVE } relation_kind;
+
+// Expected f_c: |f_a - f_b|/2, (f_a + f_b)/2; for a sum c and a difference b around the pair line a: f_b + f_a, and
+// f_a - f_b.
 typedef struct relation {
-    int sign, a, b, c;
+    relation_kind kind;
+    int a, b, c;
 } relation;
 
 typedef struct field {
@@ -61,8 +69,11 @@ static void read_lines(const xn_modes *m, int64_t pixel, pixel_lines *p)
 static double deviation(const relation *r, const line *a, const line *b, const line *c, double floor_thz,
                         double *tolerance)
 {
-    double factor = r->sign == 0 ? 1.0 : 0.5;
-    double expected = r->sign == 0 ? a->f + b->f : r->sign > 0 ? 0.5 * (a->f + b->f) : 0.5 * fabs(a->f - b->f);
+    double factor = r->kind <= SUM ? 0.5 : 1.0;
+    double expected = r->kind == DIFFERENCE    ? 0.5 * fabs(a->f - b->f)
+                      : r->kind == SUM         ? 0.5 * (a->f + b->f)
+                      : r->kind == TWINS_BELOW ? a->f + b->f
+                                               : a->f - b->f;
     double sigma = sqrt(c->sigma * c->sigma + factor * factor * (a->sigma * a->sigma + b->sigma * b->sigma));
     *tolerance = fmax(SIGMAS * sigma, floor_thz);
     return c->f - expected;
@@ -112,41 +123,57 @@ static bool opposite(const line *c, const line *a)
     return cos(c->phase - a->phase) < -0.7 && c->phase_sigma < 0.5 && a->phase_sigma < 0.5;
 }
 
+static bool fits_amplitudes(const relation *r, const line *a, const line *b, const line *c)
+{
+    if (r->kind <= SUM) return c->amplitude * c->amplitude < a->amplitude * b->amplitude;
+    double strong = fmax(b->amplitude, c->amplitude), weak = fmin(b->amplitude, c->amplitude);
+    return strong < CLEARLY * a->amplitude && strong < TWINS * weak;
+}
+
 static bool is_relation(const field *f, int64_t y, int64_t x, const pixel_lines *p, const relation *r)
 {
     const line *a = &p->at[r->a], *b = &p->at[r->b], *c = &p->at[r->c];
     double tolerance, d = deviation(r, a, b, c, f->floor_thz, &tolerance);
-    double room = r->sign == 0 ? a->f : fabs(a->f - b->f);
-    if (fabs(d) > tolerance || tolerance > MEANINGFUL * room) return false;
-    bool weak = r->sign == 0 ? c->amplitude < a->amplitude && b->amplitude < a->amplitude
-                             : c->amplitude * c->amplitude < a->amplitude * b->amplitude;
-    if (!weak) return false;
+    double room = r->kind <= SUM ? fabs(a->f - b->f) : a->f;
+    if (fabs(d) > tolerance || tolerance > MEANINGFUL * room || !fits_amplitudes(r, a, b, c)) return false;
     int holds, fails;
     double mean, mean_tolerance;
     ask_around(f, y, x, p, r, &holds, &fails, &mean, &mean_tolerance);
-    if (r->sign != 0 && opposite(c, a) && opposite(c, b) && holds >= fails) return true;
+    if (r->kind <= SUM && opposite(c, a) && opposite(c, b) && holds >= fails) return true;
     return holds >= 2 && holds >= 3 * fails && fabs(mean) <= mean_tolerance;
 }
 
-// All relations among the lines of one pixel; marks c, and for sign 0 also b.
+// Which of the lines are combinations, and which are the pair lines that explain them.
+static void search_lines(const field *f, int64_t y, int64_t x, const pixel_lines *p, bool is[MAX_LINES])
+{
+    bool explains[MAX_LINES] = {false};
+    for (int kind = DIFFERENCE; kind <= SUM; kind++)
+        for (int c = 0; c < p->n; c++)
+            for (int a = 0; a < p->n; a++)
+                for (int b = a + 1; b < p->n; b++) { // symmetric in a and b
+                    const relation r = {(relation_kind)kind, a, b, c};
+                    if (a == c || b == c || !is_relation(f, y, x, p, &r)) continue;
+                    is[c] = explains[a] = explains[b] = true;
+                }
+    // twins around a pair line: only now, because 2 nu_b is also the sum of nu_b + nu_a and nu_b - nu_a
+    for (int kind = TWINS_BELOW; kind <= TWINS_ABOVE; kind++)
+        for (int c = 0; c < p->n; c++)
+            for (int a = 0; a < p->n; a++)
+                for (int b = 0; b < p->n; b++) {
+                    const relation r = {(relation_kind)kind, a, b, c};
+                    if (a == b || a == c || b == c || is[a] || explains[b] || explains[c]) continue;
+                    if (p->at[c].f > p->at[b].f && is_relation(f, y, x, p, &r)) is[b] = is[c] = true;
+                }
+}
+
 static void search_pixel(const field *f, int64_t y, int64_t x, uint8_t *combination)
 {
     int64_t plane = f->m->ny * f->m->nx, pixel = y * f->m->nx + x;
+    bool is[MAX_LINES] = {false};
     pixel_lines p;
     read_lines(f->m, pixel, &p);
-    if (p.n < 3) return;
-    for (int c = 0; c < p.n; c++)
-        for (int a = 0; a < p.n; a++)
-            for (int b = 0; b < p.n; b++) {
-                if (a == b || a == c || b == c) continue;
-                for (int sign = -1; sign <= 1; sign++) {
-                    const relation r = {sign, a, b, c};
-                    if (sign != 0 && a > b) continue; // symmetric in a and b
-                    if (!is_relation(f, y, x, &p, &r)) continue;
-                    combination[c * plane + pixel] = 1;
-                    if (sign == 0) combination[b * plane + pixel] = 1;
-                }
-            }
+    if (p.n >= 3) search_lines(f, y, x, &p, is);
+    for (int k = 0; k < p.n; k++) combination[k * plane + pixel] = is[k];
 }
 
 // A line that is not the strongest of its pixel and continues combination lines of at least two of the eight pixels
