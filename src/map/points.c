@@ -52,7 +52,7 @@ static bool is_coherent(const run_facts *r, int64_t pixel)
     if (r->kind != XN_KIND_AUTO) return r->kind == XN_KIND_COHERENT;
     if (r->scene->atoms == 1) return false;
     const double *q = r->view->q + 3 * pixel;
-    double near = fmax((double)r->scene->q_group[pixel], NEAR_BRAGG * r->scene->zone_scale);
+    double near = fmax(1.01 * (double)r->scene->q_group[pixel], NEAR_BRAGG * r->scene->zone_scale);
     return q[0] * q[0] + q[1] * q[1] + q[2] * q[2] <= near * near;
 }
 
