@@ -55,8 +55,6 @@ size_t xn_decoded_size(const xn_filter *filter, const uint8_t *src, size_t n);
 // filter_library.c: lends our decoders to the library for those filters of a dataset it has no plugin for.
 void xn_filters_make_available(hid_t dataset);
 void xn_filter_make_available(int id);
-// Ours also where HDF5 has a plugin: on making a dataset, plugins put values of their own in front of those given.
-void xn_filter_use_ours(int id);
 
 static inline uint32_t xn_be32(const uint8_t *p)
 {

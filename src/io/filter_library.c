@@ -49,6 +49,18 @@ static size_t run(int id, unsigned flags, size_t n_values, const unsigned values
     return written;
 }
 
+// As the plugin does it: the writer gives {block, compression}, in front of which go version and element size.
+static herr_t set_bitshuffle(hid_t created, hid_t type, hid_t space)
+{
+    (void)space;
+    unsigned flags, given[XN_FILTER_VALUES_MAX], values[XN_FILTER_VALUES_MAX + 3] = {0, 3, (unsigned)H5Tget_size(type)};
+    size_t n = XN_FILTER_VALUES_MAX;
+    if (H5Pget_filter_by_id2(created, 32008, &flags, &n, given, 0, NULL, NULL) < 0 || n > XN_FILTER_VALUES_MAX)
+        return -1;
+    memcpy(values + 3, given, n * sizeof given[0]);
+    return H5Pmodify_filter(created, 32008, flags, n + 3, values);
+}
+
 #define OURS(id)                                                                                                       \
     static size_t run_##id(unsigned flags, size_t n_values, const unsigned values[], size_t n, size_t *room,           \
                            void **buffer)                                                                              \
@@ -64,24 +76,27 @@ OURS(32015)
 static const struct {
     int id;
     H5Z_func_t run;
-} ours[] = {{32000, run_32000}, {32001, run_32001}, {32004, run_32004}, {32008, run_32008}, {32015, run_32015}};
+    H5Z_set_local_func_t set_local;
+} ours[] = {{32000, run_32000, NULL},
+            {32001, run_32001, NULL},
+            {32004, run_32004, NULL},
+            {32008, run_32008, set_bitshuffle},
+            {32015, run_32015, NULL}};
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
-static void enter(int id, bool in_place_of_a_plugin)
+void xn_filter_make_available(int id)
 {
     pthread_mutex_lock(&lock);
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
-        if (ours[i].id != id || (!in_place_of_a_plugin && H5Zfilter_avail(id) > 0)) continue;
-        H5Z_class2_t class = {H5Z_CLASS_T_VERS, id, 1, 1, xn_filter_name(id), NULL, NULL, ours[i].run};
+        if (ours[i].id != id || H5Zfilter_avail(id) > 0) continue;
+        // The plugin's own comment: files are then equal byte by byte whichever of the two is at work.
+        const char *comment = id == 32008 ? "bitshuffle; see https://github.com/kiyo-masui/bitshuffle" : xn_filter_name(id);
+        H5Z_class2_t class = {H5Z_CLASS_T_VERS, id, 1, 1, comment, NULL, ours[i].set_local, ours[i].run};
         H5Zregister(&class);
     }
     pthread_mutex_unlock(&lock);
 }
-
-void xn_filter_make_available(int id) { enter(id, false); }
-
-void xn_filter_use_ours(int id) { enter(id, true); }
 
 void xn_filters_make_available(hid_t dataset)
 {

@@ -12,7 +12,7 @@
 
 enum { BITSHUFFLE = 32008, LZ4 = 2 };
 
-static hid_t frame_properties(const int64_t dims[3], size_t elem, bool compress)
+static hid_t frame_properties(const int64_t dims[3], bool compress)
 {
     hsize_t chunk[3] = {1, (hsize_t)dims[1], (hsize_t)dims[2]};
     hid_t created = H5Pcreate(H5P_DATASET_CREATE);
@@ -21,9 +21,9 @@ static hid_t frame_properties(const int64_t dims[3], size_t elem, bool compress)
     H5Pset_fill_time(created, H5D_FILL_TIME_NEVER);
     bool good = H5Pset_chunk(created, 3, chunk) >= 0;
     if (good && compress) {
-        unsigned values[5] = {0, 3, (unsigned)elem, 0, LZ4}; // version of the framing, element, default block
-        xn_filter_use_ours(BITSHUFFLE);
-        good = H5Pset_filter(created, BITSHUFFLE, H5Z_FLAG_MANDATORY, 5, values) >= 0;
+        unsigned values[2] = {0, LZ4}; // default block; the filter puts its version and the element size before them
+        xn_filter_make_available(BITSHUFFLE);
+        good = H5Pset_filter(created, BITSHUFFLE, H5Z_FLAG_MANDATORY, 2, values) >= 0;
     }
     if (good) return created;
     H5Pclose(created);
@@ -37,7 +37,7 @@ static void begin(xn_writer *w, xn_record *r)
         w->status = xn_fail(w->ctx, XANI_ERR_INTERNAL, "%s: %s: frames without pixels", w->path, r->name);
         return;
     }
-    hid_t created = frame_properties(r->dims, xn_type_size(r->type), r->compressed);
+    hid_t created = frame_properties(r->dims, r->compressed);
     if (created < 0) {
         xn_writer_fail(w, r->name);
         return;
