@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// block.h -- blocks of traces from a work list, and their state between passes.
+//
+// Where the traces of a group are neighbours its lane data are used in place; else the lanes are copied side by side
+// (packing), so that a block never drags along traces that are done.  State goes to planes and back bit for bit: a
+// trace that is packed and goes on is not told apart from one that was never interrupted.
+#ifndef XN_KERNEL_BLOCK_H
+#define XN_KERNEL_BLOCK_H
+
+#include "kernel/lm.h"
+
+XN_FN vf plane_load(const struct block *b, int a, int slot)
+{
+    const real *p = plane_of(b->kit, slot);
+    const int *trace = b->trace + a * XN_W;
+    if (b->direct[a]) return v_load(p + trace[0]);
+    real x[XN_W];
+    for (int i = 0; i < XN_W; i++) x[i] = p[trace[i]];
+    return v_load(x);
+}
+
+// Repeated lanes hold the same bits as the lane they repeat, so that storing them twice does no harm.
+XN_FN void plane_store(const struct block *b, int a, int slot, vf value)
+{
+    real *p = plane_of(b->kit, slot), x[XN_W];
+    const int *trace = b->trace + a * XN_W;
+    if (b->direct[a]) {
+        v_store(p + trace[0], value);
+        return;
+    }
+    v_store(x, value);
+    for (int i = 0; i < XN_W; i++) p[trace[i]] = x[i];
+}
+
+static void pack_lanes(const struct kit *kit, const real *data, const int *trace, real *out)
+{
+    const size_t n = (size_t)kit->plan->n;
+    for (int i = 0; i < XN_W; i++) {
+        const real *p = data + (size_t)(trace[i] / XN_W) * group_size(kit) + trace[i] % XN_W;
+        for (size_t s = 0; s < n; s++) out[s * XN_W + (size_t)i] = p[s * XN_W];
+    }
+}
+
+// The block of list[0..count); count is at most XN_BLOCK and at least 1.
+static void block_open(const struct kit *kit, const int *list, int count, struct block *b)
+{
+    b->kit = kit;
+    b->count = count;
+    for (int i = 0; i < XN_BLOCK; i++) b->trace[i] = list[i < count ? i : count - 1];
+    for (int a = 0; a < XN_GROUPS; a++) {
+        const int *trace = b->trace + a * XN_W;
+        bool direct = trace[0] % XN_W == 0;
+        for (int i = 1; i < XN_W; i++) direct &= trace[i] == trace[0] + i;
+        b->direct[a] = direct;
+        size_t at = (size_t)(trace[0] / XN_W) * group_size(kit);
+        real *y = kit->pack + (size_t)a * group_size(kit), *h = y + XN_GROUPS * group_size(kit);
+        b->y[a] = direct ? kit->y + at : y;
+        b->h[a] = kit->plan->closed ? NULL : direct ? kit->h + at : h;
+        if (!direct) {
+            pack_lanes(kit, kit->y, trace, y);
+            if (!kit->plan->closed) pack_lanes(kit, kit->h, trace, h);
+        }
+        b->yy[a] = plane_load(b, a, PLANE_YY);
+        b->sigma2[a] = plane_load(b, a, PLANE_SIGMA2);
+        b->samples[a] = plane_load(b, a, PLANE_SAMPLES);
+        for (int i = 0, slot = PLANE_ROOT; !kit->plan->closed && i < kit->plan->n_columns; i++)
+            for (int j = 0; j <= i; j++, slot++) b->root[a][i][j] = plane_load(b, a, slot);
+    }
+}
+
+XN_FN unsigned block_lanes(const struct block *b, int a)
+{
+    int left = b->count - a * XN_W;
+    return left >= XN_W ? (unsigned)((1ull << XN_W) - 1) : left > 0 ? (1u << left) - 1 : 0;
+}
+
+// A fit of K modes from the parameters in PLANE_PARAMETER.
+static void lm_begin(const struct block *b, int K, struct lm s[XN_GROUPS])
+{
+    for (int a = 0; a < XN_GROUPS; a++) {
+        memset(&s[a], 0, sizeof s[a]);
+        for (int j = 0; j < 2 * K; j++) s[a].trial[j] = s[a].parameter[j] = plane_load(b, a, PLANE_PARAMETER + j);
+        s[a].lambda = v_set(XN_LAMBDA_FIRST);
+        s[a].now.chi2 = v_set(XN_UNKNOWN);
+        s[a].active = v_all(); // repeated lanes do the same work and store the same bits
+    }
+}
+
+XN_FN int schur_slot(int j, int i) { return PLANE_SCHUR + j * (j + 1) / 2 + i; }
+
+static void lm_resume(const struct block *b, int K, struct lm s[XN_GROUPS])
+{
+    lm_begin(b, K, s);
+    for (int a = 0; a < XN_GROUPS; a++) {
+        s[a].lambda = plane_load(b, a, PLANE_LAMBDA);
+        s[a].now.chi2 = plane_load(b, a, PLANE_CHI2);
+        for (int j = 0; j < 2 * K; j++) {
+            s[a].trial[j] = plane_load(b, a, PLANE_TRIAL + j);
+            s[a].now.beta[j] = plane_load(b, a, PLANE_BETA + j);
+            s[a].now.gradient[j] = plane_load(b, a, PLANE_GRADIENT + j);
+            for (int i = 0; i <= j; i++) s[a].now.schur[j][i] = plane_load(b, a, schur_slot(j, i));
+        }
+    }
+}
+
+// Stores the state and appends the lanes that are not done to `rest`; returns its new length.
+static int lm_suspend(const struct block *b, int K, const struct lm s[XN_GROUPS], int *rest, int n_rest)
+{
+    const bool whole = lm_active(s);
+    for (int a = 0; a < XN_GROUPS; a++) {
+        plane_store(b, a, PLANE_CHI2, s[a].now.chi2);
+        for (int j = 0; j < 2 * K; j++) {
+            plane_store(b, a, PLANE_PARAMETER + j, s[a].parameter[j]);
+            plane_store(b, a, PLANE_BETA + j, s[a].now.beta[j]);
+        }
+        const unsigned active = v_bits_of(s[a].active) & block_lanes(b, a);
+        const unsigned stuck = v_bits_of(s[a].stuck) & block_lanes(b, a);
+        for (int i = 0; (active | stuck) >> i; i++) {
+            if (active >> i & 1) rest[n_rest++] = b->trace[a * XN_W + i];
+            if (stuck >> i & 1) b->kit->tile->flags[b->trace[a * XN_W + i]] |= XN_FLAG_STUCK;
+        }
+        if (!whole) continue;
+        plane_store(b, a, PLANE_LAMBDA, s[a].lambda);
+        for (int j = 0; j < 2 * K; j++) {
+            plane_store(b, a, PLANE_TRIAL + j, s[a].trial[j]);
+            plane_store(b, a, PLANE_GRADIENT + j, s[a].now.gradient[j]);
+            for (int i = 0; i <= j; i++) plane_store(b, a, schur_slot(j, i), s[a].now.schur[j][i]);
+        }
+    }
+    return n_rest;
+}
+
+#endif

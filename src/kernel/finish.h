@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// finish.h -- results of converged fits: explicit residual, errors, amplitude and phase at delay zero.
+//
+// With the normal matrix [A, W; W^T, J^T J] of amplitudes and (g, w) in factored form, the variance of any quantity
+// with derivatives p to the amplitudes and q to (g, w) is
+//   s^2 ( |L^-1 p|^2 + |L_S^-1 (q - V^T L^-1 p)|^2 ),       A = L L^T, S = L_S L_S^T,
+// which is p, q against the inverse of the full matrix (block elimination).  Amplitude and phase refer to delay zero,
+// t_zero steps after the first sample: ln A0 = ln A - g t_zero, phi0 = phi + w t_zero, so g and w enter their errors.
+// A parameter at a bound is taken as fixed and has no error (NaN).
+// The significance of a mode is what chi^2 would rise by without its two amplitudes, over s^2.
+#ifndef XN_KERNEL_FINISH_H
+#define XN_KERNEL_FINISH_H
+
+#include "kernel/greedy.h"
+
+XN_FN void out_store(const struct block *b, int a, int slot, vf value)
+{
+    const xn_fit_tile *tile = b->kit->tile;
+    real *p = (real *)tile->out + (size_t)slot * (size_t)tile->out_stride, x[XN_W];
+    const int *trace = b->trace + a * XN_W;
+    if (b->direct[a]) {
+        v_store(p + trace[0], value);
+        return;
+    }
+    v_store(x, value);
+    for (int i = 0; i < XN_W; i++) p[trace[i]] = x[i];
+}
+
+struct covariance {
+    struct factor f;
+    vf l[XN_Q][XN_Q], inverse[XN_Q]; // of S
+    vm fixed[XN_Q];
+    vf s2;
+};
+
+// sqrt(p, q against the covariance); u = L^-1 p
+XN_FN vf error_of(const int Q, const struct covariance *c, const vf *u, const vf *q)
+{
+    vf r[XN_Q], x[XN_Q], sum = v_set(R(0));
+    for (int j = 0; j < Q; j++) {
+        r[j] = q[j];
+        for (int i = 0; i < Q; i++) r[j] -= c->f.v[i][j] * u[i];
+        r[j] = v_sel(c->fixed[j], v_set(R(0)), r[j]);
+    }
+    for (int i = 0; i < Q; i++) {
+        vf t = r[i];
+        for (int k = 0; k < i; k++) t -= c->l[i][k] * x[k];
+        x[i] = t * c->inverse[i];
+        sum += x[i] * x[i] + u[i] * u[i];
+    }
+    return v_sqrt(sum * c->s2);
+}
+
+// Gram matrix, S and their factors at the accepted parameters. At a bound: fixed.
+XN_FN void covariance_at(const int K, struct block *b, int a, const vf *parameter, struct eval *e, vf chi2,
+                         struct covariance *c)
+{
+    const struct kit *kit = b->kit;
+    struct sums s;
+    if (kit->plan->closed) {
+        vc z[XN_M];
+        for (int k = 0; k < K; k++) z[k] = v_pole(parameter[2 * k], parameter[2 * k + 1], v_set(R(1)));
+        gram_closed(K, kit->plan, z, &s);
+        for (int j = 0; j < 2 * K; j++) s.y1[j] = v_set(R(0)); // the gradient is not needed
+    } else {
+        sums_explicit(K, b, a, parameter, &s);
+    }
+    varpro_project(K, kit->plan->n_columns, &s, &c->f);
+    varpro_schur(K, &s, &c->f, e);
+    vf diagonal[XN_Q];
+    for (int j = 0; j < 2 * K; j++)
+        c->fixed[j] = v_or(v_le(parameter[j], bound_lo(kit->plan, j)), v_ge(parameter[j], bound_hi(kit->plan, j)));
+    schur_without(2 * K, c->fixed, e->schur, e->gradient);
+    for (int j = 0; j < 2 * K; j++) diagonal[j] = e->schur[j][j] = e->schur[j][j] + XN_TINY;
+    cholesky(2 * K, e->schur, diagonal, c->l, c->inverse);
+    c->s2 = variance_of(b, a, K, chi2);
+}
+
+// Results of mode k
+XN_FN void finish_mode(const int K, const struct block *b, int a, int k, const vf *parameter, const vf *beta,
+                       const struct covariance *c)
+{
+    const int Q = 2 * K;
+    const xn_fit_plan *plan = b->kit->plan;
+    const vf zero = v_set(R(0)), none = v_set(R(NAN));
+    const real unit = R(1.0 / plan->length), t_zero = R(plan->t_zero);
+    vf g = parameter[2 * k], w = parameter[2 * k + 1], ca = beta[2 * k], cb = beta[2 * k + 1];
+    vf right[XN_Q], u1[XN_Q], u2[XN_Q], u[XN_Q], q[XN_Q];
+    for (int j = 0; j < Q; j++) u[j] = q[j] = right[j] = zero;
+    right[2 * k] = v_set(R(1));
+    solve_lower(Q, (vf(*)[XN_Q])c->f.l, c->f.inverse, right, u1); // columns 2k, 2k+1 of L^-1
+    right[2 * k] = zero;
+    right[2 * k + 1] = v_set(R(1));
+    solve_lower(Q, (vf(*)[XN_Q])c->f.l, c->f.inverse, right, u2);
+    vf m11 = zero, m12 = zero, m22 = zero; // block of A^-1
+    for (int j = 0; j < Q; j++) {
+        m11 += u1[j] * u1[j];
+        m12 += u1[j] * u2[j];
+        m22 += u2[j] * u2[j];
+    }
+    vf drop = (m22 * ca * ca - R(2) * m12 * ca * cb + m11 * cb * cb) / (m11 * m22 - m12 * m12);
+    out_store(b, a, XN_OUT_SIGNIFICANCE + k, drop / c->s2);
+    out_store(b, a, XN_OUT_G + k, g);
+    out_store(b, a, XN_OUT_W + k, w);
+
+    q[2 * k] = v_set(R(1));
+    out_store(b, a, XN_OUT_G_ERROR + k, v_sel(c->fixed[2 * k], none, error_of(Q, c, u, q) * unit));
+    q[2 * k] = zero;
+    q[2 * k + 1] = v_set(R(1));
+    out_store(b, a, XN_OUT_W_ERROR + k, v_sel(c->fixed[2 * k + 1], none, error_of(Q, c, u, q) * unit));
+
+    vf square = v_max(ca * ca + cb * cb, v_set(XN_TINY)), amplitude = v_sqrt(square);
+    vf pa = ca / square, pb = cb / square;
+    for (int j = 0; j < Q; j++) u[j] = pa * u1[j] + pb * u2[j];
+    q[2 * k] = v_set(-t_zero * unit);
+    q[2 * k + 1] = zero;
+    vf relative = error_of(Q, c, u, q);
+    amplitude = amplitude * plane_load(b, a, PLANE_UNSCALE) * v_exp(-(g * t_zero));
+    out_store(b, a, XN_OUT_AMPLITUDE + k, amplitude);
+    out_store(b, a, XN_OUT_AMPLITUDE_ERROR + k, amplitude * relative);
+
+    for (int j = 0; j < Q; j++) u[j] = pb * u1[j] - pa * u2[j];
+    q[2 * k] = zero;
+    q[2 * k + 1] = v_set(t_zero * unit);
+    out_store(b, a, XN_OUT_PHASE_ERROR + k, error_of(Q, c, u, q));
+    vf phase = v_atan2(-cb, ca) + w * t_zero, turn = v_set(R(6.28318530717958647693));
+    phase = phase - turn * ((phase * R(0.15915494309189533577) + XN_MAGIC) - XN_MAGIC);
+    out_store(b, a, XN_OUT_PHASE + k, v_sel(v_le(phase, v_set(R(-3.14159265358979323846))), phase + turn, phase));
+}
+
+XN_FN void finish_block(const int K, struct block *b)
+{
+    const struct kit *kit = b->kit;
+    for (int a = 0; a < XN_GROUPS; a++) {
+        struct eval e;
+        struct covariance cov;
+        vf parameter[XN_Q], c[XN_B], unscale = plane_load(b, a, PLANE_UNSCALE);
+        for (int j = 0; j < 2 * K; j++) {
+            parameter[j] = plane_load(b, a, PLANE_PARAMETER + j);
+            e.beta[j] = plane_load(b, a, PLANE_BETA + j);
+        }
+        vf chi2 = block_residual(b, a, K, parameter, e.beta, NULL, c);
+        for (int j = 0; j < kit->plan->n_columns; j++)
+            out_store(b, a, XN_OUT_BACKGROUND + j, plane_load(b, a, PLANE_BACKGROUND + j) + unscale * c[j]);
+        out_store(b, a, XN_OUT_MEAN, plane_load(b, a, PLANE_MEAN));
+        out_store(b, a, XN_OUT_UNSCALE, unscale);
+        out_store(b, a, XN_OUT_CHI2, chi2);
+        out_store(b, a, XN_OUT_FREEDOM, freedom_of(b, a, K));
+        out_store(b, a, XN_OUT_NEXT, plane_load(b, a, PLANE_NEXT));
+        if (K == 0) continue;
+        covariance_at(K, b, a, parameter, &e, chi2, &cov);
+        for (int k = 0; k < K; k++) finish_mode(K, b, a, k, parameter, e.beta, &cov);
+        vm at_bound = v_lt(v_set(R(0)), v_set(R(-1)));
+        for (int j = 0; j < 2 * K; j++) at_bound = v_or(at_bound, cov.fixed[j]);
+        const unsigned bits = v_bits_of(at_bound) & block_lanes(b, a);
+        for (int i = 0; bits >> i; i++)
+            if (bits >> i & 1) kit->tile->flags[b->trace[a * XN_W + i]] |= XN_FLAG_BOUND;
+    }
+}
+
+#define XN_FINISH_FOR(K)                                                                                               \
+    static __attribute__((noinline)) void finish_##K(struct block *b) { finish_block(K, b); }
+XN_FINISH_FOR(0)
+XN_FINISH_FOR(1)
+XN_FINISH_FOR(2)
+XN_FINISH_FOR(3)
+XN_FINISH_FOR(4)
+static void (*const finish_of[XN_M + 1])(struct block *) = {finish_0, finish_1, finish_2, finish_3, finish_4};
+
+// Results of every trace that could be fitted, those without a mode included.
+static void finish(const struct kit *kit, int *list)
+{
+    struct block b;
+    for (int K = 0; K <= kit->plan->modes_max; K++) {
+        int count = 0;
+        for (int i = 0; i < kit->tile->count; i++)
+            if (kit->tile->n_modes[i] == K && !(kit->tile->flags[i] & (XN_FLAG_MISSING | XN_FLAG_FEW)))
+                list[count++] = i;
+        for (int i = 0; i < count; i += XN_BLOCK) {
+            block_open(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, &b);
+            finish_of[K](&b);
+        }
+    }
+}
+
+#endif

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// fit_kit.h -- what the parts of the fit kernel pass to each other: tables, blocks of traces, sums, state.
+//
+// Traces are worked on in blocks of XN_GROUPS lane vectors, interleaved to hide latency.  A block refers to lane
+// data [sample][lane] per group, either the tile's own or a packed copy of chosen traces.  Derivative columns are
+// with respect to (length g, length w): with nu = t/length all sums stay of order n.
+#ifndef XN_KERNEL_FIT_KIT_H
+#define XN_KERNEL_FIT_KIT_H
+
+#include "kernel/kernels.h"
+#include "kernel/vmath.h"
+
+#define XN_GROUPS 2
+#define XN_BLOCK (XN_GROUPS * XN_W)
+#define XN_M XANI_MAX_MODES
+#define XN_Q (2 * XN_M) // linear columns, and parameters
+#define XN_B XN_FIT_COLUMNS
+#define XN_PIVOT (XN_EPSILON * R(16)) // smallest pivot, of the diagonal
+#define XN_TINY R(1e-30)              // keeps the pivots of a silent mode above zero; data are of order 1
+
+struct table {
+    real *window;        // (n) of the start
+    real *column;        // (B, n)
+    real *scale;         // (n)
+    real *time;          // (n)
+    real *cosine, *sine; // uniform: twiddles (n_grid); else the windowed transform (grid_lo-1 .. grid_hi+1, n)
+    int *place;          // uniform: where power j stands after the transform (n_grid)
+};
+
+struct sums {
+    vf g0[XN_Q][XN_Q], g1[XN_Q][XN_Q], g2[XN_Q][XN_Q]; // sum nu^p phi_i phi_j, lower triangle
+    vf c0[XN_B][XN_Q], c1[XN_B][XN_Q];                 // sum nu^p column_b phi_i
+    vf y0[XN_Q], y1[XN_Q];                             // sum nu^p phi_i y
+};
+
+struct eval {
+    vf chi2, beta[XN_Q], gradient[XN_Q], schur[XN_Q][XN_Q];
+};
+
+// Planes of the work space, (slot, trace): what is known of each trace between passes.
+enum {
+    PLANE_YY = 0,
+    PLANE_SIGMA2, // of the scaled data; negative: from the residual
+    PLANE_SAMPLES,
+    PLANE_UNSCALE, // y = unscale * data + mean + background
+    PLANE_MEAN,
+    PLANE_BACKGROUND,
+    PLANE_ROOT = PLANE_BACKGROUND + XN_B, // Cholesky factor of the columns under the trace's own weights
+    PLANE_CHI2 = PLANE_ROOT + XN_B * (XN_B + 1) / 2,
+    PLANE_CHI2_BEFORE, // with one mode less
+    PLANE_LAMBDA,
+    PLANE_PARAMETER,                      // accepted g_1, w_1, g_2, ...
+    PLANE_TRIAL = PLANE_PARAMETER + XN_Q, // to be tried next
+    PLANE_BETA = PLANE_TRIAL + XN_Q,
+    PLANE_GRADIENT = PLANE_BETA + XN_Q,
+    PLANE_SCHUR = PLANE_GRADIENT + XN_Q,              // lower triangle
+    PLANE_KEEP = PLANE_SCHUR + XN_Q * (XN_Q + 1) / 2, // parameters of the fit with one mode less
+    PLANE_OTHER = PLANE_KEEP + XN_Q,                  // of the fit from the other start
+    PLANE_OTHER_BETA = PLANE_OTHER + XN_Q,
+    PLANE_OTHER_CHI2 = PLANE_OTHER_BETA + XN_Q,
+    PLANE_NEXT, // D of the mode that was refused
+    PLANE_SLOTS
+};
+
+struct kit {
+    const xn_fit_plan *plan;
+    const struct table *table;
+    const xn_fit_tile *tile;
+    int room;     // traces of the work space
+    real *y, *h;  // (group, n, W): data and row scale (h not for closed plans)
+    real *pack;   // the same for one block: y, then h
+    real *rest;   // (XN_GROUPS, n, W) residuals of a block
+    real *wave;   // work of the transform
+    real *plane;  // PLANE_SLOTS x room
+    int *list[4]; // (room) work lists
+    int moments;  // XN_MOMENTS_*
+};
+
+struct block {
+    const struct kit *kit;
+    const real *y[XN_GROUPS], *h[XN_GROUPS];
+    int trace[XN_BLOCK];    // lane -> trace of the tile; the last one repeated where there are too few
+    int count;              // real ones
+    bool direct[XN_GROUPS]; // the group's traces are neighbours
+    vf yy[XN_GROUPS], sigma2[XN_GROUPS], samples[XN_GROUPS];
+    vf root[XN_GROUPS][XN_B][XN_B]; // explicit plans
+};
+
+// Levenberg-Marquardt state of one group
+struct lm {
+    vf parameter[XN_Q], trial[XN_Q], lambda;
+    struct eval now;
+    vm active, stuck;
+};
+
+#endif

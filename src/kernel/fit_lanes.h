@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// fit_lanes.h -- the whole fit kernel over lanes: what a shell includes, and its row of the table of kernels.
+//
+// Order of reading: lane.h, vmath.h; prepare.h (load), start.h (peak), series.h and explicit.h (sums), varpro.h (step),
+// lm.h (iteration), block.h (packing), greedy.h (order), finish.h (errors).
+#ifndef XN_KERNEL_FIT_LANES_H
+#define XN_KERNEL_FIT_LANES_H
+
+#include "kernel/finish.h"
+
+XN_FN size_t rounded(size_t count) { return (count + 15) & ~(size_t)15; } // whole cache lines of any precision
+
+static size_t grid_rows(const xn_fit_plan *p)
+{
+    return ((size_t)(p->grid_hi - p->grid_lo + 3) + XN_DIRECT - 1) / XN_DIRECT * XN_DIRECT;
+}
+
+static size_t wave_count(const xn_fit_plan *p) { return p->uniform ? (size_t)p->n_grid : grid_rows(p) * (size_t)p->n; }
+
+static size_t fit_table_bytes(const xn_fit_plan *p)
+{
+    size_t n = (size_t)p->n, count = 3 * rounded(n) + rounded(n * XN_B) + 2 * rounded(wave_count(p));
+    return rounded(sizeof(struct table)) + count * sizeof(real) + rounded((size_t)p->n_grid) * sizeof(int);
+}
+
+static void fit_tabulate(const xn_fit_plan *p, void *memory)
+{
+    struct table *t = memory;
+    const size_t n = (size_t)p->n, waves = wave_count(p);
+    real *next = (real *)((char *)memory + rounded(sizeof *t));
+    t->window = next;
+    t->scale = t->window + rounded(n);
+    t->time = t->scale + rounded(n);
+    t->column = t->time + rounded(n);
+    t->cosine = t->column + rounded(n * XN_B);
+    t->sine = t->cosine + rounded(waves);
+    t->place = (int *)(t->sine + rounded(waves));
+    for (size_t i = 0; i < n; i++) {
+        t->window[i] = R(exp(-p->window_rate * p->time[i]));
+        t->scale[i] = R(p->scale[i]);
+        t->time[i] = R(p->time[i]);
+    }
+    for (size_t i = 0; i < n * (size_t)p->n_columns; i++) t->column[i] = R(p->column[i]);
+    const double unit = 6.28318530717958647693 / p->n_grid;
+    for (size_t i = 0; i < waves && p->uniform; i++) {
+        t->cosine[i] = R(cos(unit * (double)i));
+        t->sine[i] = R(sin(unit * (double)i));
+    }
+    for (size_t i = 0; i < waves && !p->uniform; i++) {
+        const double w = unit * (p->grid_lo - 1 + (double)(i / n)), x = p->time[i % n];
+        t->cosine[i] = R(p->scale[i % n] * exp(-p->window_rate * x) * cos(w * x));
+        t->sine[i] = R(p->scale[i % n] * exp(-p->window_rate * x) * sin(w * x));
+    }
+    if (p->uniform) fourier_places(p->n_grid, t->place);
+}
+
+static size_t room_of(int traces) { return ((size_t)traces + XN_BLOCK - 1) / XN_BLOCK * XN_BLOCK; }
+
+// Lays the work space out; with memory NULL only its size counts.
+static size_t kit_place(struct kit *k, const xn_fit_plan *p, int traces, void *memory)
+{
+    const size_t room = room_of(traces), group = (size_t)p->n * XN_W;
+    const size_t wave = XN_GROUPS * (size_t)(p->grid_hi - p->grid_lo + 3) * XN_W + (size_t)p->n_grid * 2 * XN_W;
+    const size_t tile = room / XN_W * group, weights = p->closed ? 0 : tile;
+    const size_t sizes[] = {tile, weights, 2 * XN_GROUPS * group, XN_GROUPS * group, wave, PLANE_SLOTS * room};
+    real **parts[] = {&k->y, &k->h, &k->pack, &k->rest, &k->wave, &k->plane};
+    size_t at = 0;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; at += rounded(sizes[i]), i++)
+        if (memory != NULL) *parts[i] = (real *)memory + at;
+    for (int i = 0; i < 4 && memory != NULL; i++) k->list[i] = (int *)((real *)memory + at) + (size_t)i * room;
+    k->room = (int)room;
+    k->plan = p;
+    return at * sizeof(real) + 4 * room * sizeof(int);
+}
+
+static size_t fit_work_bytes(const xn_fit_plan *p, int traces)
+{
+    struct kit kit;
+    return kit_place(&kit, p, traces, NULL);
+}
+
+static void fit_tile(const xn_fit_plan *p, const void *table, void *work, xn_fit_tile *tile)
+{
+    struct kit kit = {.table = table, .tile = tile, .moments = p->closed ? XN_MOMENTS_GOERTZEL : XN_MOMENTS_EXPLICIT};
+    kit_place(&kit, p, tile->count, work);
+    if (p->closed && tile->horner) kit.moments = XN_MOMENTS_HORNER;
+    int count = prepare_tile(&kit, kit.list[0]);
+    greedy(&kit, kit.list[0], count);
+    finish(&kit, kit.list[0]);
+}
+
+// ---- for tests
+
+// The functional and its derivatives at the same (g, w) for each trace of a tile of at most one block.
+static void fit_probe(const xn_fit_plan *p, const void *table, void *work, xn_fit_tile *tile, int moments, int n_modes,
+                      const double *g, const double *w, xn_fit_probe *probe)
+{
+    struct kit kit = {.table = table, .tile = tile, .moments = moments};
+    struct block b;
+    struct eval e[XN_GROUPS];
+    vf parameter[XN_GROUPS][XN_Q];
+    const vf *const at[XN_GROUPS] = {parameter[0], parameter[1]};
+    kit_place(&kit, p, tile->count, work);
+    prepare_tile(&kit, kit.list[0]);
+    for (int i = 0; i < tile->count; i++) kit.list[0][i] = i;
+    block_open(&kit, kit.list[0], tile->count, &b);
+    for (int a = 0; a < XN_GROUPS; a++)
+        for (int k = 0; k < n_modes; k++) {
+            parameter[a][2 * k] = v_set(R(g[k]));
+            parameter[a][2 * k + 1] = v_set(R(w[k]));
+        }
+    evaluate_of[n_modes - 1](&b, at, e);
+    for (int i = 0; i < tile->count; i++) {
+        const int a = i / XN_W, lane = i % XN_W, Q = 2 * n_modes;
+        real x[XN_W];
+#define XN_LANE(value) (v_store(x, value), (double)x[lane])
+        const double unscale = plane_of(&kit, PLANE_UNSCALE)[i], length = p->length;
+        probe[i].chi2 = XN_LANE(e[a].chi2) * unscale * unscale;
+        for (int j = 0; j < Q; j++) {
+            probe[i].beta[j] = XN_LANE(e[a].beta[j]) * unscale;
+            probe[i].gradient[j] = XN_LANE(e[a].gradient[j]) * unscale * unscale * length;
+            for (int k = 0; k <= j; k++)
+                probe[i].schur[j][k] = probe[i].schur[k][j] =
+                    XN_LANE(e[a].schur[j][k]) * unscale * unscale * length * length;
+        }
+#undef XN_LANE
+    }
+}
+
+static void fit_math(int which, int n, const double *x, const double *y, double *a, double *b)
+{
+    for (int i = 0; i < n; i += XN_W) {
+        real in[2][XN_W], out[2][XN_W];
+        for (int j = 0; j < XN_W; j++) {
+            in[0][j] = R(x[i + j < n ? i + j : n - 1]);
+            in[1][j] = y != NULL ? R(y[i + j < n ? i + j : n - 1]) : R(0);
+        }
+        vf first = v_load(in[0]), second = v_set(R(0));
+        if (which == XN_MATH_EXP)
+            first = v_exp(first);
+        else if (which == XN_MATH_SINCOS)
+            v_sincos(v_load(in[0]), &first, &second);
+        else
+            first = v_atan2(v_load(in[1]), first);
+        v_store(out[0], first);
+        v_store(out[1], second);
+        for (int j = 0; j < XN_W && i + j < n; j++) {
+            a[i + j] = (double)out[0][j];
+            if (b != NULL) b[i + j] = (double)out[1][j];
+        }
+    }
+}
+
+#define XN_FIT_KERNEL(symbol, text)                                                                                    \
+    const xn_fit_kernel symbol = {text,           XN_REAL_BITS, XN_W,      fit_table_bytes, fit_tabulate,              \
+                                  fit_work_bytes, fit_tile,     fit_probe, fit_math}
+
+#endif

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// kernels.h -- the fit kernels as a table of functions, one row per instruction set and precision.
+//
+// A kernel fits a tile of traces: start, variable projection, order selection, errors.  It works in units of the
+// delay step: t = (delay - first delay)/step, g = decay of the amplitude per step, w = angle in rad per step.
+// What is the same for all traces stands in the plan, in double; each kernel makes its own tables from it once
+// (`tabulate`), and needs one work space per thread.  Kernels allocate nothing.
+//
+// A trace's result depends neither on its neighbours in a tile nor on the tile's size: lanes never mix.
+#ifndef XN_KERNEL_KERNELS_H
+#define XN_KERNEL_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xani/xani.h"
+
+#define XN_FIT_COLUMNS 4 // background: Legendre degrees 0..3
+#define XN_FIT_PARAMETERS (2 * XANI_MAX_MODES)
+
+enum { XN_START_PERIODOGRAM = 0, XN_START_GIVEN, XN_START_BOTH };
+
+typedef struct xn_fit_plan {
+    int n;          // samples of a trace
+    double length;  // T/step: last t + 1
+    int n_columns;  // of the background
+    bool closed;    // uniform, complete, equal weights: geometric series instead of explicit sums
+    bool uniform;   // t = 0, 1, 2, ...
+    double *time;   // (n) t
+    double *scale;  // (n) root of the weight; 0 for an empty bin
+    double *column; // (n_columns, n) background polynomials, orthonormal under the weights scale^2
+    double monomial[XN_FIT_COLUMNS][XN_FIT_COLUMNS]; // column b = sum_p monomial[b][p] (t/length)^p
+    double window_rate;                              // start: exp(-rate t)
+    int n_grid;                                      // start: powers at w = 2 pi j/n_grid, a power of two,
+    int grid_lo, grid_hi;                            //        j = lo..hi
+    double w_lo, w_hi, g_lo, g_hi;                   // bounds
+    double t_zero;                                   // t of delay zero: amplitude and phase refer to it
+    int modes_max;
+    double threshold; // of delta chi^2/s^2
+    double tolerance; // stop when the predicted decrease of chi^2 is below tolerance * s^2
+    int passes_max;
+} xn_fit_plan;
+
+// flags of a trace
+enum {
+    XN_FLAG_MISSING = 1, // samples are NaN and the plan is closed: nothing was fitted
+    XN_FLAG_FEW = 2,     // too few samples
+    XN_FLAG_STUCK = 4,   // did not converge
+    XN_FLAG_BOUND = 8,   // a parameter of a mode lies at a bound
+};
+
+// Result planes, (slot, trace) of the kernel's precision. Modes in the order found.
+enum {
+    XN_OUT_W = 0,                         // rad per step
+    XN_OUT_G = XN_OUT_W + XANI_MAX_MODES, // per step
+    XN_OUT_AMPLITUDE = XN_OUT_G + XANI_MAX_MODES,
+    XN_OUT_PHASE = XN_OUT_AMPLITUDE + XANI_MAX_MODES,
+    XN_OUT_W_ERROR = XN_OUT_PHASE + XANI_MAX_MODES, // errors: NaN at a bound
+    XN_OUT_G_ERROR = XN_OUT_W_ERROR + XANI_MAX_MODES,
+    XN_OUT_AMPLITUDE_ERROR = XN_OUT_G_ERROR + XANI_MAX_MODES,
+    XN_OUT_PHASE_ERROR = XN_OUT_AMPLITUDE_ERROR + XANI_MAX_MODES,
+    XN_OUT_SIGNIFICANCE = XN_OUT_PHASE_ERROR + XANI_MAX_MODES,
+    XN_OUT_BACKGROUND = XN_OUT_SIGNIFICANCE + XANI_MAX_MODES, // coefficients of the orthonormal columns
+    XN_OUT_MEAN = XN_OUT_BACKGROUND + XN_FIT_COLUMNS,         // to be added to the background
+    XN_OUT_CHI2,                                              // sum of squared residuals, explicit, of the scaled data
+    XN_OUT_UNSCALE, // residual = unscale * that of the scaled data; chi^2 goes with its square
+    XN_OUT_FREEDOM, // samples less parameters
+    XN_OUT_NEXT,    // delta chi^2/s^2 of the mode that was refused; NaN when none was tried
+    XN_OUT_SLOTS
+};
+
+typedef struct xn_fit_tile {
+    int count;      // traces, at most the work's
+    const float *y; // sample n of trace i: y[row[n] * row_stride + pixel[i]]
+    const int *row; // (n)
+    int64_t row_stride;
+    const int64_t *pixel; // (count)
+    const float *sigma; // by pixel (sigma[pixel[i]]) standard error of a sample of weight 1, or NULL: from the residual
+    bool horner;        // closed plans: Horner's moments instead of Goertzel's, for a high signal to noise
+    int start;          // XN_START_*
+    const int *given;   // (count) modes given, strongest first
+    const double *given_w, *given_g; // (mode, trace), traces apart by given_stride
+    int64_t given_stride;
+    // results
+    void *out; // XN_OUT_SLOTS planes of the kernel's precision, out_stride apart
+    int64_t out_stride;
+    uint8_t *n_modes, *flags; // (count)
+} xn_fit_tile;
+
+// One evaluation of the projected functional for one trace, in its own units, for tests.
+typedef struct xn_fit_probe {
+    double chi2, beta[2 * XANI_MAX_MODES], gradient[XN_FIT_PARAMETERS]; // -2 gradient = d chi2/d(g_1, w_1, g_2, ...)
+    double schur[XN_FIT_PARAMETERS][XN_FIT_PARAMETERS];
+} xn_fit_probe;
+
+enum { XN_MOMENTS_GOERTZEL = 0, XN_MOMENTS_HORNER, XN_MOMENTS_EXPLICIT };
+enum { XN_MATH_EXP = 0, XN_MATH_SINCOS, XN_MATH_ATAN2 };
+
+typedef struct xn_fit_kernel {
+    const char *name; // "avx512"
+    int bits, width;  // precision, lanes
+    size_t (*table_bytes)(const xn_fit_plan *plan);
+    void (*tabulate)(const xn_fit_plan *plan, void *table);
+    size_t (*work_bytes)(const xn_fit_plan *plan, int traces);
+    void (*fit)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile);
+    // for tests
+    void (*probe)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile, int moments, int n_modes,
+                  const double *g, const double *w, xn_fit_probe *probe);
+    void (*math)(int which, int n, const double *x, const double *y, double *a, double *b);
+} xn_fit_kernel;
+
+// "auto", "scalar", "avx2", "avx512"; bits 32 or 64. NULL: no such name, or this processor does not have it.
+const xn_fit_kernel *xn_fit_kernel_find(const char *name, int bits);
+// The i-th variant built and usable here, scalar first; NULL past the end.
+const xn_fit_kernel *xn_fit_kernel_list(int i);
+
+static inline double xn_fit_out(const xn_fit_kernel *k, const xn_fit_tile *t, int slot, int64_t i)
+{
+    size_t at = (size_t)slot * (size_t)t->out_stride + (size_t)i;
+    return k->bits == 32 ? (double)((const float *)t->out)[at] : ((const double *)t->out)[at];
+}
+
+#endif

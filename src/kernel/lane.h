@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// lane.h -- the only place that knows what a lane is.
+//
+// A kernel is written once over `vf`, W numbers side by side, one pixel each.  A shell of a few lines
+// (fit_avx512.c, ...) sets XN_REAL_BITS (32 or 64) and XN_VECTOR_BYTES (0: plain C, 32: AVX2, 64: AVX-512)
+// and includes the kernel; nothing else differs between the variants.  Arithmetic is the compilers' vector
+// extension.  Intrinsics stand only where the extension has no operator: comparison into a mask, selection,
+// minimum, square root, each of which would else cost two or three instructions.
+//
+// real: element; vf: lane vector; vi: unsigned integers of the same width; vm: one truth value per lane.
+#ifndef XN_KERNEL_LANE_H
+#define XN_KERNEL_LANE_H
+
+#include <math.h>
+#include <stdint.h>
+#include <string.h>
+
+#if !defined(XN_REAL_BITS) || !defined(XN_VECTOR_BYTES)
+#error "set XN_REAL_BITS and XN_VECTOR_BYTES before including lane.h"
+#endif
+
+#define XN_FN static inline __attribute__((always_inline))
+#define R(x) ((real)(x)) // a constant of the lane's precision
+
+#if XN_REAL_BITS == 32
+typedef float real;
+typedef uint32_t integer;
+typedef int32_t truth;
+#define XN_EPSILON R(1.1920928955078125e-07)
+#else
+typedef double real;
+typedef uint64_t integer;
+typedef int64_t truth;
+#define XN_EPSILON R(2.220446049250313e-16)
+#endif
+
+#if XN_VECTOR_BYTES == 0 // one pixel: plain C
+#define XN_W 1
+typedef real vf;
+typedef integer vi;
+typedef int vm;
+XN_FN vf v_set(real x) { return x; }
+XN_FN vm v_lt(vf a, vf b) { return a < b; }
+XN_FN vm v_le(vf a, vf b) { return a <= b; }
+XN_FN vm v_and(vm a, vm b) { return a & b; }
+XN_FN vm v_or(vm a, vm b) { return a | b; }
+XN_FN vm v_not(vm a) { return !a; }
+XN_FN vm v_all(void) { return 1; }
+XN_FN unsigned v_bits_of(vm m) { return (unsigned)m; }
+XN_FN vf v_sel(vm m, vf a, vf b) { return m ? a : b; }
+XN_FN vf v_min(vf a, vf b) { return a < b ? a : b; }
+XN_FN vf v_max(vf a, vf b) { return a > b ? a : b; }
+#if XN_REAL_BITS == 32
+XN_FN vf v_sqrt(vf a) { return sqrtf(a); }
+#else
+XN_FN vf v_sqrt(vf a) { return sqrt(a); }
+#endif
+XN_FN vi v_as_int(vf x)
+{
+    vi i;
+    memcpy(&i, &x, sizeof i);
+    return i;
+}
+XN_FN vf v_as_real(vi i)
+{
+    vf x;
+    memcpy(&x, &i, sizeof x);
+    return x;
+}
+
+#else // vectors
+#include <immintrin.h>
+#define XN_W (XN_VECTOR_BYTES * 8 / XN_REAL_BITS)
+typedef real vf __attribute__((vector_size(XN_VECTOR_BYTES)));
+typedef integer vi __attribute__((vector_size(XN_VECTOR_BYTES)));
+XN_FN vf v_set(real x) { return x - (vf){0}; }
+XN_FN vi v_as_int(vf x) { return (vi)x; }
+XN_FN vf v_as_real(vi i) { return (vf)i; }
+
+#if XN_VECTOR_BYTES == 64
+#ifndef __AVX512F__
+#error "this variant must be compiled with AVX-512"
+#endif
+#if XN_REAL_BITS == 32
+typedef __mmask16 vm;
+typedef __m512 native;
+#define XN_NATIVE(op) _mm512_##op##_ps
+#define XN_COMPARE _mm512_cmp_ps_mask
+#else
+typedef __mmask8 vm;
+typedef __m512d native;
+#define XN_NATIVE(op) _mm512_##op##_pd
+#define XN_COMPARE _mm512_cmp_pd_mask
+#endif
+XN_FN vm v_lt(vf a, vf b) { return XN_COMPARE((native)a, (native)b, _CMP_LT_OQ); }
+XN_FN vm v_le(vf a, vf b) { return XN_COMPARE((native)a, (native)b, _CMP_LE_OQ); }
+XN_FN vm v_and(vm a, vm b) { return a & b; }
+XN_FN vm v_or(vm a, vm b) { return a | b; }
+XN_FN vm v_not(vm a) { return (vm)~a; }
+XN_FN vm v_all(void) { return (vm)~0u; }
+XN_FN unsigned v_bits_of(vm m) { return m; }
+XN_FN vf v_sel(vm m, vf a, vf b) { return (vf)XN_NATIVE(mask_blend)(m, (native)b, (native)a); }
+#else
+#ifndef __AVX2__
+#error "this variant must be compiled with AVX2"
+#endif
+typedef truth vm __attribute__((vector_size(XN_VECTOR_BYTES)));
+#if XN_REAL_BITS == 32
+typedef __m256 native;
+#define XN_NATIVE(op) _mm256_##op##_ps
+#else
+typedef __m256d native;
+#define XN_NATIVE(op) _mm256_##op##_pd
+#endif
+XN_FN vm v_lt(vf a, vf b) { return (vm)(a < b); }
+XN_FN vm v_le(vf a, vf b) { return (vm)(a <= b); }
+XN_FN vm v_and(vm a, vm b) { return a & b; }
+XN_FN vm v_or(vm a, vm b) { return a | b; }
+XN_FN vm v_not(vm a) { return ~a; }
+XN_FN vm v_all(void) { return ~(vm){0}; }
+XN_FN unsigned v_bits_of(vm m) { return (unsigned)XN_NATIVE(movemask)((native)m); }
+XN_FN vf v_sel(vm m, vf a, vf b) { return (vf)XN_NATIVE(blendv)((native)b, (native)a, (native)m); }
+#endif
+XN_FN vf v_min(vf a, vf b) { return (vf)XN_NATIVE(min)((native)a, (native)b); }
+XN_FN vf v_max(vf a, vf b) { return (vf)XN_NATIVE(max)((native)a, (native)b); }
+XN_FN vf v_sqrt(vf a) { return (vf)XN_NATIVE(sqrt)((native)a); }
+#endif
+
+// 1/sqrt(x), x > 0. In float the approximate instruction and one Newton step; it sits in every pivot.
+XN_FN vf v_rsqrt(vf x)
+{
+#if XN_VECTOR_BYTES == 64 && XN_REAL_BITS == 32
+    vf r = (vf)_mm512_rsqrt14_ps((native)x);
+    return r * (R(1.5) - R(0.5) * x * r * r);
+#elif XN_VECTOR_BYTES == 32 && XN_REAL_BITS == 32
+    vf r = (vf)_mm256_rsqrt_ps((native)x);
+    return r * (R(1.5) - R(0.5) * x * r * r);
+#else
+    return R(1) / v_sqrt(x);
+#endif
+}
+
+XN_FN vm v_gt(vf a, vf b) { return v_lt(b, a); }
+XN_FN vm v_ge(vf a, vf b) { return v_le(b, a); }
+XN_FN vf v_abs(vf a) { return v_max(a, -a); }
+XN_FN int v_any(vm m) { return v_bits_of(m) != 0; }
+
+// Lane data live in plain arrays of `real`; W neighbours make one vector.
+XN_FN vf v_load(const real *p)
+{
+    vf x;
+    memcpy(&x, p, sizeof x);
+    return x;
+}
+XN_FN void v_store(real *p, vf x) { memcpy(p, &x, sizeof x); }
+
+typedef struct {
+    vf re, im;
+} vc; // a complex number per lane
+
+XN_FN vc c_mul(vc a, vc b) { return (vc){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
+XN_FN vc c_add(vc a, vc b) { return (vc){a.re + b.re, a.im + b.im}; }
+XN_FN vc c_conj(vc a) { return (vc){a.re, -a.im}; }
+XN_FN vc c_scale(vf s, vc a) { return (vc){s * a.re, s * a.im}; }
+
+#endif

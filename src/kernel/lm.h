@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// lm.h -- Levenberg-Marquardt over blocks: acceptance, bounds and stop are masks, nothing branches per lane.
+//
+// Trial accepted when chi^2 does not rise beyond rounding; lambda then times 0.1, else times 8.  A lane stops when
+// the *undamped* predicted decrease gradient^T S^-1 gradient of its accepted state is below tolerance * s^2: a damped
+// prediction shrinks after rejections and looks converged; the change of chi^2 says nothing after a rejection.
+// Bounds by projection; a parameter that stands at one and would leave it is dropped from the step.
+#ifndef XN_KERNEL_LM_H
+#define XN_KERNEL_LM_H
+
+#include "kernel/series.h"
+#include "kernel/start.h"
+#include "kernel/varpro.h"
+
+#define XN_LAMBDA_FIRST R(0.1) // the first acceptance makes it 0.01
+#define XN_UNKNOWN R(1e30)     // chi^2 before the first pass
+// Rounding of chi^2 = yy - v v, in units of yy: a step that gains less must not be refused over and over.
+#define XN_SLACK (XN_EPSILON * R(64))
+
+XN_FN bool is_g(int j) { return (j & 1) == 0; }
+XN_FN vf bound_lo(const xn_fit_plan *p, int j) { return v_set(R(is_g(j) ? p->g_lo : p->w_lo)); }
+XN_FN vf bound_hi(const xn_fit_plan *p, int j) { return v_set(R(is_g(j) ? p->g_hi : p->w_hi)); }
+
+// samples less parameters
+XN_FN vf freedom_of(const struct block *b, int a, int K)
+{
+    return v_max(b->samples[a] - R(4 * K + b->kit->plan->n_columns), v_set(R(1)));
+}
+
+// Variance of a sample: known, or from the residual, which rounding keeps above a few units of the last place.
+XN_FN vf variance_of(const struct block *b, int a, int K, vf chi2)
+{
+    vf residual = v_max(chi2, b->yy[a] * (XN_EPSILON * XN_EPSILON)) / freedom_of(b, a, K);
+    return v_sel(v_lt(v_set(R(0)), b->sigma2[a]), b->sigma2[a], residual);
+}
+
+// Everything a step needs at parameter (g_1, w_1, ...) of both groups.
+XN_FN void evaluate(const int K, struct block *b, const vf *const parameter[XN_GROUPS], struct eval *e)
+{
+    const struct kit *kit = b->kit;
+    struct sums s[XN_GROUPS];
+    vc z[XN_GROUPS][XN_M];
+    for (int a = 0; a < XN_GROUPS; a++)
+        for (int k = 0; k < K; k++) z[a][k] = v_pole(parameter[a][2 * k], parameter[a][2 * k + 1], v_set(R(1)));
+    if (kit->moments == XN_MOMENTS_GOERTZEL)
+        moments_goertzel(K, b, z, s);
+    else if (kit->moments == XN_MOMENTS_HORNER)
+        moments_horner(K, b, z, s);
+    for (int a = 0; a < XN_GROUPS; a++) {
+        struct factor f;
+        if (kit->moments == XN_MOMENTS_EXPLICIT)
+            sums_explicit(K, b, a, parameter[a], &s[a]);
+        else
+            gram_closed(K, kit->plan, z[a], &s[a]);
+        varpro_project(K, kit->plan->n_columns, &s[a], &f);
+        varpro_amplitudes(K, &s[a], b->yy[a], &f, &e[a]);
+        varpro_schur(K, &s[a], &f, &e[a]);
+    }
+}
+
+// Which parameters stand at a bound and would leave it (gradient > 0: chi^2 falls with the parameter).
+XN_FN void bounds_active(const int Q, const xn_fit_plan *plan, const vf *parameter, const vf *gradient, vm *fixed)
+{
+    for (int j = 0; j < Q; j++) {
+        vm low = v_and(v_le(parameter[j], bound_lo(plan, j)), v_lt(gradient[j], v_set(R(0))));
+        vm high = v_and(v_ge(parameter[j], bound_hi(plan, j)), v_lt(v_set(R(0)), gradient[j]));
+        fixed[j] = v_or(low, high);
+    }
+}
+
+XN_FN void lm_accept(const int Q, const struct block *b, int a, struct lm *s, const struct eval *e)
+{
+    vf slack = b->yy[a] * XN_SLACK;
+    vm better = v_and(s->active, v_le(e->chi2, s->now.chi2 + slack));
+    s->now.chi2 = v_sel(better, e->chi2, s->now.chi2);
+    for (int j = 0; j < Q; j++) {
+        s->parameter[j] = v_sel(better, s->trial[j], s->parameter[j]);
+        s->now.beta[j] = v_sel(better, e->beta[j], s->now.beta[j]);
+        s->now.gradient[j] = v_sel(better, e->gradient[j], s->now.gradient[j]);
+        for (int i = 0; i <= j; i++) s->now.schur[j][i] = v_sel(better, e->schur[j][i], s->now.schur[j][i]);
+    }
+    s->lambda = v_sel(better, v_max(s->lambda * R(0.1), v_set(R(1e-7))), v_min(s->lambda * R(8), v_set(R(1e6))));
+}
+
+// Accepts or rejects the trial, decides who is done, makes the next trial.
+XN_FN void advance(const int K, const struct block *b, int a, struct lm *s, const struct eval *e, real tolerance)
+{
+    const int Q = 2 * K;
+    const xn_fit_plan *plan = b->kit->plan;
+    vm fixed[XN_Q];
+    vf schur[XN_Q][XN_Q], gradient[XN_Q], step[XN_Q];
+    lm_accept(Q, b, a, s, e);
+    bounds_active(Q, plan, s->parameter, s->now.gradient, fixed);
+    for (int j = 0; j < Q; j++) {
+        gradient[j] = s->now.gradient[j];
+        for (int i = 0; i <= j; i++) schur[j][i] = s->now.schur[j][i];
+    }
+    schur_without(Q, fixed, schur, gradient);
+    vf decrease = schur_step(Q, schur, v_set(R(0)), gradient, NULL);
+    vm done = v_lt(decrease, tolerance * variance_of(b, a, K, s->now.chi2));
+    vm stuck = v_and(v_and(s->active, v_not(done)), v_lt(v_set(R(1e5)), s->lambda));
+    s->stuck = v_or(s->stuck, stuck);
+    s->active = v_and(s->active, v_not(v_or(done, stuck)));
+    schur_step(Q, schur, s->lambda, gradient, step);
+    const real unit = R(1.0 / plan->length), furthest = R(60.0 / plan->length);
+    for (int j = 0; j < Q; j++) {
+        vf p = s->parameter[j], d = step[j] * unit;
+        vf down = is_g(j) ? p * R(-0.7) : v_set(-furthest), up = is_g(j) ? p * R(1.5) + unit * R(0.4) : v_set(furthest);
+        d = v_min(v_max(d, down), up);
+        s->trial[j] = v_min(v_max(p + d, bound_lo(plan, j)), bound_hi(plan, j));
+    }
+}
+
+// One copy of the two per number of modes: constants inside, a table outside.
+#define XN_LM_FOR(K)                                                                                                   \
+    static __attribute__((noinline)) void evaluate_##K(struct block *b, const vf *const *parameter, struct eval *e)    \
+    {                                                                                                                  \
+        evaluate(K, b, parameter, e);                                                                                  \
+    }                                                                                                                  \
+    static __attribute__((noinline)) void advance_##K(const struct block *b, int a, struct lm *s,                      \
+                                                      const struct eval *e, real tolerance)                            \
+    {                                                                                                                  \
+        advance(K, b, a, s, e, tolerance);                                                                             \
+    }
+XN_LM_FOR(1)
+XN_LM_FOR(2)
+XN_LM_FOR(3)
+XN_LM_FOR(4)
+static void (*const evaluate_of[XN_M])(struct block *, const vf *const *, struct eval *) = {evaluate_1, evaluate_2,
+                                                                                            evaluate_3, evaluate_4};
+static void (*const advance_of[XN_M])(const struct block *, int, struct lm *, const struct eval *,
+                                      real) = {advance_1, advance_2, advance_3, advance_4};
+
+XN_FN bool lm_active(const struct lm s[XN_GROUPS])
+{
+    bool any = false;
+    for (int a = 0; a < XN_GROUPS; a++) any |= v_any(s[a].active);
+    return any;
+}
+
+static void lm_run(int K, struct block *b, struct lm s[XN_GROUPS], int passes, real tolerance)
+{
+    struct eval e[XN_GROUPS];
+    const vf *const trial[XN_GROUPS] = {s[0].trial, s[1].trial};
+    for (int pass = 0; pass < passes && lm_active(s); pass++) {
+        evaluate_of[K - 1](b, trial, e);
+        for (int a = 0; a < XN_GROUPS; a++) advance_of[K - 1](b, a, &s[a], &e[a], tolerance);
+    }
+}
+
+#endif

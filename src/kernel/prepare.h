@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// prepare.h -- traces into lanes: centred, background projected out, scaled to order one.
+//
+// Centring comes before everything else: with an offset of 1000 amplitudes float sums would lose the signal.  The
+// scale is a power of two, so that a trace times a power of two gives the same bits.  In a closed plan a trace with
+// a missing sample is only flagged; the caller fits it by an explicit plan, where its row scale is zero there.
+#ifndef XN_KERNEL_PREPARE_H
+#define XN_KERNEL_PREPARE_H
+
+#include "kernel/explicit.h"
+
+#define XN_LOAD_GROUPS 8 // groups loaded together: 512 bytes of each row
+
+XN_FN real *plane_of(const struct kit *kit, int slot) { return kit->plane + (size_t)slot * (size_t)kit->room; }
+XN_FN size_t group_size(const struct kit *kit) { return (size_t)kit->plan->n * XN_W; }
+
+XN_FN void load_lanes(const float *row, const int64_t *pixel, bool direct, real *out)
+{
+    if (direct)
+        for (int i = 0; i < XN_W; i++) out[i] = (real)row[pixel[0] + i];
+    else
+        for (int i = 0; i < XN_W; i++) out[i] = (real)row[pixel[i]];
+}
+
+// Copies the raw samples of groups [g0, g1) into lane order; traces past the end repeat the last one.
+static void load_groups(const struct kit *kit, int g0, int g1)
+{
+    const xn_fit_tile *tile = kit->tile;
+    int64_t pixel[XN_LOAD_GROUPS][XN_W];
+    bool direct[XN_LOAD_GROUPS];
+    for (int g = g0; g < g1; g++) {
+        for (int i = 0; i < XN_W; i++) {
+            int trace = g * XN_W + i;
+            pixel[g - g0][i] = tile->pixel[trace < tile->count ? trace : tile->count - 1];
+        }
+        direct[g - g0] = true;
+        for (int i = 1; i < XN_W; i++) direct[g - g0] &= pixel[g - g0][i] == pixel[g - g0][0] + i;
+    }
+    for (int n = 0; n < kit->plan->n; n++) {
+        const float *row = tile->y + (int64_t)tile->row[n] * tile->row_stride;
+        for (int g = g0; g < g1; g++)
+            load_lanes(row, pixel[g - g0], direct[g - g0], kit->y + ((size_t)g * kit->plan->n + (size_t)n) * XN_W);
+    }
+}
+
+// A power of two near x; 1 for zero and for what is not finite.
+XN_FN vf power_of_two(vf x)
+{
+    const integer exponent = (((integer)1 << (XN_REAL_BITS - 1 - XN_MANTISSA)) - 1) << XN_MANTISSA;
+    vf p = v_as_real(v_as_int(x) & exponent);
+    vm fine = v_and(v_lt(v_set(R(0)), p), v_lt(p, v_set(R(1e37))));
+    return v_sel(fine, p, v_set(R(1)));
+}
+
+XN_FN void prepare_store(const struct kit *kit, int group, vf yy, vf samples, vf unscale, vf mean, const vf *c)
+{
+    size_t at = (size_t)group * XN_W;
+    v_store(plane_of(kit, PLANE_YY) + at, yy);
+    v_store(plane_of(kit, PLANE_SAMPLES) + at, samples);
+    v_store(plane_of(kit, PLANE_UNSCALE) + at, unscale);
+    v_store(plane_of(kit, PLANE_MEAN) + at, mean);
+    for (int b = 0; b < kit->plan->n_columns; b++) v_store(plane_of(kit, PLANE_BACKGROUND + b) + at, c[b]);
+}
+
+// Closed plan. Sums that are not finite betray missing samples; they stay visible in PLANE_YY.
+static void prepare_closed(const struct kit *kit, int group)
+{
+    const int n = kit->plan->n, n_columns = kit->plan->n_columns;
+    real *y = kit->y + (size_t)group * group_size(kit);
+    const real *column = kit->table->column;
+    vf mean = v_set(R(0)), big = mean, yy = mean, c[XN_B];
+    for (int b = 0; b < XN_B; b++) c[b] = mean;
+    for (int i = 0; n_columns > 0 && i < n; i++) mean += v_load(y + (size_t)i * XN_W);
+    mean = mean * R(1.0 / n);
+    for (int i = 0; i < n; i++) {
+        vf r = v_load(y + (size_t)i * XN_W) - mean;
+        v_store(y + (size_t)i * XN_W, r);
+        big = v_max(v_abs(r), big);
+        for (int b = 0; b < n_columns; b++) c[b] += column[(size_t)b * (size_t)n + (size_t)i] * r;
+    }
+    vf unscale = power_of_two(big), scale = R(1) / unscale;
+    for (int i = 0; i < n; i++) {
+        vf r = v_load(y + (size_t)i * XN_W);
+        for (int b = 0; b < n_columns; b++) r -= column[(size_t)b * (size_t)n + (size_t)i] * c[b];
+        r = r * scale;
+        v_store(y + (size_t)i * XN_W, r);
+        yy += r * r;
+    }
+    prepare_store(kit, group, yy, v_set(R(n)), unscale, mean, c);
+}
+
+// Explicit plan: rows of missing samples get scale 0; the columns are made orthonormal for each trace.
+static void prepare_explicit(const struct kit *kit, int group)
+{
+    const int n = kit->plan->n, n_columns = kit->plan->n_columns;
+    real *y = kit->y + (size_t)group * group_size(kit), *h = kit->h + (size_t)group * group_size(kit);
+    const real *column = kit->table->column;
+    const vf zero = v_set(R(0)), largest = v_set(R(3e38));
+    vf mean = zero, weight = zero, samples = zero, big = zero, yy = zero, c[XN_B], gram[XN_B][XN_B], root[XN_B][XN_B];
+    memset(c, 0, sizeof c);
+    memset(gram, 0, sizeof gram);
+    for (int i = 0; i < n; i++) {
+        vf x = v_load(y + (size_t)i * XN_W);
+        vm here = v_le(v_abs(x), largest);
+        vf s = v_sel(here, v_set(kit->table->scale[i]), zero);
+        x = v_sel(v_lt(zero, s), x, zero);
+        v_store(y + (size_t)i * XN_W, x);
+        v_store(h + (size_t)i * XN_W, s);
+        samples += v_sel(v_lt(zero, s), v_set(R(1)), zero);
+        weight += s * s;
+        mean += s * s * x;
+    }
+    mean = n_columns > 0 ? mean / v_sel(v_lt(zero, weight), weight, v_set(R(1))) : zero;
+    for (int i = 0; i < n; i++) {
+        vf s = v_load(h + (size_t)i * XN_W), r = s * (v_load(y + (size_t)i * XN_W) - mean);
+        v_store(y + (size_t)i * XN_W, r);
+        big = v_max(v_abs(r), big);
+        for (int b = 0; b < n_columns; b++) {
+            vf u = s * column[(size_t)b * (size_t)n + (size_t)i];
+            c[b] += u * r;
+            for (int d = 0; d <= b; d++) gram[b][d] += u * s * column[(size_t)d * (size_t)n + (size_t)i];
+        }
+    }
+    for (int j = 0, slot = PLANE_ROOT; j < n_columns; j++)
+        for (int k = 0; k <= j; k++, slot++) {
+            vf t = gram[j][k];
+            for (int q = 0; q < k; q++) t -= root[j][q] * root[k][q];
+            root[j][k] = j == k ? v_sqrt(v_max(t, gram[j][j] * XN_PIVOT + XN_TINY)) : t / root[k][k];
+            v_store(plane_of(kit, slot) + (size_t)group * XN_W, root[j][k]);
+        }
+    columns_forward(n_columns, root, c, 1);
+    columns_backward(n_columns, root, c);
+    vf unscale = power_of_two(big), scale = R(1) / unscale;
+    for (int i = 0; i < n; i++) {
+        vf r = v_load(y + (size_t)i * XN_W), s = v_load(h + (size_t)i * XN_W);
+        for (int b = 0; b < n_columns; b++) r -= s * column[(size_t)b * (size_t)n + (size_t)i] * c[b];
+        r = r * scale;
+        v_store(y + (size_t)i * XN_W, r);
+        yy += r * r;
+    }
+    prepare_store(kit, group, yy, samples, unscale, mean, c);
+}
+
+// Loads the tile; n_modes and flags say what became of each trace, and the traces that can be fitted go on a list.
+static int prepare_tile(const struct kit *kit, int *list)
+{
+    const xn_fit_plan *plan = kit->plan;
+    const xn_fit_tile *tile = kit->tile;
+    const int groups = (tile->count + XN_W - 1) / XN_W;
+    for (int g = 0; g < groups; g += XN_LOAD_GROUPS)
+        load_groups(kit, g, g + XN_LOAD_GROUPS < groups ? g + XN_LOAD_GROUPS : groups);
+    for (int g = 0; g < groups; g++) {
+        if (plan->closed)
+            prepare_closed(kit, g);
+        else
+            prepare_explicit(kit, g);
+    }
+    int count = 0;
+    for (int i = 0; i < tile->count; i++) {
+        const double yy = plane_of(kit, PLANE_YY)[i], unscale = plane_of(kit, PLANE_UNSCALE)[i];
+        const double samples = plane_of(kit, PLANE_SAMPLES)[i], mean = plane_of(kit, PLANE_MEAN)[i];
+        const double sigma = tile->sigma != NULL ? tile->sigma[tile->pixel[i]] / unscale : -1.0;
+        const double rounding = 3e-8 * mean / unscale; // what is left of a constant stored as float is not a signal
+        plane_of(kit, PLANE_SIGMA2)[i] = sigma > 0.0 && sigma < 1e15 ? R(sigma * sigma) : R(-1);
+        plane_of(kit, PLANE_CHI2)[i] = R(yy);
+        tile->n_modes[i] = tile->flags[i] = 0;
+        if (!(yy >= 0.0 && yy < 1e37))
+            tile->flags[i] = XN_FLAG_MISSING;
+        else if (samples < plan->n_columns + 8)
+            tile->flags[i] = XN_FLAG_FEW;
+        else if (yy > samples * rounding * rounding)
+            list[count++] = i;
+    }
+    return count;
+}
+
+#endif
