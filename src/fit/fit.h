@@ -10,4 +10,8 @@
 // Fits every unmasked pixel group of the cube with the settings fit.* and engine.*.
 xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, xn_modes *modes);
 
+// The same engine for traces in memory; see xani_fit_traces in xani.h.
+xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const float *traces, const double *delay_ps,
+                          int64_t n_delays, int64_t n_traces, const float *sigma, xani_fit_result *results);
+
 #endif

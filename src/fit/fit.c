@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// fit.c -- cube to modes: settings from the configuration, delays and errors from the cube, results into planes.
+//
+// Delays used: those asked for, else all bins that lie wholly after 3 sigma of the time resolution (0 if unknown):
+// before it the response of the clock is in the trace.  Errors: where the cube's come from counting, each pixel gets
+// one sigma, the root mean square over its bins (times the root of the bin's weight where weights are used), and is
+// not rescaled; chi^2 then tells how well that holds.  Else sigma comes from the residual.
+#include "fit/fit.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "fit/engine.h"
+
+typedef struct {
+    const xn_cube *cube;
+    xn_fit_setup setup;
+    xn_fit_plans plans;
+    int first, start; // first bin used
+    double *weight;   // (setup.n)
+    float *sigma;     // (y, x), or NULL
+    int64_t *pixel;   // pixels to fit
+    int64_t count;
+    xn_modes *modes;
+} fit_job;
+
+// ---- settings
+
+static xani_status not_yet(xn_ctx *ctx, const xn_config *c, const char *key, const char *why)
+{
+    return xn_config_bad(ctx, c, key, "%s is not available in this version: %s", xn_config_string(c, key), why);
+}
+
+static xani_status read_start(xn_ctx *ctx, const xn_config *c, int *start)
+{
+    const char *s = xn_config_string(c, "fit.start");
+    if (strcmp(s, "periodogram") == 0)
+        *start = XN_START_PERIODOGRAM;
+    else if (strcmp(s, "linear_prediction") == 0)
+        *start = XN_START_GIVEN;
+    else if (strcmp(s, "both") == 0)
+        *start = XN_START_BOTH;
+    else
+        return not_yet(ctx, c, "fit.start", "use periodogram, linear_prediction or both");
+    return XANI_OK;
+}
+
+static xani_status read_background(xn_ctx *ctx, const xn_config *c, int *degree)
+{
+    static const char *const names[] = {"none", "constant", "polynomial1", "polynomial2", "polynomial3"};
+    const char *s = xn_config_string(c, "fit.background");
+    for (int i = 0; i < 5; i++)
+        if (strcmp(s, names[i]) == 0) {
+            *degree = i - 1;
+            return XANI_OK;
+        }
+    return not_yet(ctx, c, "fit.background", "use constant or polynomial1 to polynomial3");
+}
+
+static xani_status read_settings(xn_ctx *ctx, const xn_config *c, fit_job *j)
+{
+    xn_fit_setup *s = &j->setup;
+    XN_TRY(read_start(ctx, c, &j->start));
+    XN_TRY(read_background(ctx, c, &s->background));
+    if (strcmp(xn_config_string(c, "engine.device"), "cuda") == 0)
+        return not_yet(ctx, c, "engine.device", "fits run on the processor");
+    const char *kernels = xn_config_string(c, "engine.kernels");
+    if (xn_fit_kernel_find(kernels, 32) == NULL)
+        return xn_config_bad(ctx, c, "engine.kernels", "this processor does not have %s", kernels);
+    s->modes_max = (int)xn_config_int(c, "fit.modes_max");
+    if (xn_config_has(c, "fit.frequency_thz")) xn_config_doubles(c, "fit.frequency_thz", s->band_thz, 2);
+    const double d = xn_config_double(c, "fit.significance");
+    s->significance = d > 0.0 ? d : 0.0;
+    if (d == 0.0) s->significance = 1e-300; // asked for: accept everything
+    return XANI_OK;
+}
+
+// ---- delays
+
+static double bin_begin(const xn_cube *cube, int i)
+{
+    return cube->edges_ps != NULL ? cube->edges_ps[i] : cube->delay_ps[i];
+}
+
+static void choose_delays(const xn_config *c, const xn_cube *cube, fit_job *j)
+{
+    double span[2] = {isfinite(cube->time_resolution_ps) ? 3.0 * cube->time_resolution_ps : 0.0, INFINITY};
+    const bool asked = xn_config_has(c, "fit.delay_ps");
+    if (asked) xn_config_doubles(c, "fit.delay_ps", span, 2);
+    int begin = 0, end = cube->nbins;
+    // rounding of an edge must not cost a bin
+    const double slack =
+        cube->nbins > 1 ? 1e-6 * (cube->delay_ps[cube->nbins - 1] - cube->delay_ps[0]) / cube->nbins : 0.0;
+    while (begin < end && (asked ? cube->delay_ps[begin] : bin_begin(cube, begin)) < span[0] - slack) begin++;
+    while (end > begin && cube->delay_ps[end - 1] > span[1] + slack) end--;
+    while (begin < end && !(cube->weight[begin] > 0.0)) begin++; // empty bins at the ends carry nothing
+    while (end > begin && !(cube->weight[end - 1] > 0.0)) end--;
+    j->first = begin;
+    j->setup.n = end - begin;
+    j->setup.delay_ps = cube->delay_ps + begin;
+}
+
+static xani_status make_weights(xn_ctx *ctx, const xn_cube *cube, fit_job *j)
+{
+    j->weight = xn_alloc((size_t)(j->setup.n + 1), sizeof *j->weight);
+    if (j->weight == NULL)
+        return xn_fail_memory(ctx, "the weights of the delays", (size_t)j->setup.n * sizeof *j->weight);
+    double sum = 0.0;
+    int filled = 0;
+    for (int i = 0; i < j->setup.n; i++) {
+        const double w = cube->weight[j->first + i];
+        j->weight[i] = w > 0.0 && isfinite(w) ? w : 0.0;
+        filled += j->weight[i] > 0.0;
+        sum += j->weight[i];
+    }
+    for (int i = 0; i < j->setup.n && filled > 0; i++) j->weight[i] *= filled / sum;
+    j->setup.weight = j->weight;
+    return XANI_OK;
+}
+
+// Enough filled bins for the background and one mode
+static bool enough_delays(const fit_job *j)
+{
+    int filled = 0;
+    for (int i = 0; i < j->setup.n; i++) filled += j->weight[i] > 0.0;
+    return filled >= j->setup.background + 1 + 8;
+}
+
+static void warn_band(xn_ctx *ctx, const fit_job *j)
+{
+    const double *asked = j->setup.band_thz, *used = j->plans.band_thz;
+    if (asked[1] > 0.0 && (asked[0] < used[0] * (1.0 - 1e-9) || asked[1] > used[1] * (1.0 + 1e-9)))
+        xn_warn(ctx, "fit.frequency_thz: [%g, %g] is more than the delays allow, searching %.4g to %.4g THz", asked[0],
+                asked[1], used[0], used[1]);
+}
+
+// ---- pixels
+
+static bool has_data(const fit_job *j, int64_t pixel)
+{
+    const int64_t plane = j->cube->ny * j->cube->nx;
+    for (int i = 0; i < j->setup.n; i++)
+        if (j->weight[i] > 0.0 && isfinite(j->cube->signal[(int64_t)(j->first + i) * plane + pixel])) return true;
+    return false;
+}
+
+// sigma of a sample of weight 1 in the plan that the traces start in; NaN where unknown
+static float pixel_sigma(const fit_job *j, int64_t pixel)
+{
+    const xn_fit_plan *p = &j->plans.plan[j->plans.first];
+    const int *row = j->plans.row[j->plans.first];
+    const int64_t plane = j->cube->ny * j->cube->nx;
+    double sum = 0.0;
+    int n = 0;
+    for (int i = 0; i < p->n; i++) {
+        const double e = j->cube->errors[(int64_t)(j->first + row[i]) * plane + pixel];
+        if (!(e > 0.0) || !isfinite(e) || !(p->scale[i] > 0.0)) continue;
+        sum += e * e * p->scale[i] * p->scale[i];
+        n++;
+    }
+    return n > 0 ? (float)sqrt(sum / n) : NAN;
+}
+
+static xani_status choose_pixels(xn_ctx *ctx, fit_job *j)
+{
+    const xn_cube *cube = j->cube;
+    const int64_t plane = cube->ny * cube->nx;
+    const size_t n = (size_t)plane;
+    j->pixel = xn_alloc(n, sizeof *j->pixel);
+    if (cube->errors_counting) j->sigma = xn_alloc(n, sizeof *j->sigma);
+    if (j->pixel == NULL || (cube->errors_counting && j->sigma == NULL))
+        return xn_fail_memory(ctx, "the list of pixels", n * 12);
+    for (int64_t i = 0; i < plane; i++) {
+        if (cube->mask[i] != 0 || !has_data(j, i)) continue;
+        j->pixel[j->count++] = i;
+    }
+    return XANI_OK;
+}
+
+static void store_result(void *user, int64_t pixel, const xani_fit_result *r)
+{
+    const fit_job *j = user;
+    xn_modes *m = j->modes;
+    const int64_t plane = m->ny * m->nx;
+    for (int k = 0; k < r->n_modes; k++) {
+        const int64_t at = (int64_t)k * plane + pixel;
+        m->frequency[at] = (float)r->frequency_thz[k];
+        m->frequency_errors[at] = (float)r->frequency_error[k];
+        m->amplitude[at] = (float)r->amplitude[k];
+        m->amplitude_errors[at] = (float)r->amplitude_error[k];
+        m->phase[at] = (float)r->phase[k];
+        m->phase_errors[at] = (float)r->phase_error[k];
+        m->damping[at] = (float)r->damping_per_ps[k];
+        m->damping_errors[at] = (float)r->damping_error[k];
+        m->significance[at] = (float)r->significance[k];
+    }
+    for (int c = 0; c < m->n_background; c++) m->background[(int64_t)c * plane + pixel] = (float)r->background[c];
+    m->count[pixel] = (uint8_t)r->n_modes;
+    m->status[pixel] = (uint8_t)r->status;
+    m->chi2_reduced[pixel] = (float)r->chi2_reduced;
+}
+
+// ---- the whole
+
+static xani_status prepare_modes(xn_ctx *ctx, const xn_config *c, fit_job *j)
+{
+    const xn_cube *cube = j->cube;
+    xn_modes *m = j->modes;
+    XN_TRY(xn_modes_alloc(ctx, j->setup.modes_max, j->setup.background + 1, cube->ny, cube->nx, m));
+    m->spatial_bin = cube->spatial_bin;
+    m->n_modules = cube->n_modules;
+    m->module_rows = xn_alloc((size_t)cube->n_modules, sizeof *m->module_rows);
+    const xn_fit_kernel *k = xn_fit_kernel_find(xn_config_string(c, "engine.kernels"), 32);
+    m->kernels = xn_strdup(k->name);
+    m->run = xn_strdup(cube->run != NULL ? cube->run : "");
+    if (m->module_rows == NULL || m->kernels == NULL || m->run == NULL) return xn_fail_memory(ctx, "the modes", 64);
+    if (cube->n_modules > 0)
+        memcpy(m->module_rows, cube->module_rows, (size_t)cube->n_modules * sizeof *m->module_rows);
+    m->errors_counting = cube->errors_counting;
+    m->n_angles = cube->n_angles;
+    memcpy(m->angles_deg, cube->angles_deg, sizeof m->angles_deg);
+    m->delay_lo_ps = m->delay_hi_ps = NAN;
+    for (int i = 0; i < j->setup.n; i++) m->n_delays += j->weight[i] > 0.0;
+    if (j->setup.n > 0) {
+        m->delay_lo_ps = j->setup.delay_ps[0];
+        m->delay_hi_ps = j->setup.delay_ps[j->setup.n - 1];
+    }
+    return XANI_OK;
+}
+
+static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
+{
+    const xn_cube *cube = j->cube;
+    xn_modes *m = j->modes;
+    XN_TRY(xn_fit_plans_create(ctx, &j->setup, &j->plans));
+    warn_band(ctx, j);
+    if (j->start == XN_START_GIVEN && !j->plans.grid)
+        return xn_config_bad(ctx, c, "fit.start",
+                             "linear prediction needs delays of equal steps; use periodogram or both");
+    m->step_ps = j->plans.grid ? j->plans.step_ps : NAN;
+    memcpy(m->band_thz, j->plans.band_thz, sizeof m->band_thz);
+    m->threshold = j->plans.threshold;
+    m->false_alarm = j->plans.false_alarm;
+    const int threads = xn_threads((int)xn_config_int(c, "engine.threads"));
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < (j->sigma != NULL ? j->count : 0); i++) j->sigma[j->pixel[i]] = pixel_sigma(j, j->pixel[i]);
+    const xn_fit_job job = {.plans = &j->plans,
+                            .n_delays = j->setup.n,
+                            .background = j->setup.background,
+                            .y = cube->signal + (int64_t)j->first * cube->ny * cube->nx,
+                            .row_stride = cube->ny * cube->nx,
+                            .pixel = j->pixel,
+                            .count = j->count,
+                            .sigma = j->sigma,
+                            .start = j->start,
+                            .kernels = xn_config_string(c, "engine.kernels"),
+                            .threads = threads,
+                            .tile = xn_config_has(c, "engine.tile") ? xn_config_int(c, "engine.tile") : 0,
+                            .sink = store_result,
+                            .user = j};
+    return xn_fit_run(ctx, &job);
+}
+
+xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, xn_modes *modes)
+{
+    fit_job j = {.cube = cube, .modes = modes};
+    memset(modes, 0, sizeof *modes);
+    xani_status st;
+    XN_GOTO(out, st, read_settings(ctx, config, &j));
+    choose_delays(config, cube, &j);
+    XN_GOTO(out, st, make_weights(ctx, cube, &j));
+    XN_GOTO(out, st, prepare_modes(ctx, config, &j));
+    XN_GOTO(out, st, choose_pixels(ctx, &j));
+    if (enough_delays(&j)) {
+        st = fit_pixels(ctx, config, &j);
+    } else {
+        xn_warn(ctx, "fit: only %d delays can be used, too few for one mode", modes->n_delays);
+        for (int64_t i = 0; i < j.count; i++) modes->status[j.pixel[i]] = XN_FIT_FEW_DELAYS;
+    }
+out:
+    xn_fit_plans_free(&j.plans);
+    xn_free(j.weight);
+    xn_free(j.sigma);
+    xn_free(j.pixel);
+    if (st != XANI_OK) xn_modes_free(modes);
+    return xn_context(ctx, st, "while fitting");
+}

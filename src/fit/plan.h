@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// plan.h -- from delays and settings to the plans of the fit kernel, and from its units back to physical ones.
+//
+// Up to three plans serve one fit, in order of cost:
+//   closed    uniform delays, every bin filled, weights alike (relative spread below 0.2): geometric series
+//   explicit  the same grid with empty bins, weights, or samples missing in single traces
+//   exact     the mean delay of each bin instead of its place on the grid
+// A trace starts in the cheapest plan that fits the delays and moves on when it needs to (engine.h).
+#ifndef XN_FIT_PLAN_H
+#define XN_FIT_PLAN_H
+
+#include "core/core.h"
+#include "kernel/kernels.h"
+
+enum { XN_PLAN_CLOSED = 0, XN_PLAN_EXPLICIT, XN_PLAN_EXACT, XN_PLANS };
+
+typedef struct xn_fit_setup {
+    const double *delay_ps; // (n) increasing
+    const double *weight;   // (n) relative, 0: empty; NULL: all alike
+    int n;
+    int background; // Legendre degree 0..3; -1: none
+    int modes_max;
+    double band_thz[2];  // {0, 0}: what the delays allow
+    double significance; // 0: calibrated
+    double tolerance;    // 0: 1e-3
+} xn_fit_setup;
+
+typedef struct xn_fit_plans {
+    xn_fit_plan plan[XN_PLANS];
+    bool has[XN_PLANS];
+    int first;            // the plan traces start in
+    int *row[XN_PLANS];   // (plan.n) which delay each sample is
+    const double *weight; // of the set-up, borrowed
+    bool grid;            // the delays lie near a uniform grid: linear prediction is possible
+    double step_ps, first_ps;
+    double jitter_ps; // rms distance of the delays from the grid
+    double band_thz[2], nyquist_thz, widest_thz[2];
+    double legendre[XN_PLANS][XN_FIT_COLUMNS][XN_FIT_COLUMNS]; // column b = sum_p legendre[b][p] P_p(x), x = -1..1
+    double threshold, false_alarm;
+} xn_fit_plans;
+
+xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *setup, xn_fit_plans *plans);
+void xn_fit_plans_free(xn_fit_plans *plans);
+
+// Significance threshold and the share of noise traces above it (threshold.c). asked 0: calibrated.
+// lines: independent frequencies, band times length; samples: of a trace, less the background's columns.
+double xn_fit_threshold(double asked, double lines, double samples, double *false_alarm);
+
+#endif

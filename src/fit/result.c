@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// result.c -- from the kernel's planes to one trace's result: units, order, and modes that make no sense.
+//
+// A mode that stands at a bound or is hardly determined stays in the fit, where it takes up what is not an
+// oscillation (a drift, a spike at delay zero), but is not reported as a phonon:
+//   frequency at the end of the band, damping at its upper bound (a spike of three samples);
+//   sigma_f > 0.3 THz or > f/4.
+// A mode at the lower bound of damping is one that does not decay in the window: reported, without error of damping.
+// Either bound sets the status "at a bound".
+#include <math.h>
+#include <string.h>
+
+#include "data/modes.h"
+#include "fit/engine.h"
+
+#define TWO_PI 6.28318530717958647693
+#define WIDEST_THZ 0.3
+#define WIDEST_SHARE 0.25
+
+static double out(const xn_fit_kernel *k, const xn_fit_tile *t, int slot, int i) { return xn_fit_out(k, t, slot, i); }
+
+static void none(double *p)
+{
+    for (int k = 0; k < XANI_MAX_MODES; k++) p[k] = NAN;
+}
+
+static void result_clear(xani_fit_result *r)
+{
+    memset(r, 0, sizeof *r);
+    r->chi2_reduced = NAN;
+    double *all[] = {r->frequency_thz, r->frequency_error, r->amplitude,     r->amplitude_error, r->phase,
+                     r->phase_error,   r->damping_per_ps,  r->damping_error, r->significance,    r->background};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) none(all[i]);
+}
+
+// Mode m of the tile becomes mode n of the result. False: it makes no sense.
+static bool put_mode(const xn_fit_plans *all, const xn_fit_plan *p, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
+                     int m, int n, xani_fit_result *r)
+{
+    const double per_ps = 1.0 / all->step_ps, thz = per_ps / TWO_PI;
+    const double f = out(k, t, XN_OUT_W + m, i) * thz, df = out(k, t, XN_OUT_W_ERROR + m, i) * thz;
+    const double g = out(k, t, XN_OUT_G + m, i), a = out(k, t, XN_OUT_AMPLITUDE + m, i);
+    if (!(df < WIDEST_THZ && df < WIDEST_SHARE * f) || g >= 0.999999 * p->g_hi || !isfinite(a)) return false;
+    r->frequency_thz[n] = f;
+    r->frequency_error[n] = df;
+    r->damping_per_ps[n] = g * per_ps;
+    r->damping_error[n] = out(k, t, XN_OUT_G_ERROR + m, i) * per_ps;
+    r->amplitude[n] = a;
+    r->amplitude_error[n] = out(k, t, XN_OUT_AMPLITUDE_ERROR + m, i);
+    r->phase[n] = out(k, t, XN_OUT_PHASE + m, i);
+    r->phase_error[n] = out(k, t, XN_OUT_PHASE_ERROR + m, i);
+    r->significance[n] = out(k, t, XN_OUT_SIGNIFICANCE + m, i);
+    return true;
+}
+
+// Modes of the tile, the most significant first.
+static void order_modes(const xn_fit_kernel *k, const xn_fit_tile *t, int i, int *order)
+{
+    for (int m = 0; m < t->n_modes[i]; m++) {
+        int at = m;
+        for (; at > 0; at--) {
+            double before = out(k, t, XN_OUT_SIGNIFICANCE + order[at - 1], i);
+            if (before >= out(k, t, XN_OUT_SIGNIFICANCE + m, i)) break;
+            order[at] = order[at - 1];
+        }
+        order[at] = m;
+    }
+}
+
+static double residual_variance(const xn_fit_kernel *k, const xn_fit_tile *t, int i)
+{
+    const double unscale = out(k, t, XN_OUT_UNSCALE, i);
+    return fmax(out(k, t, XN_OUT_CHI2, i), 0.0) / out(k, t, XN_OUT_FREEDOM, i) * unscale * unscale;
+}
+
+static double known_sigma(const xn_fit_tile *t, int i)
+{
+    const double s = t->sigma != NULL ? t->sigma[t->pixel[i]] : 0.0;
+    return s > 0.0 && isfinite(s) ? s : 0.0;
+}
+
+void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
+                        xani_fit_result *r)
+{
+    const xn_fit_plan *p = &all->plan[kind];
+    int order[XANI_MAX_MODES];
+    result_clear(r);
+    if (t->flags[i] & (XN_FLAG_FEW | XN_FLAG_MISSING)) {
+        r->status = XN_FIT_FEW_DELAYS;
+        return;
+    }
+    order_modes(k, t, i, order);
+    for (int m = 0; m < t->n_modes[i]; m++) r->n_modes += put_mode(all, p, k, t, i, order[m], r->n_modes, r);
+    const double sigma = known_sigma(t, i), variance = residual_variance(k, t, i);
+    r->chi2_reduced = sigma > 0.0 ? variance / (sigma * sigma) : variance;
+    for (int q = 0; q < p->n_columns; q++) {
+        r->background[q] = q == 0 ? out(k, t, XN_OUT_MEAN, i) : 0.0;
+        for (int b = 0; b < p->n_columns; b++)
+            r->background[q] += out(k, t, XN_OUT_BACKGROUND + b, i) * all->legendre[kind][b][q];
+    }
+    if (t->flags[i] & XN_FLAG_STUCK)
+        r->status = XN_FIT_NOT_CONVERGED;
+    else if (t->flags[i] & XN_FLAG_BOUND)
+        r->status = XN_FIT_AT_BOUND;
+    else
+        r->status = r->n_modes > 0 ? XN_FIT_MODES : XN_FIT_NONE;
+}
+
+double xn_fit_result_snr(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
+                         double *frequency_thz)
+{
+    const xn_fit_plan *p = &all->plan[kind];
+    double largest = 0.0;
+    *frequency_thz = 0.0;
+    for (int m = 0; m < t->n_modes[i]; m++) {
+        double a = out(k, t, XN_OUT_AMPLITUDE + m, i) * exp(out(k, t, XN_OUT_G + m, i) * p->t_zero);
+        if (!(a > largest)) continue;
+        largest = a;
+        *frequency_thz = out(k, t, XN_OUT_W + m, i) / (TWO_PI * all->step_ps);
+    }
+    if (largest == 0.0) return 0.0;
+    const double sigma = known_sigma(t, i);
+    return largest / (sigma > 0.0 ? sigma : sqrt(residual_variance(k, t, i)));
+}

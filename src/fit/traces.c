@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// traces.c -- xn_fit_traces: the fit engine on traces held in memory.
+#include <math.h>
+#include <string.h>
+
+#include "fit/engine.h"
+#include "fit/fit.h"
+
+static xani_status check_options(xn_ctx *ctx, const xani_fit_options *o)
+{
+    if (o == NULL || o->size < sizeof *o)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: set them with xani_fit_options_init first");
+    if (o->modes_max < 0 || o->modes_max > XANI_MAX_MODES)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: modes_max is %d, not 0..%d", o->modes_max, XANI_MAX_MODES);
+    if (o->background < -1 || o->background >= XN_FIT_COLUMNS)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: background is %d, not -1..%d", o->background,
+                       XN_FIT_COLUMNS - 1);
+    const double lo = o->frequency_thz[0], hi = o->frequency_thz[1];
+    if (!(lo == 0.0 && hi == 0.0) && !(lo >= 0.0 && lo < hi && isfinite(hi)))
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: frequency_thz is %g, %g, not an increasing pair", lo, hi);
+    if (!(o->significance >= 0.0) || !(o->tolerance >= 0.0))
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: significance and tolerance must not be negative");
+    if (o->start < 0 || o->start > 2)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start is %d, not 0, 1, 2", o->start);
+    if (o->precision != 0 && o->precision != 32 && o->precision != 64)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: precision is %d, not 0, 32, 64", o->precision);
+    if (o->threads < 0) return xn_fail(ctx, XANI_ERR_USAGE, "fit options: threads is %d", o->threads);
+    return XANI_OK;
+}
+
+static void keep_result(void *user, int64_t i, const xani_fit_result *r) { ((xani_fit_result *)user)[i] = *r; }
+
+xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *o, const float *traces, const double *delay_ps,
+                          int64_t n_delays, int64_t n_traces, const float *sigma, xani_fit_result *results)
+{
+    static const int starts[] = {XN_START_PERIODOGRAM, XN_START_GIVEN, XN_START_BOTH};
+    XN_TRY(check_options(ctx, o));
+    if (n_traces == 0) return XANI_OK;
+    if (traces == NULL || delay_ps == NULL || results == NULL || n_delays < 2 || n_delays > 1 << 20 || n_traces < 0)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit: %lld traces of %lld delays cannot be fitted", (long long)n_traces,
+                       (long long)n_delays);
+    for (int64_t i = 0; i < n_delays; i++)
+        if (!isfinite(delay_ps[i]) || (i > 0 && delay_ps[i] <= delay_ps[i - 1]))
+            return xn_fail(ctx, XANI_ERR_USAGE, "fit: delay %lld is not above the one before it", (long long)i);
+    const char *kernels = o->kernels != NULL ? o->kernels : "auto";
+    if (strcmp(kernels, "auto") != 0 && xn_fit_kernel_find(kernels, 32) == NULL)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: kernels %s are unknown or not in this processor", kernels);
+    const xn_fit_setup setup = {.delay_ps = delay_ps,
+                                .n = (int)n_delays,
+                                .background = o->background,
+                                .modes_max = o->modes_max,
+                                .band_thz = {o->frequency_thz[0], o->frequency_thz[1]},
+                                .significance = o->significance,
+                                .tolerance = o->tolerance};
+    xn_fit_plans plans;
+    XN_TRY(xn_fit_plans_create(ctx, &setup, &plans));
+    xani_status st = XANI_OK;
+    if (o->start == 1 && !plans.grid)
+        st = xn_fail(ctx, XANI_ERR_USAGE, "fit options: linear prediction needs uniform delays; use start 0 or 2");
+    const xn_fit_job job = {.plans = &plans,
+                            .n_delays = (int)n_delays,
+                            .background = o->background,
+                            .y = traces,
+                            .row_stride = n_traces,
+                            .count = n_traces,
+                            .sigma = sigma,
+                            .start = starts[o->start],
+                            .precision = o->precision,
+                            .kernels = kernels,
+                            .threads = o->threads,
+                            .sink = keep_result,
+                            .user = results};
+    if (st == XANI_OK) st = xn_fit_run(ctx, &job);
+    xn_fit_plans_free(&plans);
+    return xn_context(ctx, st, "while fitting traces");
+}
