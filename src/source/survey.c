@@ -174,6 +174,11 @@ static xani_status add_other_halves(xn_ctx *ctx, xn_survey *s)
     return XANI_OK;
 }
 
+static void sort_files(xn_survey *s)
+{
+    if (s->n > 1) qsort(s->file, (size_t)s->n, sizeof *s->file, by_path);
+}
+
 // ---- runs
 
 // Files of one run share this; into key (bytes long).
@@ -255,10 +260,10 @@ static xani_status survey(xn_ctx *ctx, const char *const *paths, size_t n, bool 
                                      : add_file(ctx, paths[i], info.st_size, s));
     }
     XN_TRY(add_other_halves(ctx, s));
-    qsort(s->file, (size_t)s->n, sizeof *s->file, by_path);
+    sort_files(s);
     if (beside) {
         XN_TRY(search_beside(ctx, s));
-        qsort(s->file, (size_t)s->n, sizeof *s->file, by_path);
+        sort_files(s);
     }
     XN_TRY(find_runs(ctx, s));
     bool any = s->n_runs > 0;
