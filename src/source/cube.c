@@ -45,8 +45,8 @@ static xani_status partner(xn_ctx *ctx, const char *path, bool *is_on, char **ot
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: layout cube needs pairs named like run0001_on.h5 and run0001_off.h5",
                        path);
     int stem = (int)(dot - path) - (*is_on ? 3 : 4);
-    *other = xn_format("%.*s%s%s", stem, path, *is_on ? "_off" : "_on", dot);
-    return *other != NULL ? XANI_OK : xn_fail_memory(ctx, "a file name", strlen(path));
+    *other = xn_format("%.*s%s%s", stem, path, *is_on ? "_off" : "_on", dot); // NULL: no memory
+    return XANI_OK;
 }
 
 static xani_status add_pair(xn_ctx *ctx, impl *m, char *on, char *off)
@@ -77,7 +77,9 @@ static xani_status find_pairs(xn_ctx *ctx, char *const *files, impl *m)
         bool is_on = false;
         char *other = NULL, *own = NULL;
         XN_TRY(partner(ctx, files[i], &is_on, &other));
-        if ((own = xn_strdup(files[i])) == NULL) {
+        own = xn_strdup(files[i]);
+        if (own == NULL || other == NULL) {
+            xn_free(own);
             xn_free(other);
             return xn_fail_memory(ctx, "a file name", strlen(files[i]));
         }

@@ -116,8 +116,8 @@ static int ascending(const void *a, const void *b)
 static xani_status summarise(collector *c, int index)
 {
     xn_channel_facts *f = &c->facts->channel[index];
+    if (!f->scalar || c->value == NULL) return XANI_OK;
     xn_channel *v = &c->value[index];
-    if (!f->scalar) return XANI_OK;
     XN_TRY(xn_channel_sort(c->ctx, v));
     size_t most = (size_t)xn_max64(c->n, v->n);
     double *x = xn_alloc(most, sizeof *x), *gap = xn_alloc(most, sizeof *gap), one, sum = 0;
@@ -263,7 +263,7 @@ static xani_status find_detectors(xn_ctx *ctx, const xn_found_run *run, xn_run_f
             bool known = false;
             for (int k = 0; k < f->n_detectors; k++) known = known || strcmp(f->detectors[k], names[j]) == 0;
             if (known) continue;
-            xn_h5_info info;
+            xn_h5_info info = {0};
             snprintf(path, sizeof path, "%s/data", group);
             char **list = xn_realloc(f->detectors, (size_t)f->n_detectors + 1, sizeof *list);
             if (list != NULL) f->detectors = list;

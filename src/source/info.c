@@ -72,11 +72,12 @@ static json_t *detector_json(const xn_run_facts *f)
     const xn_sf_detector *d = &f->d;
     int on = 0;
     for (int i = 0; i < d->n_map; i++) on += d->map[i] >= 0;
-    json_t *o = json_pack("{s:o, s:o, s:s, s:s, s:I, s:I, s:I}", "name", text(d->name), "shape",
-                          shape(2, (int64_t[]){d->ny, d->nx}), "type", xn_type_name(d->type), "filters",
-                          f->filters[0] ? f->filters : "none", "frames", (json_int_t)d->n, "stored_bytes",
-                          (json_int_t)f->stored_bytes, "decoded_bytes",
-                          (json_int_t)(d->n * d->ny * d->nx * (int64_t)xn_type_size(d->type)));
+    int64_t decoded = d->n * d->ny * d->nx * (int64_t)xn_type_size(d->type);
+    json_t *o = json_pack("{s:o, s:o, s:s, s:s}", "name", text(d->name), "shape", shape(2, (int64_t[]){d->ny, d->nx}),
+                          "type", xn_type_name(d->type), "filters", f->filters[0] ? f->filters : "none");
+    json_object_set_new(o, "frames", whole(d->n));
+    json_object_set_new(o, "stored_bytes", whole(f->stored_bytes));
+    json_object_set_new(o, "decoded_bytes", whole(decoded));
     if (d->n_map > 0) json_object_set_new(o, "modules", whole(d->n_map));
     if (d->n_map > 0) json_object_set_new(o, "modules_on", whole(on));
     json_object_set_new(o, "high_gain", json_boolean(f->high_gain));

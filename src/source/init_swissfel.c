@@ -176,7 +176,7 @@ void xn_init_raw_bins(xn_init_writer *w)
     xn_text_add(t, "  delay_bins_ps:\n");
     snprintf(value, sizeof value, "%lld", (long long)bins_for(f, hi - lo));
     xn_text_entry(t, 4, "equal_count", value, "fits any sign and zero; once they are known, rather uniform bins:");
-    if (!isfinite(hi)) {
+    if (s == NULL || !isfinite(hi)) {
         xn_text_add(t, "    # start: -0.5\n    # stop: 4\n    # step: %s\n", xn_text_about(e, FINE_BIN_PS));
         return;
     }

@@ -114,7 +114,7 @@ xani_status xn_source_files(xn_ctx *ctx, const xn_config *config, int run, char 
     int n = xn_config_count(config, key);
     if (n == 0) st = xn_config_bad(ctx, config, key, "is an empty list");
     for (int i = 0; st == XANI_OK && i < n; i++) st = add_pattern(ctx, config, xn_key(one, "%s[%d]", key, i), &l);
-    if (st != XANI_OK) {
+    if (st != XANI_OK || l.name == NULL) {
         xn_h5_names_free(l.name);
         return st;
     }
@@ -189,11 +189,12 @@ xani_status xn_source_open(xn_ctx *ctx, const xn_config *config, int run, xn_sou
 {
     *out = NULL;
     const xn_source_ops *ops = NULL;
-    XN_TRY(find_layout(ctx, config, &ops));
+    xani_status st = find_layout(ctx, config, &ops);
+    if (ops == NULL) return st;
     xn_source *s = xn_calloc(1, sizeof *s);
     if (s == NULL) return xn_fail_memory(ctx, "the source", sizeof *s);
     s->ops = ops;
-    xani_status st = set_run(ctx, config, run, s);
+    st = set_run(ctx, config, run, s);
     if (st == XANI_OK) st = ops->open(ctx, config, run, s);
     if (st != XANI_OK && s->run != NULL && s->run[0] != '\0') xn_context(ctx, st, "run %s", s->run);
     if (st != XANI_OK) xn_source_close(&s);

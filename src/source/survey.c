@@ -166,8 +166,8 @@ static xani_status add_other_halves(xn_ctx *ctx, xn_survey *s)
         char *other = on ? xn_format("%.*s_off.%s", (int)(on - path), path, on + 4)
                          : xn_format("%.*s_on.%s", (int)(off - path), path, off + 5);
         struct stat info;
-        xani_status st = other ? XANI_OK : xn_fail_memory(ctx, "a file name", strlen(path));
-        if (st == XANI_OK && stat(other, &info) == 0) st = add_file(ctx, other, info.st_size, s);
+        if (other == NULL) return xn_fail_memory(ctx, "a file name", strlen(path));
+        xani_status st = stat(other, &info) == 0 ? add_file(ctx, other, info.st_size, s) : XANI_OK;
         xn_free(other);
         if (st != XANI_OK) return st;
     }
@@ -187,8 +187,9 @@ static void run_key(const xn_found_file *f, char *key, size_t bytes)
     const char *base = base_name(f->path);
     int n = (int)(base - f->path);
     if (f->kind == XN_FOUND_CUBE) {
-        const char *half = strstr(base, "_on.") ? strstr(base, "_on.") : strstr(base, "_off.");
-        n += (int)(half - base);
+        const char *half = strstr(base, "_on.");
+        if (half == NULL) half = strstr(base, "_off.");
+        n += half != NULL ? (int)(half - base) : 0;
     } else if (strncmp(base, "acq", 3) != 0) {
         n += (int)strcspn(base, ".");
     }

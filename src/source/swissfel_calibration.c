@@ -230,9 +230,10 @@ static xani_status processed_mask(xn_ctx *ctx, const xn_sf_detector *d, xn_sourc
     XN_GOTO(out, st, xn_h5_open(ctx, d->file[0], &h5));
     if (!xn_h5_exists(h5, dataset)) goto out;
     XN_GOTO(out, st, xn_h5_read_f32(ctx, h5, dataset, &good, &n));
-    if (n != s->ny * s->nx)
+    int64_t pixels = s->ny * s->nx;
+    if (n != pixels)
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has %lld pixels, the frames have %lld", d->file[0], dataset,
-                     (long long)n, (long long)(s->ny * s->nx));
+                     (long long)n, (long long)pixels);
     for (int64_t i = 0; st == XANI_OK && i < n; i++)
         if (good[i] == 0.0f) s->mask[i] |= XN_PIXEL_DEAD;
 out:

@@ -62,7 +62,7 @@ static xani_status read_pulse_ids(const part *p)
     uint64_t *v = NULL;
     int64_t k = 0;
     XN_TRY(read_rows(p, "pulse_id", &v, &k));
-    for (int64_t i = 0; i < p->n; i++) {
+    for (int64_t i = 0; v != NULL && i < p->n; i++) {
         uint64_t id = v[i * k];
         p->d->pulse_id[p->first + i] = id == UINT64_MAX ? 0 : id;
     }

@@ -59,7 +59,7 @@ static xani_status list_wanted(xn_ctx *ctx, const xn_config *config, const xn_de
     memset(w, 0, sizeof *w);
     XN_TRY(xn_config_require(ctx, config, "input.i0", "the channel of the incoming intensity"));
     int extras = xn_config_count(config, "select.cuts") + xn_config_count(config, "select.time_tool");
-    size_t most = (size_t)(2 + rule->n_parts + extras);
+    size_t most = 2 + (size_t)rule->n_parts + (size_t)extras;
     w->channel = xn_calloc(most, sizeof *w->channel);
     w->who = xn_calloc(most, sizeof *w->who);
     w->extra = xn_calloc((size_t)extras + 1, sizeof *w->extra);
@@ -230,30 +230,37 @@ static xani_status check_laser(xn_ctx *ctx, const joiner *j, const xn_shots *s)
                    j->laser->daq_rec ? "daq_rec" : j->laser->channel[0].name);
 }
 
-static xani_status join(xn_ctx *ctx, joiner *j, xn_shots *s)
+static xani_status fill_table(xn_ctx *ctx, joiner *j, const framed *rows, int64_t n, double *value, xn_shots *s)
 {
     const wanted *w = j->w;
+    XN_TRY(xn_shots_alloc(ctx, n, w->n_extra, s));
+    for (int e = 0; e < w->n_extra; e++) {
+        s->extra_name[e] = xn_strdup(w->channel[w->extra[e]].name);
+        if (s->extra_name[e] == NULL) return xn_fail_memory(ctx, "a name", 1);
+    }
+    for (int64_t i = 0; i < n; i++) join_row(j, &rows[i], i, value, s);
+    refuse_duplicates(rows, n, s);
+    for (int c = 0; c < w->n; c++) s->duplicate += w->channel[c].duplicates;
+    count_frameless(&w->channel[w->i0], s);
+    XN_TRY(check_overlap(ctx, j, rows, n));
+    return check_laser(ctx, j, s);
+}
+
+static xani_status join(xn_ctx *ctx, joiner *j, xn_shots *s)
+{
+    size_t n_channels = (size_t)j->w->n, n_laser = (size_t)j->laser->n_on + (size_t)j->laser->n_drop;
     framed *rows = NULL;
     int64_t n = 0;
-    int n_laser = j->laser->n_on + j->laser->n_drop;
-    double *value = xn_calloc((size_t)w->n, sizeof *value);
-    j->cursor = xn_calloc((size_t)w->n, sizeof *j->cursor);
-    j->hits = xn_calloc((size_t)w->n, sizeof *j->hits);
-    j->laser_cursor = xn_calloc((size_t)n_laser + 1, sizeof *j->laser_cursor);
-    xani_status st = XANI_OK;
-    if (!value || !j->cursor || !j->hits || !j->laser_cursor) st = xn_fail_memory(ctx, "the join", (size_t)w->n * 24);
-    if (st == XANI_OK) st = list_frames(ctx, j->d, &rows, &n);
-    if (st == XANI_OK) st = xn_shots_alloc(ctx, n, w->n_extra, s);
-    for (int e = 0; st == XANI_OK && e < w->n_extra; e++)
-        if ((s->extra_name[e] = xn_strdup(w->channel[w->extra[e]].name)) == NULL) st = xn_fail_memory(ctx, "a name", 1);
-    if (st == XANI_OK) {
-        for (int64_t i = 0; i < n; i++) join_row(j, &rows[i], i, value, s);
-        refuse_duplicates(rows, n, s);
-        for (int c = 0; c < w->n; c++) s->duplicate += w->channel[c].duplicates;
-        count_frameless(&w->channel[w->i0], s);
-        st = check_overlap(ctx, j, rows, n);
-        if (st == XANI_OK) st = check_laser(ctx, j, s);
-    }
+    double *value = xn_calloc(n_channels, sizeof *value);
+    j->cursor = xn_calloc(n_channels, sizeof *j->cursor);
+    j->hits = xn_calloc(n_channels, sizeof *j->hits);
+    j->laser_cursor = xn_calloc(n_laser + 1, sizeof *j->laser_cursor);
+    xani_status st = XANI_ERR_MEMORY;
+    if (value == NULL || j->cursor == NULL || j->hits == NULL || j->laser_cursor == NULL)
+        xn_fail_memory(ctx, "the join", n_channels * 24);
+    else
+        st = list_frames(ctx, j->d, &rows, &n);
+    if (st == XANI_OK && rows != NULL) st = fill_table(ctx, j, rows, n, value, s);
     xn_free(rows);
     xn_free(value);
     xn_free(j->cursor);

@@ -78,8 +78,8 @@ static xani_status read_columns(xn_ctx *ctx, char *const *files, const char *nam
 
 static xani_status load_codes(xn_ctx *ctx, const xn_config *config, char *const *files, xn_laser_rule *rule)
 {
-    double code[2 * CODES_MOST];
-    int64_t column[2 * CODES_MOST];
+    double code[2 * CODES_MOST] = {0};
+    int64_t column[2 * CODES_MOST] = {0};
     XN_TRY(xn_config_require(ctx, config, "input.laser.codes", "event codes of which any marks a laser-on shot"));
     rule->n_on = xn_config_doubles(config, "input.laser.codes", code, CODES_MOST);
     if (rule->n_on < 1 || rule->n_on > CODES_MOST)
