@@ -3,7 +3,7 @@
 //
 // Every folded q is replaced by its greatest image under the point symmetry of nu(q) (lexicographic in hkl: for a
 // cubic crystal |h|, |k|, |l| in descending order), and cubes of this wedge are counted: those of the whole wedge,
-// which a grid four times finer than the cubes meets, and those that some pixel group of some run looks at.
+// which a grid three times finer than the cubes meets, and those that some pixel group of some run looks at.
 // science.md 11 counts the same way, with 0.05 * 2 pi/a along h, k and l.
 #include "map/map.h"
 
@@ -13,7 +13,7 @@
 #include "map/parts.h"
 
 #define EDGE 0.05 // of a reciprocal axis
-#define FINER 4.0
+#define FINER 3.0
 
 typedef struct wedge {
     const xn_lattice *lattice;
