@@ -2,7 +2,7 @@
 // reduce_body.h -- the row kernels, compiled once per instruction set by a shell that defines XN_REDUCE_NAME.
 //
 // Plain loops that the compiler turns into vectors.  JUNGFRAU: nearly all pixels are in gain stage 0, so a block of
-// 64 words is tested at once; only a block with another stage (or a full converter) takes the path that selects
+// 32 words is tested at once; only a block with another stage (or a full converter) takes the path that selects
 // among three planes.  In stage 0 no limit has to be tested: the caller masks pixels whose stage 0 could exceed it.
 #include <string.h>
 
@@ -10,7 +10,7 @@
 #include "kernel/calib.h"
 #include "kernel/reduce_kernels.h"
 
-#define BLOCK 64
+#define BLOCK 32
 
 static inline bool only_stage_0(const uint16_t *w, int64_t n)
 {
@@ -34,30 +34,37 @@ static inline void stage_0_threshold(const uint16_t *restrict w, const float *re
     }
 }
 
-static bool row_jungfrau(const uint16_t *words, const float *const pedestal[3], const float *const factor[3], int64_t n,
-                         int32_t threshold, int32_t *col)
+// Any stage: the formula with all three planes loaded, so that the choice among them is a select and not a branch.
+static inline int32_t any_stage(const uint16_t *restrict w, const float *restrict p0, const float *restrict p1,
+                                const float *restrict p2, const float *restrict f0, const float *restrict f1,
+                                const float *restrict f2, int64_t n, int32_t threshold, int32_t *restrict col)
 {
-    bool bad = false;
-    for (int64_t at = 0; at < n; at += BLOCK) {
-        int64_t m = n - at < BLOCK ? n - at : BLOCK;
-        if (only_stage_0(words + at, m)) {
-            if (threshold > 0)
-                stage_0_threshold(words + at, pedestal[0] + at, factor[0] + at, m, threshold, col + at);
-            else if (m == BLOCK)
-                stage_0(words + at, pedestal[0] + at, factor[0] + at, BLOCK, col + at);
-            else
-                stage_0(words + at, pedestal[0] + at, factor[0] + at, m, col + at);
-            continue;
-        }
-        for (int64_t i = at; i < at + m; i++) {
-            float p[3] = {pedestal[0][i], pedestal[1][i], pedestal[2][i]};
-            float f[3] = {factor[0][i], factor[1][i], factor[2][i]};
-            int32_t q = xn_calib_jungfrau(words[i], p, f);
-            bad |= q == XN_CALIB_BAD;
-            col[i] += xn_calib_threshold(q, threshold);
-        }
+    int32_t bad = 0;
+    for (int64_t i = 0; i < n; i++) {
+        float p[3] = {p0[i], p1[i], p2[i]}, f[3] = {f0[i], f1[i], f2[i]};
+        int32_t q = xn_calib_jungfrau(w[i], p, f);
+        bad |= q == XN_CALIB_BAD;
+        col[i] += xn_calib_threshold(q, threshold);
     }
     return bad;
+}
+
+static bool row_jungfrau(const uint16_t *w, const float *const p[3], const float *const f[3], int64_t n,
+                         int32_t threshold, int32_t *col)
+{
+    int32_t bad = 0;
+    for (int64_t i = 0; i < n; i += BLOCK) {
+        int64_t m = n - i < BLOCK ? n - i : BLOCK;
+        if (!only_stage_0(w + i, m))
+            bad |= any_stage(w + i, p[0] + i, p[1] + i, p[2] + i, f[0] + i, f[1] + i, f[2] + i, m, threshold, col + i);
+        else if (threshold > 0)
+            stage_0_threshold(w + i, p[0] + i, f[0] + i, m, threshold, col + i);
+        else if (m == BLOCK)
+            stage_0(w + i, p[0] + i, f[0] + i, BLOCK, col + i);
+        else
+            stage_0(w + i, p[0] + i, f[0] + i, m, col + i);
+    }
+    return bad != 0;
 }
 
 // float32 holds 8- and 16-bit values exactly; wider ones go through float64.
@@ -67,7 +74,9 @@ static bool row_jungfrau(const uint16_t *words, const float *const pedestal[3], 
     {                                                                                                                  \
         int32_t bad = 0;                                                                                               \
         for (int64_t i = 0; i < n; i++) {                                                                              \
-            int32_t q = f[i] == 0.0f ? 0 : xn_calib_fixed((float)v[i] * f[i]);                                         \
+            float factor = f[i];                                                                                       \
+            int32_t q = xn_calib_fixed((float)v[i] * factor);                                                          \
+            q = factor == 0.0f ? 0 : q;                                                                                \
             bad |= q == XN_CALIB_BAD;                                                                                  \
             col[i] += xn_calib_threshold(q, threshold);                                                                \
         }                                                                                                              \
@@ -79,7 +88,9 @@ static bool row_jungfrau(const uint16_t *words, const float *const pedestal[3], 
     {                                                                                                                  \
         int32_t bad = 0;                                                                                               \
         for (int64_t i = 0; i < n; i++) {                                                                              \
-            int32_t q = f[i] == 0.0f ? 0 : xn_calib_fixed_f64((double)v[i] * (double)f[i]);                            \
+            double factor = (double)f[i];                                                                              \
+            int32_t q = xn_calib_fixed_f64((double)v[i] * factor);                                                     \
+            q = factor == 0.0 ? 0 : q;                                                                                 \
             bad |= q == XN_CALIB_BAD;                                                                                  \
             col[i] += xn_calib_threshold(q, threshold);                                                                \
         }                                                                                                              \
