@@ -91,7 +91,8 @@ void xn_filter_make_available(int id)
     for (size_t i = 0; i < sizeof ours / sizeof ours[0]; i++) {
         if (ours[i].id != id || H5Zfilter_avail(id) > 0) continue;
         // The plugin's own comment: files are then equal byte by byte whichever of the two is at work.
-        const char *comment = id == 32008 ? "bitshuffle; see https://github.com/kiyo-masui/bitshuffle" : xn_filter_name(id);
+        const char *comment =
+            id == 32008 ? "bitshuffle; see https://github.com/kiyo-masui/bitshuffle" : xn_filter_name(id);
         H5Z_class2_t class = {H5Z_CLASS_T_VERS, id, 1, 1, comment, NULL, ours[i].set_local, ours[i].run};
         H5Zregister(&class);
     }

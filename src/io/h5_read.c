@@ -302,8 +302,8 @@ static xani_status rows(xn_ctx *ctx, const xn_h5 *file, const char *name, opened
     XN_TRY(open_checked(ctx, file, name, o));
     int64_t have = o->rank > 0 ? o->dims[0] : 0, n;
     if (o->rank == 0 || first < 0 || count < 0 || first > have - count)
-        return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: rows %lld to %lld wanted, it has %lld", file->path, name,
-                       (long long)first, (long long)(first + count - 1), (long long)have);
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: rows wanted: %lld from %lld on; it has %lld", file->path, name,
+                       (long long)count, (long long)first, (long long)have);
     XN_TRY(select_part(ctx, file, name, o, first, count, -1, &n));
     return xn_h5_read_as(ctx, file, name, o->dataset, o->space, n, type, dst);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
+#include <sys/wait.h>
 
 #include "io/publish.h"
 
@@ -200,10 +201,22 @@ START_TEST(test_plain_layout)
 }
 END_TEST
 
+// Verification in a process of its own, left by _exit: the library leaks, or worse, on damaged structure.
+static bool refuses_damage(void)
+{
+    int result = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        xani_status st = xn_publish_verify(ctx, path);
+        _exit(st == XANI_ERR_VERIFY && strstr(xani_error_text(ctx), "result.h5") ? 0 : 1);
+    }
+    waitpid(child, &result, 0);
+    return result == 0;
+}
+
 START_TEST(test_manifest_finds_changes)
 {
-    // Verification accepts the file as it is and refuses any flipped bit, saying where; missing things are input
-    // errors.
+    // Verification accepts the file as it is and refuses any flipped bit; missing things are input errors.
     ck_assert_int_eq(write_all(2), XANI_OK);
     ck_assert_int_eq(xn_publish_verify(ctx, path), XANI_OK);
     long n;
@@ -212,9 +225,7 @@ START_TEST(test_manifest_finds_changes)
         int fd = open(path, O_RDWR);
         char bad = (char)(good[at] ^ (1 << (at % 8)));
         ck_assert_int_eq(pwrite(fd, &bad, 1, at), 1);
-        xn_clear_error(ctx);
-        ck_assert_int_eq(xn_publish_verify(ctx, path), XANI_ERR_VERIFY);
-        ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "result.h5"));
+        ck_assert_msg(refuses_damage(), "byte %ld", at);
         ck_assert_int_eq(pwrite(fd, &good[at], 1, at), 1);
         close(fd);
     }
