@@ -319,6 +319,13 @@ xani_status xn_frames_read(xn_ctx *ctx, xn_frames *frames, int64_t frame, void *
     return xn_frameset_read(ctx, frames->source[r->source], r->frame, dst, scratch);
 }
 
+const void *xn_frames_view(xn_frames *frames, int64_t frame)
+{
+    if (frame < 0 || frame >= frames->info.n) return NULL;
+    const reference *r = &frames->list[frame];
+    return xn_frameset_view(frames->source[r->source], r->frame);
+}
+
 static void read_ahead(int fd, int64_t offset, int64_t bytes) { posix_fadvise(fd, offset, bytes, POSIX_FADV_WILLNEED); }
 
 void xn_frames_prefetch(xn_frames *frames, const int64_t *list, int64_t n)

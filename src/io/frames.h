@@ -28,6 +28,10 @@ void xn_frames_close(xn_frames **frames);
 const xn_frames_info *xn_frames_get_info(const xn_frames *frames);
 // Decoded frame in its stored type, native byte order, into dst (frame_bytes). Thread-safe.
 xani_status xn_frames_read(xn_ctx *ctx, xn_frames *frames, int64_t frame, void *dst, void *scratch);
+// The frame where it lies in the file, mapped into memory; NULL where it is filtered, in pieces, or in the other
+// byte order. Valid until the frames are closed. For local files that stay as they are: a file that is truncated
+// meanwhile kills the process (SIGBUS), which xn_frames_read never does.
+const void *xn_frames_view(xn_frames *frames, int64_t frame);
 // Asks the system to read these frames ahead (no effect on the answer).
 void xn_frames_prefetch(xn_frames *frames, const int64_t *list, int64_t n);
 

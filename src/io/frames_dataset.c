@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@ enum { GROUP_BYTES_MAX = 256 << 20, STORED_MAX = 1 << 30 };
 
 void xn_frameset_close(xn_frameset *s)
 {
+    if (s->view) munmap(s->view, (size_t)s->file_bytes);
     if (s->fd >= 0) close(s->fd);
     for (int i = 0; s->groups && i < XN_GROUPS; i++) {
         pthread_mutex_destroy(&s->groups[i].lock);
@@ -90,14 +92,14 @@ static xani_status make_groups(xn_ctx *ctx, xn_frameset *s)
     return XANI_OK;
 }
 
-static xani_status check_chunks(xn_ctx *ctx, xn_frameset *s, int64_t file_bytes)
+static xani_status check_chunks(xn_ctx *ctx, xn_frameset *s)
 {
     int64_t per_layer = s->dims[0] ? s->map.n / s->map.grid[0] : 1;
     for (int64_t i = 0; i < s->map.n; i++) {
         const xn_chunk *c = &s->map.table[i];
         if (c->bytes > s->largest) s->largest = c->bytes;
         s->stored_bytes += c->bytes;
-        if (c->bytes > STORED_MAX || c->bytes > file_bytes)
+        if (c->bytes > STORED_MAX || c->bytes > s->file_bytes)
             return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: frame %lld: stored size %u is more than the file holds",
                            s->path, s->dataset, (long long)(i / per_layer * s->depth), c->bytes);
     }
@@ -107,17 +109,15 @@ static xani_status check_chunks(xn_ctx *ctx, xn_frameset *s, int64_t file_bytes)
 static xani_status describe_chunked(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset, hid_t created,
                                     xn_frameset *s)
 {
-    struct stat st;
-    if (fstat(s->fd, &st) != 0) return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s", s->path, strerror(errno));
     hid_t holder = H5Iget_file_id(dataset), made = holder < 0 ? holder : H5Fget_create_plist(holder);
     hsize_t base = 0;
     size_t offsets = 0, lengths = 0;
     if (made >= 0 && H5Pget_userblock(made, &base) >= 0) H5Pget_sizes(made, &offsets, &lengths);
     if (made >= 0) H5Pclose(made);
     if (holder >= 0) H5Fclose(holder);
-    if (offsets != 8 || lengths != 8 || base > (hsize_t)st.st_size) return s->kind = XN_LIBRARY, XANI_OK;
+    if (offsets != 8 || lengths != 8 || base > (hsize_t)s->file_bytes) return s->kind = XN_LIBRARY, XANI_OK;
     s->kind = XN_CHUNKED;
-    xn_chunk_file f = {s->fd, (int64_t)base, st.st_size};
+    xn_chunk_file f = {s->fd, (int64_t)base, s->file_bytes};
     XN_TRY(xn_chunk_map_make(ctx, file, name, dataset, &f, &s->map));
     s->depth = s->map.chunk[0];
     bool too_deep = s->depth > 1 && s->frame_bytes > (size_t)(GROUP_BYTES_MAX / s->depth);
@@ -125,7 +125,7 @@ static xani_status describe_chunked(xn_ctx *ctx, const xn_h5 *file, const char *
     if (s->map.table == NULL || too_deep) return s->kind = XN_LIBRARY, XANI_OK;
     s->one_to_one = s->depth == 1;
     for (int k = 1; k < s->rank; k++) s->one_to_one = s->one_to_one && s->map.chunk[k] == s->dims[k];
-    XN_TRY(check_chunks(ctx, s, st.st_size));
+    XN_TRY(check_chunks(ctx, s));
     return s->depth > 1 ? make_groups(ctx, s) : XANI_OK;
 }
 
@@ -158,6 +158,9 @@ xani_status xn_frameset_open(xn_ctx *ctx, xn_h5 *file, const char *name, hid_t d
     if (s->path == NULL || s->dataset == NULL) return xn_fail_memory(ctx, name, 1);
     s->fd = open(s->path, O_RDONLY | O_CLOEXEC);
     if (s->fd < 0) return xn_fail(ctx, XANI_ERR_INPUT, "%s: cannot be opened: %s", s->path, strerror(errno));
+    struct stat st;
+    if (fstat(s->fd, &st) != 0) return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s", s->path, strerror(errno));
+    s->file_bytes = st.st_size;
     XN_TRY(describe_type(ctx, file, name, dataset, s, &plain));
     XN_TRY(describe_shape(ctx, file, name, dataset, s));
     XN_TRY(describe_layout(ctx, file, name, dataset, plain, s));

@@ -26,7 +26,9 @@ typedef struct xn_frame_group {
 typedef struct xn_frameset {
     enum { XN_CONTIGUOUS, XN_CHUNKED, XN_LIBRARY } kind;
     char *path, *dataset;
-    int fd; // -1: opened for each read (many files)
+    int fd;                  // -1: opened for each read (many files)
+    int64_t file_bytes;      // when it was opened
+    _Atomic(uint8_t *) view; // the whole file mapped, or NULL
     int rank;
     int64_t dims[XANI_MAX_RANK];
     xn_type type;
@@ -53,5 +55,7 @@ size_t xn_frameset_scratch(const xn_frameset *s);
 xani_status xn_frameset_read(xn_ctx *ctx, xn_frameset *s, int64_t frame, uint8_t *dst, uint8_t *scratch);
 // Where a frame is stored, in pieces of the file; for reading ahead. Calls fn for each piece.
 void xn_frameset_pieces(const xn_frameset *s, int64_t frame, void (*fn)(int fd, int64_t offset, int64_t bytes));
+
+const void *xn_frameset_view(xn_frameset *s, int64_t frame); // see xn_frames_view
 
 #endif

@@ -6,7 +6,9 @@
 // file was truncated: it is an error naming file and frame.
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "io/frames_dataset.h"
@@ -178,4 +180,26 @@ void xn_frameset_pieces(const xn_frameset *s, int64_t frame, void (*fn)(int fd, 
     int64_t per_layer = s->map.n / s->map.grid[0], group = frame / s->depth;
     for (int64_t j = group * per_layer; j < (group + 1) * per_layer; j++)
         if (s->map.table[j].bytes) fn(s->fd, s->map.table[j].offset, s->map.table[j].bytes);
+}
+
+const void *xn_frameset_view(xn_frameset *s, int64_t frame)
+{
+    int64_t offset = s->offset + frame * (int64_t)s->frame_bytes;
+    bool plain = s->kind == XN_CONTIGUOUS;
+    if (s->kind == XN_CHUNKED && s->one_to_one && s->pipeline.n == 0) {
+        offset = s->map.table[frame].offset;
+        plain = s->map.table[frame].bytes == s->frame_bytes;
+    }
+    bool inside = offset >= 0 && offset <= s->file_bytes - (int64_t)s->frame_bytes;
+    if (!plain || s->swap || s->fd < 0 || !inside || offset % (int64_t)s->elem) return NULL;
+    uint8_t *view = atomic_load(&s->view);
+    if (view == NULL) {
+        uint8_t *mine = mmap(NULL, (size_t)s->file_bytes, PROT_READ, MAP_SHARED, s->fd, 0);
+        if (mine == MAP_FAILED) return NULL;
+        if (atomic_compare_exchange_strong(&s->view, &view, mine))
+            view = mine;
+        else
+            munmap(mine, (size_t)s->file_bytes); // another thread was first
+    }
+    return view + offset;
 }

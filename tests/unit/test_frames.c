@@ -35,6 +35,13 @@ static void make_truth(int seed)
             for (int x = 0; x < W; x++) truth[i][y][x] = (uint16_t)(((i * 131 + y * 7 + seed) ^ (x * x)) % 900);
 }
 
+// Where a frame can be seen in place it is the one that is read.
+static void check_view(xn_frames *f, int i, const void *frame, size_t bytes, int *bad)
+{
+    const void *view = xn_frames_view(f, i);
+    if (view) *bad += memcmp(view, frame, bytes) != 0;
+}
+
 // All frames equal the truth, read by several threads in some order.
 static void check_frames(xn_frames *f, const xn_type type, int n)
 {
@@ -60,6 +67,7 @@ static void check_frames(xn_frames *f, const xn_type type, int n)
                                    : ((float *)dst)[j];
             bad += v != (elem == 1 ? t % 256 : t);
         }
+        check_view(f, i, dst, info->frame_bytes, &bad);
         for (int j = 0; j < 16; j++)
             bad += dst[info->frame_bytes + j] != 0xA5 || scratch[info->scratch_bytes + j] != 0xA5;
         xn_free(dst);
@@ -196,6 +204,10 @@ START_TEST(test_layouts)
     check_frames(f, memory_type(l), n);
     int64_t all[2] = {0, n - 1};
     xn_frames_prefetch(f, all, 2);
+    bool plain = l->direct && !l->big_endian && !l->gzip && !l->shuffle && !l->fletcher;
+    bool whole = l->chunk[0] == 0 || (l->chunk[0] == 1 && l->chunk[1] == H && l->chunk[2] == W);
+    ck_assert_msg((xn_frames_view(f, n - 1) != NULL) == (plain && whole), "%s", l->name);
+    ck_assert_ptr_null(xn_frames_view(f, n));
     xn_frames_close(&f);
     ck_assert_ptr_null(f);
     ck_assert_int_eq(chdir(old), 0);
