@@ -1,47 +1,56 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bitshuffle_kernel.h -- the one source of the shuffles; a shell defines LANES and VARIANT and includes it.
 //
-// 8 rows of bytes become, column by column, 8 bytes: a transposition of 8 x 8 bits per column.  Eight columns
-// at once fill eight 64-bit words: their 8 x 8 bytes are transposed by swapping halves, quarters and eighths
-// between words, then each word's 8 x 8 bits likewise inside it (H. S. Warren, Hacker's Delight, 7-3).  Both
-// transpositions are their own inverse.  A lane is one such word; LANES of them go through at once as a
-// vector of the compiler, no intrinsics.
+// 8 rows of bytes become, column by column, 8 bytes: a transposition of 8 x 8 bits per column, then of the
+// 8 rows x 16 bytes that a lane holds.  Bits: halves, quarters and eighths of bytes are swapped between rows
+// (H. S. Warren, Hacker's Delight, 7-3); its own inverse.  Bytes: with the address (row, column) of a byte as
+// 3 + 4 bits, one round of unpacking rotates the address left by one bit; three rounds give (column, row),
+// four more lead back.  LANES lanes of 16 bytes are one vector of the compiler; there are no intrinsics.
 #include <string.h>
 
 #include "io/bitshuffle.h"
 
+typedef uint8_t bytes __attribute__((vector_size(16 * LANES)));
+typedef uint64_t words __attribute__((vector_size(16 * LANES)));
+
 #if LANES == 1
-typedef uint64_t word;
+#define LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
+#define HIGH(a, b) __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
 #else
-typedef uint64_t word __attribute__((vector_size(8 * LANES)));
+#define LOW(a, b)                                                                                                      \
+    __builtin_shufflevector(a, b, 0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 16, 48, 17, 49, 18, 50, 19,  \
+                            51, 20, 52, 21, 53, 22, 54, 23, 55)
+#define HIGH(a, b)                                                                                                     \
+    __builtin_shufflevector(a, b, 8, 40, 9, 41, 10, 42, 11, 43, 12, 44, 13, 45, 14, 46, 15, 47, 24, 56, 25, 57, 26,    \
+                            58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63)
 #endif
+
+// Unrolled, so that the eight vectors stay in registers.
+#define UNROLL _Pragma("GCC unroll 8")
 
 #define SWAP(a, b, shift, mask)                                                                                        \
     do {                                                                                                               \
-        word swap_ = (((a) >> (shift)) ^ (b)) & (mask);                                                                \
+        words swap_ = (((a) >> (shift)) ^ (b)) & (mask);                                                               \
         (b) ^= swap_;                                                                                                  \
         (a) ^= swap_ << (shift);                                                                                       \
     } while (0)
-#define SWAP_INSIDE(x, shift, mask)                                                                                    \
-    do {                                                                                                               \
-        word swap_ = ((x) ^ ((x) >> (shift))) & (mask);                                                                \
-        (x) ^= swap_ ^ (swap_ << (shift));                                                                             \
-    } while (0)
 
-static inline __attribute__((always_inline)) void transpose_bytes(word w[8])
+static inline __attribute__((always_inline)) void transpose_bits(words w[8])
 {
-    for (int k = 0; k < 4; k++) SWAP(w[k], w[k + 4], 32, 0x00000000FFFFFFFFull);
-    for (int k = 0; k < 6; k += k == 1 ? 3 : 1) SWAP(w[k], w[k + 2], 16, 0x0000FFFF0000FFFFull);
-    for (int k = 0; k < 8; k += 2) SWAP(w[k], w[k + 1], 8, 0x00FF00FF00FF00FFull);
+    UNROLL for (int k = 0; k < 4; k++) SWAP(w[k], w[k + 4], 4, 0x0F0F0F0F0F0F0F0Full);
+    UNROLL for (int k = 0; k < 4; k++) SWAP(w[k + k / 2 * 2], w[k + k / 2 * 2 + 2], 2, 0x3333333333333333ull);
+    UNROLL for (int k = 0; k < 8; k += 2) SWAP(w[k], w[k + 1], 1, 0x5555555555555555ull);
 }
 
-static inline __attribute__((always_inline)) void transpose_bits(word w[8])
+static inline __attribute__((always_inline)) void rotate_once(words w[8])
 {
-    for (int k = 0; k < 8; k++) {
-        SWAP_INSIDE(w[k], 7, 0x00AA00AA00AA00AAull);
-        SWAP_INSIDE(w[k], 14, 0x0000CCCC0000CCCCull);
-        SWAP_INSIDE(w[k], 28, 0x00000000F0F0F0F0ull);
+    words r[8];
+    UNROLL for (int k = 0; k < 4; k++)
+    {
+        r[2 * k] = (words)LOW((bytes)w[k], (bytes)w[k + 4]);
+        r[2 * k + 1] = (words)HIGH((bytes)w[k], (bytes)w[k + 4]);
     }
+    UNROLL for (int k = 0; k < 8; k++) w[k] = r[k];
 }
 
 static inline uint64_t one_column(uint64_t x)
@@ -52,43 +61,39 @@ static inline uint64_t one_column(uint64_t x)
     return x;
 }
 
-static void rows_to_bytes(const uint8_t *restrict rows, uint8_t *restrict bytes, size_t columns)
+static void rows_to_bytes(const uint8_t *restrict rows, uint8_t *restrict out, size_t columns)
 {
     size_t j = 0;
-    for (; j + 8 * LANES <= columns; j += 8 * LANES) {
-        word w[8];
-        for (int k = 0; k < 8; k++) memcpy(&w[k], rows + (size_t)k * columns + j, sizeof w[k]);
-        transpose_bytes(w);
+    for (; j + 16 * LANES <= columns; j += 16 * LANES) {
+        words w[8];
+        UNROLL for (int k = 0; k < 8; k++) memcpy(&w[k], rows + (size_t)k * columns + j, sizeof w[k]);
         transpose_bits(w);
-        uint64_t out[8][LANES];
-        memcpy(out, w, sizeof w);
-        for (int lane = 0; lane < LANES; lane++)
-            for (int k = 0; k < 8; k++) memcpy(bytes + 8 * (j + 8 * (size_t)lane + (size_t)k), &out[k][lane], 8);
+        UNROLL for (int round = 0; round < 3; round++) rotate_once(w);
+        UNROLL for (int lane = 0; lane < LANES; lane++) UNROLL for (int k = 0; k < 8; k++)
+            memcpy(out + 8 * j + 128 * lane + 16 * k, (const char *)&w[k] + 16 * lane, 16);
     }
     for (; j < columns; j++) {
         uint64_t x = 0;
         for (int k = 0; k < 8; k++) x |= (uint64_t)rows[(size_t)k * columns + j] << (8 * k);
         x = one_column(x);
-        memcpy(bytes + 8 * j, &x, 8);
+        memcpy(out + 8 * j, &x, 8);
     }
 }
 
-static void bytes_to_rows(const uint8_t *restrict bytes, uint8_t *restrict rows, size_t columns)
+static void bytes_to_rows(const uint8_t *restrict in, uint8_t *restrict rows, size_t columns)
 {
     size_t j = 0;
-    for (; j + 8 * LANES <= columns; j += 8 * LANES) {
-        uint64_t in[8][LANES];
-        for (int lane = 0; lane < LANES; lane++)
-            for (int k = 0; k < 8; k++) memcpy(&in[k][lane], bytes + 8 * (j + 8 * (size_t)lane + (size_t)k), 8);
-        word w[8];
-        memcpy(w, in, sizeof w);
+    for (; j + 16 * LANES <= columns; j += 16 * LANES) {
+        words w[8];
+        UNROLL for (int lane = 0; lane < LANES; lane++) UNROLL for (int k = 0; k < 8; k++)
+            memcpy((char *)&w[k] + 16 * lane, in + 8 * j + 128 * lane + 16 * k, 16);
+        UNROLL for (int round = 0; round < 4; round++) rotate_once(w);
         transpose_bits(w);
-        transpose_bytes(w);
-        for (int k = 0; k < 8; k++) memcpy(rows + (size_t)k * columns + j, &w[k], sizeof w[k]);
+        UNROLL for (int k = 0; k < 8; k++) memcpy(rows + (size_t)k * columns + j, &w[k], sizeof w[k]);
     }
     for (; j < columns; j++) {
         uint64_t x;
-        memcpy(&x, bytes + 8 * j, 8);
+        memcpy(&x, in + 8 * j, 8);
         x = one_column(x);
         for (int k = 0; k < 8; k++) rows[(size_t)k * columns + j] = (uint8_t)(x >> (8 * k));
     }

@@ -99,6 +99,7 @@ const char *xn_decode_bitshuffle(const xn_filter *filter, const uint8_t *src, si
 
 size_t xn_encode_bslz4_bound(size_t n, size_t elem)
 {
+    if (elem == 0 || elem > LARGEST_ELEMENT) return 0;
     size_t block = default_block(elem), blocks = n / block + 1;
     return 12 + blocks * (4 + (size_t)LZ4_compressBound((int)(block * elem))) + 8 * elem;
 }
