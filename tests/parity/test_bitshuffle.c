@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_bitshuffle.c -- every variant of the shuffles agrees, bit by bit, with the definition, and undoes itself.
+#include "test.h"
+
+#include "io/bitshuffle.h"
+#include "io/filter.h"
+#include "io/publish.h"
+
+static uint32_t state = 7;
+static uint8_t next_byte(void)
+{
+    state = state * 1664525u + 1013904223u;
+    return (uint8_t)(state >> 24);
+}
+
+// Row 8 * byte + bit of the shuffled form holds that bit of all elements, element i in bit i % 8 of byte i / 8.
+static void by_definition(const uint8_t *src, uint8_t *dst, size_t n, size_t elem)
+{
+    memset(dst, 0, n * elem);
+    for (size_t i = 0; i < n; i++)
+        for (size_t bit = 0; bit < 8 * elem; bit++)
+            if (src[i * elem + bit / 8] >> (bit % 8) & 1) dst[bit * (n / 8) + i / 8] |= (uint8_t)(1 << (i % 8));
+}
+
+START_TEST(test_bits)
+{
+    // Shuffling is the definition, unshuffling its inverse, for all sizes around the widths of vectors.
+    ck_assert_ptr_nonnull(xn_shuffle_variant(0));
+    for (int variant = 0; xn_shuffle_variant(variant); variant++) {
+        xn_shuffle_use(variant);
+        for (size_t elem = 1; elem <= 17; elem++)
+            for (size_t n = 0; n <= 1200; n += n < 400 ? 8 : 152) {
+                size_t bytes = n * elem; // exact sizes: the sanitizer sees the first byte beyond
+                uint8_t *src = malloc(bytes + 1), *want = malloc(bytes + 1), *got = malloc(bytes + 1),
+                        *back = malloc(bytes + 1), *work = malloc(bytes + 1);
+                for (size_t i = 0; i < bytes; i++) src[i] = next_byte();
+                by_definition(src, want, n, elem);
+                xn_bits_shuffle(src, got, work, n, elem);
+                ck_assert_mem_eq(got, want, bytes);
+                xn_bits_unshuffle(want, back, work, n, elem);
+                ck_assert_mem_eq(back, src, bytes);
+                free(src), free(want), free(got), free(back), free(work);
+            }
+    }
+    xn_shuffle_use(-1);
+}
+END_TEST
+
+START_TEST(test_bytes)
+{
+    // Byte planes: plane b holds byte b of each element.
+    for (int variant = 0; xn_shuffle_variant(variant); variant++) {
+        xn_shuffle_use(variant);
+        for (size_t elem = 1; elem <= 17; elem++)
+            for (size_t n = 0; n <= 300; n += 7) {
+                uint8_t src[300 * 17], got[300 * 17], back[300 * 17];
+                for (size_t i = 0; i < n * elem; i++) src[i] = next_byte();
+                xn_bytes_shuffle(src, got, n, elem);
+                for (size_t i = 0; i < n; i++)
+                    for (size_t b = 0; b < elem; b++) ck_assert_uint_eq(got[b * n + i], src[i * elem + b]);
+                xn_bytes_unshuffle(got, back, n, elem);
+                ck_assert_mem_eq(back, src, n * elem);
+            }
+    }
+    xn_shuffle_use(-1);
+}
+END_TEST
+
+START_TEST(test_encoding)
+{
+    // What is encoded decodes to itself and stays within the bound, for every variant, size and element; the variants
+    // give the same bytes.
+    for (size_t elem = 1; elem <= 8; elem *= 2)
+        for (size_t n = 1; n < 20000; n += n < 40 ? 1 : 1777) {
+            uint8_t *src = malloc(n * elem), *back = malloc(n * elem), *stored = malloc(xn_encode_bslz4_bound(n, elem)),
+                    *first = malloc(xn_encode_bslz4_bound(n, elem));
+            for (size_t i = 0; i < n * elem; i++) src[i] = n % 2 ? next_byte() : (uint8_t)(next_byte() % 3);
+            for (int variant = 0; xn_shuffle_variant(variant); variant++) {
+                xn_shuffle_use(variant);
+                size_t bytes = xn_encode_bslz4(src, n, elem, stored), written = 0;
+                ck_assert(bytes > 0 && bytes <= xn_encode_bslz4_bound(n, elem));
+                xn_filter f = {.id = 32008, .n_values = 5, .values = {0, 3, (unsigned)elem, 0, 2}};
+                const char *why = xn_decode_bitshuffle(&f, stored, bytes, back, n * elem, &written);
+                ck_assert_msg(why == NULL && written == n * elem, "%s", why);
+                ck_assert_mem_eq(back, src, n * elem);
+                if (variant == 0) memcpy(first, stored, bytes);
+                ck_assert_mem_eq(first, stored, bytes);
+            }
+            free(src), free(back), free(stored), free(first);
+        }
+    xn_shuffle_use(-1);
+    ck_assert_uint_eq(xn_encode_bslz4("x", 1, 0, (char[64]){0}), 0);
+}
+END_TEST
+
+static void add(TCase *t)
+{
+    tcase_add_test(t, test_bits);
+    tcase_add_test(t, test_bytes);
+    tcase_add_test(t, test_encoding);
+}
+XN_TEST_MAIN("bitshuffle", add)
