@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // info.c -- the answer of `xani info`: what files are and hold, as JSON.
 //
-// One object per run: detector, pulse ids with their gaps, laser on and off, what the delay may come from, all
-// channels.  Files that cannot be read stand under "problems" and do not hide the others.
+// Flat tables, each with a column that names the run, so that the answer reads as well on a terminal as in a
+// program: runs, detectors, pulse_ids with their gaps, delays, channels (taken over all runs), files.  Files
+// that cannot be read stand under problems and do not hide the others.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -41,144 +42,174 @@ static const char *role_name(xn_role role)
     return names[role];
 }
 
-static json_t *channel_json(const xn_channel_facts *c)
+typedef struct {
+    xn_ctx *ctx;
+    json_t *runs, *detectors, *pulse_ids, *delays, *channels, *files, *problems;
+} answer;
+
+// A row of `table`, begun with the name of its run.
+static json_t *row(json_t *table, const char *run)
 {
-    json_t *o =
-        json_pack("{s:o, s:s, s:s, s:I, s:I}", "name", text(c->name), "role", role_name(c->role), "type",
-                  xn_type_name(c->type), "readings", (json_int_t)c->readings, "with_frame", (json_int_t)c->matched);
-    json_object_set_new(o, "shape", shape(c->rank, c->dims));
-    if (!c->scalar) return o;
-    json_object_set_new(o, "min", number(c->min));
-    json_object_set_new(o, "median", number(c->median));
-    json_object_set_new(o, "max", number(c->max));
+    json_t *o = json_pack("{s:o}", "run", text(run));
+    json_array_append_new(table, o);
     return o;
 }
 
-static json_t *delay_json(const xn_run_facts *f)
-{
-    json_t *list = json_array();
-    for (int i = 0; i < f->n_channels; i++) {
-        const xn_channel_facts *c = &f->channel[i];
-        if (c->role != XN_ROLE_DELAY || !c->scalar) continue;
-        json_t *o = json_pack("{s:o, s:o, s:o, s:o, s:I}", "channel", text(c->name), "min", number(c->min), "max",
-                              number(c->max), "step", number(c->step), "values", (json_int_t)c->distinct);
-        json_array_append_new(list, o);
-    }
-    return list;
-}
+static void put(json_t *o, const char *key, json_t *value) { json_object_set_new(o, key, value); }
 
-static json_t *detector_json(const xn_run_facts *f)
+// ---- a SwissFEL run
+
+static void add_detector(answer *a, const char *run, const xn_run_facts *f)
 {
     const xn_sf_detector *d = &f->d;
     int on = 0;
     for (int i = 0; i < d->n_map; i++) on += d->map[i] >= 0;
     int64_t decoded = d->n * d->ny * d->nx * (int64_t)xn_type_size(d->type);
-    json_t *o = json_pack("{s:o, s:o, s:s, s:s}", "name", text(d->name), "shape", shape(2, (int64_t[]){d->ny, d->nx}),
-                          "type", xn_type_name(d->type), "filters", f->filters[0] ? f->filters : "none");
-    json_object_set_new(o, "frames", whole(d->n));
-    json_object_set_new(o, "stored_bytes", whole(f->stored_bytes));
-    json_object_set_new(o, "decoded_bytes", whole(decoded));
-    if (d->n_map > 0) json_object_set_new(o, "modules", whole(d->n_map));
-    if (d->n_map > 0) json_object_set_new(o, "modules_on", whole(on));
-    json_object_set_new(o, "high_gain", json_boolean(f->high_gain));
-    json_object_set_new(o, "converted", json_boolean(d->processed));
+    json_t *o = row(a->detectors, run);
+    put(o, "name", text(d->name));
+    put(o, "shape", shape(2, (int64_t[]){d->ny, d->nx}));
+    put(o, "type", json_string(xn_type_name(d->type)));
+    put(o, "filters", json_string(f->filters[0] ? f->filters : "none"));
+    put(o, "frames", whole(d->n));
+    put(o, "stored_bytes", whole(f->stored_bytes));
+    put(o, "decoded_bytes", whole(decoded));
+    put(o, "modules", d->n_map > 0 ? whole(d->n_map) : json_null());
+    put(o, "modules_on", d->n_map > 0 ? whole(on) : json_null());
+    put(o, "high_gain", json_boolean(f->high_gain));
+    put(o, "converted", json_boolean(d->processed));
+    for (int i = 0; i < f->n_detectors; i++)
+        if (f->detectors[i] != f->detector) put(row(a->detectors, run), "name", text(f->detectors[i]));
+    o = row(a->pulse_ids, run);
+    put(o, "first", whole((int64_t)f->first));
+    put(o, "last", whole((int64_t)f->last));
+    put(o, "step", whole((int64_t)f->step));
+    put(o, "gaps", whole(f->gaps));
+    put(o, "frames_lost", whole(f->lost));
+    put(o, "repeated", whole(f->duplicates));
+    put(o, "without_id", whole(f->without_id));
+    put(o, "bad_frames", whole(f->bad));
+}
+
+static void add_delays(answer *a, const char *run, const xn_run_facts *f)
+{
+    for (int i = 0; i < f->n_channels; i++) {
+        const xn_channel_facts *c = &f->channel[i];
+        if (c->role != XN_ROLE_DELAY || !c->scalar) continue;
+        json_t *o = row(a->delays, run);
+        put(o, "source", text(c->name));
+        put(o, "min", number(c->min));
+        put(o, "max", number(c->max));
+        put(o, "step", number(c->step));
+        put(o, "values", whole(c->distinct));
+    }
+}
+
+static double wider(const json_t *o, const char *key, double value, bool least)
+{
+    double before = json_is_number(json_object_get(o, key)) ? json_number_value(json_object_get(o, key)) : NAN;
+    return least ? fmin(before, value) : fmax(before, value); // both pass over NaN
+}
+
+// One row per channel, counts and ranges over all runs.
+static void add_channel(answer *a, const xn_channel_facts *c)
+{
+    json_t *o = NULL, *name = text(c->name);
+    for (size_t i = 0; o == NULL && i < json_array_size(a->channels); i++) {
+        json_t *other = json_array_get(a->channels, i);
+        if (json_equal(json_object_get(other, "name"), name)) o = other;
+    }
+    if (o == NULL) {
+        o = json_pack("{s:O, s:s, s:s, s:o, s:i, s:i}", "name", name, "role", role_name(c->role), "type",
+                      xn_type_name(c->type), "shape", shape(c->rank, c->dims), "readings", 0, "with_frame", 0);
+        json_array_append_new(a->channels, o);
+    }
+    json_decref(name);
+    put(o, "readings", whole(json_integer_value(json_object_get(o, "readings")) + c->readings));
+    put(o, "with_frame", whole(json_integer_value(json_object_get(o, "with_frame")) + c->matched));
+    put(o, "min", number(c->scalar ? wider(o, "min", c->min, true) : NAN));
+    put(o, "max", number(c->scalar ? wider(o, "max", c->max, false) : NAN));
+}
+
+static json_t *add_run(answer *a, const xn_found_run *run)
+{
+    json_t *o = row(a->runs, run->name);
+    put(o, "layout", json_string(run->cube ? "cube" : "swissfel"));
     return o;
 }
 
-static void add_swissfel(json_t *o, const xn_run_facts *f)
+static xani_status add_swissfel(answer *a, const xn_found_run *run)
 {
-    json_object_set_new(o, "shots", whole(f->d.n - f->without_id));
-    json_object_set_new(o, "laser",
-                        json_pack("{s:s, s:I, s:I, s:I, s:I}", "rule", f->rule ? f->rule : "none found", "on",
-                                  (json_int_t)f->on, "off", (json_int_t)f->off, "dark", (json_int_t)f->dark, "unknown",
-                                  (json_int_t)f->unknown));
-    if (f->detector != NULL) {
-        json_object_set_new(o, "detector", detector_json(f));
-        json_object_set_new(o, "pulse_ids",
-                            json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "first", (json_int_t)f->first, "last",
-                                      (json_int_t)f->last, "step", (json_int_t)f->step, "gaps", (json_int_t)f->gaps,
-                                      "frames_lost", (json_int_t)f->lost, "repeated", (json_int_t)f->duplicates,
-                                      "without_id", (json_int_t)f->without_id, "bad_frames", (json_int_t)f->bad));
-    }
-    if (f->n_detectors > 1) {
-        json_t *names = json_array();
-        for (int i = 0; i < f->n_detectors; i++) json_array_append_new(names, text(f->detectors[i]));
-        json_object_set_new(o, "detectors", names);
-    }
-    json_object_set_new(o, "delays", delay_json(f));
-    json_t *channels = json_array();
-    for (int i = 0; i < f->n_channels; i++) json_array_append_new(channels, channel_json(&f->channel[i]));
-    json_object_set_new(o, "channels", channels);
-}
-
-static void add_cube(json_t *o, const xn_cube_facts *f)
-{
-    json_object_set_new(o, "shots", number(f->on_shots + f->off_shots));
-    json_object_set_new(o, "laser", json_pack("{s:o, s:o}", "on", number(f->on_shots), "off", number(f->off_shots)));
-    json_object_set_new(o, "detector",
-                        json_pack("{s:o, s:s, s:s, s:I}", "shape", shape(2, (int64_t[]){f->ny, f->nx}), "type",
-                                  xn_type_name(f->type), "filters", f->filters[0] ? f->filters : "none",
-                                  "decoded_bytes", (json_int_t)f->stored_bytes));
-    json_object_set_new(o, "delays",
-                        json_pack("{s:I, s:I, s:o, s:o, s:o}", "bins", (json_int_t)f->bins, "empty",
-                                  (json_int_t)f->empty, "min", number(f->first_ps), "max", number(f->last_ps), "step",
-                                  number(f->step_ps)));
-}
-
-static xani_status run_json(xn_ctx *ctx, const xn_found_run *run, json_t **out)
-{
-    json_t *o = json_pack("{s:o, s:s}", "name", text(run->name), "layout", run->cube ? "cube" : "swissfel");
-    xani_status st;
-    *out = o;
-    if (run->cube) {
-        xn_cube_facts f;
-        XN_TRY(xn_cube_facts_read(ctx, run, &f));
-        add_cube(o, &f);
-        return XANI_OK;
-    }
     xn_run_facts f;
-    st = xn_run_facts_read(ctx, run, &f);
-    if (st == XANI_OK) add_swissfel(o, &f);
-    if (st == XANI_OK) xn_run_facts_free(&f);
-    return st;
+    XN_TRY(xn_run_facts_read(a->ctx, run, &f));
+    json_t *o = add_run(a, run);
+    put(o, "shots", whole(f.d.n - f.without_id));
+    put(o, "laser_on", whole(f.on));
+    put(o, "laser_off", whole(f.off));
+    put(o, "dark", whole(f.dark));
+    put(o, "laser_unknown", whole(f.unknown));
+    put(o, "laser_rule", f.rule ? json_string(f.rule) : json_null());
+    if (f.detector != NULL) add_detector(a, run->name, &f);
+    add_delays(a, run->name, &f);
+    for (int i = 0; i < f.n_channels; i++) add_channel(a, &f.channel[i]);
+    xn_run_facts_free(&f);
+    return XANI_OK;
 }
 
-static void add_problem(json_t *problems, const char *file, const char *why)
+// ---- a cube
+
+static xani_status add_cube(answer *a, const xn_found_run *run)
 {
-    json_array_append_new(problems, json_pack("{s:o, s:o}", "file", text(file), "text", text(why)));
+    xn_cube_facts f;
+    XN_TRY(xn_cube_facts_read(a->ctx, run, &f));
+    json_t *o = add_run(a, run);
+    put(o, "shots", number(f.on_shots + f.off_shots));
+    put(o, "laser_on", number(f.on_shots));
+    put(o, "laser_off", number(f.off_shots));
+    o = row(a->detectors, run->name);
+    put(o, "shape", shape(2, (int64_t[]){f.ny, f.nx}));
+    put(o, "type", json_string(xn_type_name(f.type)));
+    put(o, "filters", json_string(f.filters[0] ? f.filters : "none"));
+    put(o, "frames", whole(f.bins));
+    put(o, "decoded_bytes", whole(f.stored_bytes));
+    o = row(a->delays, run->name);
+    put(o, "source", json_string("scan_var"));
+    put(o, "min", number(f.first_ps));
+    put(o, "max", number(f.last_ps));
+    put(o, "step", number(f.step_ps));
+    put(o, "values", whole(f.bins));
+    put(o, "empty", whole(f.empty));
+    return XANI_OK;
 }
 
-static xani_status all_json(xn_ctx *ctx, const xn_survey *s, json_t *o)
+// ---- the whole
+
+static void add_problem(answer *a, const char *file, const char *why)
 {
-    json_t *files = json_array(), *runs = json_array(), *problems = json_array();
+    json_array_append_new(a->problems, json_pack("{s:o, s:o}", "file", text(file), "text", text(why)));
+}
+
+static xani_status add_all(answer *a, const xn_survey *s, const char **layout)
+{
     bool cube = false, raw = false;
-    json_object_set_new(o, "runs", runs);
-    json_object_set_new(o, "files", files);
-    json_object_set_new(o, "problems", problems);
     for (int i = 0; i < s->n; i++) {
         const xn_found_file *f = &s->file[i];
-        json_array_append_new(files, json_pack("{s:o, s:s, s:I}", "path", text(f->path), "kind", xn_found_name(f->kind),
-                                               "bytes", (json_int_t)f->bytes));
-        if (f->kind == XN_FOUND_BROKEN) add_problem(problems, f->path, f->note ? f->note : "cannot be opened");
+        json_t *o = json_pack("{s:o, s:s}", "path", text(f->path), "kind", xn_found_name(f->kind));
+        put(o, "bytes", whole(f->bytes));
+        json_array_append_new(a->files, o);
+        if (f->kind == XN_FOUND_BROKEN) add_problem(a, f->path, f->note ? f->note : "cannot be opened");
     }
     for (int i = 0; i < s->n_runs; i++) {
-        json_t *run = NULL;
-        xani_status st = run_json(ctx, &s->run[i], &run);
-        cube = cube || s->run[i].cube;
-        raw = raw || !s->run[i].cube;
-        json_array_append_new(runs, run);
+        const xn_found_run *run = &s->run[i];
+        xani_status st = run->cube ? add_cube(a, run) : add_swissfel(a, run);
+        cube = cube || run->cube;
+        raw = raw || !run->cube;
+        if (st != XANI_OK && st != XANI_ERR_INPUT) return st;
         if (st == XANI_ERR_INPUT) {
-            add_problem(problems, s->run[i].name, xani_error_text(ctx));
-            xn_clear_error(ctx);
-        } else if (st != XANI_OK) {
-            return st;
+            add_problem(a, run->name, xani_error_text(a->ctx));
+            xn_clear_error(a->ctx);
         }
     }
-    json_object_set_new(o, "layout",
-                        json_string(cube && raw ? "swissfel and cube"
-                                    : cube      ? "cube"
-                                    : raw       ? "swissfel"
-                                                : "result"));
+    *layout = cube && raw ? "swissfel and cube" : cube ? "cube" : raw ? "swissfel" : "result";
     return XANI_OK;
 }
 
@@ -187,9 +218,12 @@ xani_status xn_source_info(xn_ctx *ctx, const char *const *paths, size_t n, char
     *json = NULL;
     xn_survey s;
     XN_TRY(xn_survey_make(ctx, paths, n, false, &s));
-    json_t *o = json_object();
-    json_object_set_new(o, "layout", json_null()); // first in the answer
-    xani_status st = all_json(ctx, &s, o);
+    answer a = {ctx, json_array(), json_array(), json_array(), json_array(), json_array(), json_array(), json_array()};
+    const char *layout = "";
+    xani_status st = add_all(&a, &s, &layout);
+    json_t *o = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "layout", layout, "runs", a.runs, "detectors",
+                          a.detectors, "pulse_ids", a.pulse_ids, "delays", a.delays, "channels", a.channels, "files",
+                          a.files, "problems", a.problems);
     char *dump = st == XANI_OK ? json_dumps(o, JSON_COMPACT) : NULL;
     if (dump != NULL) *json = xn_strdup(dump);
     if (st == XANI_OK && *json == NULL) st = xn_fail_memory(ctx, "the answer", dump ? strlen(dump) : 1);

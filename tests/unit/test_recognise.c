@@ -73,11 +73,24 @@ static xn_config *init(const char *from, char **yaml)
     return config;
 }
 
-static int64_t whole(const json_t *o, const char *a, const char *b)
+// Row `index` of a table of the answer.
+static const json_t *row(const json_t *o, const char *table, size_t index)
 {
-    const json_t *v = json_object_get(json_object_get(o, a), b);
-    ck_assert_msg(json_is_integer(v), "%s.%s", a, b);
-    return json_integer_value(v);
+    const json_t *r = json_array_get(json_object_get(o, table), index);
+    ck_assert_msg(r != NULL, "%s[%d]", table, (int)index);
+    return r;
+}
+
+static double value(const json_t *r, const char *key)
+{
+    ck_assert_msg(json_is_number(json_object_get(r, key)), "%s", key);
+    return json_number_value(json_object_get(r, key));
+}
+
+static const char *word(const json_t *r, const char *key)
+{
+    const char *s = json_string_value(json_object_get(r, key));
+    return s ? s : "(none)";
 }
 
 START_TEST(test_info_swissfel)
@@ -89,24 +102,27 @@ START_TEST(test_info_swissfel)
     id[4] = 0;
     h5_put(at("acq0001." SF_DET ".h5"), "data/" SF_DET "/pulse_id", H5T_NATIVE_UINT64, H5_SHAPE(SF_SHOTS), id);
     json_t *o = info();
-    ck_assert_str_eq(json_string_value(json_object_get(o, "layout")), "swissfel");
+    ck_assert_str_eq(word(o, "layout"), "swissfel");
     ck_assert_uint_eq(json_array_size(json_object_get(o, "runs")), 1);
     ck_assert_uint_eq(json_array_size(json_object_get(o, "files")), 4);
-    const json_t *run = json_array_get(json_object_get(o, "runs"), 0);
-    ck_assert_int_eq(json_integer_value(json_object_get(run, "shots")), SF_SHOTS - 1);
-    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(run, "detector"), "name")), SF_DET);
-    ck_assert_int_eq(whole(run, "detector", "frames"), SF_SHOTS);
-    ck_assert_int_eq(whole(run, "detector", "modules"), SF_MODULES);
-    ck_assert_int_eq(whole(run, "laser", "on"), 18);
-    ck_assert_int_eq(whole(run, "laser", "off"), 6);
-    ck_assert_int_eq(whole(run, "pulse_ids", "step"), 2);
-    ck_assert_int_eq(whole(run, "pulse_ids", "gaps"), 2);
-    ck_assert_int_eq(whole(run, "pulse_ids", "frames_lost"), 1 + 3);
-    ck_assert_int_eq(whole(run, "pulse_ids", "without_id"), 1);
-    const json_t *delay = json_array_get(json_object_get(run, "delays"), 0);
-    ck_assert_str_eq(json_string_value(json_object_get(delay, "channel")), SF_STAGE);
-    ck_assert_double_eq_tol(json_real_value(json_object_get(delay, "step")), 0.1, 1e-9);
-    ck_assert_uint_eq(json_array_size(json_object_get(run, "channels")), 5);
+    const json_t *run = row(o, "runs", 0), *detector = row(o, "detectors", 0), *ids = row(o, "pulse_ids", 0);
+    ck_assert_str_eq(word(run, "laser_rule"), "daq_rec");
+    ck_assert_double_eq(value(run, "shots"), SF_SHOTS - 1);
+    ck_assert_double_eq(value(run, "laser_on"), 18);
+    ck_assert_double_eq(value(run, "laser_off"), 6);
+    ck_assert_str_eq(word(detector, "name"), SF_DET);
+    ck_assert_double_eq(value(detector, "frames"), SF_SHOTS);
+    ck_assert_double_eq(value(detector, "modules"), SF_MODULES);
+    ck_assert_double_eq(value(ids, "step"), 2);
+    ck_assert_double_eq(value(ids, "gaps"), 2);
+    ck_assert_double_eq(value(ids, "frames_lost"), 1 + 3);
+    ck_assert_double_eq(value(ids, "without_id"), 1);
+    ck_assert_str_eq(word(row(o, "delays", 0), "source"), SF_STAGE);
+    ck_assert_double_eq_tol(value(row(o, "delays", 0), "step"), 0.1, 1e-9);
+    ck_assert_uint_eq(json_array_size(json_object_get(o, "channels")), 5);
+    ck_assert_str_eq(word(row(o, "channels", 3), "role"), "i0");
+    ck_assert_double_eq(value(row(o, "channels", 3), "readings"), SF_SHOTS);
+    ck_assert_double_eq(value(row(o, "channels", 3), "min"), 1.0);
     json_decref(o);
 }
 END_TEST
@@ -123,18 +139,19 @@ START_TEST(test_info_odd)
     h5_put(at("acq0001." SF_DET ".h5"), "data/" SF_DET "/daq_rec", H5T_NATIVE_UINT32, H5_SHAPE(SF_SHOTS),
            (uint32_t[SF_SHOTS]){0});
     json_t *o = info();
-    ck_assert_str_eq(json_string_value(json_object_get(o, "layout")), "swissfel and cube");
+    ck_assert_str_eq(word(o, "layout"), "swissfel and cube");
     ck_assert_uint_eq(json_array_size(json_object_get(o, "problems")), 1);
     ck_assert_uint_eq(json_array_size(json_object_get(o, "files")), 8);
-    const json_t *runs = json_object_get(o, "runs"), *raw = json_array_get(runs, 0), *cube = json_array_get(runs, 1);
-    ck_assert_uint_eq(json_array_size(runs), 2);
-    ck_assert_str_eq(json_string_value(json_object_get(json_object_get(raw, "laser"), "rule")), "evtset20");
-    ck_assert_int_eq(whole(raw, "laser", "on"), 18);
-    ck_assert_str_eq(json_string_value(json_object_get(cube, "name")), "run0007");
-    ck_assert_int_eq(whole(cube, "delays", "bins"), 3);
-    ck_assert_int_eq(whole(cube, "delays", "empty"), 1);
-    ck_assert_double_eq(json_real_value(json_object_get(json_object_get(cube, "delays"), "step")), 0.5);
-    ck_assert_double_eq(json_real_value(json_object_get(json_object_get(cube, "laser"), "on")), 40);
+    ck_assert_uint_eq(json_array_size(json_object_get(o, "runs")), 2);
+    const json_t *raw = row(o, "runs", 0), *cube = row(o, "runs", 1), *delay = row(o, "delays", 1);
+    ck_assert_str_eq(word(raw, "laser_rule"), "evtset20");
+    ck_assert_double_eq(value(raw, "laser_on"), 18);
+    ck_assert_str_eq(word(cube, "run"), "run0007");
+    ck_assert_double_eq(value(cube, "laser_on"), 40);
+    ck_assert_str_eq(word(delay, "source"), "scan_var");
+    ck_assert_double_eq(value(delay, "values"), 3);
+    ck_assert_double_eq(value(delay, "empty"), 1);
+    ck_assert_double_eq(value(delay, "step"), 0.5);
     json_decref(o);
 }
 END_TEST
