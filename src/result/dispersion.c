@@ -126,7 +126,8 @@ static xani_status write_points(xn_ctx *ctx, xn_writer *w, const char *group, co
     return write_derived(ctx, w, group, p, d);
 }
 
-// Labels of the corners as attributes of the path: names, distances, hkl.
+// Labels of the corners as attributes of the path, and as columns for readers that know only datasets: names,
+// distances, hkl.
 static xani_status write_labels(xn_ctx *ctx, xn_writer *w, const xn_dispersion *d)
 {
     size_t n = (size_t)d->n_labels;
@@ -143,6 +144,14 @@ static xani_status write_labels(xn_ctx *ctx, xn_writer *w, const xn_dispersion *
         xn_writer_attr_texts(w, groups[g], "labels", names, d->n_labels);
         xn_writer_attr_f64(w, groups[g], "label_distance", d->label_distance, d->n_labels);
         xn_writer_attr_f64(w, groups[g], "label_hkl", hkl, 3 * d->n_labels);
+    }
+    if (ok) {
+        const int64_t dims[] = {(int64_t)n, 3};
+        xn_writer_group(w, "/entry/path_labels", "NXcollection");
+        xn_writer_texts(w, "/entry/path_labels/name", names, (int64_t)n);
+        xn_writer_data(w, "/entry/path_labels/distance", XN_F64, 1, dims, NULL, d->label_distance);
+        xn_writer_attr_text(w, "/entry/path_labels/distance", "units", "1/angstrom");
+        xn_writer_data(w, "/entry/path_labels/hkl", XN_F64, 2, dims, NULL, hkl);
     }
     xn_free(names);
     xn_free(hkl);

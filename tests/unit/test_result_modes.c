@@ -326,6 +326,8 @@ START_TEST(test_dispersion)
         expect_f64(h5, "/entry/branches/frequency", disp.branch_frequency, disp.n_branches * disp.path_n);
         expect_f64(h5, "/entry/branches/hkl", disp.path_hkl, 3 * disp.path_n);
         expect_f64(h5, "/entry/volume/l", disp.axis[2], disp.shape[2]);
+        if (disp.path_n > 0) expect_f64(h5, "/entry/path_labels/distance", disp.label_distance, disp.n_labels);
+        ck_assert_int_eq(xn_h5_exists(h5, "/entry/path_labels/name"), disp.path_n > 0);
         xn_h5_close(&h5);
         xn_dispersion_free(&disp);
     }
