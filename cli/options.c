@@ -80,12 +80,17 @@ const char *cli_nearest_command(const char *name)
     return found;
 }
 
+static bool allowed(const cli_command *command, const option_row *row)
+{
+    return row->need == O_NONE || (row->need & command->options) != 0;
+}
+
 static const char *nearest_option(const cli_command *command, const char *name)
 {
     int best = 4;
     const char *found = NULL;
     for (int i = 0; i < N_ROWS; i++) {
-        if (option_rows[i].need != O_NONE && !(option_rows[i].need & command->options)) continue;
+        if (!allowed(command, &option_rows[i])) continue;
         int d = edit_distance(name, option_rows[i].option.name);
         if (d < best) best = d, found = option_rows[i].option.name;
     }
@@ -158,37 +163,54 @@ static error_t parse_one(int key, char *arg, struct argp_state *state)
     }
 }
 
-// argp stopped: says which option, from the place it reached.
-static xani_status unknown_option(cli *c, int argc, char **argv, int next)
+// The row of a short option, or of a long one given whole or by its first letters; NULL: none.
+static const option_row *row_of(const cli_command *command, const char *argument)
 {
-    const char *text = next >= 1 && next <= argc ? argv[next - 1] : "";
-    if (text[0] != '-' && next < argc) text = argv[next];
-    if (text[0] != '-') return cli_fail(c, XANI_ERR_USAGE, "wrong arguments; see xani %s --help", c->command->name);
-    if (text[1] == '-') {
-        char name[64];
-        snprintf(name, sizeof name, "%s", text + 2);
-        name[strcspn(name, "=")] = '\0';
-        const char *near = nearest_option(c->command, name);
-        if (near != NULL && strcmp(near, name) == 0)
-            return cli_fail(c, XANI_ERR_USAGE, "option --%s: %s; see xani %s --help", name,
-                            strchr(text, '=') ? "takes no value" : "its value is missing", c->command->name);
-        if (near != NULL)
-            return cli_fail(c, XANI_ERR_USAGE, "xani %s has no option --%s; did you mean --%s?", c->command->name, name,
-                            near);
-        return cli_fail(c, XANI_ERR_USAGE, "xani %s has no option --%s; see xani %s --help", c->command->name, name,
-                        c->command->name);
+    size_t n = strcspn(argument + 2, "=");
+    for (int i = 0; i < N_ROWS; i++) {
+        const struct argp_option *o = &option_rows[i].option;
+        if (!allowed(command, &option_rows[i])) continue;
+        if (argument[1] == '-' ? strncmp(o->name, argument + 2, n) == 0 : o->key == argument[1]) return &option_rows[i];
     }
-    if (strcmp(text, "-o") == 0 && (c->command->options & O_OUT))
-        return cli_fail(c, XANI_ERR_USAGE, "option -o: its value is missing; see xani %s --help", c->command->name);
-    return cli_fail(c, XANI_ERR_USAGE, "xani %s has no option %s; see xani %s --help", c->command->name, text,
-                    c->command->name);
+    return NULL;
+}
+
+static xani_status no_option(cli *c, const char *argument)
+{
+    char name[64] = "";
+    if (argument[1] == '-') snprintf(name, sizeof name, "%.*s", (int)strcspn(argument + 2, "="), argument + 2);
+    const char *near = name[0] ? nearest_option(c->command, name) : NULL;
+    const char *command = c->command->name;
+    if (near != NULL)
+        return cli_fail(c, XANI_ERR_USAGE, "xani %s has no option --%s; did you mean --%s?", command, name, near);
+    return cli_fail(c, XANI_ERR_USAGE, "xani %s has no option %.64s; see xani %s --help", command, argument, command);
+}
+
+// argp stopped and does not say where: the first option that this command has not, or whose value is not as it must be.
+static xani_status wrong_option(cli *c, int argc, char **argv)
+{
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const char *argument = argv[i];
+        if (argument[0] != '-' || argument[1] == '\0') continue;
+        bool is_long = argument[1] == '-';
+        const option_row *row = row_of(c->command, argument);
+        if (row == NULL) return no_option(c, argument);
+        bool wants = row->option.arg != NULL, has = is_long ? strchr(argument, '=') != NULL : argument[2] != '\0';
+        if (is_long && has && !wants)
+            return cli_fail(c, XANI_ERR_USAGE, "option --%s takes no value; see xani %s --help", row->option.name,
+                            c->command->name);
+        if (wants && !has && ++i == argc)
+            return cli_fail(c, XANI_ERR_USAGE, "option %s: its value is missing; see xani %s --help", argument,
+                            c->command->name);
+    }
+    return cli_fail(c, XANI_ERR_USAGE, "wrong arguments; see xani %s --help", c->command->name);
 }
 
 static void fill_options(const cli_command *command, struct argp_option options[N_ROWS + 1])
 {
     int n = 0;
     for (int i = 0; i < N_ROWS; i++) {
-        if (option_rows[i].need != O_NONE && !(option_rows[i].need & command->options)) continue;
+        if (!allowed(command, &option_rows[i])) continue;
         options[n] = option_rows[i].option;
         if (option_rows[i].need == O_OUT) options[n].doc = command->out_help;
         n++;
@@ -203,10 +225,9 @@ xani_status cli_parse(cli *c, int argc, char **argv, bool *help)
     fill_options(c->command, options);
     struct argp argp = {options, parse_one, NULL, NULL, NULL, NULL, NULL};
     parse_state state = {c, false, XANI_OK};
-    int next = 0;
-    error_t e = argp_parse(&argp, argc, argv, ARGP_NO_ERRS | ARGP_NO_EXIT | ARGP_NO_HELP, &next, &state);
+    error_t e = argp_parse(&argp, argc, argv, ARGP_NO_ERRS | ARGP_NO_EXIT | ARGP_NO_HELP, NULL, &state);
     *help = state.help;
-    if (e != 0) return state.status != XANI_OK ? state.status : unknown_option(c, argc, argv, next);
+    if (e != 0) return state.status != XANI_OK ? state.status : wrong_option(c, argc, argv);
     if (state.help) return XANI_OK;
     if (c->n_args < c->command->min || (c->command->max >= 0 && c->n_args > c->command->max))
         return cli_fail(c, XANI_ERR_USAGE, "usage: xani %s %s", c->command->name, c->command->arguments);
