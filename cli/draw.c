@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define N_COLOURS 256
+#define FILL_EDGE 1.2     // pixels that a fill reaches beyond its corners
 #define PIXELS_PER_MM 4.0 // of the cairo PNG driver
 
 // Okabe and Ito's colours, distinguishable with any colour vision.
@@ -205,18 +206,23 @@ static double cell_y(const draw_axes *a, int64_t ny, int64_t j)
 // Missing cells as whole rows and whole columns, which have straight edges; single cells would not.
 static void fill_missing(const draw_axes *a, int64_t ny, int64_t nx, const double *v)
 {
+    double ex = a->x1 > a->x0 ? FILL_EDGE : -FILL_EDGE, ey = a->y1 > a->y0 ? FILL_EDGE : -FILL_EDGE;
     ink(DRAW_PALE, 1);
     for (int64_t j = 0; j < ny; j++) {
         for (int64_t i = 0, from = 0; i <= nx; i++) {
             if (i < nx && !isfinite(v[j * nx + i])) continue;
-            if (i > from) fill_box(cell_x(a, nx, from), cell_y(a, ny, j), cell_x(a, nx, i), cell_y(a, ny, j + 1));
+            if (i > from)
+                fill_box(cell_x(a, nx, from) + ex, cell_y(a, ny, j) + ey, cell_x(a, nx, i) - ex,
+                         cell_y(a, ny, j + 1) - ey);
             from = i + 1;
         }
     }
     for (int64_t i = 0; i < nx; i++) {
         for (int64_t j = 0, from = 0; j <= ny; j++) {
             if (j < ny && !isfinite(v[j * nx + i])) continue;
-            if (j > from) fill_box(cell_x(a, nx, i), cell_y(a, ny, from), cell_x(a, nx, i + 1), cell_y(a, ny, j));
+            if (j > from)
+                fill_box(cell_x(a, nx, i) + ex, cell_y(a, ny, from) + ey, cell_x(a, nx, i + 1) - ex,
+                         cell_y(a, ny, j) - ey);
             from = j + 1;
         }
     }

@@ -9,6 +9,8 @@
 
 #include "cli/draw.h"
 
+#define Y_ROOM 3.2 // text heights between numbers of a vertical axis
+
 static double place(double v, double v0, double v1, bool log, double p0, double p1)
 {
     if (log) {
@@ -187,7 +189,7 @@ static double label_distance(int widest) { return (1.5 + 0.6 * widest) * DRAW_EM
 void draw_axes_fit(draw_axes *a)
 {
     tick_list t;
-    ticks(&t, a->y0, a->y1, a->log_y, a->top - a->bottom, 2.6);
+    ticks(&t, a->y0, a->y1, a->log_y, a->top - a->bottom, Y_ROOM);
     a->left = label_distance(widest_number(a, &t)) + (a->y_label != NULL ? 0.9 : -0.4) * DRAW_EM;
 }
 
@@ -195,7 +197,7 @@ double draw_bar_room(const draw_scale *s, double height)
 {
     draw_axes bar = {.top = height, .y0 = s->lo, .y1 = s->hi, .log_y = s->log};
     tick_list t;
-    ticks(&t, s->lo, s->hi, s->log, height, 2.6);
+    ticks(&t, s->lo, s->hi, s->log, height, Y_ROOM);
     return label_distance(widest_number(&bar, &t)) + (s->label != NULL ? 2.9 : 1.5) * DRAW_EM;
 }
 
@@ -227,7 +229,7 @@ static void x_axis(const draw_axes *a)
 static void y_axis(const draw_axes *a, bool right)
 {
     tick_list t;
-    ticks(&t, a->y0, a->y1, a->log_y, a->top - a->bottom, 2.6);
+    ticks(&t, a->y0, a->y1, a->log_y, a->top - a->bottom, Y_ROOM);
     double edge = right ? a->right : a->left, out = right ? 1 : -1;
     for (int i = 0; i < t.n; i++) {
         double y = draw_y(a, t.at[i]), length = (t.major[i] ? 0.4 : 0.2) * DRAW_EM;

@@ -95,6 +95,7 @@ typedef struct truth_run {
     int64_t ny, nx;         // after grouping
     int64_t nb, nl;         // branches; lines: branches first, then sums and differences of them
     double *nu, *amplitude; // (y, x, line): half the frequency of the line; its weight in the group
+    double *spread;         // rms of nu over the pixels of the group
 } truth_run;
 
 typedef struct truth {
@@ -133,7 +134,8 @@ typedef struct report {
 xani_status report_read(report *r, const char *truth_path);
 void report_forget(report *r);
 void report_note(report *r, const char *fmt, ...) CLI_PRINTF(2, 3); // something missing, in words
-// Numbers of a dataset as float64, NULL when it is not there (owned). shape may be NULL.
+// Numbers of a dataset as float64, NULL when it is not there (owned); required: that is noted. shape may be NULL.
+double *report_required(report *r, const char *file, const char *dataset, int rank, int64_t *shape);
 double *report_numbers(report *r, const char *file, const char *dataset, int rank, int64_t *shape);
 // The same where it has size elements in all; another size is noted.
 double *report_exactly(report *r, const char *file, const char *dataset, int rank, int64_t size);
@@ -171,15 +173,5 @@ void report_section_truth(report *r);
 void report_section_provenance(report *r);
 // The run's picture name: "mean-frame", with several runs "r1-mean-frame"; owned.
 char *report_picture_name(const report *r, const report_run *run, const char *name);
-
-// Draws values (y, x) as the modules lie in the file. page size from report_map_size.
-typedef struct report_map {
-    const report_run *run;
-    const double *v;
-    draw_scale scale;
-    bool no_bar;
-} report_map;
-void report_map_size(const report_run *run, bool bar, int *width, int *height);
-void report_map_draw(const void *report_map_);
 
 #endif

@@ -20,13 +20,11 @@ void report_note(report *r, const char *fmt, ...)
     free(s);
 }
 
-double *report_numbers(report *r, const char *file, const char *dataset, int rank, int64_t *shape)
+double *report_required(report *r, const char *file, const char *dataset, int rank, int64_t *shape)
 {
-    xani_context *context = r->c->context;
     xani_array a;
-    if (file == NULL || !xani_array_exists(context, file, dataset)) return NULL;
-    if (xani_array_read(context, file, dataset, &a) != XANI_OK) {
-        report_note(r, "%s", xani_error_text(context));
+    if (xani_array_read(r->c->context, file, dataset, &a) != XANI_OK) {
+        report_note(r, "%s", xani_error_text(r->c->context));
         return NULL;
     }
     double *v = NULL;
@@ -39,6 +37,12 @@ double *report_numbers(report *r, const char *file, const char *dataset, int ran
     }
     xani_array_free(&a);
     return v;
+}
+
+double *report_numbers(report *r, const char *file, const char *dataset, int rank, int64_t *shape)
+{
+    if (file == NULL || !xani_array_exists(r->c->context, file, dataset)) return NULL;
+    return report_required(r, file, dataset, rank, shape);
 }
 
 // A dataset that must have n elements.

@@ -110,14 +110,17 @@ static void draw_labels(const draw_axes *a, const report_dispersion *d)
 static void draw_truth(const draw_axes *a, const report *r)
 {
     const report_dispersion *d = &r->dispersion;
-    for (int b = 0; b < 3; b++) {
-        if (r->truth.band_before != NULL)
-            draw_curve(a, d->branch_n, d->branch_distance, r->truth.band_before + b * d->branch_n, DRAW_WHITE, 2,
-                       DRAW_DASHED);
+    double *own = cli_alloc((size_t)d->branch_n, sizeof *own); // a branch where it is not the one below it: dashes
+    for (int b = 0; b < 3; b++) {                              // drawn twice would fill each other's gaps
+        const double *nu0 = r->truth.band_before;
+        for (int64_t i = 0, k = b * d->branch_n; nu0 != NULL && i < d->branch_n; i++, k++)
+            own[i] = b > 0 && nu0[k] - nu0[k - d->branch_n] < 1e-6 ? NAN : nu0[k];
+        if (nu0 != NULL) draw_curve(a, d->branch_n, d->branch_distance, own, DRAW_WHITE, 2, DRAW_DASHED);
         if (r->truth.band_after != NULL)
             draw_curve(a, d->branch_n, d->branch_distance, r->truth.band_after + b * d->branch_n, DRAW_RED, 3.5,
                        DRAW_SOLID);
     }
+    free(own);
 }
 
 static bool has_truth(const report *r)

@@ -13,9 +13,16 @@
 #define GAP (0.5 * DRAW_EM)
 #define COLUMN_MARGIN (3.2 * DRAW_EM)
 #define LEFT (4.2 * DRAW_EM)
-#define RIGHT (6.0 * DRAW_EM) // colour bar: numbers of up to four characters
 #define BOTTOM (3.2 * DRAW_EM)
 #define TOP (0.8 * DRAW_EM)
+
+// Values (y, x) to be drawn as the modules lie in the file.
+typedef struct detector_map {
+    const report_run *run;
+    const double *v;
+    draw_scale scale;
+    bool no_bar;
+} detector_map;
 
 typedef struct layout {
     int columns, per_column; // modules
@@ -35,14 +42,15 @@ static double tallest(const report_run *run, int per_column)
     return most;
 }
 
-static layout find_layout(const report_run *run, bool bar)
+// bar: the scale whose colour bar stands on the right, NULL: none.
+static layout find_layout(const report_run *run, const draw_scale *bar)
 {
     layout best = {.columns = 0};
+    double right = bar ? draw_bar_room(bar, 0.4 * PAGE_W) : DRAW_EM;
     for (int columns = 1; columns <= (int)run->n_modules; columns++) {
         layout l = {.columns = columns, .per_column = (int)((run->n_modules + columns - 1) / columns)};
         l.column_rows = tallest(run, l.per_column);
-        l.cell = (PAGE_W - LEFT - (bar ? RIGHT : DRAW_EM) - (columns - 1) * COLUMN_MARGIN) /
-                 ((double)columns * (double)run->nx);
+        l.cell = (PAGE_W - LEFT - right - (columns - 1) * COLUMN_MARGIN) / ((double)columns * (double)run->nx);
         l.height = l.column_rows * l.cell + (l.per_column - 1) * GAP + TOP + BOTTOM;
         if (best.columns == 0 || (best.height > 1.15 * PAGE_W && l.cell > 0)) best = l;
     }
@@ -53,7 +61,7 @@ static layout find_layout(const report_run *run, bool bar)
     return best;
 }
 
-void report_map_size(const report_run *run, bool bar, int *width, int *height)
+static void map_size(const report_run *run, const draw_scale *bar, int *width, int *height)
 {
     *width = PAGE_W;
     *height = (int)fmax(find_layout(run, bar).height, 11 * DRAW_EM);
@@ -78,11 +86,11 @@ static double *shrink(const double *v, int64_t ny, int64_t nx, int64_t f, int64_
     return out;
 }
 
-void report_map_draw(const void *report_map_)
+static void draw_map_picture(const void *data)
 {
-    const report_map *map = report_map_;
+    const detector_map *map = data;
     const report_run *run = map->run;
-    layout l = find_layout(run, !map->no_bar);
+    layout l = find_layout(run, map->no_bar ? NULL : &map->scale);
     int64_t f = l.cell < 2 ? (int64_t)ceil(2 / l.cell) : 1, row = 0;
     double bottom = BOTTOM, top = BOTTOM;
     draw_axes whole = {.left = LEFT, .bottom = BOTTOM};
@@ -121,11 +129,11 @@ void report_map_draw(const void *report_map_)
 static void map_picture(report *r, const report_run *run, const double *v, draw_scale scale, const char *name,
                         const char *caption)
 {
-    report_map map = {run, v, scale, scale.label == NULL};
+    detector_map map = {run, v, scale, scale.label == NULL};
     int width, height;
-    report_map_size(run, scale.label != NULL, &width, &height);
+    map_size(run, map.no_bar ? NULL : &scale, &width, &height);
     char *file = report_picture_name(r, run, name);
-    report_picture(r, file, width, height, report_map_draw, &map, false, caption);
+    report_picture(r, file, width, height, draw_map_picture, &map, false, caption);
     free(file);
 }
 

@@ -50,10 +50,9 @@ static void read_modules(report *r, report_run *run, const char *file)
 static void read_cube(report *r, report_run *run)
 {
     int64_t shape[2];
-    run->mask = report_numbers(r, run->cube, "/entry/mask", 2, shape);
-    run->delay_ps = report_numbers(r, run->cube, "/entry/cube/delay", 1, &run->nb);
+    run->mask = report_required(r, run->cube, "/entry/mask", 2, shape);
+    run->delay_ps = run->mask != NULL ? report_required(r, run->cube, "/entry/cube/delay", 1, &run->nb) : NULL;
     if (run->mask == NULL || run->delay_ps == NULL) {
-        report_note(r, "%s holds no cube and is left out", run->cube);
         free(run->cube);
         run->cube = NULL;
         return;
@@ -75,10 +74,9 @@ static void read_cube(report *r, report_run *run)
 static void read_modes(report *r, report_run *run)
 {
     int64_t shape[3], n;
-    run->frequency = report_numbers(r, run->modes, "/entry/modes/frequency", 3, shape);
+    run->frequency = report_required(r, run->modes, "/entry/modes/frequency", 3, shape);
     if (run->frequency == NULL || (run->ny > 0 && (run->ny != shape[1] || run->nx != shape[2]))) {
-        report_note(r, "%s %s and is left out", run->modes,
-                    run->frequency ? "has another shape than its cube" : "holds no modes");
+        if (run->frequency != NULL) report_note(r, "%s has another shape than its cube and is left out", run->modes);
         free(run->frequency);
         free(run->modes);
         run->frequency = NULL;
@@ -158,7 +156,7 @@ static void find_runs(report *r)
 static void read_points(report *r, const char *file, report_points *p)
 {
     int64_t shape[2], n;
-    p->hkl = report_numbers(r, file, "/entry/points/hkl", 2, shape);
+    p->hkl = report_required(r, file, "/entry/points/hkl", 2, shape);
     p->frequency = p->hkl != NULL ? report_exactly(r, file, "/entry/points/frequency", 1, shape[0]) : NULL;
     if (p->frequency == NULL) return;
     p->n = shape[0];
@@ -193,7 +191,6 @@ static void read_dispersion(report *r, report_dispersion *d)
     if (d->path == NULL) return;
     read_points(r, d->path, &d->points);
     if (d->points.frequency == NULL) {
-        report_note(r, "%s holds no points and is left out", d->path);
         free(d->path);
         d->path = NULL;
         return;
@@ -234,6 +231,8 @@ xani_status report_read(report *r, const char *truth_path)
     read_dispersion(r, &r->dispersion);
     bool anything = r->dispersion.path != NULL;
     for (int i = 0; i < r->n_runs; i++) anything |= r->runs[i].cube != NULL || r->runs[i].modes != NULL;
+    const char *why = json_string_value(json_array_get(r->notes, 0));
+    if (!anything && why != NULL) return cli_fail(r->c, XANI_ERR_INPUT, "%s", why);
     if (!anything)
         return cli_fail(r->c, XANI_ERR_INPUT, "%s: no result here; cube.h5, modes.h5 or dispersion.h5 is needed",
                         r->dir);

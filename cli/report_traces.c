@@ -20,6 +20,7 @@ typedef struct trace {
     double *x, *fit;  // CURVE points
     double *residual; // in standard errors, or in percent without errors
     bool sigmas;
+    double reach; // of the residuals shown
 } trace;
 
 static double model(const report_run *run, int64_t pixel, double t)
@@ -54,16 +55,15 @@ static void draw_trace(const void *data)
     a.x0 = b.x0 = fmin(run->delay_ps[0], 0);
     a.x1 = b.x1 = run->delay_ps[run->nb - 1];
     a.y0 = fmin(lo, flo);
-    a.y1 = fmax(hi, fhi) + 0.16 * (fmax(hi, fhi) - fmin(lo, flo));
+    a.y1 = fmax(hi, fhi) + 0.24 * (fmax(hi, fhi) - fmin(lo, flo));
     a.bottom = split;
     a.no_x_numbers = true;
     a.y_label = "ΔI/I (%)";
     b.top = split - 0.9 * DRAW_EM;
     b.x_label = "Corrected delay (ps)";
     b.y_label = t->sigmas ? "Residual (σ)" : "Residual (%)";
-    draw_range(t->residual, run->nb, false, &b.y0, &b.y1);
-    if (t->sigmas && b.y1 < 3.5) b.y1 = 3.5;
-    if (t->sigmas && b.y0 > -3.5) b.y0 = -3.5;
+    b.y0 = -t->reach;
+    b.y1 = t->reach;
     draw_axes_fit(&a);
     draw_axes_fit(&b);
     a.left = b.left = fmax(a.left, b.left);
@@ -77,7 +77,7 @@ static void draw_trace(const void *data)
     draw_axes_frame(&a);
     draw_axes_frame(&b);
     draw_legend(&a, true, 0, 'o', DRAW_GREY, t->e != NULL ? "ΔI/I ± one standard error" : "ΔI/I");
-    draw_legend(&a, false, 0, '-', DRAW_BLUE, "fit");
+    draw_legend(&a, true, 1, '-', DRAW_BLUE, "fit");
 }
 
 // ---- which ones
@@ -148,6 +148,20 @@ static void table_rows(report *r, const report_run *run, int64_t pixel, const ch
     }
 }
 
+// Shows all but the outermost residuals; returns how many lie outside.
+static int64_t find_reach(trace *t)
+{
+    int64_t n = t->run->nb, outside = 0;
+    double *size = cli_alloc((size_t)n, sizeof *size);
+    for (int64_t i = 0; i < n; i++) size[i] = fabs(t->residual[i]);
+    t->reach = 1.3 * numbers_quantile(size, n, 0.98);
+    if (!(t->reach > 0)) t->reach = 1e-6;
+    if (t->sigmas && t->reach < 4) t->reach = 4;
+    for (int64_t i = 0; i < n; i++) outside += size[i] > t->reach;
+    free(size);
+    return outside;
+}
+
 static void one_picture(report *r, const report_run *run, int64_t pixel, const char *what, const double *signal,
                         const double *errors)
 {
@@ -172,11 +186,14 @@ static void one_picture(report *r, const report_run *run, int64_t pixel, const c
         t.x[i] = run->lo_ps + (run->hi_ps - run->lo_ps) * i / (CURVE - 1);
         t.fit[i] = 100 * model(run, pixel, t.x[i]);
     }
+    int64_t outside = find_reach(&t);
     char *file = cli_format("trace-%s", what), *name = report_picture_name(r, run, file);
+    char *beyond = outside > 0 ? cli_format(" %lld residuals lie outside.", (long long)outside) : cli_format("%s", "");
     char *caption =
-        cli_format("Pixel group (y %lld, x %lld), %s mode: data, fit from %.3g to %.4g ps, residuals. Dashed: delay "
-                   "zero, where the phases are counted from.",
-                   (long long)(pixel / run->nx), (long long)(pixel % run->nx), what, run->lo_ps, run->hi_ps);
+        cli_format("Pixel group (y %lld, x %lld), %s of all modes: data, fit from %.3g to %.4g ps, residuals. Dashed: "
+                   "delay zero, where the phases are counted from.%s",
+                   (long long)(pixel / run->nx), (long long)(pixel % run->nx), what, run->lo_ps, run->hi_ps, beyond);
+    free(beyond);
     report_picture(r, name, PAGE_W, PAGE_H, draw_trace, &t, false, caption);
     free(caption);
     free(name);

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // report_truth.c -- the result beside the known answer of a simulation (see truth.c).
 #include <math.h>
-#include <stdlib.h>
 
 #include "cli/report.h"
 
 #define PAGE_W 1120
 #define PAGE_H 760
-#define PULL_BINS 60
+#define PULL_BINS 48
+#define FEW_PULLS 300
+#define SHOWN 3000 // differences drawn; more hide each other
 #define PULL_RANGE 6.0
 
 static void draw_pulls(const void *data)
@@ -15,8 +16,9 @@ static void draw_pulls(const void *data)
     const truth_score *s = data;
     draw_axes a = draw_axes_page(PAGE_W, PAGE_H);
     double edges[PULL_BINS + 1], counts[PULL_BINS], x[241], y[241], top = 0;
-    numbers_histogram(s->pulls, s->n_pulls, -PULL_RANGE, PULL_RANGE, PULL_BINS, edges, counts);
-    for (int i = 0; i < PULL_BINS; i++) top = fmax(top, counts[i]);
+    int bins = s->n_pulls < FEW_PULLS ? PULL_BINS / 2 : PULL_BINS;
+    numbers_histogram(s->pulls, s->n_pulls, -PULL_RANGE, PULL_RANGE, bins, edges, counts);
+    for (int i = 0; i < bins; i++) top = fmax(top, counts[i]);
     for (int i = 0; i < 241; i++) {
         x[i] = -PULL_RANGE + i * PULL_RANGE / 120;
         y[i] = (double)s->n_pulls * (edges[1] - edges[0]) * exp(-x[i] * x[i] / 2) / sqrt(2 * M_PI);
@@ -28,7 +30,7 @@ static void draw_pulls(const void *data)
     a.x_label = "Pull (ν − ν₁)/σ";
     a.y_label = "Points";
     draw_axes_fit(&a);
-    draw_steps(&a, PULL_BINS, edges, counts, DRAW_PALE, true);
+    draw_steps(&a, bins, edges, counts, DRAW_PALE, true);
     draw_curve(&a, 241, x, y, DRAW_BLUE, 4, DRAW_SOLID);
     draw_axes_frame(&a);
     draw_legend(&a, true, 0, '#', DRAW_PALE, "isolated strong lines");
@@ -47,12 +49,13 @@ static void draw_differences(const void *data)
     a.x_label = "True frequency ν₁ (THz)";
     a.y_label = "ν − ν₁ (GHz)";
     draw_axes_fit(&a);
-    double *ghz = calloc((size_t)s->n, sizeof *ghz), alpha = s->n > 3000 ? 0.25 : 0.6;
-    for (int64_t i = 0; ghz != NULL && i < s->n; i++) ghz[i] = 1000 * s->difference[i];
-    if (ghz != NULL) draw_points(&a, s->n, s->nu1, ghz, NULL, DRAW_BLUE, s->n > 3000 ? 3 : 4, alpha);
+    int64_t stride = 1 + (s->n - 1) / SHOWN;
+    for (int64_t i = 0; i < s->n; i += stride) {
+        double ghz = 1000 * s->difference[i];
+        draw_points(&a, 1, &s->nu1[i], &ghz, NULL, DRAW_BLUE, 3.5, s->n > 1000 ? 0.4 : 0.7);
+    }
     draw_line(&a, a.x0, 0, a.x1, 0, DRAW_INK, 2, DRAW_SOLID);
     draw_axes_frame(&a);
-    free(ghz);
 }
 
 static json_t *score_json(const report *r)
@@ -83,20 +86,24 @@ void report_section_truth(report *r)
         text_add(&r->page, "<tr><td>median |ν − ν₁| of the branches on the path</td><td>%.1f GHz</td></tr>\n",
                  1000 * s->branches);
     if (s->n_pulls > 0) {
-        text_add(&r->page, "<tr><td>isolated strong lines</td><td>%lld</td></tr>\n", (long long)s->n_pulls);
+        text_add(&r->page, "<tr><td>isolated strong lines of one frequency</td><td>%lld</td></tr>\n",
+                 (long long)s->n_pulls);
         text_add(&r->page, "<tr><td>mean of their pulls</td><td>%.3f</td></tr>\n", s->pull_mean);
         text_add(&r->page, "<tr><td>width of their pulls</td><td>%.3f</td></tr>\n", s->pull_width);
         text_add(&r->page, "<tr><td>of them within 3 σ</td><td>%.2f %%</td></tr>\n", 100 * s->within3);
     }
     text_add(&r->page, "</table></div>\n");
     report_paragraph(
-        r, "ν₁ is the true frequency of the photoexcited crystal, averaged over the pixels of each group with the "
-           "amplitude of its line; a point is compared with the visible branch nearest to it. Pulls (ν − ν₁)/σ are "
-           "those of lines with A > 5 σ_A and no other visible line within 2/T in ν (T: the delays' span).");
+        r,
+        "ν₁ is the true frequency of the photoexcited crystal, averaged over the pixels of each group with the "
+        "amplitude of its line; a point is compared with the visible branch nearest to it. Pulls (ν − ν₁)/σ are "
+        "those of lines with A > 5 σ_A, no other visible line within 2/T in ν (T: the span of the delays), and a "
+        "ν₁ that varies by less than σ over the pixels of the group.%s",
+        s->n_pulls > 0 ? "" : " There are none here.");
     report_figures_begin(r);
     if (s->n_pulls > 0)
         report_picture(r, "pulls", PAGE_W, PAGE_H, draw_pulls, s, false, "Pulls of isolated strong lines.");
     report_picture(r, "differences", PAGE_W, PAGE_H, draw_differences, s, false,
-                   "Difference of every point from the truth; the outermost 2 % may lie outside.");
+                   "Differences of the points from the truth (at most 3000 drawn); the outermost may lie outside.");
     report_figures_end(r);
 }

@@ -6,8 +6,9 @@
 // amplitude times photons.
 // A point is compared with the branch nearest to it among those with at least VISIBLE of the group's largest
 // amplitude.  Pulls (nu - nu1)/sigma are taken over strong lines (A > STRONG sigma_A) that no other visible
-// line of the group comes nearer than ISOLATED/T, T the delay window: closer lines overlap within their
-// resolution and their errors are not Gaussian.
+// line of the group comes nearer than ISOLATED/T, T the delay window, because closer lines overlap within their
+// resolution, and whose nu varies by less than sigma over the pixels of the group: only then has the group one
+// frequency to be compared with.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -68,19 +69,22 @@ static void group(const report_run *run, truth_run *t, int64_t first, const line
     for (int64_t j = 0; j < t->ny; j++) {
         for (int64_t i = 0; i < t->nx * n; i++) {
             int64_t column = i / n, line = i % n;
-            double sum = 0, weight = 0;
+            double sum = 0, squares = 0, weight = 0;
             for (int64_t y = top[j]; y < end[j]; y++) {
                 for (int64_t x = column * k; x < (column + 1) * k && x < nx; x++) {
                     int64_t p = (y * nx + x) * n + line;
                     double w = fabs(l->amplitude[p]) * (photons != NULL ? photons[y * nx + x] : 1);
                     if (!isfinite(l->frequency[p]) || !isfinite(w)) continue;
                     sum += w * l->frequency[p];
+                    squares += w * l->frequency[p] * l->frequency[p];
                     weight += w;
                 }
             }
             int64_t to = (j * t->nx + column) * t->nl + first + line;
             t->nu[to] = weight > 0 ? scale * sum / weight : NAN;
             t->amplitude[to] = weight;
+            double mean = sum / weight, variance = squares / weight - mean * mean;
+            t->spread[to] = weight > 0 ? scale * sqrt(variance > 0 ? variance : 0) : NAN;
         }
     }
 }
@@ -103,6 +107,7 @@ static bool read_run(report *r, const report_run *run, const char *name, truth_r
             t->nl = t->nb + (more ? sums.shape[2] : 0);
             t->nu = cli_alloc((size_t)(run->ny * run->nx * t->nl), sizeof *t->nu);
             t->amplitude = cli_alloc((size_t)(run->ny * run->nx * t->nl), sizeof *t->amplitude);
+            t->spread = cli_alloc((size_t)(run->ny * run->nx * t->nl), sizeof *t->spread);
             group(run, t, 0, &pairs, 1, weighted ? photons : NULL, top, end);
             if (more) group(run, t, t->nb, &sums, 0.5, weighted ? photons : NULL, top, end);
         } else {
@@ -193,10 +198,9 @@ static void compare_point(const report *r, int64_t i, truth_score *s)
     s->difference[s->n++] = d;
     bool strong =
         p->amplitude != NULL && p->amplitude_errors != NULL && p->amplitude[i] > STRONG * p->amplitude_errors[i];
-    double window = run->hi_ps - run->lo_ps;
-    if (strong && p->frequency_errors != NULL && p->frequency_errors[i] > 0 &&
-        nearest_other(t, at, b, most) > ISOLATED / window)
-        s->pulls[s->n_pulls++] = d / p->frequency_errors[i];
+    bool alone = nearest_other(t, at, b, most) > ISOLATED / (run->hi_ps - run->lo_ps);
+    double sigma = p->frequency_errors != NULL ? p->frequency_errors[i] : NAN;
+    if (strong && alone && t->spread[at + b] < sigma) s->pulls[s->n_pulls++] = d / sigma;
 }
 
 // Each sample of a branch against the nearest nu1 there.
@@ -251,6 +255,7 @@ void truth_free(truth *t)
         free(t->runs[i].name);
         free(t->runs[i].nu);
         free(t->runs[i].amplitude);
+        free(t->runs[i].spread);
     }
     free(t->runs);
     free(t->band_before);
