@@ -100,6 +100,7 @@ static void run_way(engine *e, worker *k, int number)
     const way w = way_of(number);
     const int count = k->waiting[number];
     const xn_fit_kernel *kernel = e->kernel[deep(&w)];
+    int64_t evaluations[XANI_MAX_MODES] = {0};
     xn_fit_tile tile = {.count = count,
                         .y = e->job->y,
                         .row = e->plans->row[w.plan],
@@ -115,9 +116,13 @@ static void run_way(engine *e, worker *k, int number)
                         .out = k->out,
                         .out_stride = e->tile,
                         .n_modes = k->n_modes,
-                        .flags = k->flags};
+                        .flags = k->flags,
+                        .evaluations = e->job->evaluations != NULL ? evaluations : NULL};
     if (w.lp) find_poles(e, k, tile.pixel, count);
     kernel->fit(&e->plans->plan[w.plan], e->table[w.plan][deep(&w)], k->work, &tile);
+    for (int m = 0; tile.evaluations != NULL && m < XANI_MAX_MODES; m++)
+#pragma omp atomic
+        e->job->evaluations[m] += evaluations[m];
     for (int i = 0; i < count; i++) {
         const int next = next_way(e, w, &tile, i);
         if (next != number) {

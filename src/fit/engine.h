@@ -30,6 +30,7 @@ typedef struct xn_fit_job {
     int64_t tile; // traces worked on at once; 0: chosen
     xn_fit_sink sink;
     void *user;
+    int64_t *evaluations; // (XANI_MAX_MODES) for benchmarks: += traces x evaluations with 1.. modes; NULL: not counted
 } xn_fit_job;
 
 xani_status xn_fit_run(xn_ctx *ctx, const xn_fit_job *job);

@@ -86,6 +86,8 @@ typedef struct xn_fit_tile {
     void *out; // XN_OUT_SLOTS planes of the kernel's precision, out_stride apart
     int64_t out_stride;
     uint8_t *n_modes, *flags; // (count)
+    int64_t
+        *evaluations; // (XANI_MAX_MODES) += traces x evaluations of the functional with 1.. modes; NULL: not counted
 } xn_fit_tile;
 
 // One evaluation of the projected functional for one trace, in its own units, for tests.

@@ -142,7 +142,10 @@ static void lm_run(int K, struct block *b, struct lm s[XN_GROUPS], int passes, r
 {
     struct eval e[XN_GROUPS];
     const vf *const trial[XN_GROUPS] = {s[0].trial, s[1].trial};
+    int64_t *evaluations = b->kit->tile->evaluations;
     for (int pass = 0; pass < passes && lm_active(s); pass++) {
+        for (int a = 0; evaluations != NULL && a < XN_GROUPS; a++)
+            evaluations[K - 1] += __builtin_popcount(v_bits_of(s[a].active));
         evaluate_of[K - 1](b, trial, e);
         for (int a = 0; a < XN_GROUPS; a++) advance_of[K - 1](b, a, &s[a], &e[a], tolerance);
     }
