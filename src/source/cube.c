@@ -15,13 +15,15 @@
 #include "source/source.h"
 
 #define SAME_DELAY_PS 1e-9
+#define BLOCK_BYTES ((int64_t)256 << 20) // chunks that hold many bins are decoded once when they fit into this
 
 typedef struct {
     char *path;
     int64_t bins;
     double *delay_ps; // corrected; NULL for off files
     double *i0, *count;
-    int64_t rank; // of imgs: 2 is one bin without its axis
+    int64_t rank;  // of imgs: 2 is one bin without its axis
+    int64_t block; // bins read at once
 } part;
 
 typedef struct {
@@ -124,6 +126,9 @@ static xani_status read_shape(xn_ctx *ctx, const xn_h5 *h5, bool off, part *p, x
                        xn_shape_text(shape, info.rank, info.dims), (long long)s->ny, (long long)s->nx);
     s->ny = ny;
     s->nx = nx;
+    p->block = 1;
+    if (info.chunked && !plane)
+        p->block = xn_max64(1, xn_min64(xn_min64(info.chunk[0], p->bins), BLOCK_BYTES / (8 * ny * nx)));
     s->stored_bytes += info.size * (int64_t)xn_type_size(info.type);
     return XANI_OK;
 }
@@ -254,43 +259,49 @@ typedef struct {
     xn_ctx *ctx;
     impl *m;
     xn_cube *cube;
-    size_t plane; // pixels
-    double *one;  // a plane as read
+    size_t plane;  // pixels
+    double *block; // planes as read
     int64_t used_on, used_off, done, total;
 } adder;
 
 // Adds the plane to sum; pixels that are no number are masked. False: no pixel is one, nothing was added.
-static bool add_plane(adder *a, double *sum)
+static bool add_plane(adder *a, const double *one, double *sum)
 {
     size_t numbers = 0;
-    for (size_t i = 0; i < a->plane; i++) numbers += isfinite(a->one[i]) != 0;
+    for (size_t i = 0; i < a->plane; i++) numbers += isfinite(one[i]) != 0;
     if (numbers == 0) return false;
     for (size_t i = 0; i < a->plane; i++) {
-        if (isfinite(a->one[i]))
-            sum[i] += a->one[i];
+        if (isfinite(one[i]))
+            sum[i] += one[i];
         else
             a->cube->mask[i] |= XN_PIXEL_UNDEFINED;
     }
     return true;
 }
 
-static xani_status add_part(adder *a, const part *p, bool off)
+static void add_bin(adder *a, const part *p, bool off, int64_t b, const double *one)
 {
     xn_cube *c = a->cube;
+    if (!(p->count[b] > 0.0 && p->i0[b] > 0.0)) return;
+    int bin = off ? 0 : bin_of(a->m, p->delay_ps[b]);
+    if (!add_plane(a, one, off ? c->off_float : c->on_float + (size_t)bin * a->plane)) return;
+    *(off ? &c->off_i0 : &c->on_i0[bin]) += p->i0[b];
+    *(off ? &c->off_count : &c->on_count[bin]) += p->count[b];
+    *(off ? &a->used_off : &a->used_on) += 1;
+}
+
+static xani_status add_part(adder *a, const part *p, bool off)
+{
     xn_h5 *h5 = NULL;
     xani_status st;
     XN_GOTO(out, st, xn_h5_open(a->ctx, p->path, &h5));
-    for (int64_t b = 0; b < p->bins; b++, a->done++) {
+    for (int64_t b = 0; b < p->bins; b += p->block) {
+        int64_t n = xn_min64(p->block, p->bins - b);
         xn_progress(a->ctx, "cube", a->done, a->total, "bins");
         XN_GOTO(out, st, xn_check_interrupt(a->ctx));
-        if (!(p->count[b] > 0.0 && p->i0[b] > 0.0)) continue;
-        int64_t first = p->rank == 2 ? 0 : b, rows = p->rank == 2 ? c->ny : 1;
-        XN_GOTO(out, st, xn_h5_read_rows(a->ctx, h5, "imgs", XN_F64, first, rows, a->one));
-        int bin = off ? 0 : bin_of(a->m, p->delay_ps[b]);
-        if (!add_plane(a, off ? c->off_float : c->on_float + (size_t)bin * a->plane)) continue;
-        *(off ? &c->off_i0 : &c->on_i0[bin]) += p->i0[b];
-        *(off ? &c->off_count : &c->on_count[bin]) += p->count[b];
-        *(off ? &a->used_off : &a->used_on) += 1;
+        XN_GOTO(out, st, xn_h5_read_rows(a->ctx, h5, "imgs", XN_F64, b, p->rank == 2 ? a->cube->ny : n, a->block));
+        for (int64_t i = 0; i < n; i++) add_bin(a, p, off, b + i, a->block + (size_t)i * a->plane);
+        a->done += n;
     }
 out:
     xn_h5_close(&h5);
@@ -326,15 +337,19 @@ static xani_status cube_read(xn_ctx *ctx, xn_source *s, xn_cube *c)
 {
     impl *m = s->impl;
     adder a = {.ctx = ctx, .m = m, .cube = c, .plane = (size_t)(s->ny * s->nx)};
-    for (int i = 0; i < m->n; i++) a.total += m->on[i].bins + m->off[i].bins;
+    size_t planes = 1;
+    for (int i = 0; i < m->n; i++) {
+        a.total += m->on[i].bins + m->off[i].bins;
+        planes = (size_t)xn_max64((int64_t)planes, xn_max64(m->on[i].block, m->off[i].block));
+    }
     xani_status st = allocate(ctx, m, s, c);
-    if (st == XANI_OK && (a.one = xn_alloc(a.plane, sizeof *a.one)) == NULL)
-        st = xn_fail_memory(ctx, "a plane of the cube", a.plane * sizeof *a.one);
+    if (st == XANI_OK && (a.block = xn_alloc(planes * a.plane, sizeof *a.block)) == NULL)
+        st = xn_fail_memory(ctx, "planes of the cube", planes * a.plane * sizeof *a.block);
     for (int i = 0; st == XANI_OK && i < m->n; i++) {
         st = add_part(&a, &m->on[i], false);
         if (st == XANI_OK) st = add_part(&a, &m->off[i], true);
     }
-    xn_free(a.one);
+    xn_free(a.block);
     if (st == XANI_OK) xn_progress(ctx, "cube", a.total, a.total, "bins");
     if (st == XANI_OK && a.used_off == 0)
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: no laser-off shots: every bin is empty", m->off[0].path);

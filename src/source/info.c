@@ -125,7 +125,8 @@ static void add_channel(answer *a, const xn_channel_facts *c)
     }
     json_decref(name);
     put(o, "readings", whole(json_integer_value(json_object_get(o, "readings")) + c->readings));
-    put(o, "with_frame", whole(json_integer_value(json_object_get(o, "with_frame")) + c->matched));
+    int64_t matched = json_integer_value(json_object_get(o, "with_frame")) + c->matched;
+    put(o, "with_frame", c->scalar ? whole(matched) : json_null()); // ids of images and the like are not looked at
     put(o, "min", number(c->scalar ? wider(o, "min", c->min, true) : NAN));
     put(o, "max", number(c->scalar ? wider(o, "max", c->max, false) : NAN));
 }

@@ -51,8 +51,12 @@ static void classify_hdf5(xn_ctx *ctx, xn_found_file *f)
     }
     char **names = NULL;
     const char *base = base_name(f->path);
-    if (xn_h5_exists(h5, "imgs") && xn_h5_exists(h5, "i0") && (strstr(base, "_on.") || strstr(base, "_off."))) {
+    bool sums = xn_h5_exists(h5, "imgs") && xn_h5_exists(h5, "i0"),
+         half = strstr(base, "_on.") || strstr(base, "_off.");
+    if (sums && half) {
         f->kind = XN_FOUND_CUBE;
+    } else if (sums) {
+        f->note = xn_strdup("holds a cube, but its name ends neither in _on nor in _off");
     } else if (xn_h5_exists(h5, "entry/cube") || xn_h5_exists(h5, "entry/modes") || xn_h5_exists(h5, "entry/points") ||
                xn_h5_exists(h5, "entry/configuration")) {
         f->kind = XN_FOUND_RESULT;

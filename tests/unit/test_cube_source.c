@@ -269,6 +269,29 @@ START_TEST(test_mask)
 }
 END_TEST
 
+START_TEST(test_chunked)
+{
+    // Chunks that hold several bins, compressed and at the end incomplete, give the same cube.
+    double imgs[NB * PLANE];
+    for (int i = 0; i < NB * PLANE; i++) imgs[i] = pixel(i / PLANE, i % PLANE);
+    h5_drop(on_path, "imgs");
+    hid_t f = H5Fopen(on_path, H5F_ACC_RDWR, H5P_DEFAULT), create = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(create, 3, (hsize_t[]){3, 2, 2});
+    H5Pset_deflate(create, 1);
+    hid_t space = H5Screate_simple(3, (hsize_t[]){NB, NY, NX}, NULL);
+    hid_t d = H5Dcreate2(f, "imgs", H5T_IEEE_F64BE, space, H5P_DEFAULT, create, H5P_DEFAULT);
+    ck_assert(H5Dwrite(d, H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT, imgs) >= 0);
+    H5Dclose(d);
+    H5Sclose(space);
+    H5Pclose(create);
+    H5Fclose(f);
+    xn_cube c;
+    loads(&c);
+    for (int i = 0; i < NB * PLANE; i++) ck_assert_double_eq(c.on_float[i], imgs[i]);
+    xn_cube_free(&c);
+}
+END_TEST
+
 START_TEST(test_configuration_errors)
 {
     // What the configuration lacks or says too much is exit code 2 and says why.
@@ -407,6 +430,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_off_bins);
     tcase_add_test(t, test_missing_values);
     tcase_add_test(t, test_mask);
+    tcase_add_test(t, test_chunked);
     tcase_add_test(t, test_configuration_errors);
     tcase_add_test(t, test_input_errors);
     tcase_add_test(t, test_runs);

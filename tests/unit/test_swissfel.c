@@ -197,6 +197,42 @@ START_TEST(test_duplicates)
 }
 END_TEST
 
+START_TEST(test_older_files)
+{
+    // Channels at the root, their first column, rows marked absent, and a name given as the path of its dataset.
+    uint64_t id[SF_SHOTS];
+    float two[SF_SHOTS][2];
+    uint8_t present[SF_SHOTS];
+    for (int i = 0; i < SF_SHOTS; i++) {
+        id[i] = sf_pulse(i);
+        two[i][0] = (float)i + 1;
+        two[i][1] = -7;
+        present[i] = i != 6;
+    }
+    char old[600];
+    snprintf(old, sizeof old, "%s/acq0001.BSREAD.h5", dir);
+    h5_make(old);
+    h5_put(old, "OLD:I0/data", H5T_NATIVE_FLOAT, H5_SHAPE(SF_SHOTS, 2), two);
+    h5_put(old, "OLD:I0/pulse_id", H5T_NATIVE_UINT64, H5_SHAPE(SF_SHOTS, 1), id);
+    h5_put(old, "OLD:I0/is_data_present", H5T_NATIVE_UINT8, H5_SHAPE(SF_SHOTS), present);
+    h5_put(old, "pulse_id", H5T_NATIVE_UINT64, H5_SHAPE(SF_SHOTS), id); // stray
+    static const char *const names[] = {"OLD:I0", "OLD:I0/data", "/OLD:I0"};
+    for (int k = 0; k < 3; k++) {
+        char assignment[100];
+        snprintf(assignment, sizeof assignment, "input.i0=%s", names[k]);
+        set(assignment);
+        const xn_shots *s = opens();
+        for (int i = 0; i < SF_SHOTS; i++) {
+            ck_assert_int_eq(s->verdict[i], i == 6 ? XN_CUT_JOIN : XN_CUT_NONE);
+            if (i != 6) ck_assert_double_eq(s->i0[i], i + 1);
+        }
+    }
+    set("input.i0=OLD:I");
+    fails(XANI_ERR_INPUT, "the nearest name is OLD:I0");
+    unlink(old);
+}
+END_TEST
+
 START_TEST(test_acquisitions)
 {
     // Several files of a run follow one another; frames are counted through; channels come from any file.
@@ -409,6 +445,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_gaps);
     tcase_add_test(t, test_cuts_need_all);
     tcase_add_test(t, test_duplicates);
+    tcase_add_test(t, test_older_files);
     tcase_add_test(t, test_acquisitions);
     tcase_add_test(t, test_laser_rules);
     tcase_add_test(t, test_daq_rec);
