@@ -131,6 +131,16 @@ xani_status xani_config_text(xani_context *context, const xani_config *config, c
     return *yaml ? XANI_OK : xn_fail_memory(context, "the configuration's text", strlen(config->text));
 }
 
+xani_status xn_config_copy(xn_ctx *ctx, const xn_config *c, xn_config **copy)
+{
+    char *yaml = NULL;
+    *copy = NULL;
+    xani_status st = xani_config_text(ctx, c, &yaml);
+    if (st == XANI_OK) st = xn_config_parse(ctx, yaml, c->name, c->dir, copy);
+    xn_free(yaml);
+    return st;
+}
+
 // ---- assigning
 
 static xani_status assign_bad(xn_ctx *ctx, const char *assignment, const char *what)

@@ -68,6 +68,11 @@ int xn_config_count(const xn_config *c, const char *key);          // elements o
 int xn_config_doubles(const xn_config *c, const char *key, double *out, int max);
 // Keys of a map, e.g. of "select.i0" to see which of its forms is given. Borrowed; NULL past the end.
 const char *xn_config_map_key(const xn_config *c, const char *key, int index);
+// YAML text of the value at a key ("fit", "runs[0].files"), independent of how the file was formatted; "" when unset.
+// Owned by the caller. Identities of results are made from it.
+xani_status xn_config_part(xn_ctx *ctx, const xn_config *c, const char *key, char **yaml);
+// A copy to assign to, with the same name and folder.
+xani_status xn_config_copy(xn_ctx *ctx, const xn_config *c, xn_config **copy);
 // Path value made absolute against the configuration's folder; owned by the caller. NULL when unset.
 char *xn_config_path(const xn_config *c, const char *key);
 const char *xn_config_dir(const xn_config *c);  // folder of the file, "." when made from text

@@ -220,3 +220,11 @@ xani_status xn_config_bad(xn_ctx *ctx, const xn_config *c, const char *key, cons
     if (node == NULL || node->line == 0) return xn_fail(ctx, XANI_ERR_CONFIG, "%s: %s: %s", c->name, key, what);
     return xn_fail(ctx, XANI_ERR_CONFIG, "%s:%d: %s: %s", c->name, node->line, key, what);
 }
+
+xani_status xn_config_part(xn_ctx *ctx, const xn_config *c, const char *key, char **yaml)
+{
+    const xn_node *node = find(c, key);
+    if (node != NULL) return xn_yaml_text(ctx, node, yaml);
+    *yaml = xn_strdup("");
+    return *yaml ? XANI_OK : xn_fail_memory(ctx, "the configuration's text", 1);
+}
