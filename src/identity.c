@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// identity.c -- see identity.h.
+//
+// The hash (XXH3, 128 bits) runs over the version, the stage's name, the configuration's parts the stage reads, and
+// the path, size and modification time of its input files.  Contents of inputs are not read: they may be terabytes,
+// and facilities never change a raw file in place.
+#include "identity.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <xxhash.h>
+
+struct xn_identity {
+    XXH3_state_t *state;
+};
+
+xani_status xn_identity_create(xn_ctx *ctx, const char *stage, xn_identity **identity)
+{
+    xn_identity *id = xn_calloc(1, sizeof *id);
+    *identity = id;
+    if (id == NULL) return xn_fail_memory(ctx, "an identity", sizeof *id);
+    id->state = XXH3_createState();
+    if (id->state == NULL) {
+        xn_identity_destroy(identity);
+        return xn_fail_memory(ctx, "an identity", sizeof *id->state);
+    }
+    XXH3_128bits_reset(id->state);
+    xn_identity_add(id, xani_version());
+    xn_identity_add(id, stage);
+    return XANI_OK;
+}
+
+void xn_identity_destroy(xn_identity **identity)
+{
+    if (*identity == NULL) return;
+    XXH3_freeState((*identity)->state);
+    xn_free(*identity);
+    *identity = NULL;
+}
+
+// The terminating zero is hashed too, so that "ab","c" and "a","bc" differ.
+void xn_identity_add(xn_identity *id, const char *text) { XXH3_128bits_update(id->state, text, strlen(text) + 1); }
+
+xani_status xn_identity_add_key(xn_ctx *ctx, xn_identity *id, const xn_config *config, const char *key)
+{
+    char *yaml = NULL;
+    XN_TRY(xn_config_part(ctx, config, key, &yaml));
+    xn_identity_add(id, key);
+    xn_identity_add(id, yaml);
+    xn_free(yaml);
+    return XANI_OK;
+}
+
+void xn_identity_add_file(xn_identity *id, const char *path)
+{
+    struct stat s;
+    char text[96] = "missing";
+    if (stat(path, &s) == 0)
+        snprintf(text, sizeof text, "%jd %jd.%09ld", (intmax_t)s.st_size, (intmax_t)s.st_mtim.tv_sec,
+                 s.st_mtim.tv_nsec);
+    xn_identity_add(id, path);
+    xn_identity_add(id, text);
+}
+
+xani_status xn_identity_text(xn_ctx *ctx, const xn_identity *id, char **text)
+{
+    XXH128_hash_t h = XXH3_128bits_digest(id->state);
+    *text = xn_format("%016" PRIx64 "%016" PRIx64, (uint64_t)h.high64, (uint64_t)h.low64);
+    return *text ? XANI_OK : xn_fail_memory(ctx, "an identity", 33);
+}
+
+// ---- of the stages
+
+static xani_status add_keys(xn_ctx *ctx, xn_identity *id, const xn_config *config, const char *const *keys)
+{
+    for (; *keys != NULL; keys++) XN_TRY(xn_identity_add_key(ctx, id, config, *keys));
+    return XANI_OK;
+}
+
+static void add_path(xn_identity *id, const xn_config *config, const char *key)
+{
+    char *path = xn_config_path(config, key);
+    if (path != NULL) xn_identity_add_file(id, path);
+    xn_free(path);
+}
+
+xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, char *const *files, char **text)
+{
+    static const char *const keys[] = {"input.layout",
+                                       "input.frames",
+                                       "input.i0",
+                                       "input.laser",
+                                       "input.delay",
+                                       "input.mask",
+                                       "input.calibration",
+                                       "input.counts_per_photon",
+                                       "select",
+                                       "reduce",
+                                       "experiment.energy_kev",
+                                       NULL};
+    char key[XN_KEY_LENGTH];
+    xn_identity *id = NULL;
+    xani_status st;
+    XN_GOTO(out, st, xn_identity_create(ctx, "reduce", &id));
+    XN_GOTO(out, st, add_keys(ctx, id, config, keys));
+    if (run >= 0) XN_GOTO(out, st, xn_identity_add_key(ctx, id, config, xn_key(key, "runs[%d]", run)));
+    for (char *const *f = files; *f != NULL; f++) xn_identity_add_file(id, *f);
+    add_path(id, config, "input.calibration.pedestal");
+    add_path(id, config, "input.calibration.gain");
+    for (int i = 0; i < xn_config_count(config, "input.mask"); i++)
+        add_path(id, config, xn_key(key, "input.mask[%d].file", i));
+    st = xn_identity_text(ctx, id, text);
+out:
+    xn_identity_destroy(&id);
+    return st;
+}
+
+xani_status xn_identity_fit(xn_ctx *ctx, const xn_config *config, const char *cube_id, char **text)
+{
+    static const char *const keys[] = {"fit", "engine.kernels", NULL};
+    xn_identity *id = NULL;
+    xani_status st;
+    XN_GOTO(out, st, xn_identity_create(ctx, "fit", &id));
+    xn_identity_add(id, cube_id);
+    XN_GOTO(out, st, add_keys(ctx, id, config, keys));
+    st = xn_identity_text(ctx, id, text);
+out:
+    xn_identity_destroy(&id);
+    return st;
+}
+
+xani_status xn_identity_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_ids, char **text)
+{
+    static const char *const keys[] = {"geometry", "map", "experiment.energy_kev", NULL};
+    xn_identity *id = NULL;
+    xani_status st;
+    XN_GOTO(out, st, xn_identity_create(ctx, "map", &id));
+    for (; *modes_ids != NULL; modes_ids++) xn_identity_add(id, *modes_ids);
+    XN_GOTO(out, st, add_keys(ctx, id, config, keys));
+    add_path(id, config, "geometry.file");
+    st = xn_identity_text(ctx, id, text);
+out:
+    xn_identity_destroy(&id);
+    return st;
+}

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// identity.h -- what a result depends on, as one hash; a second run keeps results whose identity is unchanged.
+#ifndef XN_IDENTITY_H
+#define XN_IDENTITY_H
+
+#include "core/config.h"
+
+typedef struct xn_identity xn_identity;
+
+xani_status xn_identity_create(xn_ctx *ctx, const char *stage, xn_identity **identity);
+void xn_identity_destroy(xn_identity **identity);
+void xn_identity_add(xn_identity *identity, const char *text);
+// The value of a configuration key (and all below it), as set.
+xani_status xn_identity_add_key(xn_ctx *ctx, xn_identity *identity, const xn_config *config, const char *key);
+// Path, size and modification time; a missing file counts as such.
+void xn_identity_add_file(xn_identity *identity, const char *path);
+// 32 hexadecimal digits; owned by the caller.
+xani_status xn_identity_text(xn_ctx *ctx, const xn_identity *identity, char **text);
+
+// Of the stages: what the cube of one run (index in runs[], -1 for none) depends on, the modes of a cube, and the
+// dispersion of the modes named by their identities (NULL-terminated). Owned by the caller.
+xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, char *const *files, char **text);
+xani_status xn_identity_fit(xn_ctx *ctx, const xn_config *config, const char *cube_id, char **text);
+xani_status xn_identity_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_ids, char **text);
+
+#endif
