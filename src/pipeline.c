@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// pipeline.c -- the five stages in order: select and reduce, fit, map, result.
+//
+//     shots ──▶ select ──▶ reduce ──▶ fit ──▶ map ──▶ dispersion
+//
+// Each run (sample angle) goes from raw frames to its modes; the modes of all runs together give one dispersion.
+// A result is kept by a second call when its identity (what it depends on, identity.h) is unchanged and the file still
+// equals its manifest; so an interrupted call resumes, and a changed setting redoes only what depends on it.
+#include "pipeline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "fit/fit.h"
+#include "identity.h"
+#include "io/publish.h"
+#include "map/map.h"
+#include "reduce/reduce.h"
+#include "result/result.h"
+#include "source/sim.h"
+#include "source/source.h"
+
+// One run on its way through the stages.
+typedef struct run {
+    int index; // in runs[], -1 when there is no such list
+    char *name, *cube_path, *modes_path;
+    char **files; // inputs
+    char *cube_id, *modes_id;
+    xn_modes modes;
+    bool cube_kept, modes_kept;
+    double reduce_s, fit_s;
+} run;
+
+// True when the file is there, has this identity, and equals its manifest.
+static bool is_current(xn_ctx *ctx, const char *path, const char *identity)
+{
+    if (!xn_published(path)) return false;
+    char *stored = NULL;
+    bool same =
+        xn_result_read_identity(ctx, path, &stored) == XANI_OK && stored != NULL && strcmp(stored, identity) == 0;
+    if (same && xn_publish_verify(ctx, path) != XANI_OK) {
+        xn_warn(ctx, "%s differs from its manifest and is made again", path);
+        same = false;
+    }
+    xn_free(stored);
+    xn_clear_error(ctx);
+    return same;
+}
+
+// ---- the stages of one run
+
+static xani_status reduce_run(xn_ctx *ctx, const xn_config *config, run *r, xn_cube *cube)
+{
+    double start = xn_seconds();
+    r->cube_kept = is_current(ctx, r->cube_path, r->cube_id);
+    if (r->cube_kept) return xn_result_read_cube(ctx, r->cube_path, cube);
+    XN_TRY(xn_stage_cube(ctx, config, r->index, cube));
+    if (xn_config_bool(config, "output.keep_cube")) {
+        const xn_provenance p = {config, (const char *const *)r->files, r->cube_id};
+        XN_TRY(xn_result_write_cube(ctx, r->cube_path, cube, &p));
+    }
+    r->reduce_s = xn_seconds() - start;
+    return XANI_OK;
+}
+
+static xani_status fit_run(xn_ctx *ctx, const xn_config *config, run *r, const xn_cube *cube)
+{
+    double start = xn_seconds();
+    XN_TRY(xn_fit(ctx, config, cube, &r->modes));
+    const xn_provenance p = {config, (const char *const *)r->files, r->modes_id};
+    XN_TRY(xn_result_write_modes(ctx, r->modes_path, &r->modes, &p));
+    r->fit_s = xn_seconds() - start;
+    return XANI_OK;
+}
+
+static xani_status process_run(xn_ctx *ctx, const xn_config *config, run *r)
+{
+    xn_cube cube = {0};
+    XN_TRY(xn_check_interrupt(ctx));
+    XN_TRY(xn_source_files(ctx, config, r->index, &r->files));
+    XN_TRY(xn_identity_reduce(ctx, config, r->index, r->files, &r->cube_id));
+    XN_TRY(xn_identity_fit(ctx, config, r->cube_id, &r->modes_id));
+    bool cube_wanted = xn_config_bool(config, "output.keep_cube");
+    r->modes_kept =
+        is_current(ctx, r->modes_path, r->modes_id) && (!cube_wanted || is_current(ctx, r->cube_path, r->cube_id));
+    if (r->modes_kept) {
+        r->cube_kept = cube_wanted;
+        return xn_result_read_modes(ctx, r->modes_path, &r->modes);
+    }
+    xani_status st = reduce_run(ctx, config, r, &cube);
+    if (st == XANI_OK) st = xn_check_interrupt(ctx);
+    if (st == XANI_OK) st = fit_run(ctx, config, r, &cube);
+    xn_cube_free(&cube);
+    return st;
+}
+
+// ---- what was done
+
+static void add_run(json_t *list, const run *r, int64_t *fitted, int64_t *failed)
+{
+    json_t *o = xn_stage_count(&r->modes, fitted, failed);
+    if (r->name[0]) json_object_set_new(o, "run", json_string(r->name));
+    json_object_set_new(o, "reduce", json_string(r->modes_kept || r->cube_kept ? "kept" : "done"));
+    json_object_set_new(o, "fit", json_string(r->modes_kept ? "kept" : "done"));
+    if (r->reduce_s > 0) json_object_set_new(o, "reduce_seconds", json_real(r->reduce_s));
+    if (r->fit_s > 0) json_object_set_new(o, "fit_seconds", json_real(r->fit_s));
+    json_array_append_new(list, o);
+}
+
+// ---- map
+
+static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const char *dir, const run *runs, int n,
+                            json_t *summary)
+{
+    const char *why = NULL;
+    if (!xn_map_possible(config, &why)) {
+        xn_warn(ctx, "no dispersion: %s is missing", why);
+        json_object_set_new(summary, "dispersion", json_pack("{s:s, s:s}", "map", "skipped", "missing", why));
+        return XANI_OK;
+    }
+    xani_status st;
+    char *path = xn_format("%s/dispersion.h5", dir), *identity = NULL;
+    const xn_modes **modes = xn_calloc((size_t)n, sizeof(xn_modes *));
+    const char **inputs = xn_calloc((size_t)n + 1, sizeof(char *)), **ids = xn_calloc((size_t)n + 1, sizeof(char *));
+    if (path == NULL || modes == NULL || inputs == NULL || ids == NULL) {
+        st = xn_fail_memory(ctx, "the map", (size_t)n * 16);
+        goto out;
+    }
+    for (int i = 0; i < n; i++) modes[i] = &runs[i].modes, inputs[i] = runs[i].modes_path, ids[i] = runs[i].modes_id;
+    XN_GOTO(out, st, xn_identity_map(ctx, config, ids, &identity));
+    XN_GOTO(out, st, xn_check_interrupt(ctx));
+    if (is_current(ctx, path, identity))
+        json_object_set_new(summary, "dispersion", json_pack("{s:s, s:s}", "path", path, "map", "kept"));
+    else
+        st = xn_stage_map(ctx, config, modes, n, inputs, identity, path, summary);
+out:
+    xn_free(path);
+    xn_free(identity);
+    xn_free(modes);
+    xn_free(inputs);
+    xn_free(ids);
+    return st;
+}
+
+// ---- the whole
+
+// One writer per folder. Where the file system knows no locks the folder is not guarded.
+static xani_status lock_folder(xn_ctx *ctx, const char *dir, int *fd)
+{
+    char *path = xn_format("%s/.xani.lock", dir);
+    if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
+    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int error = *fd < 0 ? errno : 0;
+    xn_free(path);
+    if (*fd < 0) return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be written: %s", dir, strerror(error));
+    if (flock(*fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: another xani run is writing there", dir);
+    return XANI_OK;
+}
+
+static xani_status open_folder(xn_ctx *ctx, const xn_config *config, const char *directory, char **dir)
+{
+    *dir = directory != NULL ? xn_strdup(directory) : xn_config_path(config, "output.directory");
+    if (*dir == NULL)
+        return xn_fail(ctx, XANI_ERR_CONFIG,
+                       "%s: output.directory is missing: it or -o names the folder of the results",
+                       xn_config_name(config));
+    return xn_make_dirs(ctx, *dir);
+}
+
+static xani_status start_run(xn_ctx *ctx, const xn_config *config, const char *dir, int index, run *r)
+{
+    char key[XN_KEY_LENGTH];
+    const char *name = index >= 0 ? xn_config_string(config, xn_key(key, "runs[%d].name", index)) : "";
+    r->index = index;
+    r->name = name != NULL && name[0] ? xn_strdup(name) : index >= 0 ? xn_format("run%04d", index + 1) : xn_strdup("");
+    if (r->name == NULL) return xn_fail_memory(ctx, "a run", 1);
+    const char *slash = r->name[0] ? "/" : "";
+    char *folder = xn_format("%s%s%s", dir, slash, r->name);
+    r->cube_path = xn_format("%s%s%s/cube.h5", dir, slash, r->name);
+    r->modes_path = xn_format("%s%s%s/modes.h5", dir, slash, r->name);
+    xani_status st =
+        folder && r->cube_path && r->modes_path ? xn_make_dirs(ctx, folder) : xn_fail_memory(ctx, "a run", strlen(dir));
+    xn_free(folder);
+    return st;
+}
+
+static void end_run(run *r)
+{
+    xn_free(r->name);
+    xn_free(r->cube_path);
+    xn_free(r->modes_path);
+    xn_free(r->cube_id);
+    xn_free(r->modes_id);
+    if (r->files != NULL) xn_h5_names_free(r->files);
+    xn_modes_free(&r->modes);
+}
+
+static xani_status process_all(xn_ctx *ctx, const xn_config *config, const char *dir, run *runs, int n, json_t *summary)
+{
+    json_t *list = json_array();
+    json_object_set_new(summary, "runs", list);
+    int64_t fitted = 0, failed = 0;
+    for (int i = 0; i < n; i++) {
+        XN_TRY(start_run(ctx, config, dir, xn_source_runs(config) > 0 ? i : -1, &runs[i]));
+        xani_status st = process_run(ctx, config, &runs[i]);
+        if (st != XANI_OK) return runs[i].name[0] ? xn_context(ctx, st, "run %s", runs[i].name) : st;
+        add_run(list, &runs[i], &fitted, &failed);
+    }
+    XN_TRY(map_runs(ctx, config, dir, runs, n, summary));
+    return xn_stage_judge(ctx, config, fitted, failed);
+}
+
+xani_status xn_pipeline_run(xn_ctx *ctx, const xn_config *config, const char *directory, json_t **summary)
+{
+    double start = xn_seconds();
+    int n = xn_source_runs(config) > 0 ? xn_source_runs(config) : 1, lock = -1;
+    char *dir = NULL;
+    run *runs = NULL;
+    xani_status st;
+    *summary = json_object();
+    XN_GOTO(out, st, open_folder(ctx, config, directory, &dir));
+    XN_GOTO(out, st, lock_folder(ctx, dir, &lock));
+    json_object_set_new(*summary, "directory", json_string(dir));
+    json_object_set_new(*summary, "report", json_boolean(xn_config_bool(config, "output.report")));
+    runs = xn_calloc((size_t)n, sizeof *runs);
+    st = runs == NULL ? xn_fail_memory(ctx, "the runs", (size_t)n * sizeof *runs)
+                      : process_all(ctx, config, dir, runs, n, *summary);
+    json_object_set_new(*summary, "seconds", json_real(xn_seconds() - start));
+out:
+    for (int i = 0; runs != NULL && i < n; i++) end_run(&runs[i]);
+    xn_free(runs);
+    if (lock >= 0) close(lock);
+    xn_free(dir);
+    return st;
+}

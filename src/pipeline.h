@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// pipeline.h -- the stages in order, and the answers that need more than one of them.
+#ifndef XN_PIPELINE_H
+#define XN_PIPELINE_H
+
+#include <jansson.h>
+
+#include "core/config.h"
+#include "data/cube.h"
+#include "data/modes.h"
+#include "result/result.h"
+
+xani_status xn_pipeline_sim(xn_ctx *ctx, const xn_config *config, const char *directory);
+// *summary: owned JSON object with what each stage did; also set when the status is XANI_FAILED_PIXELS.
+xani_status xn_pipeline_run(xn_ctx *ctx, const xn_config *config, const char *directory, json_t **summary);
+xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char *cube_path);
+xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *config, const char *cube_path, const char *modes_path);
+xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_paths, size_t n,
+                            const char *dispersion_path);
+
+// Pieces of stages.c that the whole run uses too. index: in runs[], -1 for none.
+xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, xn_cube *cube);
+// Counts by fit_status; adds to the pixels fitted and to those that did not converge.
+json_t *xn_stage_count(const xn_modes *modes, int64_t *fitted, int64_t *failed);
+// XANI_FAILED_PIXELS when more than fit.max_failed did not converge.
+xani_status xn_stage_judge(xn_ctx *ctx, const xn_config *config, int64_t fitted, int64_t failed);
+// Maps and writes; what came out goes to summary["dispersion"] unless summary is NULL.
+xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n,
+                         const char *const *inputs, const char *identity, const char *path, json_t *summary);
+
+// plan.c: what a run would read, need and pass over; what the experiment can show.
+xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer);
+xani_status xn_plan_budget(xn_ctx *ctx, const xn_config *config, json_t **answer);
+
+// verify.c: every published result below the paths against its manifest.
+xani_status xn_verify(xn_ctx *ctx, const char *const *paths, size_t n, json_t **answer);
+
+#endif

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// stages.c -- stages alone (xani reduce, fit, map), and the pieces that pipeline.c shares with them.
+//
+// A stage alone reads the file of the stage before it.  Without a configuration, fit and map take the one stored in
+// their input, and store it again in their output.
+#include <string.h>
+#include <unistd.h>
+
+#include "fit/fit.h"
+#include "identity.h"
+#include "io/publish.h"
+#include "map/map.h"
+#include "pipeline.h"
+#include "reduce/reduce.h"
+#include "source/source.h"
+
+// ---- shared with pipeline.c
+
+xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, xn_cube *cube)
+{
+    xn_source *source = NULL;
+    xani_status st = xn_source_open(ctx, config, index, &source);
+    if (st == XANI_OK) st = xn_reduce(ctx, config, source, cube);
+    xn_source_close(&source);
+    return st;
+}
+
+// ---- what was done
+
+json_t *xn_stage_count(const xn_modes *m, int64_t *fitted, int64_t *failed)
+{
+    int64_t n[6] = {0};
+    for (int64_t i = 0; i < m->ny * m->nx; i++)
+        if (m->status[i] < 6) n[m->status[i]]++;
+    int64_t masked = n[XN_FIT_MASKED], all = m->ny * m->nx - masked;
+    *fitted += all;
+    *failed += n[XN_FIT_NOT_CONVERGED];
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "pixels", (json_int_t)(m->ny * m->nx), "masked",
+                     (json_int_t)masked, "with_modes", (json_int_t)n[XN_FIT_MODES], "without_modes",
+                     (json_int_t)n[XN_FIT_NONE], "too_few_delays", (json_int_t)n[XN_FIT_FEW_DELAYS], "not_converged",
+                     (json_int_t)n[XN_FIT_NOT_CONVERGED], "at_a_bound", (json_int_t)n[XN_FIT_AT_BOUND]);
+}
+
+xani_status xn_stage_judge(xn_ctx *ctx, const xn_config *config, int64_t fitted, int64_t failed)
+{
+    double most = xn_config_double(config, "fit.max_failed");
+    if (fitted == 0 || (double)failed <= most * (double)fitted) return XANI_OK;
+    return xn_fail(ctx, XANI_FAILED_PIXELS, "%lld of %lld pixels did not converge, more than fit.max_failed = %g",
+                   (long long)failed, (long long)fitted, most);
+}
+
+// ---- map
+
+xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n,
+                         const char *const *inputs, const char *identity, const char *path, json_t *summary)
+{
+    xn_dispersion d = {0};
+    double start = xn_seconds();
+    xani_status st = xn_map(ctx, config, modes, n, &d);
+    const xn_provenance p = {config, inputs, identity};
+    if (st == XANI_OK) st = xn_result_write_dispersion(ctx, path, &d, &p);
+    if (st == XANI_OK && summary != NULL)
+        json_object_set_new(summary, "dispersion",
+                            json_pack("{s:s, s:s, s:I, s:I, s:i, s:f}", "path", path, "map", "done", "points",
+                                      (json_int_t)d.points.n, "combination_points", (json_int_t)d.combinations.n,
+                                      "branches", d.n_branches, "map_seconds", xn_seconds() - start));
+    xn_dispersion_free(&d);
+    return st;
+}
+
+// ---- stages alone
+
+xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char *cube_path)
+{
+    xn_cube cube = {0};
+    char **files = NULL, *identity = NULL;
+    xani_status st;
+    int n = xn_source_runs(config), index = n == 1 ? 0 : -1;
+    if (n > 1)
+        return xn_fail(ctx, XANI_ERR_CONFIG, "%s: %d runs, but one cube; xani run makes a cube of each",
+                       xn_config_name(config), n);
+    XN_GOTO(out, st, xn_source_files(ctx, config, index, &files));
+    XN_GOTO(out, st, xn_identity_reduce(ctx, config, index, files, &identity));
+    XN_GOTO(out, st, xn_stage_cube(ctx, config, index, &cube));
+    const xn_provenance p = {config, (const char *const *)files, identity};
+    st = xn_result_write_cube(ctx, cube_path, &cube, &p);
+out:
+    xn_cube_free(&cube);
+    if (files != NULL) xn_h5_names_free(files);
+    xn_free(identity);
+    return st;
+}
+
+// A field cube (run%04d_on.h5) as the configuration's only input; its scan variable is the delay.
+static xani_status reduce_field_cube(xn_ctx *ctx, xn_config *config, const char *path, xn_cube *cube)
+{
+    char *absolute = path[0] == '/' ? xn_strdup(path) : NULL, here[4096];
+    if (absolute == NULL && getcwd(here, sizeof here) != NULL) absolute = xn_format("%s/%s", here, path);
+    char *files = absolute ? xn_format("input.files=['%s']", absolute) : NULL;
+    xani_status st = files ? XANI_OK : xn_fail_memory(ctx, "a path", strlen(path));
+    bool same = xn_config_has(config, "input.layout") && strcmp(xn_config_string(config, "input.layout"), "cube") == 0;
+    if (st == XANI_OK && !same) st = xani_config_assign(ctx, config, "input={layout: cube}");
+    if (st == XANI_OK) st = xani_config_assign(ctx, config, files);
+    if (st == XANI_OK && !xn_config_has(config, "input.delay.sign")) {
+        xn_warn(ctx, "%s: the scan variable is taken as the delay in ps with sign 1 (set input.delay.sign and zero_ps)",
+                path);
+        st = xani_config_assign(ctx, config, "input.delay.sign=1");
+    }
+    if (st == XANI_OK) st = xn_stage_cube(ctx, config, -1, cube);
+    xn_free(absolute);
+    xn_free(files);
+    return st;
+}
+
+static xani_status open_cube(xn_ctx *ctx, xn_config *config, const char *path, xn_cube *cube)
+{
+    xn_h5 *file = NULL;
+    XN_TRY(xn_h5_open(ctx, path, &file));
+    bool ours = xn_h5_exists(file, "entry/cube/signal");
+    xn_h5_close(&file);
+    return ours ? xn_result_read_cube(ctx, path, cube) : reduce_field_cube(ctx, config, path, cube);
+}
+
+// What is stored with the modes: the given configuration, else the cube's own, so that xani map can go on from it.
+static xani_status configure_fit(xn_ctx *ctx, const xn_config *given, const char *cube_path, xn_config **config)
+{
+    if (given != NULL) return xn_config_copy(ctx, given, config);
+    char *yaml = NULL, *base = NULL;
+    bool stored = xn_result_read_config(ctx, cube_path, &yaml, &base) == XANI_OK && yaml != NULL;
+    xn_clear_error(ctx);
+    xani_status st = xn_config_parse(ctx, stored ? yaml : "", cube_path, stored && base ? base : ".", config);
+    xn_free(yaml);
+    xn_free(base);
+    return st;
+}
+
+xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *given, const char *cube_path, const char *modes_path)
+{
+    xn_config *config = NULL;
+    xn_cube cube = {0};
+    xn_modes modes = {0};
+    char *identity = NULL;
+    int64_t fitted = 0, failed = 0;
+    const char *const inputs[] = {cube_path, NULL};
+    xani_status st;
+    XN_GOTO(out, st, configure_fit(ctx, given, cube_path, &config));
+    XN_GOTO(out, st, open_cube(ctx, config, cube_path, &cube));
+    XN_GOTO(out, st, xn_fit(ctx, config, &cube, &modes));
+    XN_GOTO(out, st, xn_identity_fit(ctx, config, cube_path, &identity));
+    const xn_provenance p = {config, inputs, identity};
+    XN_GOTO(out, st, xn_result_write_modes(ctx, modes_path, &modes, &p));
+    json_decref(xn_stage_count(&modes, &fitted, &failed));
+    st = xn_stage_judge(ctx, config, fitted, failed);
+out:
+    xn_free(identity);
+    xn_modes_free(&modes);
+    xn_cube_free(&cube);
+    xani_config_destroy(&config);
+    return st;
+}
+
+// ---- map alone
+
+static xani_status stored_config(xn_ctx *ctx, const char *path, xn_config **config)
+{
+    char *yaml = NULL, *base = NULL;
+    xani_status st = xn_result_read_config(ctx, path, &yaml, &base);
+    if (st == XANI_OK && yaml == NULL)
+        st = xn_fail(ctx, XANI_ERR_CONFIG, "%s: no configuration is stored in it; give one with --config", path);
+    if (st == XANI_OK) st = xn_config_parse(ctx, yaml, path, base ? base : ".", config);
+    xn_free(yaml);
+    xn_free(base);
+    return st;
+}
+
+static xani_status same_part(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *key, const char *path)
+{
+    char *x = NULL, *y = NULL;
+    xani_status st = xn_config_part(ctx, a, key, &x);
+    if (st == XANI_OK) st = xn_config_part(ctx, b, key, &y);
+    if (st == XANI_OK && strcmp(x, y) != 0)
+        st = xn_fail(ctx, XANI_ERR_CONFIG, "%s: %s differs from that of %s; give one configuration with --config", path,
+                     key, xn_config_name(a));
+    xn_free(x);
+    xn_free(y);
+    return st;
+}
+
+// The configuration of the first file; the others must have the same crystal and energy.
+static xani_status common_config(xn_ctx *ctx, const char *const *paths, size_t n, xn_config **config)
+{
+    static const char *const keys[] = {"map.crystal", "experiment.energy_kev"};
+    XN_TRY(stored_config(ctx, paths[0], config));
+    for (size_t i = 1; i < n; i++) {
+        xn_config *other = NULL;
+        xani_status st = stored_config(ctx, paths[i], &other);
+        for (size_t k = 0; k < 2 && st == XANI_OK; k++) st = same_part(ctx, *config, other, keys[k], paths[i]);
+        xani_config_destroy(&other);
+        XN_TRY(st);
+    }
+    return XANI_OK;
+}
+
+xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *given, const char *const *paths, size_t n,
+                            const char *dispersion_path)
+{
+    xn_config *config = NULL;
+    const char *why = NULL;
+    xn_modes *modes = xn_calloc(n, sizeof *modes);
+    const xn_modes **list = xn_calloc(n, sizeof(xn_modes *));
+    const char **inputs = xn_calloc(n + 1, sizeof(char *));
+    xani_status st = n == 0 ? xn_fail(ctx, XANI_ERR_USAGE, "no modes to map") : XANI_OK;
+    if (modes == NULL || list == NULL || inputs == NULL) st = xn_fail_memory(ctx, "the modes", n * sizeof *modes);
+    if (st == XANI_OK && given == NULL) st = common_config(ctx, paths, n, &config);
+    if (st != XANI_OK) goto out;
+    const xn_config *used = given ? given : config;
+    if (!xn_map_possible(used, &why)) {
+        st = xn_fail(ctx, XANI_ERR_CONFIG, "%s: %s is missing: the map needs it", xn_config_name(used), why);
+        goto out;
+    }
+    for (size_t i = 0; i < n; i++) {
+        XN_GOTO(out, st, xn_result_read_modes(ctx, paths[i], &modes[i]));
+        list[i] = &modes[i];
+        inputs[i] = paths[i];
+    }
+    st = xn_stage_map(ctx, used, list, (int)n, inputs, NULL, dispersion_path, NULL);
+out:
+    for (size_t i = 0; modes != NULL && i < n; i++) xn_modes_free(&modes[i]);
+    xn_free(modes);
+    xn_free(list);
+    xn_free(inputs);
+    xani_config_destroy(&config);
+    return st;
+}

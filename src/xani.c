@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// xani.c -- the public interface over the pipeline (xani.h says what each function does).
+//
+// Thin: clears the last error, calls the part that does the work, turns JSON objects into text.  Context and status
+// are in core/core.c, the configuration in core/config.c, arrays in array.c.
+#include <string.h>
+
+#include "fit/fit.h"
+#include "pipeline.h"
+#include "source/recognise.h"
+
+// Text of a JSON object, which is released. A missing object leaves *text NULL.
+static xani_status json_text(xn_ctx *ctx, xani_status st, json_t *object, char **text)
+{
+    if (object == NULL) return st;
+    char *dump = json_dumps(object, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+    json_decref(object);
+    *text = xn_strdup(dump);
+    if (*text == NULL && st == XANI_OK) st = xn_fail_memory(ctx, "the answer", 4096);
+    free(dump);
+    return st;
+}
+
+xani_status xani_sim(xani_context *context, const xani_config *config, const char *directory)
+{
+    xn_clear_error(context);
+    return xn_pipeline_sim(context, config, directory);
+}
+
+xani_status xani_run(xani_context *context, const xani_config *config, const char *directory, char **summary)
+{
+    xn_clear_error(context);
+    json_t *object = NULL;
+    xani_status st = xn_pipeline_run(context, config, directory, &object);
+    if (summary == NULL) {
+        json_decref(object);
+        return st;
+    }
+    *summary = NULL;
+    return json_text(context, st, object, summary);
+}
+
+xani_status xani_reduce(xani_context *context, const xani_config *config, const char *cube_path)
+{
+    xn_clear_error(context);
+    return xn_pipeline_reduce(context, config, cube_path);
+}
+
+xani_status xani_fit(xani_context *context, const xani_config *config, const char *cube_path, const char *modes_path)
+{
+    xn_clear_error(context);
+    return xn_pipeline_fit(context, config, cube_path, modes_path);
+}
+
+xani_status xani_map(xani_context *context, const xani_config *config, const char *const *modes_paths, size_t n_paths,
+                     const char *dispersion_path)
+{
+    xn_clear_error(context);
+    return xn_pipeline_map(context, config, modes_paths, n_paths, dispersion_path);
+}
+
+// ---- questions
+
+xani_status xani_info(xani_context *context, const char *const *paths, size_t n_paths, char **json)
+{
+    xn_clear_error(context);
+    return xn_source_info(context, paths, n_paths, json);
+}
+
+xani_status xani_init(xani_context *context, const char *const *paths, size_t n_paths, char **yaml)
+{
+    xn_clear_error(context);
+    return xn_source_init(context, paths, n_paths, yaml);
+}
+
+xani_status xani_check(xani_context *context, const xani_config *config, char **json)
+{
+    xn_clear_error(context);
+    json_t *object = NULL;
+    *json = NULL;
+    xani_status st = xn_plan_check(context, config, &object);
+    return json_text(context, st, object, json);
+}
+
+xani_status xani_plan(xani_context *context, const xani_config *config, char **json)
+{
+    xn_clear_error(context);
+    json_t *object = NULL;
+    *json = NULL;
+    xani_status st = xn_plan_budget(context, config, &object);
+    return json_text(context, st, object, json);
+}
+
+xani_status xani_verify(xani_context *context, const char *const *paths, size_t n_paths, char **json)
+{
+    xn_clear_error(context);
+    json_t *object = NULL;
+    *json = NULL;
+    xani_status st = xn_verify(context, paths, n_paths, &object);
+    return json_text(context, st, object, json);
+}
+
+// ---- traces in memory
+
+void xani_fit_options_init(xani_fit_options *options)
+{
+    memset(options, 0, sizeof *options);
+    options->size = sizeof *options;
+    options->modes_max = 3;
+    options->kernels = "auto";
+}
+
+xani_status xani_fit_traces(xani_context *context, const xani_fit_options *options, const float *traces,
+                            const double *delay_ps, int64_t n_delays, int64_t n_traces, const float *sigma,
+                            xani_fit_result *results)
+{
+    xn_clear_error(context);
+    if (options == NULL || options->size != sizeof *options)
+        return xn_fail(context, XANI_ERR_USAGE, "options were not made by xani_fit_options_init of this version");
+    if (n_delays < 0 || n_traces < 0)
+        return xn_fail(context, XANI_ERR_USAGE, "%lld delays, %lld traces: negative", (long long)n_delays,
+                       (long long)n_traces);
+    return xn_fit_traces(context, options, traces, delay_ps, n_delays, n_traces, sigma, results);
+}
