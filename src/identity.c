@@ -24,7 +24,7 @@ xani_status xn_identity_create(xn_ctx *ctx, const char *stage, xn_identity **ide
     id->state = XXH3_createState();
     if (id->state == NULL) {
         xn_identity_destroy(identity);
-        return xn_fail_memory(ctx, "an identity", sizeof *id->state);
+        return xn_fail_memory(ctx, "an identity", sizeof(XXH3_state_t *));
     }
     XXH3_128bits_reset(id->state);
     xn_identity_add(id, xani_version());

@@ -237,3 +237,21 @@ out:
     xn_free(dir);
     return st;
 }
+
+// ---- the simulated experiment
+
+// The layout cube of the simulation: its shots, reduced like any others, at full resolution.
+static xani_status bin_shots(xn_ctx *ctx, const xn_config *config, xn_source *source, const char *prefix)
+{
+    xn_cube cube = {0};
+    xani_status st = xn_reduce(ctx, config, source, &cube);
+    if (st == XANI_OK) st = xn_result_write_field_cubes(ctx, prefix, &cube);
+    xn_cube_free(&cube);
+    return st;
+}
+
+xani_status xn_pipeline_sim(xn_ctx *ctx, const xn_config *config, const char *directory)
+{
+    XN_TRY(xn_sim_write(ctx, config, directory));
+    return xn_sim_write_binned(ctx, config, directory, bin_shots);
+}
