@@ -232,6 +232,8 @@ void draw_image(const draw_axes *a, int64_t ny, int64_t nx, const double *v, con
 {
     load_map(s->map);
     clip_window(a);
+    ink(DRAW_PALE, 1);
+    fill_box(a->left, a->bottom, a->right, a->top);
     for (int64_t j = 0; j < ny; j++) {
         for (int64_t i = 0; i < nx; i++) {
             if (!isfinite(v[j * nx + i])) continue;

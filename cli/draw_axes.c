@@ -72,7 +72,7 @@ bool draw_range(const double *v, int64_t n, bool log, double *lo, double *hi)
 static double nice_step(double span, double pixels, double room_em)
 {
     double wanted = pixels / (room_em * DRAW_EM);
-    double raw = span / (wanted < 2 ? 2 : wanted), p = pow(10, floor(log10(raw)));
+    double raw = span / (wanted < 3.5 ? 3.5 : wanted), p = pow(10, floor(log10(raw)));
     double m = raw / p;
     return (m < 1.4 ? 1 : m < 3.2 ? 2 : m < 7.1 ? 5 : 10) * p;
 }

@@ -123,7 +123,9 @@ static void summary(report *r)
     if (t.modes > 0) fact(r, "modes accepted", "%lld", (long long)t.modes);
     if (t.seen > 0) fact(r, "shots used, on + off", "%lld + %lld", (long long)t.used_on, (long long)t.used_off);
     if (r->score.n > 0) fact(r, "median |ν − ν₁| from the truth", "%.1f GHz", 1000 * r->score.median);
-    if (r->score.n_pulls > 1) fact(r, "pulls: mean, width", "%.2f, %.2f", r->score.pull_mean, r->score.pull_width);
+    if (r->score.n_pulls > 1)
+        fact(r, "pulls: mean, width", "%s%.2f, %.2f", r->score.pull_mean < 0 ? "−" : "", fabs(r->score.pull_mean),
+             r->score.pull_width);
     text_add(&r->page, "</div>\n");
     json_object_set_new(
         r->json, "summary",

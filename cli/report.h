@@ -108,13 +108,14 @@ typedef struct truth {
 
 // How the points compare with the truth; NaN where nothing can be said.
 typedef struct truth_score {
-    int64_t n;          // points compared
-    double median, p90; // |nu - nu1| in THz
-    int64_t n_pulls;    // points of isolated strong lines
-    double pull_mean, pull_width, within3;
-    double *nu1, *difference; // (n)
-    double *pulls;            // (n_pulls)
-    double branches;          // median |nu - nu1| of the branches from nu1 on the path
+    int64_t n;                    // points compared
+    double median, p90;           // |nu - nu1| in THz
+    int64_t n_pulls;              // points of isolated strong lines
+    double pull_mean, pull_width; // of those within OUTLIER sigma
+    double within3, outliers;     // fractions
+    double *nu1, *difference;     // (n)
+    double *pulls;                // (n_pulls)
+    double branches;              // median |nu - nu1| of the branches from nu1 on the path
 } truth_score;
 
 typedef struct report {

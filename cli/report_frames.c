@@ -9,7 +9,7 @@
 
 #include "cli/report.h"
 
-#define PAGE_W 1120
+#define PAGE_W 1000
 #define GAP (0.5 * DRAW_EM)
 #define COLUMN_MARGIN (3.2 * DRAW_EM)
 #define LEFT (4.2 * DRAW_EM)

@@ -9,8 +9,8 @@
 
 #include "cli/report.h"
 
-#define PAGE_W 1120
-#define PAGE_H 700
+#define PAGE_W 1000
+#define PAGE_H 620
 #define BINS 80
 #define SHOWN_MODES 4
 

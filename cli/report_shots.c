@@ -9,8 +9,8 @@
 #include "cli/report.h"
 
 #define I0_BINS 60
-#define PAGE_W 1120
-#define PAGE_H 700
+#define PAGE_W 1000
+#define PAGE_H 620
 
 typedef struct histogram {
     int n;

@@ -9,8 +9,8 @@
 
 #include "cli/report.h"
 
-#define PAGE_W 1120
-#define PAGE_H 900
+#define PAGE_W 1000
+#define PAGE_H 800
 #define CURVE 1200
 
 typedef struct trace {

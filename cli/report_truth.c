@@ -4,8 +4,8 @@
 
 #include "cli/report.h"
 
-#define PAGE_W 1120
-#define PAGE_H 760
+#define PAGE_W 1000
+#define PAGE_H 660
 #define PULL_BINS 48
 #define FEW_PULLS 300
 #define SHOWN 3000 // differences drawn; more hide each other
@@ -61,11 +61,12 @@ static void draw_differences(const void *data)
 static json_t *score_json(const report *r)
 {
     const truth_score *s = &r->score;
-    return json_pack("{s:s, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o}", "file", r->truth.path, "points_compared",
+    return json_pack("{s:s, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "file", r->truth.path, "points_compared",
                      (json_int_t)s->n, "median_difference_thz", number_json(s->median), "p90_difference_thz",
                      number_json(s->p90), "branches_median_difference_thz", number_json(s->branches), "pulls",
                      (json_int_t)s->n_pulls, "pull_mean", number_json(s->pull_mean), "pull_width",
-                     number_json(s->pull_width), "within_3_sigma", number_json(s->within3));
+                     number_json(s->pull_width), "within_3_sigma", number_json(s->within3), "beyond_5_sigma",
+                     number_json(s->outliers));
 }
 
 void report_section_truth(report *r)
@@ -91,6 +92,8 @@ void report_section_truth(report *r)
         text_add(&r->page, "<tr><td>mean of their pulls</td><td>%.3f</td></tr>\n", s->pull_mean);
         text_add(&r->page, "<tr><td>width of their pulls</td><td>%.3f</td></tr>\n", s->pull_width);
         text_add(&r->page, "<tr><td>of them within 3 σ</td><td>%.2f %%</td></tr>\n", 100 * s->within3);
+        text_add(&r->page, "<tr><td>outliers beyond 5 σ, left out of mean and width</td><td>%.2f %%</td></tr>\n",
+                 100 * s->outliers);
     }
     text_add(&r->page, "</table></div>\n");
     report_paragraph(
@@ -98,7 +101,8 @@ void report_section_truth(report *r)
         "ν₁ is the true frequency of the photoexcited crystal, averaged over the pixels of each group with the "
         "amplitude of its line; a point is compared with the visible branch nearest to it. Pulls (ν − ν₁)/σ are "
         "those of lines with A > 5 σ_A, no other visible line within 2/T in ν (T: the span of the delays), and a "
-        "ν₁ that varies by less than σ over the pixels of the group.%s",
+        "ν₁ that varies by less than σ over the pixels of the group. Errors of the bins' mean delays are common to all "
+        "pixels: they shift the mean of the pulls.%s",
         s->n_pulls > 0 ? "" : " There are none here.");
     report_figures_begin(r);
     if (s->n_pulls > 0)

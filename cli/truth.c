@@ -8,7 +8,7 @@
 // amplitude.  Pulls (nu - nu1)/sigma are taken over strong lines (A > STRONG sigma_A) that no other visible
 // line of the group comes nearer than ISOLATED/T, T the delay window, because closer lines overlap within their
 // resolution, and whose nu varies by less than sigma over the pixels of the group: only then has the group one
-// frequency to be compared with.
+// frequency to be compared with.  Mean and width are those of the pulls within OUTLIER.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,7 @@
 #define VISIBLE 0.02
 #define STRONG 5.0
 #define ISOLATED 2.0
+#define OUTLIER 5.0
 
 // ---- reading
 
@@ -220,10 +221,33 @@ static void compare_branches(const report *r, truth_score *s)
     free(off);
 }
 
+// Mean and width of the bulk; what lies far outside is another line or none, and counted for itself.
+static void score_pulls(truth_score *s)
+{
+    int64_t within = 0, outside = 0;
+    double *bulk = cli_alloc((size_t)s->n_pulls, sizeof *bulk);
+    for (int64_t i = 0; i < s->n_pulls; i++) {
+        double size = fabs(s->pulls[i]);
+        within += size < 3;
+        outside += size >= OUTLIER;
+        bulk[i] = size < OUTLIER ? s->pulls[i] : NAN;
+    }
+    numbers_moments(bulk, s->n_pulls, &s->pull_mean, &s->pull_width);
+    s->within3 = s->n_pulls > 0 ? (double)within / (double)s->n_pulls : NAN;
+    s->outliers = s->n_pulls > 0 ? (double)outside / (double)s->n_pulls : NAN;
+    free(bulk);
+}
+
 void truth_compare(report *r, truth_score *s)
 {
     const report_points *p = &r->dispersion.points;
-    *s = (truth_score){.median = NAN, .p90 = NAN, .pull_mean = NAN, .pull_width = NAN, .within3 = NAN, .branches = NAN};
+    *s = (truth_score){.median = NAN,
+                       .p90 = NAN,
+                       .pull_mean = NAN,
+                       .pull_width = NAN,
+                       .within3 = NAN,
+                       .outliers = NAN,
+                       .branches = NAN};
     compare_branches(r, s);
     if (r->truth.n_runs == 0 || p->n == 0 || p->pixel == NULL) return;
     s->nu1 = cli_alloc((size_t)p->n, sizeof *s->nu1);
@@ -235,10 +259,7 @@ void truth_compare(report *r, truth_score *s)
     s->median = numbers_quantile(size, s->n, 0.5);
     s->p90 = numbers_quantile(size, s->n, 0.9);
     free(size);
-    numbers_moments(s->pulls, s->n_pulls, &s->pull_mean, &s->pull_width);
-    int64_t within = 0;
-    for (int64_t i = 0; i < s->n_pulls; i++) within += fabs(s->pulls[i]) < 3;
-    if (s->n_pulls > 0) s->within3 = (double)within / (double)s->n_pulls;
+    score_pulls(s);
 }
 
 void truth_score_free(truth_score *s)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """demo.py XANI SCRATCH -- the demo recovers what it simulated, resumes, and touches no folder but its own.
 
-The shipped experiment with fewer shots and one sample angle, so that it also runs under sanitizers.  Prints TAP.
+The shipped experiment with fewer shots, two sample angles and few, large pixels, so that it also runs under sanitizers;
+each pixel has one frequency per branch, so that every strong line has a true one to be compared with.  Prints TAP.
 """
 import json
 import os
@@ -20,7 +21,10 @@ except ImportError as missing:
 
 XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 r = Report()
-SMALL = ["--set", "sim.shots=500", "--set", "runs=[{name: a, angle_deg: [0]}, {name: b, angle_deg: [8]}]"]
+SETTINGS = ("sim.shots=500", "runs=[{name: a, angle_deg: [0]}, {name: b, angle_deg: [8]}]", "sim.detector.shape=[16, 32]",
+            "sim.detector.pixel_mm=1.2", "sim.detector.gap_px=[2, 2]", "sim.detector.centre_px=[33, -10]", "sim.photons=320",
+            "reduce.spatial_bin=1")
+SMALL = [word for s in SETTINGS for word in ("--set", s)]
 
 
 def demo(*args):
@@ -49,9 +53,10 @@ def check_demo():
     r.ok(0.7 * 1000 < found["shots_used_on"] + found["shots_used_off"] < 1000, "most of the 1000 shots are used, not all")
     r.ok(truth["points_compared"] == found["points"] and truth["median_difference_thz"] < 0.02,
          f"median |nu - nu1| {1000 * truth['median_difference_thz']:.1f} GHz")
-    r.ok(truth["pulls"] > 100 and abs(truth["pull_mean"]) < 0.3 and 0.8 < truth["pull_width"] < 1.3,
+    # the time tool's noise shifts the mean delay of a bin for all pixels alike: the mean of the pulls is not theirs alone
+    r.ok(truth["pulls"] > 100 and abs(truth["pull_mean"]) < 0.4 and 0.85 < truth["pull_width"] < 1.2,
          f"pulls {truth['pull_mean']:.3f} ± {truth['pull_width']:.3f} of {truth['pulls']}")
-    r.ok(truth["within_3_sigma"] > 0.97, f"{truth['within_3_sigma']:.4f} within 3 sigma")
+    r.ok(truth["within_3_sigma"] > 0.97 and truth["beyond_5_sigma"] < 0.02, f"{truth['within_3_sigma']:.4f} within 3 sigma")
     r.ok(0 < answer["peak_memory_bytes"] < 4 << 30 and answer["seconds"] > 0, "time and memory are told")
     before = stamps(f"{SCRATCH}/xani-demo")
     code, _, stderr = demo(*SMALL)
