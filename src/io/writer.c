@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // writer.c -- a file that is not yet published: created, its groups, closed and published.  See publish.h.
 //
-// A failed write is often reported by a later call only, or by none (H5Fclose returned success in 7 of 8
-// trials with a full disk), so every return is checked, the first failure is latched in w->status, and
-// xn_writer_compare reads everything back before the file gets its name.  No times are stored: equal results
-// are equal bytes.
+// The file below (writer_file.c) keeps its first failure, which is looked at after each step together with
+// the library's returns; the first of all stays in w->status.  xn_writer_compare reads everything back before
+// the file gets its name.  No times are stored: equal results are equal bytes.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -16,13 +15,12 @@
 
 enum { ALIGN = 4096, ALIGN_ABOVE = 16 << 10 }; // small pieces are packed: padding would outweigh them
 
-static hid_t access_properties(xn_layout layout)
+static hid_t access_properties(xn_layout layout, xn_latch *latch)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (access < 0) return access;
+    if (access < 0 || !xn_latch_set_driver(access, latch)) return access;
     H5Pset_libver_bounds(access, layout == XN_LAYOUT_RESULT ? H5F_LIBVER_V110 : H5F_LIBVER_EARLIEST, H5F_LIBVER_V110);
     H5Pset_alignment(access, ALIGN_ABOVE, ALIGN);
-    H5Pset_file_locking(access, false, true); // nobody else knows the temporary name
     return access;
 }
 
@@ -38,10 +36,10 @@ static hid_t group_properties(xn_layout layout, hid_t class)
 
 static xani_status create_file(xn_writer *w)
 {
-    if (xn_io_check("create", w->temporary) != 0) return xn_output_fail(w->ctx, w->path, errno);
-    hid_t access = access_properties(w->layout), created = group_properties(w->layout, H5P_FILE_CREATE);
+    hid_t access = access_properties(w->layout, w->latch), created = group_properties(w->layout, H5P_FILE_CREATE);
     if (access >= 0 && created >= 0) w->file = H5Fcreate(w->temporary, H5F_ACC_EXCL, created, access);
-    xani_status st = w->file >= 0 ? XANI_OK : xn_output_fail(w->ctx, w->path, 0); // before a call clears the reason
+    int number = w->latch->number;
+    xani_status st = w->file >= 0 && number == 0 ? XANI_OK : xn_output_fail(w->ctx, w->path, number);
     if (access >= 0) H5Pclose(access);
     if (created >= 0) H5Pclose(created);
     return st;
@@ -67,6 +65,7 @@ static void destroy(xn_writer *w)
     xn_free(w->record);
     xn_free(w->path);
     xn_free(w->temporary);
+    xn_latch_release(w->latch);
     xn_free(w);
 }
 
@@ -79,13 +78,12 @@ xani_status xn_writer_create(xn_ctx *ctx, const char *path, xn_layout layout, xn
     *w = (xn_writer){.ctx = ctx, .layout = layout, .file = H5I_INVALID_HID};
     w->path = xn_strdup(path);
     w->temporary = xn_io_temporary(path);
+    w->latch = xn_latch_make();
     xn_hdf_guard guard = xn_hdf_enter();
-    xani_status st = w->path && w->temporary ? create_file(w) : xn_fail_memory(ctx, path, 1);
+    xani_status st = w->path && w->temporary && w->latch ? create_file(w) : xn_fail_memory(ctx, path, 1);
     xn_hdf_leave(guard);
-    if (st == XANI_OK)
-        *writer = w;
-    else
-        destroy(w);
+    *writer = w;
+    if (st != XANI_OK) xn_writer_abort(writer);
     return st;
 }
 
@@ -93,9 +91,15 @@ xani_status xn_writer_fail(xn_writer *w, const char *name)
 {
     char reason[XN_HDF_REASON];
     xn_hdf_reason(reason);
-    if (w->status != XANI_OK) return w->status;
+    if (xn_writer_status(w) != XANI_OK) return w->status;
     w->status = xn_fail(w->ctx, XANI_ERR_OUTPUT, "%s: cannot be written: %s%s%s", w->path, reason,
                         reason[0] ? ", at " : "at ", name);
+    return w->status;
+}
+
+xani_status xn_writer_status(xn_writer *w)
+{
+    if (w->latch->number != 0 && w->status == XANI_OK) w->status = xn_output_fail(w->ctx, w->path, w->latch->number);
     return w->status;
 }
 
@@ -116,11 +120,10 @@ void xn_writer_abort(xn_writer **writer)
     xn_writer *w = *writer;
     if (w->status == XANI_OK) w->status = XANI_ERR_OUTPUT; // no text: nothing failed
     xn_hdf_guard guard = xn_hdf_enter();
-    // On a full disk the library could not close the file, and would try again at exit: give it room.
-    if (w->file >= 0 && truncate(w->temporary, 0) != 0) errno = 0;
+    if (w->latch && w->latch->number == 0) w->latch->number = ECANCELED; // no need to write any more of it
     close_datasets(w);
     if (w->file >= 0) H5Fclose(w->file);
-    unlink(w->temporary);
+    if (w->temporary) unlink(w->temporary);
     xn_hdf_leave(guard);
     destroy(w);
     *writer = NULL;
@@ -142,12 +145,11 @@ static xani_status finish(xn_writer *w)
     if (w->status != XANI_OK) return w->status;
     XN_TRY(frames_complete(w));
     close_datasets(w);
-    if (w->status != XANI_OK) return w->status;
-    if (xn_io_check("flush", w->temporary) != 0) return xn_output_fail(w->ctx, w->path, errno);
-    if (H5Fflush(w->file, H5F_SCOPE_LOCAL) < 0) return xn_writer_fail(w, "the end");
+    XN_TRY(xn_writer_status(w));
     hid_t file = w->file;
     w->file = H5I_INVALID_HID;
-    if (H5Fclose(file) < 0) return xn_writer_fail(w, "the end");
+    if (H5Fclose(file) < 0) xn_writer_fail(w, "the end");
+    XN_TRY(xn_writer_status(w));
     XN_TRY(xn_writer_compare(w));
     int fd = open(w->temporary, O_RDONLY | O_CLOEXEC);
     int bad = fd < 0 || xn_io_sync(fd, w->temporary) != 0, number = errno;
@@ -209,7 +211,7 @@ xani_status xn_writer_group(xn_writer *w, const char *group, const char *nx_clas
     xn_hdf_guard guard = xn_hdf_enter();
     make_groups(w, group, true);
     xn_hdf_leave(guard);
-    return nx_class ? xn_writer_attr_text(w, group, "NX_class", nx_class) : w->status;
+    return nx_class ? xn_writer_attr_text(w, group, "NX_class", nx_class) : xn_writer_status(w);
 }
 
 xani_status xn_writer_link(xn_writer *w, const char *target, const char *link)
@@ -220,7 +222,7 @@ xani_status xn_writer_link(xn_writer *w, const char *target, const char *link)
         H5Lcreate_hard(w->file, target, w->file, link, H5P_DEFAULT, H5P_DEFAULT) < 0)
         xn_writer_fail(w, link);
     xn_hdf_leave(guard);
-    return w->status;
+    return xn_writer_status(w);
 }
 
 xn_record *xn_writer_record(xn_writer *w, const char *name, xn_type type, int rank, const int64_t *dims)

@@ -23,11 +23,20 @@ typedef struct xn_record {
     int64_t frames_done;
 } xn_record;
 
+// The first failure of the file below, shared with the driver: 0, or an errno.
+typedef struct xn_latch {
+    int number, users;
+} xn_latch;
+xn_latch *xn_latch_make(void);
+void xn_latch_release(xn_latch *latch);
+bool xn_latch_set_driver(hid_t access, xn_latch *latch); // files opened with `access` go through our driver
+
 struct xn_writer {
     xn_ctx *ctx;
     char *path, *temporary; // final name, and the one in the same folder
     hid_t file;
     xn_layout layout;
+    xn_latch *latch;    // of the file
     xani_status status; // the first failure; nothing is done after it
     xn_record *record;
     size_t n_records, room;
@@ -46,7 +55,8 @@ xani_status xn_write_new(xn_ctx *ctx, const char *temporary, const char *path, c
 
 // "path: cannot be written: <why>"; number 0: the library's reason, else strerror.
 xani_status xn_output_fail(xn_ctx *ctx, const char *path, int number);
-xani_status xn_writer_fail(xn_writer *w, const char *name); // of the library, latched
+xani_status xn_writer_fail(xn_writer *w, const char *name); // of the library, kept
+xani_status xn_writer_status(xn_writer *w);                 // after a step: w->status, with what the file tells
 
 // manifest.c
 char *xn_manifest_path(const char *path); // owned

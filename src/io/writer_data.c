@@ -7,7 +7,6 @@
 //
 // Text datasets are of fixed length, UTF-8, NUL-padded: strings of variable length lie in a heap that
 // Fletcher32 does not cover.  Text attributes are of variable length, as h5py writes and viewers expect.
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -51,7 +50,6 @@ static xani_status write_whole(xn_writer *w, const char *name, hid_t stored, hid
 {
     int64_t n = 1;
     for (int i = 0; i < rank; i++) n *= dims[i];
-    if (xn_io_check("write", w->temporary) != 0) return w->status = xn_output_fail(w->ctx, w->path, errno);
     hid_t created = data_properties(w, rank, dims, chunk, H5Tget_size(memory));
     hid_t dataset = created < 0 ? created : xn_writer_dataset(w, name, stored, rank, dims, created);
     if (dataset >= 0) {
@@ -61,7 +59,7 @@ static xani_status write_whole(xn_writer *w, const char *name, hid_t stored, hid
         xn_writer_fail(w, name);
     }
     if (created >= 0) H5Pclose(created);
-    return w->status;
+    return xn_writer_status(w);
 }
 
 xani_status xn_writer_data(xn_writer *w, const char *dataset, xn_type type, int rank, const int64_t *dims,
@@ -129,7 +127,6 @@ xani_status xn_writer_texts(xn_writer *w, const char *dataset, const char *const
 static xani_status write_attr(xn_writer *w, const char *object, const char *name, hid_t type, int n, const void *data)
 {
     if (w->status != XANI_OK) return w->status;
-    if (xn_io_check("write", w->temporary) != 0) return w->status = xn_output_fail(w->ctx, w->path, errno);
     hsize_t count = n < 0 ? 1 : (hsize_t)n;
     const char *on = object[0] ? object : "/";
     hid_t space = n < 0 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &count, NULL);
@@ -138,7 +135,7 @@ static xani_status write_attr(xn_writer *w, const char *object, const char *name
     if (attr < 0 || H5Awrite(attr, type, data) < 0) xn_writer_fail(w, on);
     if (attr >= 0 && H5Aclose(attr) < 0) xn_writer_fail(w, on);
     if (space >= 0) H5Sclose(space);
-    return w->status;
+    return xn_writer_status(w);
 }
 
 static xani_status write_text_attr(xn_writer *w, const char *object, const char *name, const char *const *texts, int n)

@@ -4,7 +4,6 @@
 // One frame is one chunk, stored as given (H5Dwrite_chunk): the caller encodes in parallel, this thread only
 // writes.  The layout is that of raw detector files, so there is no Fletcher32; what was written is known by
 // the hash of each frame's stored bytes, compared when the file is read back.
-#include <errno.h>
 #include <string.h>
 #include <xxhash.h>
 
@@ -59,7 +58,7 @@ xani_status xn_writer_frames_begin(xn_writer *w, const char *dataset, xn_type ty
     xn_hdf_guard guard = xn_hdf_enter();
     begin(w, r);
     xn_hdf_leave(guard);
-    return w->status;
+    return xn_writer_status(w);
 }
 
 static xn_record *find(xn_writer *w, const char *dataset)
@@ -81,12 +80,11 @@ xani_status xn_writer_frame(xn_writer *w, const char *dataset, int64_t frame, co
     if (stored_bytes == 0 || (!r->compressed && stored_bytes != bytes))
         return w->status = xn_fail(w->ctx, XANI_ERR_INTERNAL, "%s: %s: frame %lld has %zu bytes, not %zu", w->path,
                                    dataset, (long long)frame, stored_bytes, bytes);
-    if (xn_io_check("write", w->temporary) != 0) return w->status = xn_output_fail(w->ctx, w->path, errno);
     r->frame_hash[frame] = XXH3_64bits(stored, stored_bytes);
     hsize_t offset[3] = {(hsize_t)frame, 0, 0};
     xn_hdf_guard guard = xn_hdf_enter();
     if (H5Dwrite_chunk(r->dataset, H5P_DEFAULT, 0, offset, stored_bytes, stored) < 0) xn_writer_fail(w, r->name);
     xn_hdf_leave(guard);
     r->frames_done++;
-    return w->status;
+    return xn_writer_status(w);
 }

@@ -6,6 +6,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <hdf5.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "io/publish.h"
@@ -361,6 +363,38 @@ START_TEST(test_memory_may_fail)
 }
 END_TEST
 
+START_TEST(test_full_disk)
+{
+    // The system itself refuses to write beyond a size, from nothing to all: the library's errors are seen through, the
+    // former file stays, nothing is left behind, and the process ends in order.
+    ck_assert_int_eq(write_all(1), XANI_OK);
+    long n, m;
+    char *before = contents(path, &n);
+    int failed = 0;
+    for (long limit = 0; limit < n + 8192; limit += 1 + n / 40) {
+        int result = -1;
+        pid_t child = fork();
+        if (child == 0) {
+            signal(SIGXFSZ, SIG_IGN); // write gives EFBIG
+            setrlimit(RLIMIT_FSIZE, &(struct rlimit){(rlim_t)limit, (rlim_t)limit});
+            xani_status st = write_all(2);
+            bool told = strstr(xani_error_text(ctx), "result.h5: cannot be written: ") != NULL;
+            exit(st == XANI_OK ? 10 : st == XANI_ERR_OUTPUT && told && left_behind() == 0 ? 11 : 12);
+        }
+        waitpid(child, &result, 0);
+        ck_assert_msg(WIFEXITED(result) && WEXITSTATUS(result) != 12, "limit %ld: %d", limit, result);
+        if (WEXITSTATUS(result) == 10) break;
+        failed++;
+        char *after = contents(path, &m);
+        ck_assert_int_eq(n, m);
+        ck_assert_mem_eq(before, after, (size_t)n);
+        free(after);
+    }
+    ck_assert_int_ge(failed, 30);
+    free(before);
+}
+END_TEST
+
 START_TEST(test_refusals)
 {
     // A missing folder, a read-only file and a folder in the way are found at creation, naming the final path.
@@ -441,6 +475,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_every_operation_may_fail);
     tcase_add_test(t, test_first_file_may_fail);
     tcase_add_test(t, test_memory_may_fail);
+    tcase_add_test(t, test_full_disk);
     tcase_add_test(t, test_refusals);
     tcase_add_test(t, test_frames_in_order);
     tcase_add_test(t, test_text);
