@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// io_bench.h -- shared by the files of the I/O benchmark: its data, its readers, its peers.
+//
+// A case is a file of frames; a pass opens it, reads all frames into a ring of XN_IO_RING frames, and closes
+// it.  Every reader adds up the first pixel of each frame, so that one that reads something else is found out.
+#ifndef XN_BENCH_IO_BENCH_H
+#define XN_BENCH_IO_BENCH_H
+
+#include <stdio.h>
+
+#include "core/core.h"
+#include "io/frames.h"
+
+enum { XN_IO_FRAMES = 128, XN_IO_UNIQUE = 16, XN_IO_H = 1024, XN_IO_W = 512, XN_IO_RING = 32, XN_IO_PARTS = 4 };
+
+typedef struct xn_io_case {
+    const char *name;
+    char path[600], dataset[128];
+    int64_t n, h, w;
+    size_t frame_bytes;
+    xn_type type;
+    double first;                 // sum of first pixels, NaN: unknown
+    bool cold;                    // dropped from the page cache before each pass
+    char parts[XN_IO_PARTS][600]; // sources of a virtual dataset, to be dropped too
+} xn_io_case;
+
+typedef struct xn_io_pass {
+    double wall_s, cpu_s; // NaN: not measured
+} xn_io_pass;
+
+typedef struct xn_io_room {
+    uint8_t *ring;   // XN_IO_RING frames, touched
+    uint8_t *source; // for floor:memcpy, touched
+    size_t ring_bytes, source_bytes;
+    int threads;
+} xn_io_room;
+
+// io_data.c: files of the named case in `folder`; false with text when they cannot be made.
+bool xn_io_make(const char *folder, const char *name, xn_io_case *c, char why[160]);
+void xn_io_remove_all(const char *folder);
+void xn_io_drop(const xn_io_case *c); // from the page cache
+void xn_io_warm(const xn_io_case *c);
+
+// io_peers.c: one pass each. The sum of first pixels is compared; a wrong one is no measurement.
+xn_io_pass xn_io_ours(xani_context *ctx, const xn_io_case *c, xn_io_room *m);
+xn_io_pass xn_io_ours_in_place(xani_context *ctx, const xn_io_case *c, xn_io_room *m);
+xn_io_pass xn_io_h5dread(const xn_io_case *c, xn_io_room *m, bool add_up);
+xn_io_pass xn_io_floor_memcpy(const xn_io_case *c, xn_io_room *m);
+xn_io_pass xn_io_floor_pread(const xn_io_case *c, xn_io_room *m);
+xn_io_pass xn_io_library_index(const xn_io_case *c);
+
+// Peers in a child process (bench/io_peers.py).
+typedef struct xn_io_python xn_io_python;
+xn_io_python *xn_io_python_start(const char *peer, const xn_io_case *c);
+xn_io_pass xn_io_python_pass(xn_io_python *p, const xn_io_case *c);
+const char *xn_io_python_why(const xn_io_python *p); // NULL: fine
+void xn_io_python_stop(xn_io_python **p);
+
+#endif
