@@ -189,8 +189,10 @@ xani_status xn_branches_find(xn_ctx *ctx, const xn_scene *s, const xn_path *p, c
     t.value = xn_alloc(total + 1, sizeof *t.value);
     t.group = xn_calloc(groups + 1, sizeof *t.group);
     xani_status st = XANI_OK;
-    if (t.label == NULL || t.value == NULL || t.group == NULL)
-        XN_GOTO(out, st, xn_fail_memory(ctx, "the branches", total * 12 + groups * sizeof *t.group));
+    if (t.label == NULL || t.value == NULL || t.group == NULL) {
+        st = xn_fail_memory(ctx, "the branches", total * 12 + groups * sizeof *t.group);
+        goto out;
+    }
     XN_GOTO(out, st, cluster_all(ctx, &t));
     XN_GOTO(out, st, xn_courses_join(ctx, &t));
     for (int i = 0; i < ROUNDS; i++) XN_GOTO(out, st, xn_courses_give(ctx, &t));

@@ -194,8 +194,10 @@ xani_status xn_cluster(xn_ctx *ctx, xn_line_sample *s, int64_t n, int most, doub
     cells *c = xn_alloc(1, sizeof *c);
     double *cost = xn_alloc((size_t)k * (MOST_CELLS + 1), sizeof *cost);
     int *split = xn_alloc((size_t)k * (MOST_CELLS + 1), sizeof *split);
-    if (order == NULL || c == NULL || cost == NULL || split == NULL)
-        XN_GOTO(out, st, xn_fail_memory(ctx, "the lines of a bin", (size_t)n * sizeof *order));
+    if (order == NULL || c == NULL || cost == NULL || split == NULL) {
+        st = xn_fail_memory(ctx, "the lines of a bin", (size_t)n * sizeof *order);
+        goto out;
+    }
     for (int64_t i = 0; i < n; i++) order[i] = (sorted){s[i].value, s[i].weight, i};
     qsort(order, (size_t)n, sizeof *order, by_value);
     make_cells(order, n, c);
@@ -229,13 +231,15 @@ out:
 xani_status xn_assign(xn_ctx *ctx, int n, const double *cost, int *column)
 {
     size_t m = (size_t)n + 1;
-    double *u = xn_calloc(3 * m, sizeof *u), *v = u + m, *least = u + 2 * m;
-    int *row_of = xn_calloc(3 * m, sizeof *row_of), *way = row_of + m, *used = row_of + 2 * m;
+    double *u = xn_calloc(3 * m, sizeof *u);
+    int *row_of = xn_calloc(3 * m, sizeof *row_of);
     if (u == NULL || row_of == NULL) {
         xn_free(u);
         xn_free(row_of);
         return xn_fail_memory(ctx, "the branches", m * 36);
     }
+    double *v = u + m, *least = u + 2 * m;
+    int *way = row_of + m, *used = row_of + 2 * m;
     for (int i = 1; i <= n; i++) { // rows and columns from 1; column 0 holds the row being placed
         int j0 = 0;
         row_of[0] = i;

@@ -63,8 +63,10 @@ xani_status xn_courses_join(xn_ctx *ctx, const xn_tracking *t)
     course *c = xn_calloc((size_t)n, sizeof *c);
     double *cost = xn_alloc((size_t)n * (size_t)n, sizeof *cost);
     int *column = xn_alloc((size_t)n, sizeof *column);
-    if (c == NULL || cost == NULL || column == NULL)
-        XN_GOTO(out, st, xn_fail_memory(ctx, "the branches", (size_t)n * (size_t)n * 8));
+    if (c == NULL || cost == NULL || column == NULL) {
+        st = xn_fail_memory(ctx, "the branches", (size_t)n * (size_t)n * 8);
+        goto out;
+    }
     for (int k = 0; k < t->path->n_segments; k++) {
         const xn_segment *s = &t->path->segment[k];
         for (int64_t bin = s->first; bin < s->first + s->n; bin++) {
@@ -237,8 +239,10 @@ xani_status xn_courses_align(xn_ctx *ctx, const xn_tracking *t)
     xani_status st = XANI_OK;
     int *seen = xn_alloc((size_t)t->points->n + 1, sizeof *seen), *before = xn_alloc(2 * (size_t)n, sizeof *before);
     double *cost = xn_alloc((size_t)n * (size_t)n, sizeof *cost);
-    if (seen == NULL || before == NULL || cost == NULL)
-        XN_GOTO(out, st, xn_fail_memory(ctx, "the branches", (size_t)t->points->n * sizeof *seen));
+    if (seen == NULL || before == NULL || cost == NULL) {
+        st = xn_fail_memory(ctx, "the branches", (size_t)t->points->n * sizeof *seen);
+        goto out;
+    }
     for (int64_t i = 0; i < t->points->n; i++) seen[i] = XN_UNSEEN;
     for (int k = 1; k < t->path->n_segments; k++) {
         int *after = before + n;

@@ -92,8 +92,10 @@ xani_status xn_members_find(xn_ctx *ctx, const xn_scene *s, const xn_path *p, co
     memset(m, 0, sizeof *m);
     int64_t *begin = xn_calloc((size_t)n + 1, sizeof *begin);
     xn_hit *space = hit_space(ctx, s, p, &st);
-    if (begin == NULL || space == NULL)
-        XN_GOTO(out, st, xn_fail_memory(ctx, "the points of the path", (size_t)n * sizeof *begin));
+    if (begin == NULL || space == NULL) {
+        st = xn_fail_memory(ctx, "the points of the path", (size_t)n * sizeof *begin);
+        goto out;
+    }
 #pragma omp parallel for schedule(static) num_threads(s->threads)
     for (int64_t i = 0; i < n; i++)
         begin[i] = xn_path_hits(p, points->q + 3 * i, space + (int64_t)omp_get_thread_num() * (p->n_images + 1));
@@ -106,8 +108,10 @@ xani_status xn_members_find(xn_ctx *ctx, const xn_scene *s, const xn_path *p, co
     at = xn_alloc((size_t)total + 1, sizeof *at);
     m->at = xn_alloc((size_t)total + 1, sizeof *m->at);
     m->first = xn_alloc((size_t)p->n + 2, sizeof *m->first);
-    if (bin == NULL || at == NULL || m->at == NULL || m->first == NULL)
-        XN_GOTO(out, st, xn_fail_memory(ctx, "the points of the path", (size_t)total * 2 * sizeof *at));
+    if (bin == NULL || at == NULL || m->at == NULL || m->first == NULL) {
+        st = xn_fail_memory(ctx, "the points of the path", (size_t)total * 2 * sizeof *at);
+        goto out;
+    }
 #pragma omp parallel for schedule(static) num_threads(s->threads)
     for (int64_t i = 0; i < n; i++) {
         xn_hit *hits = space + (int64_t)omp_get_thread_num() * (p->n_images + 1);

@@ -69,9 +69,10 @@ static int default_corners(const xn_lattice *l, corner *c, int most)
     if (path == NULL) {
         static const char *const name[6] = {"b1/2", "G", "b2/2", "G", "b3/2", "G"};
         for (; n < 6; n++) {
+            const int *vector = l->prim_hkl + n / 2 * 3;
             memcpy(c[n].name, name[n], strlen(name[n]) + 1);
             c[n].fixed = true;
-            for (int k = 0; k < 3; k++) c[n].hkl[k] = n % 2 == 0 ? 0.5 * l->prim_hkl[3 * (n / 2) + k] : 0.0;
+            for (int k = 0; k < 3; k++) c[n].hkl[k] = n % 2 == 0 ? 0.5 * vector[k] : 0.0;
         }
         return n;
     }
@@ -305,17 +306,26 @@ xani_status xn_path_plan(xn_ctx *ctx, const xn_config *config, const xn_scene *s
     xani_status st = XANI_OK;
     corner *c = xn_calloc((size_t)n, sizeof *c);
     p->segment = xn_calloc((size_t)n, sizeof *p->segment);
-    if (c == NULL || p->segment == NULL) XN_GOTO(out, st, xn_fail_memory(ctx, "the path", (size_t)n * sizeof *c));
+    if (c == NULL || p->segment == NULL) {
+        st = xn_fail_memory(ctx, "the path", (size_t)n * sizeof *c);
+        goto out;
+    }
     if (given > 0)
         XN_GOTO(out, st, read_corners(ctx, config, l, c, n));
     else
         n = default_corners(l, c, n);
     XN_GOTO(out, st, lay_segments(ctx, config, l, c, n, p));
     for (int i = 0; i < p->n_segments; i++)
-        if (!find_images(p, l, i)) XN_GOTO(out, st, xn_fail_memory(ctx, "the path's images", sizeof(xn_image)));
+        if (!find_images(p, l, i)) {
+            st = xn_fail_memory(ctx, "the path's images", sizeof(xn_image));
+            goto out;
+        }
     XN_GOTO(out, st, make_boxes(ctx, l, p));
     p->samples = xn_calloc((size_t)p->n + 1, sizeof *p->samples);
-    if (p->samples == NULL) XN_GOTO(out, st, xn_fail_memory(ctx, "the path's samples", (size_t)p->n * 8));
+    if (p->samples == NULL) {
+        st = xn_fail_memory(ctx, "the path's samples", (size_t)p->n * 8);
+        goto out;
+    }
     st = describe(ctx, c, n, p, d);
 out:
     xn_free(c);

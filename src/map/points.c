@@ -138,15 +138,19 @@ xani_status xn_points_add(xn_ctx *ctx, const xn_scene *s, const xn_view *v, cons
     const run_facts r = {s, v, m, c->kind, run, window > 0.0 ? 1.0 / window : 0.1, 0.5 / m->step_ps};
     uint8_t *combination = xn_calloc(plane * (size_t)m->n_modes + 1, 1);
     int64_t *first[2] = {xn_alloc(plane + 1, sizeof **first), xn_alloc(plane + 1, sizeof **first)};
-    if (combination == NULL || first[0] == NULL || first[1] == NULL)
-        XN_GOTO(out, st, xn_fail_memory(ctx, "the points of a run", plane * 18));
+    if (combination == NULL || first[0] == NULL || first[1] == NULL) {
+        st = xn_fail_memory(ctx, "the points of a run", plane * 18);
+        goto out;
+    }
     if (c->kind != XN_KIND_COHERENT) XN_GOTO(out, st, xn_combinations_find(ctx, m, s->threads, combination));
     count_points(v, m, combination, first);
     int64_t base = c->points.n, other = c->combinations.n;
     XN_GOTO(out, st, reserve(ctx, &c->points, base + first[0][plane]));
     XN_GOTO(out, st, reserve(ctx, &c->combinations, other + first[1][plane]));
-    if (!grow(&c->width, c->points.capacity, sizeof *c->width))
-        XN_GOTO(out, st, xn_fail_memory(ctx, "the widths of the points", (size_t)c->points.capacity * 4));
+    if (!grow(&c->width, c->points.capacity, sizeof *c->width)) {
+        st = xn_fail_memory(ctx, "the widths of the points", (size_t)c->points.capacity * 4);
+        goto out;
+    }
     c->points.n += first[0][plane];
     c->combinations.n += first[1][plane];
     fill_points(&r, combination, first, base, other, c);

@@ -35,10 +35,12 @@ static xani_status choose_shape(xn_ctx *ctx, const xn_config *config, const xn_s
     bool by_shape = xn_config_has(config, "map.grid.shape"), by_step = !isnan(step);
     if (by_shape) xn_config_doubles(config, "map.grid.shape", given, 3);
     if (!by_step) step = s->zone_scale / VOXELS_PER_ZONE;
-    for (;; step *= 1.25) {
+    bool fits = false;
+    while (!fits) {
         for (int i = 0; i < 3; i++)
             shape[i] = by_shape ? (int64_t)given[i] : voxels_along(&s->lattice, i, half[i], step);
-        if (by_shape || by_step || shape[0] * shape[1] * shape[2] * FREQUENCIES <= MOST_CELLS) break;
+        fits = by_shape || by_step || shape[0] * shape[1] * shape[2] * FREQUENCIES <= MOST_CELLS;
+        step *= 1.25;
     }
     double gib = (double)shape[0] * (double)shape[1] * (double)shape[2] * FREQUENCIES * sizeof(float) / 0x1p30;
     double budget = xn_config_double(config, "engine.memory_gib");
@@ -134,8 +136,10 @@ xani_status xn_volume_fill(xn_ctx *ctx, const xn_scene *s, const xn_collection *
     const xn_points *p = &c->points;
     d->intensity = xn_alloc((size_t)voxels * (size_t)nf, sizeof *d->intensity);
     sums = xn_alloc((size_t)s->threads * (size_t)nf, sizeof *sums);
-    if (d->intensity == NULL || sums == NULL)
-        XN_GOTO(out, st, xn_fail_memory(ctx, "the volume", (size_t)voxels * (size_t)nf * 4));
+    if (d->intensity == NULL || sums == NULL) {
+        st = xn_fail_memory(ctx, "the volume", (size_t)voxels * (size_t)nf * 4);
+        goto out;
+    }
     XN_GOTO(out, st, sort_points(ctx, p, d, voxels, &first, &order));
 #pragma omp parallel for schedule(dynamic, 64) num_threads(s->threads)
     for (int64_t v = 0; v < voxels; v++) {
