@@ -55,7 +55,7 @@ bench-fit bench-io bench-reduce bench-map: build
 bench-peers:
 	tools/setup bench
 	test -d $(PEERS) || python3 -m venv $(PEERS)
-	$(PEERS)/bin/pip install --quiet scipy lmfit h5py hdf5plugin numba jax
+	$(PEERS)/bin/pip install --quiet scipy lmfit nmrglue h5py hdf5plugin numba jax
 
 clean:
 	rm -rf $(BUILD) build-asan build-tsan
