@@ -25,8 +25,12 @@ except ImportError as missing:
 XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 SIM = os.path.join(os.environ["XN_ROOT"], "data", "sim")
 TOOL_PS = 0.003
-# Small pixels, so that the branches hardly move within a group.
-FINE = ["sim.detector.pixel_mm=0.04", "sim.detector.centre_px=[131, -350]", "sim.shots=4000", "sim.photons=5"]
+# Small pixels close together and away from Bragg peaks, so that the branches hardly move within a group.
+CLOSE = ["sim.detector.pixel_mm=0.04", "sim.detector.centre_px=[131, -350]", "sim.detector.gap_px=[6, 6]",
+         "geometry.orientation=[[0.8654215, -0.2138865, -0.4530985], [0.2397111, 0.9708442, -0.0004399],"
+         " [0.4399821, -0.1082321, 0.8914604]]"]
+FINE = [*CLOSE, "sim.shots=4000", "sim.photons=5"]
+THREE = ["runs=[{name: angle0, angle_deg: [-10]}, {name: angle1, angle_deg: [0]}, {name: angle2, angle_deg: [10]}]"]
 ONE = ["runs=[{name: angle1, angle_deg: [0]}]"]
 r = Report()
 
@@ -107,7 +111,7 @@ def pulls(m, truth, left):
 def check_pulls():
     # An error of the time tool or of the monitor is common to all pixels of a bin: it does not widen a pixel's pull but
     # shifts all of them together.  Both are small here, and three runs are pooled, so that their mean can be judged.
-    folder = simulate("noisy", "demo.yaml", *FINE, "sim.background.fraction=0", "sim.layouts=[swissfel, cube]",
+    folder = simulate("noisy", "demo.yaml", *FINE, *THREE, "sim.background.fraction=0", "sim.layouts=[swissfel, cube]",
                       f"sim.time_tool.noise_ps={TOOL_PS}", "sim.i0.monitor_noise=0.002")
     out, stderr = run(folder, "out", "fit.modes_max=2")
     r.ok("sign" not in stderr, "noisy: no alarm about the sign")
@@ -162,7 +166,7 @@ def check_null():
 
 def check_alarms():
     # enough softening in few shots; the stage's sign is turned round in the configuration
-    folder = simulate("reversed", "demo.yaml", *FINE[:2], *ONE, "sim.shots=1500", "sim.photons=12", "sim.delay.start=-2", "sim.delay.stop=2",
+    folder = simulate("reversed", "demo.yaml", *CLOSE, *ONE, "sim.shots=1500", "sim.photons=12", "sim.delay.start=-2", "sim.delay.stop=2",
                       "reduce.delay_bins_ps={start: -1.9, stop: 1.9, step: 0.025}")
     _, stderr = run(folder, "right", "fit.modes_max=1")
     r.ok("input.delay.sign" not in stderr, "sign as simulated: no alarm")
@@ -171,7 +175,7 @@ def check_alarms():
     wrong = [f"input.delay.sign={-int(delay['sign'])}", f"input.delay.zero_ps={-float(delay.get('zero_ps', 0))}"]
     _, stderr = run(folder, "wrong", "fit.modes_max=1", *wrong)
     r.ok("input.delay.sign" in stderr, "sign turned round: a warning names input.delay.sign")
-    folder = simulate("aliased", "demo.yaml", *FINE[:2], *ONE, "sim.crystal=al_80k", "sim.shots=600", "sim.photons=12",
+    folder = simulate("aliased", "demo.yaml", *CLOSE, *ONE, "sim.crystal=al_80k", "sim.shots=600", "sim.photons=12",
                       "map.crystal.cell=[4.04, 4.04, 4.04, 90, 90, 90]", "map.crystal.basis=[{element: Al, position: [0, 0, 0]}]",
                       "reduce.delay_bins_ps={start: -0.3, stop: 3.7, step: 0.05}")
     out, stderr = run(folder, "coarse", "fit.modes_max=1")
