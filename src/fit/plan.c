@@ -108,7 +108,7 @@ static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_pla
     p->g_lo = 0.1 / p->length;
     p->g_hi = 1.0 / 3.0;
     p->window_rate = fmin(fmax(2.0 / p->length, WINDOW_PER_PS * unit_ps), p->g_hi);
-    p->n_grid = 8;
+    p->n_grid = 16;
     while (p->n_grid < PADDING * p->length) p->n_grid *= 2;
     const double line = TWO_PI / p->n_grid;
     p->grid_lo = (int)fmax(1.0, ceil(p->w_lo / line));

@@ -15,7 +15,7 @@ XN_FN void columns_forward(int n_columns, vf root[XN_B][XN_B], vf *c, int stride
 {
     for (int i = 0; i < n_columns; i++) {
         vf t = c[i * stride];
-        for (int j = 0; j < i; j++) t -= root[i][j] * c[j * stride];
+        for (int j = 0; j < i; j++) t = v_fnma(root[i][j], c[j * stride], t);
         c[i * stride] = t / root[i][i];
     }
 }
@@ -25,7 +25,7 @@ XN_FN void columns_backward(int n_columns, vf root[XN_B][XN_B], vf *c)
 {
     for (int i = n_columns - 1; i >= 0; i--) {
         vf t = c[i];
-        for (int j = i + 1; j < n_columns; j++) t -= root[j][i] * c[j];
+        for (int j = i + 1; j < n_columns; j++) t = v_fnma(root[j][i], c[j], t);
         c[i] = t / root[i][i];
     }
 }
@@ -55,19 +55,19 @@ XN_FN void sums_explicit(const int K, struct block *b, int a, const vf *paramete
         }
         for (int q = 0; q < 2 * K; q++) {
             tf[q] = nu * f[q];
-            s->y0[q] += f[q] * y;
-            s->y1[q] += tf[q] * y;
+            s->y0[q] = v_fma(f[q], y, s->y0[q]);
+            s->y1[q] = v_fma(tf[q], y, s->y1[q]);
             for (int r = 0; r <= q; r++) {
-                s->g0[q][r] += f[q] * f[r];
-                s->g1[q][r] += tf[q] * f[r];
-                s->g2[q][r] += tf[q] * tf[r];
+                s->g0[q][r] = v_fma(f[q], f[r], s->g0[q][r]);
+                s->g1[q][r] = v_fma(tf[q], f[r], s->g1[q][r]);
+                s->g2[q][r] = v_fma(tf[q], tf[r], s->g2[q][r]);
             }
         }
         for (int c = 0; c < n_columns; c++) {
             vf column = h * kit->table->column[(size_t)c * (size_t)n + (size_t)i];
             for (int q = 0; q < 2 * K; q++) {
-                s->c0[c][q] += column * f[q];
-                s->c1[c][q] += column * tf[q];
+                s->c0[c][q] = v_fma(column, f[q], s->c0[c][q]);
+                s->c1[c][q] = v_fma(column, tf[q], s->c1[c][q]);
             }
         }
     }

@@ -39,14 +39,14 @@ XN_FN vf error_of(const int Q, const struct covariance *c, const vf *u, const vf
     vf r[XN_Q], x[XN_Q], sum = v_set(R(0));
     for (int j = 0; j < Q; j++) {
         r[j] = q[j];
-        for (int i = 0; i < Q; i++) r[j] -= c->f.v[i][j] * u[i];
+        for (int i = 0; i < Q; i++) r[j] = v_fnma(c->f.v[i][j], u[i], r[j]);
         r[j] = v_sel(c->fixed[j], v_set(R(0)), r[j]);
     }
     for (int i = 0; i < Q; i++) {
         vf t = r[i];
-        for (int k = 0; k < i; k++) t -= c->l[i][k] * x[k];
+        for (int k = 0; k < i; k++) t = v_fnma(c->l[i][k], x[k], t);
         x[i] = t * c->inverse[i];
-        sum += x[i] * x[i] + u[i] * u[i];
+        sum = v_fma(x[i], x[i], v_fma(u[i], u[i], sum));
     }
     return v_sqrt(sum * c->s2);
 }
@@ -94,9 +94,9 @@ XN_FN void finish_mode(const int K, const struct block *b, int a, int k, const v
     solve_lower(Q, (vf(*)[XN_Q])c->f.l, c->f.inverse, right, u2);
     vf m11 = zero, m12 = zero, m22 = zero; // block of A^-1
     for (int j = 0; j < Q; j++) {
-        m11 += u1[j] * u1[j];
-        m12 += u1[j] * u2[j];
-        m22 += u2[j] * u2[j];
+        m11 = v_fma(u1[j], u1[j], m11);
+        m12 = v_fma(u1[j], u2[j], m12);
+        m22 = v_fma(u2[j], u2[j], m22);
     }
     vf drop = (m22 * ca * ca - R(2) * m12 * ca * cb + m11 * cb * cb) / (m11 * m22 - m12 * m12);
     out_store(b, a, XN_OUT_SIGNIFICANCE + k, drop / c->s2);
@@ -128,49 +128,48 @@ XN_FN void finish_mode(const int K, const struct block *b, int a, int k, const v
     out_store(b, a, XN_OUT_PHASE + k, v_sel(v_le(phase, v_set(R(-3.14159265358979323846))), phase + turn, phase));
 }
 
-XN_FN void finish_block(const int K, struct block *b)
+XN_FN void finish_group(const int K, struct block *b, int a, const struct rest *r)
 {
     const struct kit *kit = b->kit;
-    for (int a = 0; a < XN_GROUPS; a++) {
-        struct eval e;
-        struct covariance cov;
-        vf parameter[XN_Q], c[XN_B], unscale = plane_load(b, a, PLANE_UNSCALE);
-        for (int j = 0; j < 2 * K; j++) {
-            parameter[j] = plane_load(b, a, PLANE_PARAMETER + j);
-            e.beta[j] = plane_load(b, a, PLANE_BETA + j);
-        }
-        vf chi2 = block_residual(b, a, K, parameter, e.beta, NULL, c);
-        for (int j = 0; j < kit->plan->n_columns; j++)
-            out_store(b, a, XN_OUT_BACKGROUND + j, plane_load(b, a, PLANE_BACKGROUND + j) + unscale * c[j]);
-        out_store(b, a, XN_OUT_MEAN, plane_load(b, a, PLANE_MEAN));
-        out_store(b, a, XN_OUT_UNSCALE, unscale);
-        out_store(b, a, XN_OUT_CHI2, chi2);
-        out_store(b, a, XN_OUT_FREEDOM, freedom_of(b, a, K));
-        out_store(b, a, XN_OUT_NEXT, plane_load(b, a, PLANE_NEXT));
-        if (K == 0) continue;
-        covariance_at(K, b, a, parameter, &e, chi2, &cov);
-        for (int k = 0; k < K; k++) finish_mode(K, b, a, k, parameter, e.beta, &cov);
-        vm at_bound = v_lt(v_set(R(0)), v_set(R(-1)));
-        for (int j = 0; j < 2 * K; j++) at_bound = v_or(at_bound, cov.fixed[j]);
-        const unsigned bits = v_bits_of(at_bound) & block_lanes(b, a);
-        for (int i = 0; bits >> i; i++)
-            if (bits >> i & 1) kit->tile->flags[b->trace[a * XN_W + i]] |= XN_FLAG_BOUND;
-    }
+    struct eval e;
+    struct covariance cov;
+    const vf unscale = plane_load(b, a, PLANE_UNSCALE);
+    for (int j = 0; j < kit->plan->n_columns; j++)
+        out_store(b, a, XN_OUT_BACKGROUND + j, v_fma(unscale, r->c[a][j], plane_load(b, a, PLANE_BACKGROUND + j)));
+    out_store(b, a, XN_OUT_MEAN, plane_load(b, a, PLANE_MEAN));
+    out_store(b, a, XN_OUT_UNSCALE, unscale);
+    out_store(b, a, XN_OUT_CHI2, r->chi2[a]);
+    out_store(b, a, XN_OUT_FREEDOM, freedom_of(b, a, K));
+    out_store(b, a, XN_OUT_NEXT, plane_load(b, a, PLANE_NEXT));
+    if (K == 0) return;
+    for (int j = 0; j < 2 * K; j++) e.beta[j] = r->beta[a][j];
+    covariance_at(K, b, a, r->parameter[a], &e, r->chi2[a], &cov);
+    for (int k = 0; k < K; k++) finish_mode(K, b, a, k, r->parameter[a], e.beta, &cov);
+    vm at_bound = v_lt(v_set(R(0)), v_set(R(-1)));
+    for (int j = 0; j < 2 * K; j++) at_bound = v_or(at_bound, cov.fixed[j]);
+    const unsigned bits = v_bits_of(at_bound) & block_lanes(b, a);
+    for (int i = 0; bits >> i; i++)
+        if (bits >> i & 1) kit->tile->flags[b->trace[a * XN_W + i]] |= XN_FLAG_BOUND;
 }
 
 #define XN_FINISH_FOR(K)                                                                                               \
-    static __attribute__((noinline)) void finish_##K(struct block *b) { finish_block(K, b); }
+    static __attribute__((noinline)) void finish_##K(struct block *b, int a, const struct rest *r)                     \
+    {                                                                                                                  \
+        finish_group(K, b, a, r);                                                                                      \
+    }
 XN_FINISH_FOR(0)
 XN_FINISH_FOR(1)
 XN_FINISH_FOR(2)
 XN_FINISH_FOR(3)
 XN_FINISH_FOR(4)
-static void (*const finish_of[XN_M + 1])(struct block *) = {finish_0, finish_1, finish_2, finish_3, finish_4};
+static void (*const finish_of[XN_M + 1])(struct block *, int, const struct rest *) = {finish_0, finish_1, finish_2,
+                                                                                      finish_3, finish_4};
 
 // Results of every trace that could be fitted, those without a mode included.
 static void finish(const struct kit *kit, int *list)
 {
     struct block b;
+    struct rest r;
     for (int K = 0; K <= kit->plan->modes_max; K++) {
         int count = 0;
         for (int i = 0; i < kit->tile->count; i++)
@@ -178,7 +177,9 @@ static void finish(const struct kit *kit, int *list)
                 list[count++] = i;
         for (int i = 0; i < count; i += XN_BLOCK) {
             block_open(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, &b);
-            finish_of[K](&b);
+            rest_open(&b, K, &r);
+            block_residual(&b, K, &r, NULL);
+            for (int a = 0; a < XN_GROUPS; a++) finish_of[K](&b, a, &r);
         }
     }
 }

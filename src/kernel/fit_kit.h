@@ -24,7 +24,7 @@ struct table {
     real *scale;         // (n)
     real *time;          // (n)
     real *cosine, *sine; // uniform: twiddles (n_grid); else the windowed transform (grid_lo-1 .. grid_hi+1, n)
-    int *place;          // uniform: where power j stands after the transform (n_grid)
+    int *place;          // uniform: where Z_j stands after the transform (n_grid/2)
 };
 
 struct sums {

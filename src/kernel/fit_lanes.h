@@ -51,7 +51,7 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
         t->cosine[i] = R(p->scale[i % n] * exp(-p->window_rate * x) * cos(w * x));
         t->sine[i] = R(p->scale[i % n] * exp(-p->window_rate * x) * sin(w * x));
     }
-    if (p->uniform) fourier_places(p->n_grid, t->place);
+    if (p->uniform) fourier_places(p->n_grid / 2, t->place);
 }
 
 static size_t room_of(int traces) { return ((size_t)traces + XN_BLOCK - 1) / XN_BLOCK * XN_BLOCK; }
@@ -60,7 +60,7 @@ static size_t room_of(int traces) { return ((size_t)traces + XN_BLOCK - 1) / XN_
 static size_t kit_place(struct kit *k, const xn_fit_plan *p, int traces, void *memory)
 {
     const size_t room = room_of(traces), group = (size_t)p->n * XN_W;
-    const size_t wave = XN_GROUPS * (size_t)(p->grid_hi - p->grid_lo + 3) * XN_W + (size_t)p->n_grid * 2 * XN_W;
+    const size_t wave = (XN_GROUPS * ((size_t)p->n_grid / 2 + 1) + (size_t)p->n_grid) * XN_W; // powers, transform
     const size_t tile = room / XN_W * group, weights = p->closed ? 0 : tile;
     const size_t sizes[] = {tile, weights, 2 * XN_GROUPS * group, XN_GROUPS * group, wave, PLANE_SLOTS * room};
     real **parts[] = {&k->y, &k->h, &k->pack, &k->rest, &k->wave, &k->plane};

@@ -15,65 +15,134 @@
 #define XN_PASSES_TOGETHER 5 // before stragglers are packed
 #define XN_COARSE R(0.1)
 
-// Residual of K modes: y - phi beta with the background projected out, stored when rest is given.
-// Returns chi^2; c becomes the background's coefficients beside those taken out when the data were loaded.
-static vf block_residual(struct block *b, int a, int K, const vf *parameter, const vf *beta, real *rest, vf c[XN_B])
+// K modes of a block's traces: parameters, amplitudes, and, from block_residual, what they leave
+struct rest {
+    vf parameter[XN_GROUPS][XN_Q], beta[XN_GROUPS][XN_Q];
+    vf chi2[XN_GROUPS];
+    vf c[XN_GROUPS][XN_B]; // coefficients of the background beside those taken out when the data were loaded
+};
+
+static void rest_open(const struct block *b, int K, struct rest *r)
+{
+    for (int a = 0; a < XN_GROUPS; a++)
+        for (int j = 0; j < 2 * K; j++) {
+            r->parameter[a][j] = plane_load(b, a, PLANE_PARAMETER + j);
+            r->beta[a][j] = plane_load(b, a, PLANE_BETA + j);
+        }
+}
+
+// y - phi beta with z^n as rotations; even and odd samples go on by z^2 side by side, which halves the wait for the
+// multiplication. The products with the background follow from the geometric sums.
+XN_FN void residual_closed(const int K, struct block *b, struct rest *r, real *const *keep)
+{
+    const int n = b->kit->plan->n;
+    vc z[XN_GROUPS][XN_M], u[2][XN_GROUPS][XN_M];
+    vf chi2[XN_GROUPS];
+    for (int a = 0; a < XN_GROUPS; a++) {
+        struct sums s;
+        chi2[a] = v_set(R(0));
+        for (int k = 0; k < K; k++) {
+            u[0][a][k] = (vc){v_set(R(1)), v_set(R(0))};
+            u[1][a][k] = z[a][k] = v_pole(r->parameter[a][2 * k], r->parameter[a][2 * k + 1], v_set(R(1)));
+            gram_columns(b->kit->plan, z[a][k], k, &s);
+            z[a][k] = c_mul(z[a][k], z[a][k]);
+        }
+        for (int j = 0; j < b->kit->plan->n_columns; j++) {
+            r->c[a][j] = v_set(R(0));
+            for (int q = 0; q < 2 * K; q++) r->c[a][j] = v_fnma(s.c0[j][q], r->beta[a][q], r->c[a][j]);
+        }
+    }
+    for (int i = 0; i < n; i += 2)
+        for (int odd = 0; odd < 2 && i + odd < n; odd++)
+            for (int a = 0; a < XN_GROUPS; a++) {
+                const size_t at = (size_t)(i + odd) * XN_W;
+                vf x = v_load(b->y[a] + at);
+                for (int k = 0; k < K; k++) {
+                    vc *p = &u[odd][a][k];
+                    x = v_fnma(r->beta[a][2 * k], p->re, v_fnma(r->beta[a][2 * k + 1], p->im, x));
+                    *p = c_mul(*p, z[a][k]);
+                }
+                chi2[a] = v_fma(x, x, chi2[a]);
+                if (keep != NULL) v_store(keep[a] + at, x);
+            }
+    for (int a = 0; a < XN_GROUPS; a++) r->chi2[a] = chi2[a];
+}
+
+// The same with row scales, every sample's pole for itself where times are not uniform, and products summed up.
+static void residual_explicit(int K, struct block *b, struct rest *r, real *const *keep)
+{
+    const struct kit *kit = b->kit;
+    const int n = kit->plan->n, n_columns = kit->plan->n_columns;
+    for (int a = 0; a < XN_GROUPS; a++) {
+        const vf *parameter = r->parameter[a], *beta = r->beta[a];
+        vc z[XN_M], u[XN_M];
+        vf chi2 = v_set(R(0)), c[XN_B];
+        for (int j = 0; j < XN_B; j++) c[j] = chi2;
+        for (int k = 0; k < K; k++) u[k] = z[k] = v_pole(parameter[2 * k], parameter[2 * k + 1], v_set(R(1)));
+        for (int i = 0; i < n; i++) {
+            const vf h = v_load(b->h[a] + (size_t)i * XN_W);
+            vf x = v_load(b->y[a] + (size_t)i * XN_W);
+            for (int k = 0; k < K; k++) {
+                u[k] = pole_next(kit, i, z[k], u[k], parameter[2 * k], parameter[2 * k + 1]);
+                x = v_fnma(h, v_fma(beta[2 * k], u[k].re, beta[2 * k + 1] * u[k].im), x);
+            }
+            chi2 = v_fma(x, x, chi2);
+            for (int j = 0; j < n_columns; j++)
+                c[j] = v_fma(h * kit->table->column[(size_t)j * (size_t)n + (size_t)i], x, c[j]);
+            if (keep != NULL) v_store(keep[a] + (size_t)i * XN_W, x);
+        }
+        r->chi2[a] = chi2;
+        for (int j = 0; j < n_columns; j++) r->c[a][j] = c[j];
+        columns_forward(n_columns, b->root[a], r->c[a], 1); // now of orthonormal columns
+    }
+}
+
+// What K modes leave, with the background projected out: chi^2, its coefficients, and the samples in keep[] if given.
+static void block_residual(struct block *b, int K, struct rest *r, real *const *keep)
 {
     const struct kit *kit = b->kit;
     const int n = kit->plan->n, n_columns = kit->plan->n_columns;
     const bool closed = kit->plan->closed;
-    const real *column = kit->table->column;
-    vc z[XN_M], u[XN_M];
-    vf chi2 = v_set(R(0));
-    for (int j = 0; j < XN_B; j++) c[j] = v_set(R(0));
-    for (int k = 0; k < K; k++) u[k] = z[k] = v_pole(parameter[2 * k], parameter[2 * k + 1], v_set(R(1)));
-    for (int i = 0; i < n; i++) {
-        const vf h = closed ? v_set(R(1)) : v_load(b->h[a] + (size_t)i * XN_W);
-        vf model = v_set(R(0));
-        for (int k = 0; k < K; k++) {
-            u[k] = pole_next(kit, i, z[k], u[k], parameter[2 * k], parameter[2 * k + 1]);
-            model += beta[2 * k] * u[k].re + beta[2 * k + 1] * u[k].im;
+    if (!closed)
+        residual_explicit(K, b, r, keep);
+    else if (K == 1)
+        residual_closed(1, b, r, keep);
+    else if (K == 2)
+        residual_closed(2, b, r, keep);
+    else
+        residual_closed(K, b, r, keep);
+    for (int a = 0; a < XN_GROUPS; a++) {
+        for (int j = 0; j < n_columns; j++) r->chi2[a] = v_fnma(r->c[a][j], r->c[a][j], r->chi2[a]);
+        if (!closed) columns_backward(n_columns, b->root[a], r->c[a]);
+        for (int i = 0; keep != NULL && i < n; i++) {
+            vf x = v_load(keep[a] + (size_t)i * XN_W), h = closed ? v_set(R(1)) : v_load(b->h[a] + (size_t)i * XN_W);
+            for (int j = 0; j < n_columns; j++)
+                x = v_fnma(h * kit->table->column[(size_t)j * (size_t)n + (size_t)i], r->c[a][j], x);
+            v_store(keep[a] + (size_t)i * XN_W, x);
         }
-        vf r = v_load(b->y[a] + (size_t)i * XN_W) - h * model;
-        chi2 += r * r;
-        for (int j = 0; j < n_columns; j++) c[j] += h * column[(size_t)j * (size_t)n + (size_t)i] * r;
-        if (rest != NULL) v_store(rest + (size_t)i * XN_W, r);
     }
-    if (!closed) columns_forward(n_columns, b->root[a], c, 1);
-    for (int j = 0; j < n_columns; j++) chi2 -= c[j] * c[j];
-    if (!closed) columns_backward(n_columns, b->root[a], c);
-    for (int i = 0; rest != NULL && i < n; i++) {
-        const vf h = closed ? v_set(R(1)) : v_load(b->h[a] + (size_t)i * XN_W);
-        vf r = v_load(rest + (size_t)i * XN_W);
-        for (int j = 0; j < n_columns; j++) r -= h * column[(size_t)j * (size_t)n + (size_t)i] * c[j];
-        v_store(rest + (size_t)i * XN_W, r);
-    }
-    return chi2;
 }
 
 // Puts the start of mode K into PLANE_PARAMETER: the peak of what the first K-1 modes leave.
 static void block_start(struct block *b, int K)
 {
     const struct kit *kit = b->kit;
+    real *rest[XN_GROUPS];
     const real *y[XN_GROUPS];
     vf w[XN_GROUPS];
     for (int a = 0; a < XN_GROUPS; a++) {
-        y[a] = b->y[a];
-        if (K == 1) continue;
-        vf parameter[XN_Q], beta[XN_Q], c[XN_B];
-        for (int j = 0; j < 2 * (K - 1); j++) {
-            parameter[j] = plane_load(b, a, PLANE_PARAMETER + j);
-            beta[j] = plane_load(b, a, PLANE_BETA + j);
-        }
-        real *rest = kit->rest + (size_t)a * group_size(kit);
-        block_residual(b, a, K - 1, parameter, beta, rest, c);
-        y[a] = rest;
+        rest[a] = kit->rest + (size_t)a * group_size(kit);
+        y[a] = K == 1 ? b->y[a] : rest[a];
+    }
+    if (K > 1) {
+        struct rest r;
+        rest_open(b, K - 1, &r);
+        block_residual(b, K - 1, &r, rest);
     }
     start_periodogram(b, y, w);
-    const real g = R(kit->plan->window_rate);
+    const vf g = v_min(v_max(v_set(R(kit->plan->window_rate)), bound_lo(kit->plan, 0)), bound_hi(kit->plan, 0));
     for (int a = 0; a < XN_GROUPS; a++) {
-        plane_store(b, a, PLANE_PARAMETER + 2 * K - 2,
-                    v_min(v_max(v_set(g), bound_lo(kit->plan, 0)), bound_hi(kit->plan, 0)));
+        plane_store(b, a, PLANE_PARAMETER + 2 * K - 2, g);
         plane_store(b, a, PLANE_PARAMETER + 2 * K - 1, w[a]);
     }
 }

@@ -5,7 +5,9 @@
 // (fit_avx512.c, ...) sets XN_REAL_BITS (32 or 64) and XN_VECTOR_BYTES (0: plain C, 32: AVX2, 64: AVX-512)
 // and includes the kernel; nothing else differs between the variants.  Arithmetic is the compilers' vector
 // extension.  Intrinsics stand only where the extension has no operator: comparison into a mask, selection,
-// minimum, square root, each of which would else cost two or three instructions.
+// minimum, square root, each of which would else cost two or three instructions, and for multiply-add.  Files of the
+// fit kernel are compiled without contraction: what is fused is written out, so that a trace has the same bits in
+// whichever lane and group it stands (in plain C nothing is fused).
 //
 // real: element; vf: lane vector; vi: unsigned integers of the same width; vm: one truth value per lane.
 #ifndef XN_KERNEL_LANE_H
@@ -50,6 +52,8 @@ XN_FN unsigned v_bits_of(vm m) { return (unsigned)m; }
 XN_FN vf v_sel(vm m, vf a, vf b) { return m ? a : b; }
 XN_FN vf v_min(vf a, vf b) { return a < b ? a : b; }
 XN_FN vf v_max(vf a, vf b) { return a > b ? a : b; }
+XN_FN vf v_fma(vf a, vf b, vf c) { return a * b + c; }
+XN_FN vf v_fnma(vf a, vf b, vf c) { return c - a * b; }
 #if XN_REAL_BITS == 32
 XN_FN vf v_sqrt(vf a) { return sqrtf(a); }
 #else
@@ -124,6 +128,8 @@ XN_FN vf v_sel(vm m, vf a, vf b) { return (vf)XN_NATIVE(blendv)((native)b, (nati
 XN_FN vf v_min(vf a, vf b) { return (vf)XN_NATIVE(min)((native)a, (native)b); }
 XN_FN vf v_max(vf a, vf b) { return (vf)XN_NATIVE(max)((native)a, (native)b); }
 XN_FN vf v_sqrt(vf a) { return (vf)XN_NATIVE(sqrt)((native)a); }
+XN_FN vf v_fma(vf a, vf b, vf c) { return (vf)XN_NATIVE(fmadd)((native)a, (native)b, (native)c); }
+XN_FN vf v_fnma(vf a, vf b, vf c) { return (vf)XN_NATIVE(fnmadd)((native)a, (native)b, (native)c); }
 #endif
 
 // 1/sqrt(x), x > 0. In float the approximate instruction and one Newton step; it sits in every pivot.
@@ -131,10 +137,10 @@ XN_FN vf v_rsqrt(vf x)
 {
 #if XN_VECTOR_BYTES == 64 && XN_REAL_BITS == 32
     vf r = (vf)_mm512_rsqrt14_ps((native)x);
-    return r * (R(1.5) - R(0.5) * x * r * r);
+    return r * v_fnma(R(0.5) * x * r, r, v_set(R(1.5)));
 #elif XN_VECTOR_BYTES == 32 && XN_REAL_BITS == 32
     vf r = (vf)_mm256_rsqrt_ps((native)x);
-    return r * (R(1.5) - R(0.5) * x * r * r);
+    return r * v_fnma(R(0.5) * x * r, r, v_set(R(1.5)));
 #else
     return R(1) / v_sqrt(x);
 #endif
@@ -154,13 +160,32 @@ XN_FN vf v_load(const real *p)
 }
 XN_FN void v_store(real *p, vf x) { memcpy(p, &x, sizeof x); }
 
+// W floats, widened where lanes are double
+XN_FN vf v_load_float(const float *p)
+{
+#if XN_W == 1
+    return R(*p);
+#elif XN_REAL_BITS == 32
+    return v_load(p);
+#else
+    typedef float half __attribute__((vector_size(XN_VECTOR_BYTES / 2)));
+    half x;
+    memcpy(&x, p, sizeof x);
+    return __builtin_convertvector(x, vf);
+#endif
+}
+
 typedef struct {
     vf re, im;
 } vc; // a complex number per lane
 
-XN_FN vc c_mul(vc a, vc b) { return (vc){a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
+XN_FN vc c_mul(vc a, vc b) { return (vc){v_fnma(a.im, b.im, a.re * b.re), v_fma(a.re, b.im, a.im * b.re)}; }
+XN_FN vc c_fma(vc a, vc b, vc c) // a b + c
+{
+    return (vc){v_fnma(a.im, b.im, v_fma(a.re, b.re, c.re)), v_fma(a.im, b.re, v_fma(a.re, b.im, c.im))};
+}
 XN_FN vc c_add(vc a, vc b) { return (vc){a.re + b.re, a.im + b.im}; }
 XN_FN vc c_conj(vc a) { return (vc){a.re, -a.im}; }
-XN_FN vc c_scale(vf s, vc a) { return (vc){s * a.re, s * a.im}; }
+XN_FN vc c_axpy(vf s, vc a, vc c) { return (vc){v_fma(s, a.re, c.re), v_fma(s, a.im, c.im)}; } // s a + c
 
 #endif

@@ -9,17 +9,18 @@
 
 #include "kernel/explicit.h"
 
-#define XN_LOAD_GROUPS 8 // groups loaded together: 512 bytes of each row
+#define XN_AHEAD 4                  // rows fetched ahead: each lies in another page
+#define XN_LOAD_GROUPS (512 / XN_W) // groups loaded together: 2 KiB of each row, so that rows are read as streams
 
 XN_FN real *plane_of(const struct kit *kit, int slot) { return kit->plane + (size_t)slot * (size_t)kit->room; }
 XN_FN size_t group_size(const struct kit *kit) { return (size_t)kit->plan->n * XN_W; }
 
-XN_FN void load_lanes(const float *row, const int64_t *pixel, bool direct, real *out)
+XN_FN vf load_lanes(const float *row, const int64_t *pixel, bool direct)
 {
-    if (direct)
-        for (int i = 0; i < XN_W; i++) out[i] = (real)row[pixel[0] + i];
-    else
-        for (int i = 0; i < XN_W; i++) out[i] = (real)row[pixel[i]];
+    if (direct) return v_load_float(row + pixel[0]);
+    float x[XN_W];
+    for (int i = 0; i < XN_W; i++) x[i] = row[pixel[i]];
+    return v_load_float(x);
 }
 
 // Copies the raw samples of groups [g0, g1) into lane order; traces past the end repeat the last one.
@@ -38,8 +39,12 @@ static void load_groups(const struct kit *kit, int g0, int g1)
     }
     for (int n = 0; n < kit->plan->n; n++) {
         const float *row = tile->y + (int64_t)tile->row[n] * tile->row_stride;
+        const int later = n + XN_AHEAD < kit->plan->n ? n + XN_AHEAD : n;
+        const float *ahead = tile->y + (int64_t)tile->row[later] * tile->row_stride;
+        for (int g = g0; g < g1; g += XN_W < 16 ? 16 / XN_W : 1) __builtin_prefetch(ahead + pixel[g - g0][0]);
         for (int g = g0; g < g1; g++)
-            load_lanes(row, pixel[g - g0], direct[g - g0], kit->y + ((size_t)g * kit->plan->n + (size_t)n) * XN_W);
+            v_store(kit->y + (size_t)g * group_size(kit) + (size_t)n * XN_W,
+                    load_lanes(row, pixel[g - g0], direct[g - g0]));
     }
 }
 
@@ -62,81 +67,102 @@ XN_FN void prepare_store(const struct kit *kit, int group, vf yy, vf samples, vf
     for (int b = 0; b < kit->plan->n_columns; b++) v_store(plane_of(kit, PLANE_BACKGROUND + b) + at, c[b]);
 }
 
-// Closed plan. Sums that are not finite betray missing samples; they stay visible in PLANE_YY.
-static void prepare_closed(const struct kit *kit, int group)
+// Rows of a block's groups: y and h of sample i
+#define XN_Y(a) (y[a] + (size_t)i * XN_W)
+#define XN_H(a) (h[a] + (size_t)i * XN_W)
+
+// Closed plan, groups `group` and the next. Sums that are not finite betray missing samples; PLANE_YY shows them.
+XN_FN void prepare_closed(const int n_columns, const struct kit *kit, int group)
 {
-    const int n = kit->plan->n, n_columns = kit->plan->n_columns;
-    real *y = kit->y + (size_t)group * group_size(kit);
+    const int n = kit->plan->n;
     const real *column = kit->table->column;
-    vf mean = v_set(R(0)), big = mean, yy = mean, c[XN_B];
-    for (int b = 0; b < XN_B; b++) c[b] = mean;
-    for (int i = 0; n_columns > 0 && i < n; i++) mean += v_load(y + (size_t)i * XN_W);
-    mean = mean * R(1.0 / n);
-    for (int i = 0; i < n; i++) {
-        vf r = v_load(y + (size_t)i * XN_W) - mean;
-        v_store(y + (size_t)i * XN_W, r);
-        big = v_max(v_abs(r), big);
-        for (int b = 0; b < n_columns; b++) c[b] += column[(size_t)b * (size_t)n + (size_t)i] * r;
+    const vf zero = v_set(R(0));
+    real *y[XN_GROUPS];
+    vf mean[XN_GROUPS], big[XN_GROUPS], yy[XN_GROUPS], scale[XN_GROUPS], c[XN_GROUPS][XN_B];
+    for (int a = 0; a < XN_GROUPS; a++) {
+        y[a] = kit->y + (size_t)(group + a) * group_size(kit);
+        mean[a] = big[a] = yy[a] = zero;
+        for (int b = 0; b < XN_B; b++) c[a][b] = zero;
     }
-    vf unscale = power_of_two(big), scale = R(1) / unscale;
-    for (int i = 0; i < n; i++) {
-        vf r = v_load(y + (size_t)i * XN_W);
-        for (int b = 0; b < n_columns; b++) r -= column[(size_t)b * (size_t)n + (size_t)i] * c[b];
-        r = r * scale;
-        v_store(y + (size_t)i * XN_W, r);
-        yy += r * r;
-    }
-    prepare_store(kit, group, yy, v_set(R(n)), unscale, mean, c);
+    for (int i = 0; n_columns > 0 && i < n; i++)
+        for (int a = 0; a < XN_GROUPS; a++) mean[a] = mean[a] + v_load(XN_Y(a));
+    for (int a = 0; a < XN_GROUPS; a++) mean[a] = mean[a] * R(1.0 / n);
+    for (int i = 0; i < n; i++)
+        for (int a = 0; a < XN_GROUPS; a++) {
+            vf r = v_load(XN_Y(a)) - mean[a];
+            v_store(XN_Y(a), r);
+            big[a] = v_max(v_abs(r), big[a]);
+            for (int b = 0; b < n_columns; b++)
+                c[a][b] = v_fma(v_set(column[(size_t)b * (size_t)n + (size_t)i]), r, c[a][b]);
+        }
+    for (int a = 0; a < XN_GROUPS; a++) scale[a] = R(1) / power_of_two(big[a]);
+    for (int i = 0; i < n; i++)
+        for (int a = 0; a < XN_GROUPS; a++) {
+            vf r = v_load(XN_Y(a));
+            for (int b = 0; b < n_columns; b++)
+                r = v_fnma(v_set(column[(size_t)b * (size_t)n + (size_t)i]), c[a][b], r);
+            r = r * scale[a];
+            v_store(XN_Y(a), r);
+            yy[a] = v_fma(r, r, yy[a]);
+        }
+    for (int a = 0; a < XN_GROUPS; a++)
+        prepare_store(kit, group + a, yy[a], v_set(R(n)), power_of_two(big[a]), mean[a], c[a]);
+}
+
+// Cholesky factor of the columns' Gram matrix, also kept in the planes.
+XN_FN void columns_root(const struct kit *kit, int group, vf gram[XN_B][XN_B], vf root[XN_B][XN_B])
+{
+    for (int j = 0, slot = PLANE_ROOT; j < kit->plan->n_columns; j++)
+        for (int k = 0; k <= j; k++, slot++) {
+            vf t = gram[j][k];
+            for (int q = 0; q < k; q++) t = v_fnma(root[j][q], root[k][q], t);
+            root[j][k] = j == k ? v_sqrt(v_max(t, gram[j][j] * XN_PIVOT + XN_TINY)) : t / root[k][k];
+            v_store(plane_of(kit, slot) + (size_t)group * XN_W, root[j][k]);
+        }
 }
 
 // Explicit plan: rows of missing samples get scale 0; the columns are made orthonormal for each trace.
 static void prepare_explicit(const struct kit *kit, int group)
 {
     const int n = kit->plan->n, n_columns = kit->plan->n_columns;
-    real *y = kit->y + (size_t)group * group_size(kit), *h = kit->h + (size_t)group * group_size(kit);
+    real *y[1] = {kit->y + (size_t)group * group_size(kit)}, *h[1] = {kit->h + (size_t)group * group_size(kit)};
     const real *column = kit->table->column;
-    const vf zero = v_set(R(0)), largest = v_set(R(3e38));
+    const vf zero = v_set(R(0)), one = v_set(R(1)), largest = v_set(R(3e38));
     vf mean = zero, weight = zero, samples = zero, big = zero, yy = zero, c[XN_B], gram[XN_B][XN_B], root[XN_B][XN_B];
     memset(c, 0, sizeof c);
     memset(gram, 0, sizeof gram);
     for (int i = 0; i < n; i++) {
-        vf x = v_load(y + (size_t)i * XN_W);
-        vm here = v_le(v_abs(x), largest);
-        vf s = v_sel(here, v_set(kit->table->scale[i]), zero);
-        x = v_sel(v_lt(zero, s), x, zero);
-        v_store(y + (size_t)i * XN_W, x);
-        v_store(h + (size_t)i * XN_W, s);
-        samples += v_sel(v_lt(zero, s), v_set(R(1)), zero);
-        weight += s * s;
-        mean += s * s * x;
+        vf x = v_load(XN_Y(0)), s = v_sel(v_le(v_abs(x), largest), v_set(kit->table->scale[i]), zero);
+        vm here = v_lt(zero, s);
+        x = v_sel(here, x, zero);
+        v_store(XN_Y(0), x);
+        v_store(XN_H(0), s);
+        samples = samples + v_sel(here, one, zero);
+        weight = v_fma(s, s, weight);
+        mean = v_fma(s * s, x, mean);
     }
-    mean = n_columns > 0 ? mean / v_sel(v_lt(zero, weight), weight, v_set(R(1))) : zero;
+    mean = n_columns > 0 ? mean / v_sel(v_lt(zero, weight), weight, one) : zero;
     for (int i = 0; i < n; i++) {
-        vf s = v_load(h + (size_t)i * XN_W), r = s * (v_load(y + (size_t)i * XN_W) - mean);
-        v_store(y + (size_t)i * XN_W, r);
+        vf s = v_load(XN_H(0)), r = s * (v_load(XN_Y(0)) - mean);
+        v_store(XN_Y(0), r);
         big = v_max(v_abs(r), big);
         for (int b = 0; b < n_columns; b++) {
             vf u = s * column[(size_t)b * (size_t)n + (size_t)i];
-            c[b] += u * r;
-            for (int d = 0; d <= b; d++) gram[b][d] += u * s * column[(size_t)d * (size_t)n + (size_t)i];
+            c[b] = v_fma(u, r, c[b]);
+            for (int d = 0; d <= b; d++)
+                gram[b][d] = v_fma(u, s * column[(size_t)d * (size_t)n + (size_t)i], gram[b][d]);
         }
     }
-    for (int j = 0, slot = PLANE_ROOT; j < n_columns; j++)
-        for (int k = 0; k <= j; k++, slot++) {
-            vf t = gram[j][k];
-            for (int q = 0; q < k; q++) t -= root[j][q] * root[k][q];
-            root[j][k] = j == k ? v_sqrt(v_max(t, gram[j][j] * XN_PIVOT + XN_TINY)) : t / root[k][k];
-            v_store(plane_of(kit, slot) + (size_t)group * XN_W, root[j][k]);
-        }
+    columns_root(kit, group, gram, root);
     columns_forward(n_columns, root, c, 1);
     columns_backward(n_columns, root, c);
-    vf unscale = power_of_two(big), scale = R(1) / unscale;
+    vf unscale = power_of_two(big), scale = one / unscale;
     for (int i = 0; i < n; i++) {
-        vf r = v_load(y + (size_t)i * XN_W), s = v_load(h + (size_t)i * XN_W);
-        for (int b = 0; b < n_columns; b++) r -= s * column[(size_t)b * (size_t)n + (size_t)i] * c[b];
+        vf r = v_load(XN_Y(0)), s = v_load(XN_H(0));
+        for (int b = 0; b < n_columns; b++) r = v_fnma(s * column[(size_t)b * (size_t)n + (size_t)i], c[b], r);
         r = r * scale;
-        v_store(y + (size_t)i * XN_W, r);
-        yy += r * r;
+        v_store(XN_Y(0), r);
+        yy = v_fma(r, r, yy);
     }
     prepare_store(kit, group, yy, samples, unscale, mean, c);
 }
@@ -146,14 +172,29 @@ static int prepare_tile(const struct kit *kit, int *list)
 {
     const xn_fit_plan *plan = kit->plan;
     const xn_fit_tile *tile = kit->tile;
-    const int groups = (tile->count + XN_W - 1) / XN_W;
+    const int groups = (tile->count + XN_BLOCK - 1) / XN_BLOCK * XN_GROUPS;
     for (int g = 0; g < groups; g += XN_LOAD_GROUPS)
         load_groups(kit, g, g + XN_LOAD_GROUPS < groups ? g + XN_LOAD_GROUPS : groups);
-    for (int g = 0; g < groups; g++) {
-        if (plan->closed)
-            prepare_closed(kit, g);
-        else
-            prepare_explicit(kit, g);
+    for (int g = 0; g < groups; g += XN_GROUPS) {
+        switch (plan->closed ? plan->n_columns : -1) {
+        case 0:
+            prepare_closed(0, kit, g);
+            break;
+        case 1:
+            prepare_closed(1, kit, g);
+            break;
+        case 2:
+            prepare_closed(2, kit, g);
+            break;
+        case 3:
+            prepare_closed(3, kit, g);
+            break;
+        case 4:
+            prepare_closed(4, kit, g);
+            break;
+        default:
+            for (int a = 0; a < XN_GROUPS; a++) prepare_explicit(kit, g + a);
+        }
     }
     int count = 0;
     for (int i = 0; i < tile->count; i++) {

@@ -36,8 +36,8 @@ XN_FN void moments_goertzel(const int K, const struct block *b, vc z[XN_GROUPS][
         for (int a = 0; a < XN_GROUPS; a++) {
             vf y = v_load(b->y[a] + (size_t)n * XN_W);
             for (int k = 0; k < K; k++) {
-                vf t = c1[a][k] * b1[a][k] + (c2[a][k] * b2[a][k] + y);
-                vf u = c1[a][k] * d1[a][k] + (c2[a][k] * d2[a][k] + b1[a][k]);
+                vf t = v_fma(c1[a][k], b1[a][k], v_fma(c2[a][k], b2[a][k], y));
+                vf u = v_fma(c1[a][k], d1[a][k], v_fma(c2[a][k], d2[a][k], b1[a][k]));
                 b2[a][k] = b1[a][k];
                 b1[a][k] = t;
                 d2[a][k] = d1[a][k];
@@ -64,9 +64,8 @@ XN_FN void moments_horner(const int K, const struct block *b, vc z[XN_GROUPS][XN
         for (int a = 0; a < XN_GROUPS; a++) {
             vf y = v_load(b->y[a] + (size_t)n * XN_W);
             for (int k = 0; k < K; k++) {
-                q[a][k] = c_add(p[a][k], c_mul(q[a][k], z[a][k]));
-                p[a][k] = c_mul(p[a][k], z[a][k]);
-                p[a][k].re = p[a][k].re + y;
+                q[a][k] = c_fma(q[a][k], z[a][k], p[a][k]);
+                p[a][k] = c_fma(p[a][k], z[a][k], (vc){y, v_set(R(0))});
             }
         }
     for (int a = 0; a < XN_GROUPS; a++)
@@ -85,14 +84,14 @@ XN_FN void geometric(const int P, int n, real unit, vc x, vc *s)
         for (int p = P; p >= 0; p--) {
             vc t = s[p];
             real f = m;
-            for (int j = p - 1; j >= 0; j--, f *= m) t = c_add(t, c_scale(v_set(xn_binomial[p][j] * f), s[j]));
-            s[p] = c_add(s[p], c_mul(power, t));
+            for (int j = p - 1; j >= 0; j--, f *= m) t = c_axpy(v_set(xn_binomial[p][j] * f), s[j], t);
+            s[p] = c_fma(power, t, s[p]);
         }
         power = c_mul(power, power);
         m *= R(2);
         if ((n >> bit & 1) == 0) continue;
         real f = R(1);
-        for (int p = 0; p <= P; p++, f *= m) s[p] = c_add(s[p], c_scale(v_set(f), power));
+        for (int p = 0; p <= P; p++, f *= m) s[p] = c_axpy(v_set(f), power, s[p]);
         power = c_mul(power, x);
         m += unit;
     }
@@ -105,16 +104,16 @@ XN_FN void geometric_real(int n, real unit, vf x, vf s[3])
     vf power = x;
     real m = unit;
     for (int bit = 30 - __builtin_clz((unsigned)n); bit >= 0; bit--) {
-        s[2] += power * (s[2] + R(2) * m * s[1] + m * m * s[0]);
-        s[1] += power * (s[1] + m * s[0]);
-        s[0] += power * s[0];
-        power *= power;
+        s[2] = v_fma(power, v_fma(v_set(m * m), s[0], v_fma(v_set(R(2) * m), s[1], s[2])), s[2]);
+        s[1] = v_fma(power, v_fma(v_set(m), s[0], s[1]), s[1]);
+        s[0] = v_fma(power, s[0], s[0]);
+        power = power * power;
         m *= R(2);
         if ((n >> bit & 1) == 0) continue;
-        s[0] += power;
-        s[1] += m * power;
-        s[2] += m * m * power;
-        power *= x;
+        s[0] = s[0] + power;
+        s[1] = v_fma(v_set(m), power, s[1]);
+        s[2] = v_fma(v_set(m * m), power, s[2]);
+        power = power * x;
         m += unit;
     }
 }
@@ -148,8 +147,8 @@ XN_FN void gram_background(const int B, const xn_fit_plan *plan, vc z, int k, st
         vc c0 = {v_set(R(0)), v_set(R(0))}, c1 = c0;
         for (int p = 0; p <= b; p++) {
             vf f = v_set(R(plan->monomial[b][p]));
-            c0 = c_add(c0, c_scale(f, m[p]));
-            c1 = c_add(c1, c_scale(f, m[p + 1]));
+            c0 = c_axpy(f, m[p], c0);
+            c1 = c_axpy(f, m[p + 1], c1);
         }
         s->c0[b][2 * k] = c0.re;
         s->c0[b][2 * k + 1] = c0.im;
@@ -158,26 +157,32 @@ XN_FN void gram_background(const int B, const xn_fit_plan *plan, vc z, int k, st
     }
 }
 
+XN_FN void gram_columns(const xn_fit_plan *plan, vc z, int k, struct sums *s)
+{
+    switch (plan->n_columns) {
+    case 1:
+        gram_background(1, plan, z, k, s);
+        break;
+    case 2:
+        gram_background(2, plan, z, k, s);
+        break;
+    case 3:
+        gram_background(3, plan, z, k, s);
+        break;
+    case 4:
+        gram_background(4, plan, z, k, s);
+        break;
+    default:
+        break;
+    }
+}
+
 XN_FN void gram_closed(const int K, const xn_fit_plan *plan, const vc *z, struct sums *s)
 {
-    for (int k = 0; k < K; k++) switch (plan->n_columns) {
-        case 1:
-            gram_background(1, plan, z[k], k, s);
-            break;
-        case 2:
-            gram_background(2, plan, z[k], k, s);
-            break;
-        case 3:
-            gram_background(3, plan, z[k], k, s);
-            break;
-        case 4:
-            gram_background(4, plan, z[k], k, s);
-            break;
-        default:
-            break;
-        }
-    for (int j = 0; j < K; j++)
+    for (int j = 0; j < K; j++) {
+        gram_columns(plan, z[j], j, s);
         for (int l = 0; l <= j; l++) gram_pair(plan->n, R(1.0 / plan->length), z[j], z[l], j, l, s);
+    }
 }
 
 #endif

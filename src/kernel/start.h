@@ -2,9 +2,11 @@
 // start.h -- start values: the highest peak of a windowed, zero-padded periodogram.
 //
 // Window exp(-rate t), about the damping to be expected: the one trick that finds more modes at low signal to noise
-// than any number of candidate peaks.  Uniform delays: a Fourier transform per block, two real traces as one complex
-// one (group 0 real, group 1 imaginary), separated through X_j and X_{N-j}; decimation in frequency, in place, so
-// that powers stand in digit-reversed order and are looked up.  Other delays: the sums at their actual times from a
+// than any number of candidate peaks.  Uniform delays: a Fourier transform in lanes.  Even and odd samples are the two
+// parts of a complex series of half the length; its transform Z gives X_k = E + O, X_(M-k)* = E - O with
+// E = Z_k + Z*_(M-k), O = -i exp(-i pi k/M) (Z_k - Z*_(M-k)).  (Two traces in one complex transform would be as cheap,
+// but each would change the other by rounding.)  Decimation in frequency, in place, four digits of two at a time, so
+// that results stand in digit-reversed order and are looked up.  Other delays: the sums at their actual times from a
 // table.  The peak is a local maximum inside the band, refined by a parabola through the powers.
 #ifndef XN_KERNEL_START_H
 #define XN_KERNEL_START_H
@@ -34,37 +36,65 @@ XN_FN void fourier4(vc x[4])
 
 XN_FN vc twiddle(const struct table *t, int i, vc x) { return c_mul(x, (vc){v_set(t->cosine[i]), v_set(-t->sine[i])}); }
 
-static void fourier_pass4(const struct table *t, int n, int len, real *x)
+// Four points x[0], x[step], ..., of a transform of length n/turn, the first of them at j.
+XN_FN void butterfly(const struct table *t, vc *x, const int step, int j, int turn)
 {
-    const int q = len / 4, turn = n / len;
+    vc v[4] = {x[0], x[step], x[2 * step], x[3 * step]};
+    fourier4(v);
+    x[0] = v[0];
+    x[step] = twiddle(t, j * turn, v[1]);
+    x[2 * step] = twiddle(t, 2 * j * turn, v[2]);
+    x[3 * step] = twiddle(t, 3 * j * turn, v[3]);
+}
+
+// One sweep: n/len transforms of length len, each split into 16 of length len/16.
+static void fourier_pass16(const struct table *t, int n, int len, int n_grid, real *x)
+{
+    const int q = len / 16, turn = n_grid / len;
+    const size_t step = (size_t)q * 2 * XN_W;
     for (int s = 0; s < n; s += len)
         for (int j = 0; j < q; j++) {
             real *p = x + (size_t)(s + j) * 2 * XN_W;
-            const size_t step = (size_t)q * 2 * XN_W;
-            vc v[4] = {c_load(p), c_load(p + step), c_load(p + 2 * step), c_load(p + 3 * step)};
-            fourier4(v);
-            c_store(p, v[0]);
-            c_store(p + step, twiddle(t, j * turn, v[1]));
-            c_store(p + 2 * step, twiddle(t, 2 * j * turn, v[2]));
-            c_store(p + 3 * step, twiddle(t, 3 * j * turn, v[3]));
+            vc v[16];
+#pragma GCC unroll 16
+            for (int i = 0; i < 16; i++) v[i] = c_load(p + (size_t)i * step);
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++) butterfly(t, v + i, 4, j + i * q, turn);
+#pragma GCC unroll 4
+            for (int i = 0; i < 4; i++) butterfly(t, v + 4 * i, 1, j, 4 * turn);
+#pragma GCC unroll 16
+            for (int i = 0; i < 16; i++) c_store(p + (size_t)i * step, v[i]);
         }
+}
+
+// What is left: transforms of length len = 2, 4 or 8.
+XN_FN void fourier_tail(const struct table *t, int n, const int len, int n_grid, real *x)
+{
+    for (int s = 0; s < n; s += len) {
+        real *p = x + (size_t)s * 2 * XN_W;
+        vc v[8];
+        for (int i = 0; i < len; i++) v[i] = c_load(p + (size_t)i * 2 * XN_W);
+        for (int i = 0; i < len / 4; i++) butterfly(t, v + i, len / 4, i, n_grid / len);
+        for (int i = 0; len != 4 && i < len; i += 2) {
+            vc sum = c_add(v[i], v[i + 1]);
+            v[i + 1] = c_sub(v[i], v[i + 1]);
+            v[i] = sum;
+        }
+        for (int i = 0; i < len; i++) c_store(p + (size_t)i * 2 * XN_W, v[i]);
+    }
 }
 
 static void fourier(const struct kit *kit, real *x)
 {
-    const int n = kit->plan->n_grid;
+    const int n_grid = kit->plan->n_grid, n = n_grid / 2;
     int len = n;
-    for (; len >= 4; len /= 4) fourier_pass4(kit->table, n, len, x);
-    if (len == 2)
-        for (int s = 0; s < n; s += 2) {
-            real *p = x + (size_t)s * 2 * XN_W;
-            vc a = c_load(p), b = c_load(p + 2 * XN_W);
-            c_store(p, c_add(a, b));
-            c_store(p + 2 * XN_W, c_sub(a, b));
-        }
+    for (; len >= 16; len /= 16) fourier_pass16(kit->table, n, len, n_grid, x);
+    if (len == 8) fourier_tail(kit->table, n, 8, n_grid, x);
+    if (len == 4) fourier_tail(kit->table, n, 4, n_grid, x);
+    if (len == 2) fourier_tail(kit->table, n, 2, n_grid, x);
 }
 
-// Where power j stands after the passes above: the digits of j in reverse.
+// Where Z_j stands after the passes above: its digits in reverse.
 static void fourier_places(int n, int *place)
 {
     for (int j = 0; j < n; j++) {
@@ -74,33 +104,30 @@ static void fourier_places(int n, int *place)
     }
 }
 
-// Powers at grid_lo-1 .. grid_hi+1 of both groups into power[group][j][W].
-static void powers_fourier(const struct block *b, const real *const y[XN_GROUPS], real *x, real *power[XN_GROUPS])
+// Powers of the grid, 0..n_grid/2, of one group; x is work.
+static void powers_fourier(const struct block *b, int a, const real *y, real *x, real *power)
 {
     const struct kit *kit = b->kit;
-    const xn_fit_plan *plan = kit->plan;
-    for (int i = 0; i < plan->n; i++) {
-        const vf w = v_set(kit->table->window[i]);
-        for (int a = 0; a < XN_GROUPS; a++) {
-            vf v = w * v_load(y[a] + (size_t)i * XN_W);
-            if (!plan->closed) v = v * v_load(b->h[a] + (size_t)i * XN_W);
-            v_store(x + ((size_t)i * 2 + (size_t)a) * XN_W, v);
-        }
+    const struct table *t = kit->table;
+    const int n = kit->plan->n, half = kit->plan->n_grid / 2;
+    for (int i = 0; i < n; i++) {
+        vf v = v_set(t->window[i]) * v_load(y + (size_t)i * XN_W);
+        if (!kit->plan->closed) v = v * v_load(b->h[a] + (size_t)i * XN_W);
+        v_store(x + (size_t)i * XN_W, v);
     }
-    memset(x + (size_t)plan->n * 2 * XN_W, 0, (size_t)(plan->n_grid - plan->n) * 2 * XN_W * sizeof(real));
+    memset(x + (size_t)n * XN_W, 0, (size_t)(kit->plan->n_grid - n) * XN_W * sizeof(real));
     fourier(kit, x);
-    const int mask = plan->n_grid - 1;
-    for (int j = plan->grid_lo - 1; j <= plan->grid_hi + 1; j++) {
-        vc p = c_load(x + (size_t)kit->table->place[j] * 2 * XN_W);
-        vc q = c_load(x + (size_t)kit->table->place[(plan->n_grid - j) & mask] * 2 * XN_W);
-        vc even = c_add(p, c_conj(q)), odd = c_sub(p, c_conj(q));
-        size_t at = (size_t)(j - plan->grid_lo + 1) * XN_W;
-        v_store(power[0] + at, even.re * even.re + even.im * even.im);
-        v_store(power[1] + at, odd.re * odd.re + odd.im * odd.im);
+    for (int j = 0; j <= half / 2; j++) {
+        vc p = c_load(x + (size_t)t->place[j] * 2 * XN_W);
+        vc q = c_conj(c_load(x + (size_t)t->place[(half - j) & (half - 1)] * 2 * XN_W));
+        vc e = c_add(p, q), o = twiddle(t, j, c_turn(c_sub(p, q)));
+        vc up = c_add(e, o), down = c_sub(e, o);
+        v_store(power + (size_t)j * XN_W, v_fma(up.re, up.re, up.im * up.im));
+        v_store(power + (size_t)(half - j) * XN_W, v_fma(down.re, down.re, down.im * down.im));
     }
 }
 
-static void powers_direct(const struct block *b, const real *const y[XN_GROUPS], real *power[XN_GROUPS])
+static void powers_direct(const struct block *b, const real *const y[XN_GROUPS], real *const power[XN_GROUPS])
 {
     const xn_fit_plan *plan = b->kit->plan;
     const size_t n = (size_t)plan->n;
@@ -113,46 +140,72 @@ static void powers_direct(const struct block *b, const real *const y[XN_GROUPS],
             for (int a = 0; a < XN_GROUPS; a++) {
                 vf v = v_load(y[a] + i * XN_W);
                 for (int d = 0; d < XN_DIRECT; d++) {
-                    sum[a][d].re += v * cosine[(size_t)d * n + i];
-                    sum[a][d].im += v * sine[(size_t)d * n + i];
+                    sum[a][d].re = v_fma(v, v_set(cosine[(size_t)d * n + i]), sum[a][d].re);
+                    sum[a][d].im = v_fma(v, v_set(sine[(size_t)d * n + i]), sum[a][d].im);
                 }
             }
         for (int a = 0; a < XN_GROUPS; a++)
             for (int d = 0; d < XN_DIRECT && j + d < count; d++)
-                v_store(power[a] + (size_t)(j + d) * XN_W, sum[a][d].re * sum[a][d].re + sum[a][d].im * sum[a][d].im);
+                v_store(power[a] + (size_t)(plan->grid_lo - 1 + j + d) * XN_W,
+                        sum[a][d].re * sum[a][d].re + sum[a][d].im * sum[a][d].im);
+    }
+}
+
+struct peak {
+    vf at, best, left, right; // grid index, power there and beside it
+};
+
+// The highest local maximum of a band whose highest power lies at its end.
+static __attribute__((noinline)) void peak_inside(const xn_fit_plan *plan, const real *power, struct peak *p)
+{
+    p->at = v_set(R(plan->grid_lo));
+    p->best = p->left = p->right = v_set(R(-1));
+    for (int j = plan->grid_lo; j <= plan->grid_hi; j++) {
+        const real *here = power + (size_t)j * XN_W;
+        vf before = v_load(here - XN_W), now = v_load(here), after = v_load(here + XN_W);
+        vm m = v_and(v_and(v_gt(now, before), v_ge(now, after)), v_gt(now, p->best));
+        p->best = v_sel(m, now, p->best);
+        p->left = v_sel(m, before, p->left);
+        p->right = v_sel(m, after, p->right);
+        p->at = v_sel(m, v_set(R(j)), p->at);
     }
 }
 
 // w of the highest local maximum; without one (a slope all over the band) its lower end.
 XN_FN vf peak(const xn_fit_plan *plan, const real *power)
 {
-    vf best = v_set(R(-1)), at = v_set(R(plan->grid_lo)), left = best, right = best;
-    vf before = v_load(power), here = v_load(power + XN_W);
+    const vf none = v_set(R(0)), lo = v_set(R(plan->grid_lo)), hi = v_set(R(plan->grid_hi));
+    struct peak p = {lo, v_set(R(-1)), none, none};
     for (int j = plan->grid_lo; j <= plan->grid_hi; j++) {
-        vf after = v_load(power + (size_t)(j - plan->grid_lo + 2) * XN_W);
-        vm m = v_and(v_and(v_gt(here, before), v_ge(here, after)), v_gt(here, best));
-        best = v_sel(m, here, best);
-        left = v_sel(m, before, left);
-        right = v_sel(m, after, right);
-        at = v_sel(m, v_set(R(j)), at);
-        before = here;
-        here = after;
+        vf now = v_load(power + (size_t)j * XN_W);
+        p.at = v_sel(v_gt(now, p.best), v_set(R(j)), p.at);
+        p.best = v_max(now, p.best);
     }
-    vf bend = left - R(2) * best + right;
-    vf shift = R(0.5) * (left - right) / v_sel(v_lt(bend, v_set(R(0))), bend, v_set(R(-1)));
-    shift = v_sel(v_lt(v_set(R(0)), best), v_min(v_max(shift, v_set(R(-0.5))), v_set(R(0.5))), v_set(R(0)));
-    return (at + shift) * R(6.28318530717958647693 / plan->n_grid);
+    real at[XN_W], left[XN_W], right[XN_W];
+    v_store(at, p.at);
+    for (int i = 0; i < XN_W; i++) {
+        const real *here = power + (size_t)(int)at[i] * XN_W + (size_t)i;
+        left[i] = here[-XN_W];
+        right[i] = here[XN_W];
+    }
+    p.left = v_load(left);
+    p.right = v_load(right);
+    vm slope = v_or(v_and(v_le(p.at, lo), v_ge(p.left, p.best)), v_and(v_ge(p.at, hi), v_gt(p.right, p.best)));
+    if (v_any(slope)) peak_inside(plan, power, &p);
+    vf bend = p.left - R(2) * p.best + p.right;
+    vf shift = R(0.5) * (p.left - p.right) / v_sel(v_lt(bend, none), bend, v_set(R(-1)));
+    shift = v_sel(v_lt(none, p.best), v_min(v_max(shift, v_set(R(-0.5))), v_set(R(0.5))), none);
+    return (p.at + shift) * R(6.28318530717958647693 / plan->n_grid);
 }
 
 static void start_periodogram(const struct block *b, const real *const y[XN_GROUPS], vf w[XN_GROUPS])
 {
     const struct kit *kit = b->kit;
     const xn_fit_plan *plan = kit->plan;
-    const size_t count = (size_t)(plan->grid_hi - plan->grid_lo + 3) * XN_W;
-    real *power[XN_GROUPS];
-    for (int a = 0; a < XN_GROUPS; a++) power[a] = kit->wave + (size_t)a * count;
+    const size_t count = (size_t)(plan->n_grid / 2 + 1) * XN_W;
+    real *const power[XN_GROUPS] = {kit->wave, kit->wave + count};
     if (plan->uniform)
-        powers_fourier(b, y, kit->wave + XN_GROUPS * count, power);
+        for (int a = 0; a < XN_GROUPS; a++) powers_fourier(b, a, y[a], kit->wave + XN_GROUPS * count, power[a]);
     else
         powers_direct(b, y, power);
     for (int a = 0; a < XN_GROUPS; a++)

@@ -24,12 +24,12 @@ XN_FN void cholesky(const int Q, vf a[XN_Q][XN_Q], const vf *diagonal, vf l[XN_Q
 {
     for (int j = 0; j < Q; j++) {
         vf d = a[j][j];
-        for (int k = 0; k < j; k++) d -= l[j][k] * l[j][k];
+        for (int k = 0; k < j; k++) d = v_fnma(l[j][k], l[j][k], d);
         d = v_max(d, diagonal[j] * XN_PIVOT);
         inverse[j] = v_rsqrt(d);
         for (int i = j + 1; i < Q; i++) {
             vf t = a[i][j];
-            for (int k = 0; k < j; k++) t -= l[i][k] * l[j][k];
+            for (int k = 0; k < j; k++) t = v_fnma(l[i][k], l[j][k], t);
             l[i][j] = t * inverse[j];
         }
     }
@@ -39,7 +39,7 @@ XN_FN void solve_lower(const int Q, vf l[XN_Q][XN_Q], const vf *inverse, const v
 {
     for (int i = 0; i < Q; i++) {
         vf t = right[i];
-        for (int k = 0; k < i; k++) t -= l[i][k] * x[k];
+        for (int k = 0; k < i; k++) t = v_fnma(l[i][k], x[k], t);
         x[i] = t * inverse[i];
     }
 }
@@ -48,7 +48,7 @@ XN_FN void solve_upper(const int Q, vf l[XN_Q][XN_Q], const vf *inverse, const v
 {
     for (int i = Q - 1; i >= 0; i--) {
         vf t = right[i];
-        for (int k = i + 1; k < Q; k++) t -= l[k][i] * x[k];
+        for (int k = i + 1; k < Q; k++) t = v_fnma(l[k][i], x[k], t);
         x[i] = t * inverse[i];
     }
 }
@@ -63,10 +63,10 @@ XN_FN void varpro_project(const int K, int n_columns, struct sums *s, struct fac
     for (int b = 0; b < n_columns; b++)
         for (int i = 0; i < 2 * K; i++) {
             for (int j = 0; j <= i; j++) {
-                s->g0[i][j] -= s->c0[b][i] * s->c0[b][j];
-                s->g2[i][j] -= s->c1[b][i] * s->c1[b][j];
+                s->g0[i][j] = v_fnma(s->c0[b][i], s->c0[b][j], s->g0[i][j]);
+                s->g2[i][j] = v_fnma(s->c1[b][i], s->c1[b][j], s->g2[i][j]);
             }
-            for (int j = 0; j < 2 * K; j++) s->g1[i][j] -= s->c0[b][i] * s->c1[b][j];
+            for (int j = 0; j < 2 * K; j++) s->g1[i][j] = v_fnma(s->c0[b][i], s->c1[b][j], s->g1[i][j]);
         }
     cholesky(2 * K, s->g0, diagonal, f->l, f->inverse);
 }
@@ -77,7 +77,7 @@ XN_FN void varpro_amplitudes(const int K, const struct sums *s, vf yy, struct fa
     vf v[XN_Q];
     solve_lower(2 * K, f->l, f->inverse, s->y0, v);
     e->chi2 = yy;
-    for (int i = 0; i < 2 * K; i++) e->chi2 -= v[i] * v[i];
+    for (int i = 0; i < 2 * K; i++) e->chi2 = v_fnma(v[i], v[i], e->chi2);
     solve_upper(2 * K, f->l, f->inverse, v, e->beta);
 }
 
@@ -94,10 +94,10 @@ XN_FN void varpro_schur(const int K, const struct sums *s, struct factor *f, str
     }
     for (int j = 0; j < 2 * K; j++) {
         const int c = j & ~1;
-        vf w[XN_Q], g = on[j][0] * s->y1[c] + on[j][1] * s->y1[c + 1];
+        vf w[XN_Q], g = v_fma(on[j][0], s->y1[c], on[j][1] * s->y1[c + 1]);
         for (int i = 0; i < 2 * K; i++) {
-            w[i] = on[j][0] * s->g1[i][c] + on[j][1] * s->g1[i][c + 1];
-            g -= w[i] * e->beta[i];
+            w[i] = v_fma(on[j][0], s->g1[i][c], on[j][1] * s->g1[i][c + 1]);
+            g = v_fnma(w[i], e->beta[i], g);
         }
         e->gradient[j] = g;
         vf v[XN_Q];
@@ -106,9 +106,10 @@ XN_FN void varpro_schur(const int K, const struct sums *s, struct factor *f, str
         for (int i = 0; i <= j; i++) {
             const int d = i & ~1;
             vf mixed = c == d ? s->g2[c + 1][c] : s->g2[c][d + 1];
-            vf t = on[j][0] * (on[i][0] * s->g2[c][d] + on[i][1] * mixed) +
-                   on[j][1] * (on[i][0] * s->g2[c + 1][d] + on[i][1] * s->g2[c + 1][d + 1]);
-            for (int q = 0; q < 2 * K; q++) t -= f->v[q][i] * f->v[q][j];
+            vf first = v_fma(on[i][0], s->g2[c][d], on[i][1] * mixed);
+            vf second = v_fma(on[i][0], s->g2[c + 1][d], on[i][1] * s->g2[c + 1][d + 1]);
+            vf t = v_fma(on[j][0], first, on[j][1] * second);
+            for (int q = 0; q < 2 * K; q++) t = v_fnma(f->v[q][i], f->v[q][j], t);
             e->schur[j][i] = t;
         }
     }
@@ -134,7 +135,7 @@ XN_FN vf schur_step(const int Q, vf s[XN_Q][XN_Q], vf lambda, const vf *gradient
     }
     cholesky(Q, a, diagonal, l, inverse);
     solve_lower(Q, l, inverse, gradient, v);
-    for (int i = 0; i < Q; i++) decrease += v[i] * v[i];
+    for (int i = 0; i < Q; i++) decrease = v_fma(v[i], v[i], decrease);
     if (step != NULL) solve_upper(Q, l, inverse, v, step);
     return decrease;
 }

@@ -65,34 +65,31 @@ static const double xn_inverse_factorial[24] = {1.0,
 XN_FN vf v_exp(vf x)
 {
     x = v_min(v_max(x, v_set(XN_EXP_LOWEST)), v_set(XN_EXP_HIGHEST));
-    vf k = x * R(1.44269504088896340736) + XN_MAGIC;
+    vf k = v_fma(x, v_set(R(1.44269504088896340736)), v_set(XN_MAGIC));
     vi power = v_as_int(k);
     k = k - XN_MAGIC;
-    vf r = x - k * xn_ln2[0];
-    r = r - k * xn_ln2[1];
+    vf r = v_fnma(k, v_set(xn_ln2[1]), v_fnma(k, v_set(xn_ln2[0]), x));
     vf p = v_set(R(xn_inverse_factorial[XN_EXP_DEGREE]));
 #pragma GCC unroll 16
-    for (int i = XN_EXP_DEGREE - 1; i >= 0; i--) p = p * r + R(xn_inverse_factorial[i]);
+    for (int i = XN_EXP_DEGREE - 1; i >= 0; i--) p = v_fma(p, r, v_set(R(xn_inverse_factorial[i])));
     return v_as_real(v_as_int(p) + (power << XN_MANTISSA));
 }
 
 // |x| up to 2e4 (float), 1e6 (double).
 XN_FN void v_sincos(vf x, vf *sine, vf *cosine)
 {
-    vf k = x * R(0.31830988618379067154) + XN_MAGIC;
+    vf k = v_fma(x, v_set(R(0.31830988618379067154)), v_set(XN_MAGIC));
     vi flip = v_as_int(k) << (XN_REAL_BITS - 1); // an odd number of half turns changes both signs
     k = k - XN_MAGIC;
-    vf r = x - k * xn_pi[0];
-    r = r - k * xn_pi[1];
-    r = r - k * xn_pi[2];
+    vf r = v_fnma(k, v_set(xn_pi[2]), v_fnma(k, v_set(xn_pi[1]), v_fnma(k, v_set(xn_pi[0]), x)));
     vf z = -(r * r);
     vf s = v_set(R(xn_inverse_factorial[2 * XN_SIN_TERMS - 1])),
        c = v_set(R(xn_inverse_factorial[2 * XN_COS_TERMS - 2]));
 #pragma GCC unroll 16
-    for (int i = XN_SIN_TERMS - 2; i >= 1; i--) s = s * z + R(xn_inverse_factorial[2 * i + 1]);
+    for (int i = XN_SIN_TERMS - 2; i >= 1; i--) s = v_fma(s, z, v_set(R(xn_inverse_factorial[2 * i + 1])));
 #pragma GCC unroll 16
-    for (int i = XN_COS_TERMS - 2; i >= 0; i--) c = c * z + R(xn_inverse_factorial[2 * i]);
-    s = s * z * r + r;
+    for (int i = XN_COS_TERMS - 2; i >= 0; i--) c = v_fma(c, z, v_set(R(xn_inverse_factorial[2 * i])));
+    s = v_fma(s * z, r, r);
     *sine = v_as_real(v_as_int(s) ^ flip);
     *cosine = v_as_real(v_as_int(c) ^ flip);
 }
