@@ -58,6 +58,18 @@ int xani_array_exists(xani_context *context, const char *file, const char *objec
     return there;
 }
 
+// Text as it is, a number with all its digits; of several the first.
+static xani_status read_attribute(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, char **text)
+{
+    double number;
+    xani_status st = xn_h5_read_attr(ctx, file, object, name, text);
+    if (st != XANI_ERR_INPUT) return st;
+    xn_clear_error(ctx);
+    XN_TRY(xn_h5_read_attr_f64(ctx, file, object, name, &number));
+    *text = xn_format("%.17g", number);
+    return *text != NULL ? XANI_OK : xn_fail_memory(ctx, name, 32);
+}
+
 xani_status xani_attribute_read(xani_context *context, const char *file, const char *object, const char *name,
                                 char **text)
 {
@@ -65,7 +77,7 @@ xani_status xani_attribute_read(xani_context *context, const char *file, const c
     *text = NULL;
     xn_h5 *h5 = NULL;
     xani_status st = xn_h5_open(context, file, &h5);
-    if (st == XANI_OK) st = xn_h5_read_attr(context, h5, object, name, text);
+    if (st == XANI_OK) st = read_attribute(context, h5, object, name, text);
     xn_h5_close(&h5);
     return st;
 }

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_array.c -- programs read datasets and attributes of a result as they were written.
+#include "test.h"
+
+#include "io/publish.h"
+
+static xn_ctx *ctx;
+static char path[600];
+
+static void set_up(void)
+{
+    static const double mass = 1.0552061079682834e-25, several[] = {2.5, 3.5};
+    static const int64_t whole = -7, dims[] = {2, 3};
+    static const float table[] = {1, 2, 3, 4, 5, NAN};
+    static const uint8_t flags[] = {0, 1, 2, 3, 254, 255};
+    static const char *const names[] = {"\xce\x93", "X"};
+    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
+    snprintf(path, sizeof path, "%s/array.h5", xn_test_dir("array"));
+    xn_writer *w;
+    ck_assert_int_eq(xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w), XANI_OK);
+    xn_writer_group(w, "/entry", "NXentry");
+    xn_writer_data(w, "/entry/table", XN_F32, 2, dims, NULL, table);
+    xn_writer_data(w, "/entry/flags", XN_U8, 2, dims, NULL, flags);
+    xn_writer_texts(w, "/entry/names", names, 2);
+    xn_writer_attr_f64(w, "/entry", "mass", &mass, 0);
+    xn_writer_attr_f64(w, "/entry", "several", several, 2);
+    xn_writer_attr_i64(w, "/entry", "whole", &whole, 0);
+    xn_writer_attr_text(w, "/entry", "text", "plain");
+    ck_assert_int_eq(xn_writer_publish(&w), XANI_OK);
+}
+
+static void tear_down(void)
+{
+    xn_mem_set_hook(NULL, NULL);
+    xani_destroy(&ctx);
+}
+
+static void expect_attribute(const char *name, const char *text)
+{
+    char *got = NULL;
+    ck_assert_int_eq(xani_attribute_read(ctx, path, "/entry", name, &got), XANI_OK);
+    ck_assert_str_eq(got, text);
+    xani_free(got);
+}
+
+START_TEST(test_attributes)
+{
+    // Text is handed out as it is, a number with every digit it has, of several the first.
+    char *got = NULL;
+    expect_attribute("text", "plain");
+    expect_attribute("NX_class", "NXentry");
+    expect_attribute("whole", "-7");
+    expect_attribute("several", "2.5");
+    ck_assert_int_eq(xani_attribute_read(ctx, path, "/entry", "mass", &got), XANI_OK);
+    ck_assert(strtod(got, NULL) == 1.0552061079682834e-25);
+    xani_free(got);
+    ck_assert_str_eq(xani_error_text(ctx), "");
+    ck_assert_int_eq(xani_attribute_read(ctx, path, "/entry", "none", &got), XANI_ERR_INPUT);
+    ck_assert_ptr_null(got);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "none"));
+    ck_assert_int_eq(xani_attribute_read(ctx, path, "/nothing", "none", &got), XANI_ERR_INPUT);
+    ck_assert_int_eq(xani_attribute_read(ctx, "nothing.h5", "/", "none", &got), XANI_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "nothing.h5"));
+}
+
+START_TEST(test_datasets)
+{
+    // Floating point becomes float64, whole numbers int64, text strings, with the shape they have.
+    xani_array a;
+    ck_assert_int_eq(xani_array_read(ctx, path, "/entry/table", &a), XANI_OK);
+    ck_assert(a.type == XANI_FLOAT64 && a.rank == 2 && a.shape[0] == 2 && a.shape[1] == 3 && a.size == 6);
+    ck_assert(a.f64[4] == 5 && isnan(a.f64[5]) && a.i64 == NULL && a.strings == NULL);
+    xani_array_free(&a);
+    ck_assert_int_eq(xani_array_read(ctx, path, "/entry/flags", &a), XANI_OK);
+    ck_assert(a.type == XANI_INT64 && a.i64[5] == 255 && a.f64 == NULL);
+    xani_array_free(&a);
+    ck_assert_int_eq(xani_array_read(ctx, path, "/entry/names", &a), XANI_OK);
+    ck_assert(a.type == XANI_STRING && a.size == 2);
+    ck_assert_str_eq(a.strings[0], "\xce\x93");
+    xani_array_free(&a);
+    xani_array_free(&a); // twice is harmless
+    ck_assert_int_eq(xani_array_read(ctx, path, "/entry", &a), XANI_ERR_INPUT);
+    ck_assert_int_eq(xani_array_read(ctx, path, "/entry/none", &a), XANI_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "/entry/none"));
+    ck_assert(xani_array_exists(ctx, path, "/entry/flags") && xani_array_exists(ctx, path, "/entry"));
+    ck_assert(!xani_array_exists(ctx, path, "/entry/none") && !xani_array_exists(ctx, "nothing.h5", "/entry"));
+    ck_assert_str_eq(xani_error_text(ctx), "");
+}
+
+static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
+
+START_TEST(test_memory)
+{
+    // Any allocation that fails is reported as such, and leaves nothing behind.
+    for (uint64_t n = 0, failed = 1; failed != 0; n++) {
+        xani_array a;
+        char *text = NULL;
+        failed = 0;
+        uint64_t at = n;
+        xn_mem_set_hook(fail_at, &at);
+        xani_status st = xani_array_read(ctx, path, "/entry/names", &a);
+        xn_mem_set_hook(NULL, NULL);
+        ck_assert(st == XANI_OK || st == XANI_ERR_MEMORY);
+        failed += st != XANI_OK;
+        xani_array_free(&a);
+        xn_mem_set_hook(fail_at, &at);
+        st = xani_attribute_read(ctx, path, "/entry", "mass", &text);
+        xn_mem_set_hook(NULL, NULL);
+        ck_assert(st == XANI_OK || (st == XANI_ERR_MEMORY && text == NULL));
+        failed += st != XANI_OK;
+        xani_free(text);
+        text = NULL;
+        xn_mem_set_hook(fail_at, &at);
+        st = xani_attribute_read(ctx, path, "/entry", "text", &text);
+        xn_mem_set_hook(NULL, NULL);
+        ck_assert(st == XANI_OK || (st == XANI_ERR_MEMORY && text == NULL));
+        failed += st != XANI_OK;
+        xani_free(text);
+        ck_assert(n < 1000);
+    }
+}
+
+static void add(TCase *t)
+{
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, test_attributes);
+    tcase_add_test(t, test_datasets);
+    tcase_add_test(t, test_memory);
+}
+
+XN_TEST_MAIN("array", add)
