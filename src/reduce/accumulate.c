@@ -1,207 +1,109 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // accumulate.c -- frames to integer sums, batch by batch.
 //
-// A batch has two halves.  First the threads share its frames: each reads and decodes whole frames into the batch's
-// memory.  Then they share the detector: each takes a row of groups and adds that row of all frames, sorted by bin,
-// so calibration and sums of the row stay in its cache and no two threads ever write to the same sum: no locks, no
-// copies of the sums per thread.  All sums are integers, hence independent of threads, batches and order.
+// While the frames of one batch are read and decoded, the batch before it is added to the sums: the threads share both
+// kinds of work in one loop, so waiting for storage and computing overlap, and there is one barrier a batch.  A frame
+// is decoded by one thread; for the sums the threads share the detector by rows of groups (rows.c), so no two threads
+// ever write to the same sum: no locks, no copies of the sums per thread.  All sums are integers, hence independent of
+// threads, batches and order.
 //
 // With an off reference per block of time, the sums of a block are folded in when it ends (fold_block): for bin b
 // and group p, with r = S1_off / M1_off of the block,
 //   expect += M1 r,   expect_sq += M2 r^2,   cross += r X          (float64, blocks in order: one result)
-#include <math.h>
+#include "reduce/accumulate.h"
+
 #include <omp.h>
 #include <string.h>
 
-#include "reduce/internal.h"
-
-typedef struct workspace {
-    uint8_t *frames, *scratch;
-    int32_t *col;
-    int64_t *v;
-    size_t scratch_stride, col_stride, v_stride;
-    const xn_work_shot **batch; // shots of the batch; frame i of the batch belongs to batch[i]
-    int32_t *order;             // 0 .. n-1 sorted by bin
-} workspace;
-
-typedef struct job {
-    xn_ctx *ctx;
-    xn_source *source;
-    const xn_reduce_kernels *kernels;
-    xn_groups *groups;
-    const xn_work *work;
-    const xn_layout_plan *plan;
-    int threads;
-    workspace ws;
-} job;
-
-static void free_workspace(workspace *ws)
+static void close_accumulator(xn_accumulator *a)
 {
-    void *all[] = {ws->frames, ws->scratch, ws->col, ws->v, ws->batch, ws->order};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
-    memset(ws, 0, sizeof *ws);
-}
-
-static xani_status make_workspace(job *j, int64_t frames)
-{
-    workspace *ws = &j->ws;
-    size_t n = (size_t)frames, threads = (size_t)j->threads;
-    memset(ws, 0, sizeof *ws);
-    ws->scratch_stride = (j->source->scratch_bytes + 63) / 64 * 64;
-    ws->col_stride = ((size_t)j->groups->det_nx + 15) / 16 * 16;
-    ws->v_stride = ((size_t)j->groups->nx + 7) / 8 * 8;
-    ws->frames = xn_alloc(n, (size_t)j->plan->frame_bytes);
-    ws->scratch = xn_alloc(threads, ws->scratch_stride);
-    ws->col = xn_alloc(threads * ws->col_stride, sizeof *ws->col);
-    ws->v = xn_alloc(threads * ws->v_stride, sizeof *ws->v);
-    ws->batch = xn_alloc(n, sizeof *ws->batch);
-    ws->order = xn_alloc(n, sizeof *ws->order);
-    if (ws->frames && ws->scratch && ws->col && ws->v && ws->batch && ws->order) return XANI_OK;
-    free_workspace(ws);
-    return xn_fail_memory(j->ctx, "a batch of frames", n * (size_t)j->plan->frame_bytes);
-}
-
-// ---- reading
-
-static xani_status read_batch(job *j, int64_t n)
-{
-    xani_status failed = XANI_OK;
-    int64_t failed_at = 0;
-#pragma omp parallel for schedule(dynamic) num_threads(j->threads)
-    for (int64_t i = 0; i < n; i++) {
-        xani_status before;
-#pragma omp atomic read
-        before = failed;
-        if (before != XANI_OK) continue;
-        uint8_t *dst = j->ws.frames + i * j->plan->frame_bytes;
-        uint8_t *scratch = j->ws.scratch + (size_t)omp_get_thread_num() * j->ws.scratch_stride;
-        xani_status st = j->source->ops->read_frame(j->ctx, j->source, j->ws.batch[i]->frame, dst, scratch);
-        if (st == XANI_OK) continue;
-#pragma omp critical(xn_reduce_read)
-        if (failed == XANI_OK) {
-            failed_at = i;
-#pragma omp atomic write
-            failed = st;
-        }
+    for (int i = 0; i < 2; i++) {
+        xn_free(a->batch[i].frames);
+        xn_free(a->batch[i].shots);
+        xn_free(a->batch[i].order);
     }
-    if (failed == XANI_OK) return XANI_OK;
-    return xn_context(j->ctx, failed, "while reading frame %lld, pulse id %llu",
-                      (long long)j->ws.batch[failed_at]->frame, (unsigned long long)j->ws.batch[failed_at]->pulse_id);
+    xn_free(a->scratch);
+    xn_free(a->col);
+    xn_free(a->v);
 }
 
-static const uint8_t *frame_row(const job *j, int64_t frame, int64_t row)
+static xani_status open_accumulator(xn_accumulator *a, int64_t frames, int batches)
 {
-    size_t pixel = (size_t)row * (size_t)j->groups->det_nx;
-    return j->ws.frames + frame * j->plan->frame_bytes + pixel * xn_type_size(j->source->type);
-}
-
-// ---- one row of groups
-
-static bool add_row(const job *j, const uint8_t *words, int64_t row, int32_t *col)
-{
-    const xn_groups *g = j->groups;
-    int64_t at = row * g->det_nx, n = g->nx * g->k;
-    if (j->source->cal.kind == XN_CAL_SCALE)
-        return j->kernels->scale(words, j->source->type, g->factor[0] + at, n, g->threshold, col);
-    const float *p[3] = {g->pedestal[0] + at, g->pedestal[1] + at, g->pedestal[2] + at};
-    const float *f[3] = {g->factor[0] + at, g->factor[1] + at, g->factor[2] + at};
-    return j->kernels->jungfrau((const uint16_t *)(const void *)words, p, f, n, g->threshold, col);
-}
-
-// Rare: says which pixels of the row had no valid number, and why.
-static void flag_row(const job *j, const uint8_t *words, int64_t row)
-{
-    xn_groups *g = j->groups;
-    size_t size = xn_type_size(j->source->type);
-    for (int64_t x = 0; x < g->nx * g->k; x++) {
-        int64_t i = row * g->det_nx + x;
-        const uint8_t *value = words + (size_t)x * size;
-        bool invalid;
-        if (j->source->cal.kind == XN_CAL_SCALE) {
-            int32_t q = 0;
-            if (!xn_reduce_scalar.scale(value, j->source->type, &g->factor[0][i], 1, 0, &q)) continue;
-            invalid = (j->source->type == XN_F32 && isnan(*(const float *)(const void *)value)) ||
-                      (j->source->type == XN_F64 && isnan(*(const double *)(const void *)value));
-        } else {
-            uint16_t word = *(const uint16_t *)(const void *)value;
-            float p[3] = {g->pedestal[0][i], g->pedestal[1][i], g->pedestal[2][i]};
-            float f[3] = {g->factor[0][i], g->factor[1][i], g->factor[2][i]};
-            if (xn_calib_jungfrau(word, p, f) != XN_CALIB_BAD) continue;
-            invalid = word >> 14 == 2;
-        }
-        g->pixel_flags[i] |= invalid ? XN_FLAG_INVALID : XN_FLAG_FULL;
+    size_t n = (size_t)frames, threads = (size_t)a->threads;
+    a->scratch_stride = (a->source->scratch_bytes + 63) / 64 * 64;
+    a->col_stride = ((size_t)a->groups->det_nx + 15) / 16 * 16;
+    a->v_stride = ((size_t)a->groups->nx + 7) / 8 * 8;
+    a->scratch = xn_alloc(threads, a->scratch_stride);
+    a->col = xn_alloc(threads * a->col_stride, sizeof *a->col);
+    a->v = xn_alloc(threads * a->v_stride, sizeof *a->v);
+    bool ok = a->scratch != NULL && a->col != NULL && a->v != NULL;
+    for (int i = 0; ok && i < batches; i++) {
+        a->batch[i].frames = xn_alloc(n, (size_t)a->plan->frame_bytes);
+        a->batch[i].shots = xn_alloc(n, sizeof *a->batch[i].shots);
+        a->batch[i].order = xn_alloc(n, sizeof *a->batch[i].order);
+        ok = a->batch[i].frames != NULL && a->batch[i].shots != NULL && a->batch[i].order != NULL;
     }
+    if (ok) return XANI_OK;
+    close_accumulator(a);
+    return xn_fail_memory(a->ctx, "batches of frames", n * (size_t)batches * (size_t)a->plan->frame_bytes);
 }
 
-// Intensity of the groups of row y in one frame, in 2^-16 photons.
-static void group_row(const job *j, int64_t frame, int64_t y, int32_t *col, int64_t *v)
+// Frames by bin: the sums of a row stay in the cache from one shot of a bin to the next.  Insertion: a delay scan is
+// nearly sorted already, and a batch is short.
+static void set_batch(xn_batch *b, const xn_work_shot *const *shots, int64_t n)
 {
-    const xn_groups *g = j->groups;
-    int64_t width = g->nx * g->k, first = g->first_row[y];
-    memset(v, 0, (size_t)g->nx * sizeof *v);
-    for (int r = 0; r < g->k; r += XN_CALIB_ROWS) {
-        memset(col, 0, (size_t)width * sizeof *col);
-        for (int i = r; i < g->k && i < r + XN_CALIB_ROWS; i++) {
-            const uint8_t *words = frame_row(j, frame, first + i);
-            if (add_row(j, words, first + i, col)) flag_row(j, words, first + i);
-        }
-        j->kernels->gather(col, g->k, g->nx, v);
-    }
-}
-
-static void bin_row(const job *j, const xn_pass *pass, const xn_work_shot *shot, int64_t y, const int64_t *v)
-{
-    xn_groups *g = j->groups;
-    int64_t npix = g->ny * g->nx, at = y * g->nx;
-    int64_t *s1, *s2, *x;
-    if (shot->bin >= 0) {
-        at += (shot->bin - pass->first) * npix;
-        s1 = pass->s1 + at;
-        s2 = pass->s2 + at;
-        x = (pass->block_x ? pass->block_x : pass->x) + at;
-    } else {
-        s1 = (pass->block_off ? pass->block_off : pass->off_s1) + at;
-        s2 = (pass->block_off2 ? pass->block_off2 : pass->off_s2) + at;
-        x = (pass->block_offx ? pass->block_offx : pass->off_x) + at;
-    }
-    if (!j->kernels->bin(v, g->nx, shot->i0q, j->work->bound, s1, s2, x)) return;
-    for (int64_t i = 0; i < g->nx; i++)
-        if (v[i] > j->work->bound || v[i] < -j->work->bound) g->group_flags[y * g->nx + i] |= XN_FLAG_FULL;
-}
-
-// The same rows of the next frame: a jump in memory that the processor does not foresee.
-static void prefetch_row(const job *j, int64_t frame, int64_t y)
-{
-    const uint8_t *begin = frame_row(j, frame, j->groups->first_row[y]);
-    const uint8_t *end = frame_row(j, frame, j->groups->first_row[y] + j->groups->k);
-    for (const uint8_t *p = begin; p < end; p += 64) __builtin_prefetch(p);
-}
-
-static void add_batch(const job *j, const xn_pass *pass, int64_t n)
-{
-#pragma omp parallel for schedule(dynamic) num_threads(j->threads)
-    for (int64_t y = 0; y < j->groups->ny; y++) {
-        size_t thread = (size_t)omp_get_thread_num();
-        int32_t *col = j->ws.col + thread * j->ws.col_stride;
-        int64_t *v = j->ws.v + thread * j->ws.v_stride;
-        for (int64_t i = 0; i < n; i++) {
-            if (i + 1 < n) prefetch_row(j, j->ws.order[i + 1], y);
-            group_row(j, j->ws.order[i], y, col, v);
-            bin_row(j, pass, j->ws.batch[j->ws.order[i]], y, v);
-        }
-    }
-}
-
-// Frames of the batch by bin, laser off first: the sums of a row stay in the cache from one shot of a bin to the next.
-// Insertion: a delay scan is nearly sorted already, and a batch is short.
-static void sort_batch(const job *j, int64_t n)
-{
-    int32_t *order = j->ws.order;
+    b->n = n;
     for (int64_t i = 0; i < n; i++) {
         int64_t k = i;
-        for (; k > 0 && j->ws.batch[order[k - 1]]->bin > j->ws.batch[i]->bin; k--) order[k] = order[k - 1];
-        order[k] = (int32_t)i;
+        b->shots[i] = shots[i];
+        for (; k > 0 && b->shots[b->order[k - 1]]->bin > shots[i]->bin; k--) b->order[k] = b->order[k - 1];
+        b->order[k] = (int32_t)i;
     }
+}
+
+// ---- one step: reads `next` and adds `now` (either may be empty)
+
+typedef struct step {
+    xani_status failed;
+    int64_t failed_at;
+} step;
+
+static void read_one(const xn_accumulator *a, const xn_batch *b, int64_t i, step *s)
+{
+    xani_status before;
+#pragma omp atomic read
+    before = s->failed;
+    if (before != XANI_OK) return;
+    uint8_t *scratch = a->scratch + (size_t)omp_get_thread_num() * a->scratch_stride;
+    xani_status st = a->source->ops->read_frame(a->ctx, a->source, b->shots[i]->frame,
+                                                b->frames + i * a->plan->frame_bytes, scratch);
+    if (st == XANI_OK) return;
+#pragma omp critical(xn_reduce_read)
+    if (s->failed == XANI_OK) {
+        s->failed_at = i;
+#pragma omp atomic write
+        s->failed = st;
+    }
+}
+
+// The two kinds of work alternate in proportion, so that neither is left over at the end.
+static xani_status run_step(const xn_accumulator *a, const xn_pass *pass, const xn_batch *now, const xn_batch *next)
+{
+    XN_TRY(xn_check_interrupt(a->ctx));
+    step s = {XANI_OK, 0};
+    int64_t reads = next->n, rows = now->n > 0 ? a->groups->ny : 0, all = reads + rows;
+#pragma omp parallel for schedule(dynamic) num_threads(a->threads)
+    for (int64_t i = 0; i < all; i++) {
+        int64_t begun = i * reads / all, after = (i + 1) * reads / all;
+        if (after > begun)
+            read_one(a, next, begun, &s);
+        else
+            xn_rows_add(a, pass, now, i - begun, omp_get_thread_num());
+    }
+    if (s.failed == XANI_OK) return XANI_OK;
+    const xn_work_shot *shot = next->shots[s.failed_at];
+    return xn_context(a->ctx, s.failed, "while reading frame %lld, pulse id %llu", (long long)shot->frame,
+                      (unsigned long long)shot->pulse_id);
 }
 
 // ---- blocks of time
@@ -220,19 +122,19 @@ static void fold_bin(const xn_pass *pass, int64_t at, int64_t npix, int64_t off_
 }
 
 // first .. end: the shots of the block in the work list.
-static xani_status fold_block(const job *j, const xn_pass *pass, int64_t first, int64_t end)
+static xani_status fold_block(const xn_accumulator *a, const xn_pass *pass, int64_t first, int64_t end)
 {
-    int64_t npix = j->groups->ny * j->groups->nx, off_m1 = 0;
+    int64_t npix = a->groups->ny * a->groups->nx, off_m1 = 0;
     int64_t *m = xn_calloc((size_t)pass->n * 2, sizeof *m);
-    if (m == NULL) return xn_fail_memory(j->ctx, "the sums of a block", (size_t)pass->n * 16);
+    if (m == NULL) return xn_fail_memory(a->ctx, "the sums of a block", (size_t)pass->n * 16);
     for (int64_t i = first; i < end; i++) {
-        const xn_work_shot *s = &j->work->shots[i];
+        const xn_work_shot *s = &a->work->shots[i];
         if (s->bin < 0) off_m1 += s->i0q;
         if (s->bin < pass->first || s->bin >= pass->first + pass->n) continue;
         m[2 * (s->bin - pass->first)] += s->i0q;
         m[2 * (s->bin - pass->first) + 1] += (int64_t)s->i0q * s->i0q;
     }
-#pragma omp parallel for schedule(dynamic) num_threads(j->threads)
+#pragma omp parallel for schedule(dynamic) num_threads(a->threads)
     for (int b = 0; b < pass->n; b++)
         if (m[2 * b] > 0) fold_bin(pass, b * npix, npix, off_m1, m[2 * b], m[2 * b + 1]);
     for (int64_t p = 0; p < npix; p++) {
@@ -247,6 +149,14 @@ static xani_status fold_block(const job *j, const xn_pass *pass, int64_t first, 
     return XANI_OK;
 }
 
+// The block of work->shots[first]; returns where the next one begins.
+static int64_t block_end(const xn_work *work, int64_t first)
+{
+    int64_t end = first;
+    while (end < work->n && work->shots[end].block == work->shots[first].block) end++;
+    return end;
+}
+
 // ---- the pass
 
 static bool in_pass(const xn_work *work, const xn_pass *pass, const xn_work_shot *s)
@@ -255,75 +165,82 @@ static bool in_pass(const xn_work *work, const xn_pass *pass, const xn_work_shot
     return s->bin >= pass->first && s->bin < pass->first + pass->n;
 }
 
-static xani_status run_batch(job *j, const xn_pass *pass, int64_t n)
+// Shots of the batch that begins at list[from]: never beyond a block of time.
+static int64_t batch_length(const xn_accumulator *a, const xn_work_shot *const *list, int64_t n, int64_t from)
 {
-    XN_TRY(xn_check_interrupt(j->ctx));
-    XN_TRY(read_batch(j, n));
-    sort_batch(j, n);
-    add_batch(j, pass, n);
+    int64_t length = 0;
+    while (from + length < n && length < a->plan->batch_frames && list[from + length]->block == list[from]->block)
+        length++;
+    return length;
+}
+
+static xani_status run_list(xn_accumulator *a, const xn_pass *pass, const xn_work_shot *const *list, int64_t n,
+                            int64_t *done, int64_t total)
+{
+    xn_batch *now = &a->batch[0], *next = &a->batch[1];
+    int64_t block_begin = 0;
+    now->n = 0;
+    for (int64_t from = 0, to = 0; from < n || now->n > 0; from = to) {
+        int64_t length = batch_length(a, list, n, from);
+        to = from + length;
+        set_batch(next, list + from, length);
+        XN_TRY(run_step(a, pass, now, next));
+        *done += now->n;
+        if (now->n > 0) xn_progress(a->ctx, "reduce", *done, total, "shots");
+        bool block_ends = now->n > 0 && (length == 0 || next->shots[0]->block != now->shots[0]->block);
+        if (block_ends && a->work->blockwise) {
+            int64_t end = block_end(a->work, block_begin);
+            XN_TRY(fold_block(a, pass, block_begin, end));
+            block_begin = end;
+        }
+        xn_batch *swap = now;
+        now = next;
+        next = swap;
+    }
     return XANI_OK;
 }
 
-xani_status xn_accumulate(xn_ctx *ctx, xn_source *source, const xn_reduce_kernels *kernels, xn_groups *groups,
-                          const xn_work *work, const xn_layout_plan *plan, int threads, xn_pass *pass, int64_t *done,
-                          int64_t total)
+xani_status xn_accumulate(xn_accumulator *a, xn_pass *pass, int64_t *done, int64_t total)
 {
-    job j = {.ctx = ctx,
-             .source = source,
-             .kernels = kernels,
-             .groups = groups,
-             .work = work,
-             .plan = plan,
-             .threads = threads};
-    XN_TRY(make_workspace(&j, plan->batch_frames));
-    xani_status st = XANI_OK;
-    for (int64_t i = 0, n = 0, block_begin = 0; st == XANI_OK && i < work->n; i++) {
-        const xn_work_shot *s = &work->shots[i];
-        if (in_pass(work, pass, s)) j.ws.batch[n++] = s;
-        bool block_ends = i + 1 == work->n || work->shots[i + 1].block != s->block;
-        if (n > 0 && (n == plan->batch_frames || block_ends)) {
-            st = run_batch(&j, pass, n);
-            *done += n;
-            n = 0;
-            if (st == XANI_OK) xn_progress(ctx, "reduce", *done, total, "shots");
-        }
-        if (st == XANI_OK && block_ends && work->blockwise) st = fold_block(&j, pass, block_begin, i + 1);
-        if (block_ends) block_begin = i + 1;
+    int64_t n = 0;
+    const xn_work_shot **list = xn_alloc((size_t)a->work->n, sizeof *list);
+    if (list == NULL) return xn_fail_memory(a->ctx, "the shots of a pass", (size_t)a->work->n * sizeof *list);
+    for (int64_t i = 0; i < a->work->n; i++)
+        if (in_pass(a->work, pass, &a->work->shots[i])) list[n++] = &a->work->shots[i];
+    xani_status st = open_accumulator(a, a->plan->batch_frames, 2);
+    if (st == XANI_OK) {
+        st = run_list(a, pass, list, n, done, total);
+        close_accumulator(a);
     }
-    free_workspace(&j.ws);
+    xn_free(list);
     return st;
 }
 
-xani_status xn_prescan(xn_ctx *ctx, xn_source *source, const xn_reduce_kernels *kernels, xn_groups *groups,
-                       const xn_work *work, const xn_layout_plan *plan, int threads, int64_t *masked)
+xani_status xn_prescan(xn_accumulator *a, int64_t *masked)
 {
-    job j = {.ctx = ctx,
-             .source = source,
-             .kernels = kernels,
-             .groups = groups,
-             .work = work,
-             .plan = plan,
-             .threads = threads};
-    int64_t n = xn_min64(XN_PRESCAN, work->n), pixels = groups->det_ny * groups->det_nx;
-    int64_t step = xn_min64(n, plan->batch_frames);
+    static const xn_batch none = {0};
+    xn_groups *g = a->groups;
+    int64_t n = xn_min64(XN_PRESCAN, a->work->n), pixels = g->det_ny * g->det_nx;
+    int64_t length = xn_min64(n, a->plan->batch_frames);
     xani_status st = XANI_OK;
     *masked = 0;
-    XN_TRY(make_workspace(&j, step));
-    for (int64_t from = 0; st == XANI_OK && from < n; from += step) {
-        int64_t m = xn_min64(step, n - from);
-        for (int64_t i = 0; i < m; i++) j.ws.batch[i] = &work->shots[from + i];
-        st = read_batch(&j, m);
-        for (int64_t y = 0; st == XANI_OK && y < groups->ny; y++)
-            for (int64_t i = 0; i < m; i++) group_row(&j, i, y, j.ws.col, j.ws.v);
+    XN_TRY(open_accumulator(a, length, 1));
+    xn_batch *b = &a->batch[0];
+    for (int64_t from = 0; st == XANI_OK && from < n; from += length) {
+        b->n = xn_min64(length, n - from);
+        for (int64_t i = 0; i < b->n; i++) b->shots[i] = &a->work->shots[from + i];
+        st = run_step(a, NULL, &none, b);
+        for (int64_t y = 0; st == XANI_OK && y < g->ny; y++)
+            for (int64_t i = 0; i < b->n; i++) xn_rows_group(a, b, i, y, a->col, a->v);
     }
     for (int64_t i = 0; st == XANI_OK && i < pixels; i++) {
-        if (groups->pixel_flags[i] == 0) continue;
-        groups->mask[i] |= groups->pixel_flags[i] & XN_FLAG_INVALID ? XN_MASK_INVALID : XN_MASK_FULL;
-        groups->factor[0][i] = 0.0f;
-        if (groups->pedestal[0] != NULL) groups->pedestal[0][i] = 0.0f;
-        groups->pixel_flags[i] = 0;
+        if (g->pixel_flags[i] == 0) continue;
+        g->mask[i] |= g->pixel_flags[i] & XN_FLAG_INVALID ? XN_MASK_INVALID : XN_MASK_FULL;
+        g->factor[0][i] = 0.0f;
+        if (g->pedestal[0] != NULL) g->pedestal[0][i] = 0.0f;
+        g->pixel_flags[i] = 0;
         ++*masked;
     }
-    free_workspace(&j.ws);
+    close_accumulator(a);
     return st;
 }

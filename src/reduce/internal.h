@@ -2,8 +2,8 @@
 // internal.h -- what the files of reduce share: delay bins, pixel groups, the work plan, accumulators.
 //
 // In flow order: select.c (cuts), bins.c (delay bins), groups.c (pixels to groups, calibration planes), plan.c
-// (memory, passes, batches), accumulate.c (frames to integer sums), finish.c (sums to signal and errors), sign.c
-// (is the delay's sign plausible?), binned.c (cubes that come binned), reduce.c (the stage).
+// (memory, passes, batches), accumulate.c and rows.c (frames to integer sums), finish.c (sums to signal and errors),
+// sign.c (is the delay's sign plausible?), binned.c (cubes that come binned), reduce.c (the stage).
 #ifndef XN_REDUCE_INTERNAL_H
 #define XN_REDUCE_INTERNAL_H
 
@@ -100,13 +100,12 @@ typedef struct xn_pass {
     double *expect, *expect_sq, *cross; // (bin, group) sums of e, e^2 and I e with e = I0 R_off(block)
 } xn_pass;
 
-xani_status xn_accumulate(xn_ctx *ctx, xn_source *source, const xn_reduce_kernels *kernels, xn_groups *groups,
-                          const xn_work *work, const xn_layout_plan *plan, int threads, xn_pass *pass, int64_t *done,
-                          int64_t total);
+typedef struct xn_accumulator xn_accumulator; // accumulate.h
+// Sums of one pass. done: shots so far, of total.
+xani_status xn_accumulate(xn_accumulator *a, xn_pass *pass, int64_t *done, int64_t total);
 #define XN_PRESCAN 16 // shots
 // Reads the first shots and masks pixels without a valid reading there (stuck ones); counts them.
-xani_status xn_prescan(xn_ctx *ctx, xn_source *source, const xn_reduce_kernels *kernels, xn_groups *groups,
-                       const xn_work *work, const xn_layout_plan *plan, int threads, int64_t *masked);
+xani_status xn_prescan(xn_accumulator *a, int64_t *masked);
 int64_t xn_accumulate_frames(const xn_work *work, const xn_layout_plan *plan); // frames read in all
 
 // ---- sums to results

@@ -64,9 +64,9 @@ xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source
     p->frame_bytes = xn_max64((pixels * (int64_t)xn_type_size(source->type) + 63) / 64 * 64, 64);
     p->per_bin = npix * (SUM_BYTES + (work->blockwise ? BLOCK_BYTES : 0));
     p->fixed = 2 * xn_groups_planes_bytes(source) + npix * (SUM_BYTES * (work->blockwise ? 2 : 1) + 8) +
-               (int64_t)nbins * npix * RESULT_BYTES + work->n * (int64_t)sizeof(xn_work_shot) +
+               (int64_t)nbins * npix * RESULT_BYTES + work->n * (int64_t)(sizeof(xn_work_shot) + sizeof(void *)) +
                threads * ((int64_t)source->scratch_bytes + 16 * source->nx);
-    int64_t least = threads * p->frame_bytes; // a batch
+    int64_t least = 2 * p->frame_bytes; // a batch that is added and one that is read
     int64_t left = p->budget - p->fixed - least;
     if (left < p->per_bin)
         return xn_fail(ctx, XANI_ERR_CONFIG,
@@ -78,7 +78,7 @@ xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source
     p->passes = (nbins + p->bins_per_pass - 1) / p->bins_per_pass;
     p->bins_per_pass = (nbins + p->passes - 1) / p->passes;
     p->keep_sums = p->passes == 1;
-    int64_t room = (p->budget - p->fixed - p->bins_per_pass * p->per_bin) / p->frame_bytes;
+    int64_t room = (p->budget - p->fixed - p->bins_per_pass * p->per_bin) / (2 * p->frame_bytes);
     p->batch_frames = batch_frames > 0 ? batch_frames : xn_min64(default_batch(g, p, nbins, threads), room);
     p->batch_frames = xn_max64(1, xn_min64(p->batch_frames, work->n));
     return XANI_OK;
@@ -100,7 +100,7 @@ static void fill_plan(const xn_source *source, const xn_groups *g, const xn_work
     plan->stored_bytes = source->stored_bytes;
     plan->accumulator_bytes = p->per_bin * p->bins_per_pass + npix * SUM_BYTES;
     plan->batch_frames = p->batch_frames;
-    plan->memory_bytes = p->fixed + p->per_bin * p->bins_per_pass + p->batch_frames * p->frame_bytes;
+    plan->memory_bytes = p->fixed + p->per_bin * p->bins_per_pass + 2 * p->batch_frames * p->frame_bytes;
     plan->passes = p->passes;
     plan->nbins = nbins;
     plan->ny = g->ny;

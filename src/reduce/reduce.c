@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "reduce/internal.h"
+#include "reduce/accumulate.h"
 
 static xani_status alloc_cube(xn_ctx *ctx, const xn_groups *g, const xn_source *source, xn_cube *c)
 {
@@ -67,6 +67,17 @@ typedef struct stage {
     int threads;
 } stage;
 
+static xn_accumulator accumulator(stage *s)
+{
+    return (xn_accumulator){.ctx = s->ctx,
+                            .source = s->source,
+                            .kernels = s->kernels,
+                            .groups = &s->groups,
+                            .work = &s->work,
+                            .plan = &s->plan,
+                            .threads = s->threads};
+}
+
 static xani_status run_passes(stage *s, xn_cube *c)
 {
     int64_t done = 0, total = xn_accumulate_frames(&s->work, &s->plan), npix = c->ny * c->nx;
@@ -79,8 +90,8 @@ static xani_status run_passes(stage *s, xn_cube *c)
         pass.off_s1 = c->off.s1;
         pass.off_s2 = c->off.s2;
         pass.off_x = c->off.x;
-        st = xn_accumulate(s->ctx, s->source, s->kernels, &s->groups, &s->work, &s->plan, s->threads, &pass, &done,
-                           total);
+        xn_accumulator a = accumulator(s);
+        st = xn_accumulate(&a, &pass, &done, total);
         if (st == XANI_OK) st = xn_finish_pass(s->ctx, &pass, s->threads, c);
         if (st == XANI_OK && s->plan.keep_sums) {
             c->on.s1 = pass.s1;
@@ -129,7 +140,8 @@ static xani_status run_shots(stage *s, const xn_config *config, int64_t batch_fr
         xn_warn(s->ctx, "engine.memory_gib: the sums do not fit; %d passes, and the cube cannot be merged with others",
                 s->plan.passes);
     int64_t stuck = 0;
-    XN_TRY(xn_prescan(s->ctx, s->source, s->kernels, &s->groups, &s->work, &s->plan, s->threads, &stuck));
+    xn_accumulator a = accumulator(s);
+    XN_TRY(xn_prescan(&a, &stuck));
     XN_TRY(run_passes(s, c));
     XN_TRY(xn_groups_mask(s->ctx, &s->groups, &c->mask));
     say_flags(s->ctx, &s->groups, c, stuck);

@@ -259,7 +259,7 @@ START_TEST(test_one_hash)
         ck_assert_int_eq(xn_reduce_plan_make(ctx, config, &f.source, &plan), XANI_OK);
         xani_config_destroy(&config);
         int64_t per_bin = (plan.accumulator_bytes - 24 * npix) / 16, frame = 1344;
-        int64_t fixed = plan.memory_bytes - 16 * per_bin - plan.batch_frames * frame;
+        int64_t fixed = plan.memory_bytes - 16 * per_bin - 2 * plan.batch_frames * frame;
         char yaml[512];
         snprintf(yaml, sizeof yaml,
                  COMMON "reduce: {" BINS ", spatial_bin: 2, off: %s}\nengine: {threads: 2, memory_gib: %.12g}\n",

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// accumulate.h -- what accumulate.c (batches, blocks, passes) and rows.c (one row of groups) share.
+#ifndef XN_REDUCE_ACCUMULATE_H
+#define XN_REDUCE_ACCUMULATE_H
+
+#include "reduce/internal.h"
+
+typedef struct xn_batch {
+    uint8_t *frames;            // decoded, plan->frame_bytes apart
+    const xn_work_shot **shots; // frame i belongs to shots[i]
+    int32_t *order;             // 0 .. n-1 sorted by bin, laser off first
+    int64_t n;
+} xn_batch;
+
+struct xn_accumulator {
+    xn_ctx *ctx;
+    xn_source *source;
+    const xn_reduce_kernels *kernels;
+    xn_groups *groups;
+    const xn_work *work;
+    const xn_layout_plan *plan;
+    int threads;
+    xn_batch batch[2]; // one is added while the other is read
+    // room of each thread
+    uint8_t *scratch;
+    int32_t *col; // a row of detector columns
+    int64_t *v;   // a row of groups
+    size_t scratch_stride, col_stride, v_stride;
+};
+
+// Intensity of the groups of row y in one frame, in 2^-16 photons; flags pixels without a valid number.
+void xn_rows_group(const xn_accumulator *a, const xn_batch *batch, int64_t frame, int64_t y, int32_t *col, int64_t *v);
+// Adds row y of all frames of the batch to the sums of the pass.
+void xn_rows_add(const xn_accumulator *a, const xn_pass *pass, const xn_batch *batch, int64_t y, int thread);
+
+#endif
