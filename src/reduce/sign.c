@@ -8,7 +8,9 @@
 // decide.  An error estimated from n shots makes the expectation (n-1)/(n-3), divided out.  It warns when the excess
 // over 1 before zero is above 5 %, above 5 standard deviations of the scatter between the bins after zero (which holds
 // noise common to all groups too), and five times the excess after zero.
-// Without errors: the median over the groups of variance before / variance after is above 4.
+// Without errors: the median over the groups of variance before / variance after is above 4, and the values after zero
+// are as rough as noise: variance over half the mean squared step (von Neumann) is 1 for noise, larger for anything
+// smooth; its median must be below 2.
 #include <math.h>
 #include <stdlib.h>
 
@@ -21,6 +23,7 @@
 #define LEAST_SIGMA 5.0
 #define LEAST_RATIO 5.0
 #define LEAST_VARIANCE_RATIO 4.0
+#define LARGEST_SMOOTHNESS 2.0
 #define MOST_GROUPS 4096 // evenly spread: enough for the averages, and the cube is not walked as a whole
 
 static int64_t stride_of(const xn_cube *c) { return xn_max64(1, c->ny * c->nx / MOST_GROUPS); }
@@ -94,33 +97,43 @@ static bool reversed_with_errors(const xn_cube *c, double *chi2)
 
 // ---- without errors
 
-static double variance_of_side(const xn_cube *c, int64_t p, int side)
+static double variance_of_side(const xn_cube *c, int64_t p, int side, double *smoothness)
 {
     int64_t npix = c->ny * c->nx;
-    double n = 0, sum = 0, mean, squares = 0;
+    double n = 0, sum = 0, squares = 0, steps = 0, last = NAN;
     for (int b = 0; b < c->nbins; b++)
         if (side_of(c, b) == side && isfinite(c->signal[b * npix + p])) {
             sum += c->signal[b * npix + p];
             n++;
         }
-    mean = sum / n;
-    for (int b = 0; b < c->nbins; b++)
-        if (side_of(c, b) == side && isfinite(c->signal[b * npix + p]))
-            squares += (c->signal[b * npix + p] - mean) * (c->signal[b * npix + p] - mean);
+    for (int b = 0; b < c->nbins; b++) {
+        double y = c->signal[b * npix + p];
+        if (side_of(c, b) != side || !isfinite(y)) continue;
+        squares += (y - sum / n) * (y - sum / n);
+        if (!isnan(last)) steps += (y - last) * (y - last);
+        last = y;
+    }
+    *smoothness = steps > 0 ? 2.0 * squares / steps : 1.0;
     return squares / (n - 1.0);
 }
 
-static bool reversed_without_errors(const xn_cube *c, double *ratio)
+static double median(double *v, int64_t n)
+{
+    qsort(v, (size_t)n, sizeof *v, xn_double_compare);
+    return v[n / 2];
+}
+
+// work: two numbers for each group.
+static bool reversed_without_errors(const xn_cube *c, double *work)
 {
     int64_t npix = c->ny * c->nx, n = 0;
+    double *ratio = work, *smoothness = work + npix, unused;
     for (int64_t p = 0; p < npix; p += stride_of(c)) {
         if (c->mask[p] != 0) continue;
-        double before = variance_of_side(c, p, -1), after = variance_of_side(c, p, 1);
+        double before = variance_of_side(c, p, -1, &unused), after = variance_of_side(c, p, 1, &smoothness[n]);
         if (before > 0 || after > 0) ratio[n++] = after > 0 ? before / after : INFINITY;
     }
-    if (n == 0) return false;
-    qsort(ratio, (size_t)n, sizeof *ratio, xn_double_compare);
-    return ratio[n / 2] > LEAST_VARIANCE_RATIO;
+    return n > 0 && median(ratio, n) > LEAST_VARIANCE_RATIO && median(smoothness, n) < LARGEST_SMOOTHNESS;
 }
 
 bool xn_sign_check(xn_ctx *ctx, const xn_cube *c)
@@ -131,7 +144,7 @@ bool xn_sign_check(xn_ctx *ctx, const xn_cube *c)
         if (side != 0) n[side > 0]++;
     }
     if (n[0] < FEWEST_BINS || n[1] < FEWEST_BINS) return false;
-    size_t room = c->errors_counting ? (size_t)c->nbins : (size_t)(c->ny * c->nx);
+    size_t room = c->errors_counting ? (size_t)c->nbins : 2 * (size_t)(c->ny * c->nx);
     double *work = xn_alloc(room, sizeof *work);
     if (work == NULL) return false; // a check only: the result does not depend on it
     bool reversed = c->errors_counting ? reversed_with_errors(c, work) : reversed_without_errors(c, work);

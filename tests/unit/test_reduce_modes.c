@@ -471,16 +471,19 @@ END_TEST
 // ---- the sign of the delay
 
 typedef struct pump {
-    double amplitude, sign;
+    double amplitude, sign, zero_ps, flicker;
 } pump;
 
+// flicker: all pixels brighten together from shot to shot, more than I0 knows.
 static double shaken(void *user, double t, int64_t pixel, int64_t shot)
 {
     const pump *p = user;
-    (void)shot;
-    t *= p->sign;
-    return t > 0 ? p->amplitude * (1 - cos(6.283185307179586 * (0.7 + 0.3 * (double)(pixel % 4)) * t)) * exp(-t / 3)
-                 : 0;
+    xn_rng r;
+    xn_rng_init(&r, 99, (uint64_t)shot);
+    double common = p->flicker * xn_rng_normal(&r);
+    t = p->sign * (t - p->zero_ps);
+    if (!(t > 0)) return common;
+    return common + p->amplitude * (1 - cos(6.283185307179586 * (0.7 + 0.3 * (double)(pixel % 4)) * t)) * exp(-t / 3);
 }
 
 START_TEST(test_sign)
@@ -488,11 +491,13 @@ START_TEST(test_sign)
     // Signal before zero and none after: a warning, with errors and without; the right sign, no signal, or signal on
     // both sides: none.
     static const struct {
-        double amplitude, sign;
+        pump pump;
         bool warns;
-    } cases[] = {{0.15, -1, true}, {0.15, 1, false}, {0, 1, false}, {0.4, -1, true}, {0.4, 1, false}};
+    } cases[] = {{{0.15, -1, 0, 0}, true}, {{0.15, 1, 0, 0}, false}, {{0, 1, 0, 0}, false},
+                 {{0.4, -1, 0, 0}, true},  {{0.4, 1, 0, 0}, false},  {{0.4, 1, -1.5, 0}, false},
+                 {{0, 1, 0, 0.2}, false},  {{0, -1, 0, 0.2}, false}, {{0.4, -1, 0, 0.05}, true}};
     for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++) {
-        pump p = {cases[k].amplitude, cases[k].sign};
+        pump p = cases[k].pump;
         fake f;
         fake_make(&f, 40, NULL, NULL, 40 + k);
         xn_shots_free(&f.source.shots);
