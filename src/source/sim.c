@@ -37,8 +37,10 @@ static xani_status write_geometry(xn_ctx *ctx, const xn_config *config, const xn
     char *text =
         xn_sim_geometry_text(&m->detector, m->s.energy_kev, 1e-3 * xn_config_double(config, "geometry.distance_mm"));
     xani_status st = XANI_OK;
-    if (path == NULL || text == NULL) st = xn_fail_memory(ctx, "the geometry file", 4096);
-    if (st == XANI_OK) st = xn_publish_text(ctx, path, text, strlen(text), false);
+    if (path == NULL || text == NULL)
+        st = xn_fail_memory(ctx, "the geometry file", 4096);
+    else
+        st = xn_publish_text(ctx, path, text, strlen(text), false);
     xn_free(path);
     xn_free(text);
     return st;

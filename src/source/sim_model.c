@@ -278,7 +278,7 @@ static xani_status set_scale(xn_ctx *ctx, const xn_config *config, xn_sim_model 
     double *work = xn_alloc((size_t)m->npix, sizeof *work);
     if (work == NULL) return xn_fail_memory(ctx, "pixel intensities", (size_t)m->npix * sizeof *work);
     xani_status st = view_start(ctx, config, m, 0, &v);
-    if (st == XANI_OK) {
+    if (st == XANI_OK && v.photons != NULL) {
         memcpy(work, v.photons, (size_t)m->npix * sizeof *work);
         double typical = median(work, m->npix);
         m->background_eu = m->s.background_is_fraction ? m->s.background * typical : m->s.background;

@@ -104,11 +104,14 @@ static xani_status frame_column(xn_writer *w, const char *group, const char *nam
 static xani_status write_columns(xn_ctx *ctx, xn_writer *w, const char *group, const xn_sim_shots *t, int n_modules)
 {
     size_t n = (size_t)t->n_frames, modules = (size_t)n_modules;
-    uint64_t *id = xn_alloc(2 * n + modules, sizeof *id), *index = id + n;
+    uint64_t *id = xn_alloc(n + modules, sizeof *id), *index = xn_alloc(n, sizeof *index);
     uint32_t *daq = xn_alloc(n * modules, sizeof *daq);
     uint8_t *good = xn_alloc(n, 1);
     xani_status st = XANI_OK;
-    if (id == NULL || daq == NULL || good == NULL) XN_GOTO(out, st, xn_fail_memory(ctx, "frame columns", n * 32));
+    if (id == NULL || index == NULL || daq == NULL || good == NULL) {
+        st = xn_fail_memory(ctx, "frame columns", n * 32);
+        goto out;
+    }
     for (size_t i = 0; i < n; i++) {
         int64_t shot = t->frame_shot[i];
         id[i] = t->pulse_id[shot];
@@ -128,6 +131,7 @@ static xani_status write_columns(xn_ctx *ctx, xn_writer *w, const char *group, c
     st = xn_writer_data(w, path, XN_I64, 1, (int64_t[]){n_modules}, NULL, id);
 out:
     xn_free(id);
+    xn_free(index);
     xn_free(daq);
     xn_free(good);
     return st;
@@ -162,7 +166,10 @@ static xani_status write_channel(xn_ctx *ctx, xn_writer *w, int channel, const x
     int64_t *id = xn_alloc((size_t)t->n, sizeof *id), n = 0;
     char path[256];
     xani_status st = XANI_OK;
-    if (values == NULL || id == NULL) XN_GOTO(out, st, xn_fail_memory(ctx, "a channel", (size_t)t->n * 16));
+    if (values == NULL || id == NULL) {
+        st = xn_fail_memory(ctx, "a channel", (size_t)t->n * 16);
+        goto out;
+    }
     for (int64_t i = 0; i < t->n; i++) {
         if (t->missing[channel][i]) continue;
         values[n] = t->reading[channel][i];
