@@ -97,8 +97,9 @@ static void draw_map_picture(const void *data)
     for (int64_t m = 0; m < run->n_modules; m++) {
         int64_t rows = (int64_t)run->module_rows[m], sy, sx;
         bool lowest = m % l.per_column == 0;
+        int64_t column = m / l.per_column;
         if (lowest) bottom = BOTTOM;
-        draw_axes a = {.left = LEFT + (double)(m / l.per_column) * ((double)run->nx * l.cell + COLUMN_MARGIN),
+        draw_axes a = {.left = LEFT + (double)column * ((double)run->nx * l.cell + COLUMN_MARGIN),
                        .bottom = bottom,
                        .x1 = (double)run->nx,
                        .y0 = (double)row,

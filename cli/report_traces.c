@@ -16,9 +16,9 @@
 typedef struct trace {
     const report_run *run;
     int64_t pixel;
-    double *y, *e;    // percent
-    double *x, *fit;  // CURVE points
-    double *residual; // in standard errors, or in percent without errors
+    const double *y, *e; // percent; e may be NULL
+    double *x, *fit;     // CURVE points
+    double *residual;    // in standard errors, or in percent without errors
     bool sigmas;
     double reach; // of the residuals shown
 } trace;
@@ -102,14 +102,9 @@ static int choose(const report_run *run, int64_t pixel[3])
         if (isfinite(run->frequency[i]) && isfinite(run->significance[i]))
             list[k++] = (ranked){run->significance[i], i};
     qsort(list, (size_t)k, sizeof *list, falling);
-    int chosen = k >= 3 ? 3 : (int)k;
-    if (k >= 3) {
-        pixel[0] = list[0].pixel;
-        pixel[1] = list[k / 2].pixel;
-        pixel[2] = list[k - 1].pixel;
-    } else {
-        for (int64_t i = 0; i < k; i++) pixel[i] = list[i].pixel;
-    }
+    const int64_t rank[3] = {0, k / 2, k - 1};
+    int chosen = k < 3 ? (int)k : 3;
+    for (int i = 0; i < chosen; i++) pixel[i] = list[k < 3 ? i : rank[i]].pixel;
     free(list);
     return chosen;
 }
@@ -162,21 +157,36 @@ static int64_t find_reach(trace *t)
     return outside;
 }
 
-static void one_picture(report *r, const report_run *run, int64_t pixel, const char *what, const double *signal,
-                        const double *errors)
+// The traces (pixel, delay) of some pixels in percent; NULL when the cube has not what it should. Owned.
+static double *read_traces(report *r, const report_run *run, const char *dataset, const int64_t *pixel, int n_pixels)
 {
-    trace t = {.run = run, .pixel = pixel};
+    xani_array a;
     int64_t n = run->ny * run->nx;
-    t.y = cli_alloc((size_t)run->nb, sizeof *t.y);
-    t.e = cli_alloc((size_t)run->nb, sizeof *t.e);
+    if (!xani_array_exists(r->c->context, run->cube, dataset)) return NULL;
+    if (xani_array_read(r->c->context, run->cube, dataset, &a) != XANI_OK) {
+        report_note(r, "%s", xani_error_text(r->c->context));
+        return NULL;
+    }
+    double *v = NULL;
+    if (a.type == XANI_FLOAT64 && a.size == run->nb * n) {
+        v = cli_alloc((size_t)(n_pixels * run->nb), sizeof *v);
+        for (int64_t i = 0; i < n_pixels * run->nb; i++) v[i] = 100 * a.f64[i % run->nb * n + pixel[i / run->nb]];
+    } else {
+        report_note(r, "%s: %s has not the size of its cube", run->cube, dataset);
+    }
+    xani_array_free(&a);
+    return v;
+}
+
+// y, e: one trace and its errors, which may be NULL.
+static void one_picture(report *r, const report_run *run, int64_t pixel, const char *what, const double *y,
+                        const double *e)
+{
+    trace t = {.run = run, .pixel = pixel, .y = y, .e = e};
     t.residual = cli_alloc((size_t)run->nb, sizeof *t.residual);
     t.x = cli_alloc(CURVE, sizeof *t.x);
     t.fit = cli_alloc(CURVE, sizeof *t.fit);
-    for (int64_t i = 0; i < run->nb; i++) {
-        t.y[i] = 100 * signal[i * n + pixel];
-        t.e[i] = errors != NULL ? 100 * errors[i * n + pixel] : NAN;
-        t.sigmas |= t.e[i] > 0;
-    }
+    for (int64_t i = 0; e != NULL && i < run->nb; i++) t.sigmas |= e[i] > 0;
     for (int64_t i = 0; i < run->nb; i++) {
         bool used = run->delay_ps[i] >= run->lo_ps - 1e-9 && run->delay_ps[i] <= run->hi_ps + 1e-9;
         double d = t.y[i] - 100 * model(run, pixel, run->delay_ps[i]);
@@ -198,8 +208,6 @@ static void one_picture(report *r, const report_run *run, int64_t pixel, const c
     free(caption);
     free(name);
     free(file);
-    free(t.y);
-    free(t.e);
     free(t.residual);
     free(t.x);
     free(t.fit);
@@ -218,27 +226,28 @@ void report_section_traces(report *r, const report_run *run, json_t *json)
         report_paragraph(r, "The modes lack what is needed to draw their traces.");
         return;
     }
-    int64_t pixel[3], shape[3], size = run->nb * run->ny * run->nx;
+    int64_t pixel[3] = {0};
     int n = choose(run, pixel);
     if (n == 0) {
         report_paragraph(r, "No pixel group has a significant mode: there is no trace to show.");
         return;
     }
-    double *signal = report_numbers(r, run->cube, "/entry/cube/signal", 3, shape);
-    double *errors = report_numbers(r, run->cube, "/entry/cube/signal_errors", 3, NULL);
-    if (signal == NULL || shape[0] * shape[1] * shape[2] != size) {
+    double *signal = read_traces(r, run, "/entry/cube/signal", pixel, n);
+    double *errors = signal != NULL ? read_traces(r, run, "/entry/cube/signal_errors", pixel, n) : NULL;
+    if (signal == NULL) {
         report_paragraph(r, "The cube holds no signal: its traces cannot be drawn.");
     } else {
         json_t *list = json_array();
         report_figures_begin(r);
-        for (int i = 0; i < n; i++) one_picture(r, run, pixel[i], what[i], signal, errors);
+        for (int i = 0; i < n && i < 3; i++)
+            one_picture(r, run, pixel[i], what[i], signal + i * run->nb, errors ? errors + i * run->nb : NULL);
         report_figures_end(r);
         text_add(
             &r->page,
             "<div class=\"scroll\"><table><caption>Parameters of these fits; in brackets the standard error of "
             "the last digits.</caption>\n<tr><th>pixel group (y, x)</th><th>mode</th><th>f (THz)</th><th>A (%%)</th>"
             "<th>g (1/ps)</th><th>φ (rad)</th><th>Δχ²/s²</th><th>χ²/ν</th></tr>\n");
-        for (int i = 0; i < n; i++) {
+        for (int i = 0; i < n && i < 3; i++) {
             json_t *modes = json_array();
             table_rows(r, run, pixel[i], what[i], modes);
             json_array_append_new(list, json_pack("{s:s, s:[I,I], s:o}", "which", what[i], "pixel",
