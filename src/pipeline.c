@@ -57,7 +57,7 @@ static xani_status reduce_run(xn_ctx *ctx, const xn_config *config, run *r, xn_c
     double start = xn_seconds();
     r->cube_kept = is_current(ctx, r->cube_path, r->cube_id);
     if (r->cube_kept) return xn_result_read_cube(ctx, r->cube_path, cube);
-    XN_TRY(xn_stage_cube(ctx, config, r->index, cube));
+    XN_TRY(xn_stage_cube(ctx, config, r->index, true, cube));
     if (xn_config_bool(config, "output.keep_cube")) {
         const xn_provenance p = {config, (const char *const *)r->files, r->cube_id};
         XN_TRY(xn_result_write_cube(ctx, r->cube_path, cube, &p));

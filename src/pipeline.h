@@ -18,8 +18,9 @@ xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *config, const char *cu
 xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_paths, size_t n,
                             const char *dispersion_path);
 
-// Pieces of stages.c that the whole run uses too. index: in runs[], -1 for none.
-xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, xn_cube *cube);
+// Pieces of stages.c that the whole run uses too. index: in runs[], -1 for none; to_map: the geometry must fit the
+// frames, which is worth knowing before they are read.
+xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, bool to_map, xn_cube *cube);
 // Counts by fit_status; adds to the pixels fitted and to those that did not converge.
 json_t *xn_stage_count(const xn_modes *modes, int64_t *fitted, int64_t *failed);
 // XANI_FAILED_PIXELS when more than fit.max_failed did not converge.
@@ -30,6 +31,8 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
 
 // plan.c: what a run would read, need and pass over; what the experiment can show.
 xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer);
+// Geometry and lattice load, for frames of this shape, where the configuration says enough for a map.
+xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx);
 xani_status xn_plan_budget(xn_ctx *ctx, const xn_config *config, json_t **answer);
 
 // verify.c: every published result below the paths against its manifest.

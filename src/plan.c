@@ -76,24 +76,25 @@ out:
     return index >= 0 ? xn_context(ctx, st, "run %d", index + 1) : st;
 }
 
-// Geometry and lattice must load, with the frames' shape, when a dispersion is asked for.
-static xani_status check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx, json_t *answer)
+xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx)
 {
     const char *why = NULL;
-    if (!xn_map_possible(config, &why)) {
-        json_object_set_new(answer, "dispersion", json_string("not possible"));
-        json_object_set_new(answer, "missing_for_dispersion", json_string(why));
-        return XANI_OK;
-    }
+    if (!xn_map_possible(config, &why)) return XANI_OK;
     xn_geometry g = {0};
     xn_lattice lattice;
     xn_goniometer circles;
     XN_TRY(xn_geometry_load(ctx, config, ny, nx, &g));
     xn_geometry_free(&g);
     XN_TRY(xn_lattice_load(ctx, config, true, &lattice));
-    XN_TRY(xn_goniometer_load(ctx, config, &circles));
-    json_object_set_new(answer, "dispersion", json_string("possible"));
-    return XANI_OK;
+    return xn_goniometer_load(ctx, config, &circles);
+}
+
+static void say_map(const xn_config *config, json_t *answer)
+{
+    const char *why = NULL;
+    bool possible = xn_map_possible(config, &why);
+    json_object_set_new(answer, "dispersion", json_string(possible ? "possible" : "not possible"));
+    if (!possible) json_object_set_new(answer, "missing_for_dispersion", json_string(why));
 }
 
 xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer)
@@ -108,7 +109,8 @@ xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer)
     json_object_set_new(o, "runs", list);
     for (int i = 0; i < (n > 0 ? n : 1) && st == XANI_OK; i++)
         st = check_run(ctx, config, n > 0 ? i : -1, list, &ny, &nx);
-    if (st == XANI_OK) st = check_map(ctx, config, ny, nx, o);
+    if (st == XANI_OK) st = xn_plan_check_map(ctx, config, ny, nx);
+    say_map(config, o);
     if (st != XANI_OK) {
         json_decref(o);
         return st;

@@ -91,7 +91,7 @@ code, summary, stderr = run(out, "--set", "select.i0.min=1.0")
 r.ok(code == 0 and stages(summary)[1] == "done", "a damaged result is made again")
 
 base = None
-for name, more in {"threads=1": ["engine.threads=1"], "threads=2": ["engine.threads=2"], "small memory": ["engine.memory_gib=0.004"],
+for name, more in {"threads=1": ["engine.threads=1"], "threads=2": ["engine.threads=2"], "small memory": ["engine.memory_gib=0.006"],
                    "no cube kept": ["output.keep_cube=false"]}.items():
     out = f"{SCRATCH}/same"
     shutil.rmtree(out, ignore_errors=True)
