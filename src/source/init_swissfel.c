@@ -162,6 +162,8 @@ static int64_t bins_for(const xn_run_facts *f, double span_ps)
     int64_t most = xn_max64(BINS_LEAST, xn_min64(f->on / SHOTS_PER_BIN, BINS_MOST)), bins = most;
     if (span_ps > 0 && span_ps < 1e4) bins = xn_max64(BINS_LEAST, (int64_t)(span_ps / FINE_BIN_PS));
     if (positions > 4 && positions * SHOTS_PER_BIN <= f->on) bins = positions;
+    // delays that repeat are not split: asking for twice as many gives one bin per position, even where shots are few
+    if (positions > 4 && 2 * positions * SHOTS_PER_BIN <= f->on) bins = 2 * positions;
     return xn_max64(1, xn_min64(xn_min64(bins, most), f->on > 0 ? f->on : BINS_LEAST));
 }
 
