@@ -113,7 +113,9 @@ static void summary(report *r)
     totals t = {0};
     for (int i = 0; i < r->n_runs; i++) count_run(&r->runs[i], &t);
     double error = all_errors(r), fraction = t.fitted > 0 ? (double)t.with_modes / (double)t.fitted : NAN;
-    int64_t branches = r->dispersion.n_branches;
+    int64_t branches = 0; // that were seen
+    for (int64_t b = 0, n = r->dispersion.branch_n; b < r->dispersion.n_branches; b++)
+        branches += numbers_finite(r->dispersion.branch_frequency + b * n, n) > 0;
     warnings(r, &t);
     text_add(&r->page, "<div class=\"facts\">\n");
     if (r->dispersion.path != NULL) fact(r, "points of the dispersion", "%lld", (long long)r->dispersion.points.n);

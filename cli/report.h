@@ -94,7 +94,7 @@ typedef struct truth_run {
     char *name;
     int64_t ny, nx;         // after grouping
     int64_t nb, nl;         // branches; lines: branches first, then sums and differences of them
-    double *nu, *amplitude; // (y, x, line): half the frequency of the line; its weight in the group
+    double *nu, *amplitude; // (y, x, line): half the frequency of the line; its amplitude in the group
     double *spread;         // rms of nu over the pixels of the group
 } truth_run;
 

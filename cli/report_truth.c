@@ -61,12 +61,13 @@ static void draw_differences(const void *data)
 static json_t *score_json(const report *r)
 {
     const truth_score *s = &r->score;
-    return json_pack("{s:s, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "file", r->truth.path, "points_compared",
-                     (json_int_t)s->n, "median_difference_thz", number_json(s->median), "p90_difference_thz",
-                     number_json(s->p90), "branches_median_difference_thz", number_json(s->branches), "pulls",
-                     (json_int_t)s->n_pulls, "pull_mean", number_json(s->pull_mean), "pull_width",
-                     number_json(s->pull_width), "within_3_sigma", number_json(s->within3), "beyond_5_sigma",
-                     number_json(s->outliers));
+    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "file", r->truth.path,
+                     "points_compared", (json_int_t)s->n, "points_without_line",
+                     (json_int_t)(r->dispersion.points.n - s->n), "median_difference_thz", number_json(s->median),
+                     "p90_difference_thz", number_json(s->p90), "branches_median_difference_thz",
+                     number_json(s->branches), "pulls", (json_int_t)s->n_pulls, "pull_mean", number_json(s->pull_mean),
+                     "pull_width", number_json(s->pull_width), "within_3_sigma", number_json(s->within3),
+                     "beyond_5_sigma", number_json(s->outliers));
 }
 
 void report_section_truth(report *r)
@@ -75,12 +76,14 @@ void report_section_truth(report *r)
     if (r->truth.path == NULL) return;
     report_heading(r, "truth", "Comparison with the truth");
     if (s->n == 0) {
-        report_paragraph(r, "The truth of the simulation is known, but there are no points to compare with it.");
+        report_paragraph(r, "The truth of the simulation is known, but no point can be compared with it.");
         return;
     }
     json_object_set_new(r->json, "truth", score_json(r));
     text_add(&r->page, "<div class=\"scroll\"><table>\n");
     text_add(&r->page, "<tr><td>points compared</td><td>%lld</td></tr>\n", (long long)s->n);
+    text_add(&r->page, "<tr><td>points with no true line of a tenth of their amplitude</td><td>%lld</td></tr>\n",
+             (long long)(r->dispersion.points.n - s->n));
     text_add(&r->page, "<tr><td>median |ν − ν₁|</td><td>%.2f GHz</td></tr>\n", 1000 * s->median);
     text_add(&r->page, "<tr><td>90 %% of |ν − ν₁| below</td><td>%.2f GHz</td></tr>\n", 1000 * s->p90);
     if (isfinite(s->branches))
@@ -99,8 +102,10 @@ void report_section_truth(report *r)
     report_paragraph(
         r,
         "ν₁ is the true frequency of the photoexcited crystal, averaged over the pixels of each group with the "
-        "amplitude of its line; a point is compared with the visible branch nearest to it. Pulls (ν − ν₁)/σ are "
-        "those of lines with A > 5 σ_A, no other visible line within 2/T in ν (T: the span of the delays), and a "
+        "amplitude of its line; a point is compared with the nearest branch of at least a tenth of its amplitude. "
+        "Pulls (ν − ν₁)/σ are "
+        "those of lines with A > 5 σ_A, no other line of a twentieth of their amplitude or more within 2/T in ν (T: "
+        "the span of the delays), and a "
         "ν₁ that varies by less than σ over the pixels of the group. Errors of the bins' mean delays are common to all "
         "pixels: they shift the mean of the pulls.%s",
         s->n_pulls > 0 ? "" : " There are none here.");

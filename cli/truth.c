@@ -4,10 +4,10 @@
 // truth.h5 holds, per run and detector pixel, nu of every branch after the change and the amplitude of its
 // pair line.  A group of pixels sees the sum of their photons, so its truth is the mean of nu weighted with
 // amplitude times photons.
-// A point is compared with the branch nearest to it among those with at least VISIBLE of the group's largest
-// amplitude.  Pulls (nu - nu1)/sigma are taken over strong lines (A > STRONG sigma_A) that no other visible
-// line of the group comes nearer than ISOLATED/T, T the delay window, because closer lines overlap within their
-// resolution, and whose nu varies by less than sigma over the pixels of the group: only then has the group one
+// A point is compared with the branch nearest to it among those with at least VISIBLE of its amplitude.  Pulls
+// (nu - nu1)/sigma are taken over strong lines (A > STRONG sigma_A) that no other line of the group with at least
+// BESIDE of their amplitude comes nearer than ISOLATED/T, T the delay window, because closer lines overlap within
+// their resolution, and whose nu varies by less than sigma over the pixels of the group: only then has the group one
 // frequency to be compared with.  Mean and width are those of the pulls within OUTLIER.
 #include <math.h>
 #include <stdlib.h>
@@ -16,10 +16,12 @@
 
 #include "cli/report.h"
 
-#define VISIBLE 0.02
+#define VISIBLE 0.1
+#define BESIDE 0.05
 #define STRONG 5.0
 #define ISOLATED 2.0
 #define OUTLIER 5.0
+#define ROUNDING 1e-6 // THz; smaller errors are those of noiseless data
 
 // ---- reading
 
@@ -70,12 +72,13 @@ static void group(const report_run *run, truth_run *t, int64_t first, const line
     for (int64_t j = 0; j < t->ny; j++) {
         for (int64_t i = 0; i < t->nx * n; i++) {
             int64_t column = i / n, line = i % n;
-            double sum = 0, squares = 0, weight = 0;
+            double sum = 0, squares = 0, weight = 0, all = 0;
             for (int64_t y = top[j]; y < end[j]; y++) {
                 for (int64_t x = column * k; x < (column + 1) * k && x < nx; x++) {
                     int64_t p = (y * nx + x) * n + line;
-                    double w = fabs(l->amplitude[p]) * (photons != NULL ? photons[y * nx + x] : 1);
+                    double counts = photons != NULL ? photons[y * nx + x] : 1, w = fabs(l->amplitude[p]) * counts;
                     if (!isfinite(l->frequency[p]) || !isfinite(w)) continue;
+                    all += counts;
                     sum += w * l->frequency[p];
                     squares += w * l->frequency[p] * l->frequency[p];
                     weight += w;
@@ -83,7 +86,7 @@ static void group(const report_run *run, truth_run *t, int64_t first, const line
             }
             int64_t to = (j * t->nx + column) * t->nl + first + line;
             t->nu[to] = weight > 0 ? scale * sum / weight : NAN;
-            t->amplitude[to] = weight;
+            t->amplitude[to] = all > 0 ? weight / all : 0;
             double mean = sum / weight, variance = squares / weight - mean * mean;
             t->spread[to] = weight > 0 ? scale * sqrt(variance > 0 ? variance : 0) : NAN;
         }
@@ -167,13 +170,13 @@ static const report_run *run_of(const report *r, int64_t point, const truth_run 
     return NULL;
 }
 
-// Distance in nu of the nearest visible line to that of branch b, sums and differences of branches included.
-static double nearest_other(const truth_run *t, int64_t at, int64_t b, double most)
+// Distance in nu of the nearest line to that of branch b that is not much weaker, sums and differences included.
+static double nearest_other(const truth_run *t, int64_t at, int64_t b)
 {
     double nearest = INFINITY;
     for (int64_t o = 0; o < t->nl; o++) {
         double d = fabs(t->nu[at + o] - t->nu[at + b]);
-        if (o != b && t->amplitude[at + o] > VISIBLE * most && d < nearest) nearest = d;
+        if (o != b && t->amplitude[at + o] > BESIDE * t->amplitude[at + b] && d < nearest) nearest = d;
     }
     return nearest;
 }
@@ -187,10 +190,9 @@ static void compare_point(const report *r, int64_t i, truth_score *s)
     int64_t y = (int64_t)p->pixel[2 * i], x = (int64_t)p->pixel[2 * i + 1];
     if (y < 0 || y >= t->ny || x < 0 || x >= t->nx) return;
     int64_t at = (y * t->nx + x) * t->nl, b = -1;
-    double most = 0;
-    for (int64_t k = 0; k < t->nb; k++) most = fmax(most, t->amplitude[at + k]);
+    double least = p->amplitude != NULL ? VISIBLE * p->amplitude[i] : 0;
     for (int64_t k = 0; k < t->nb; k++) {
-        if (!(t->amplitude[at + k] > VISIBLE * most)) continue;
+        if (!(t->amplitude[at + k] > least)) continue;
         if (b < 0 || fabs(p->frequency[i] - t->nu[at + k]) < fabs(p->frequency[i] - t->nu[at + b])) b = k;
     }
     if (b < 0) return;
@@ -199,9 +201,9 @@ static void compare_point(const report *r, int64_t i, truth_score *s)
     s->difference[s->n++] = d;
     bool strong =
         p->amplitude != NULL && p->amplitude_errors != NULL && p->amplitude[i] > STRONG * p->amplitude_errors[i];
-    bool alone = nearest_other(t, at, b, most) > ISOLATED / (run->hi_ps - run->lo_ps);
+    bool alone = nearest_other(t, at, b) > ISOLATED / (run->hi_ps - run->lo_ps);
     double sigma = p->frequency_errors != NULL ? p->frequency_errors[i] : NAN;
-    if (strong && alone && t->spread[at + b] < sigma) s->pulls[s->n_pulls++] = d / sigma;
+    if (strong && alone && sigma > ROUNDING && t->spread[at + b] < sigma) s->pulls[s->n_pulls++] = d / sigma;
 }
 
 // Each sample of a branch against the nearest nu1 there.
