@@ -30,6 +30,7 @@ static bool put(const array *a, uint64_t number, const uint8_t *p)
         mask = (uint32_t)xn_le(p + a->element - 4, 4);
     }
     for (int i = a->map->rank - 1; i > 0; i--) {
+        if (a->grid[i] < 1) return false;
         at[i] = (int64_t)(number % (uint64_t)a->grid[i]);
         number /= (uint64_t)a->grid[i];
     }

@@ -43,21 +43,28 @@ void xn_frames_close(xn_frames **frames)
 
 const xn_frames_info *xn_frames_get_info(const xn_frames *frames) { return &frames->info; }
 
-static xani_status new_source(xn_ctx *ctx, xn_frames *f, xn_frameset **s)
+// A further source, closed; NULL: out of memory, said.
+static xn_frameset *new_source(xn_ctx *ctx, xn_frames *f)
 {
     if (f->n_sources == f->room) {
         int room = f->room ? 2 * f->room : 16;
-        xn_frameset **more = xn_realloc(f->source, (size_t)room, sizeof *more);
-        if (more == NULL) return xn_fail_memory(ctx, "list of frame files", (size_t)room * sizeof *more);
+        xn_frameset **more = xn_realloc(f->source, (size_t)room, sizeof(void *));
+        if (more == NULL) {
+            xn_fail_memory(ctx, "list of frame files", (size_t)room * sizeof(void *));
+            return NULL;
+        }
         f->source = more;
         f->room = room;
     }
-    *s = xn_calloc(1, sizeof **s);
-    if (*s == NULL) return xn_fail_memory(ctx, "a frame file", sizeof **s);
-    (*s)->fd = -1;
-    (*s)->h5_dataset = H5I_INVALID_HID;
-    f->source[f->n_sources++] = *s;
-    return XANI_OK;
+    xn_frameset *s = xn_calloc(1, sizeof *s);
+    if (s == NULL) {
+        xn_fail_memory(ctx, "a frame file", sizeof *s);
+        return NULL;
+    }
+    s->fd = -1;
+    s->h5_dataset = H5I_INVALID_HID;
+    f->source[f->n_sources++] = s;
+    return s;
 }
 
 // The frames of one dataset, before they are appended.
@@ -74,7 +81,10 @@ static xani_status span_make(xn_ctx *ctx, span *sp, int rank, const int64_t *dim
     sp->rank = rank;
     memcpy(sp->dims, dims, (size_t)rank * sizeof *dims);
     sp->list = xn_alloc((size_t)xn_max64(sp->n, 1), sizeof *sp->list);
-    if (sp->list == NULL) return xn_fail_memory(ctx, "list of frames", (size_t)sp->n * sizeof *sp->list);
+    if (sp->list == NULL) {
+        xn_fail_memory(ctx, "list of frames", (size_t)sp->n * sizeof *sp->list);
+        return XANI_ERR_MEMORY;
+    }
     for (int64_t i = 0; i < sp->n; i++) sp->list[i] = (reference){source, i};
     return XANI_OK;
 }
@@ -172,8 +182,8 @@ static xani_status add_virtual(xn_ctx *ctx, xn_frames *f, xn_h5 *file, const cha
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: virtual datasets nested too deep", file->path, name);
     bool simple = true;
     int before = f->n_sources;
-    xn_frameset *s;
-    XN_TRY(new_source(ctx, f, &s)); // described as any other; kept only if the library is to read it
+    xn_frameset *s = new_source(ctx, f); // described as any other; used only if the library is to read it
+    if (s == NULL) return XANI_ERR_MEMORY;
     XN_TRY(xn_frameset_open(ctx, file, name, dataset, false, s));
     XN_TRY(span_make(ctx, sp, s->rank, s->dims, before));
     XN_TRY(map_all(ctx, f, file, name, dataset, created, depth, sp, &simple));
@@ -205,11 +215,11 @@ static xani_status add_dataset(xn_ctx *ctx, xn_frames *f, xn_h5 *file, const cha
         st = add_virtual(ctx, f, file, name, dataset, created, depth, sp);
     } else {
         int32_t at = f->n_sources;
-        xn_frameset *s;
-        st = new_source(ctx, f, &s);
-        if (st == XANI_OK) st = xn_frameset_open(ctx, file, name, dataset, f->held < f->held_most, s);
-        if (st == XANI_OK) f->held += s->fd >= 0;
-        if (st == XANI_OK) st = span_make(ctx, sp, s->rank, s->dims, at);
+        xn_frameset *s = new_source(ctx, f);
+        st = s ? XANI_OK : XANI_ERR_MEMORY;
+        if (s) st = xn_frameset_open(ctx, file, name, dataset, f->held < f->held_most, s);
+        if (s) f->held += s->fd >= 0;
+        if (s && st == XANI_OK) st = span_make(ctx, sp, s->rank, s->dims, at);
     }
     H5Pclose(created);
     return st;

@@ -99,9 +99,10 @@ static xani_status check_chunks(xn_ctx *ctx, xn_frameset *s)
         const xn_chunk *c = &s->map.table[i];
         if (c->bytes > s->largest) s->largest = c->bytes;
         s->stored_bytes += c->bytes;
+        int64_t frame = i / per_layer * s->depth;
         if (c->bytes > STORED_MAX || c->bytes > s->file_bytes)
             return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: frame %lld: stored size %u is more than the file holds",
-                           s->path, s->dataset, (long long)(i / per_layer * s->depth), c->bytes);
+                           s->path, s->dataset, (long long)frame, c->bytes);
     }
     return XANI_OK;
 }

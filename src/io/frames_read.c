@@ -83,7 +83,7 @@ static void place(const xn_frameset *s, const uint8_t *chunk, const int64_t *at,
 {
     int rank = s->rank, last = rank - 1;
     const int64_t *dims = s->dims, *size = s->map.chunk;
-    int64_t count[XANI_MAX_RANK], i[XANI_MAX_RANK] = {0};
+    int64_t count[XANI_MAX_RANK] = {0}, i[XANI_MAX_RANK] = {0};
     for (int k = 0; k < rank; k++) count[k] = xn_min64(size[k], dims[k] - at[k]);
     size_t row = (size_t)count[last] * s->elem;
     for (;;) {
@@ -126,13 +126,15 @@ static xani_status read_grouped(xn_ctx *ctx, xn_frameset *s, int64_t frame, uint
     xani_status st = XANI_OK;
     pthread_mutex_lock(&slot->lock);
     if (slot->frames == NULL) slot->frames = xn_alloc((size_t)s->depth, s->frame_bytes);
-    if (slot->frames == NULL) st = xn_fail_memory(ctx, s->dataset, (size_t)s->depth * s->frame_bytes);
-    if (st == XANI_OK && slot->group != group) {
+    if (slot->frames == NULL) {
+        st = xn_fail_memory(ctx, s->dataset, (size_t)s->depth * s->frame_bytes);
+    } else if (slot->group != group) {
         slot->group = -1;
         st = read_layer(ctx, s, frame, group, slot->frames, scratch);
         if (st == XANI_OK) slot->group = group;
     }
-    if (st == XANI_OK) memcpy(dst, slot->frames + (size_t)(frame % s->depth) * s->frame_bytes, s->frame_bytes);
+    if (slot->frames && slot->group == group)
+        memcpy(dst, slot->frames + (size_t)(frame % s->depth) * s->frame_bytes, s->frame_bytes);
     pthread_mutex_unlock(&slot->lock);
     return st;
 }

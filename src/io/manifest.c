@@ -96,8 +96,8 @@ json_t *xn_manifest_datasets(const xn_record *record, size_t n)
 static xani_status write_manifest(xn_ctx *ctx, const char *temporary, const char *path, json_t *datasets,
                                   const char *to)
 {
-    uint64_t hash;
-    int64_t bytes;
+    uint64_t hash = 0;
+    int64_t bytes = 0;
     XN_TRY(xn_hash_file(ctx, temporary, &hash, &bytes));
     const char *slash = strrchr(path, '/');
     json_t *m = json_pack("{s:i, s:s, s:I, s:o}", "format", FORMAT, "file", slash ? slash + 1 : path, "bytes",
@@ -202,8 +202,8 @@ static xani_status name_difference(xn_ctx *ctx, const char *path, json_t *datase
 
 static xani_status compare(xn_ctx *ctx, const char *path, json_t *manifest)
 {
-    uint64_t hash;
-    int64_t bytes;
+    uint64_t hash = 0;
+    int64_t bytes = 0;
     json_int_t expected = json_integer_value(json_object_get(manifest, "bytes"));
     const char *digest = json_string_value(json_object_get(manifest, "xxh3"));
     if (digest == NULL) return xn_fail(ctx, XANI_ERR_VERIFY, "%s.manifest.json: is not a manifest", path);

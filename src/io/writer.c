@@ -99,7 +99,8 @@ xani_status xn_writer_fail(xn_writer *w, const char *name)
 
 xani_status xn_writer_status(xn_writer *w)
 {
-    if (w->latch->number != 0 && w->status == XANI_OK) w->status = xn_output_fail(w->ctx, w->path, w->latch->number);
+    if (w->latch && w->latch->number != 0 && w->status == XANI_OK)
+        w->status = xn_output_fail(w->ctx, w->path, w->latch->number);
     return w->status;
 }
 

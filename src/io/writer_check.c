@@ -73,7 +73,7 @@ static void choose_steps(const xn_record *r, const xn_h5_info *info, int64_t ste
 
 static xani_status hash_box(xn_ctx *ctx, const xn_h5 *file, const xn_record *r, boxes *b, const int64_t at[2])
 {
-    hsize_t start[XANI_MAX_RANK] = {0}, count[XANI_MAX_RANK];
+    hsize_t start[XANI_MAX_RANK] = {0}, count[XANI_MAX_RANK] = {0};
     int64_t n = 1, along = r->rank >= 3 ? r->dims[1] : 1, inner = 1; // inner: lines of one row of axis 1
     for (int i = 0; i < r->rank; i++) {
         count[i] = (hsize_t)r->dims[i];
@@ -113,6 +113,20 @@ static xani_status hash_line(xn_ctx *ctx, const xn_h5 *file, const xn_record *r,
     return XANI_OK;
 }
 
+static xani_status hash_all(xn_ctx *ctx, const xn_h5 *file, xn_record *r, const xn_h5_info *info, boxes *b)
+{
+    int64_t lines = line_count(r->rank, r->dims);
+    if (info->size > 0) XN_TRY(xn_h5_complete(ctx, file, r->name, b->dataset));
+    if (r->rank < 2)
+        XN_TRY(hash_line(ctx, file, r, b));
+    else if (info->size > 0)
+        XN_TRY(hash_boxes(ctx, file, r, b));
+    else
+        for (int64_t i = 0; i < lines; i++) b->hash[i] = XXH3_64bits("", 0);
+    r->hash = chain(b->hash, lines, 0);
+    return XANI_OK;
+}
+
 static xani_status hash_numbers(xn_ctx *ctx, const xn_h5 *file, xn_record *r, const xn_h5_info *info)
 {
     boxes b = {.dataset = H5I_INVALID_HID, .step = {1, 1}};
@@ -126,16 +140,11 @@ static xani_status hash_numbers(xn_ctx *ctx, const xn_h5 *file, xn_record *r, co
     b.space = H5Dget_space(b.dataset);
     b.values = xn_alloc(n ? n : 1, elem);
     b.hash = xn_alloc(lines ? lines : 1, sizeof *b.hash);
-    xani_status st = XANI_OK;
-    if (b.values == NULL || b.hash == NULL) st = xn_fail_memory(ctx, r->name, n * elem + lines * sizeof *b.hash);
-    if (st == XANI_OK && info->size > 0) st = xn_h5_complete(ctx, file, r->name, b.dataset);
-    if (st == XANI_OK && r->rank < 2)
-        st = hash_line(ctx, file, r, &b);
-    else if (st == XANI_OK && info->size > 0)
-        st = hash_boxes(ctx, file, r, &b);
-    else if (st == XANI_OK)
-        for (size_t i = 0; i < lines; i++) b.hash[i] = XXH3_64bits("", 0);
-    if (st == XANI_OK) r->hash = chain(b.hash, (int64_t)lines, 0);
+    xani_status st;
+    if (b.values && b.hash)
+        st = hash_all(ctx, file, r, info, &b);
+    else
+        st = xn_fail_memory(ctx, r->name, n * elem + lines * sizeof *b.hash);
     xn_free(b.values);
     xn_free(b.hash);
     H5Sclose(b.space);
@@ -205,7 +214,7 @@ static xani_status compare_frames(xn_ctx *ctx, const xn_h5 *file, const char *pa
     int64_t h = r->dims[1];
     uint64_t *hash = xn_alloc((size_t)(r->dims[0] * h), sizeof *hash);
     xani_status st = m.decoded && hash ? XANI_OK : xn_fail_memory(ctx, r->name, m.bytes);
-    for (int64_t i = 0; i < r->dims[0] && st == XANI_OK; i++) {
+    for (int64_t i = 0; m.decoded && hash && i < r->dims[0] && st == XANI_OK; i++) {
         const char *why = check_frame(dataset, i, &m, r->frame_hash[i]);
         if (why)
             st = xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be written: frame %lld of %s %s", path, (long long)i,
@@ -213,7 +222,7 @@ static xani_status compare_frames(xn_ctx *ctx, const xn_h5 *file, const char *pa
         for (int64_t k = 0; st == XANI_OK && k < h; k++)
             hash[i * h + k] = XXH3_64bits(m.decoded + (size_t)k * (m.bytes / (size_t)h), m.bytes / (size_t)h);
     }
-    if (st == XANI_OK) r->hash = chain(hash, r->dims[0] * h, 0);
+    if (hash && st == XANI_OK) r->hash = chain(hash, r->dims[0] * h, 0);
     xn_free(hash);
     xn_free(m.stored);
     xn_free(m.decoded);

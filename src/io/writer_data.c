@@ -96,7 +96,7 @@ static xani_status write_texts(xn_writer *w, const char *dataset, const char *co
     xn_record *r = xn_writer_record(w, dataset, XN_STR, rank, &n);
     char *fields = xn_calloc((size_t)xn_max64(n, 1), longest);
     if (r && fields == NULL) w->status = xn_fail_memory(w->ctx, dataset, (size_t)n * longest);
-    if (w->status == XANI_OK) {
+    if (r && fields) {
         for (int64_t i = 0; i < n; i++) memcpy(fields + (size_t)i * longest, texts[i], strlen(texts[i]));
         r->hash = xn_hash_texts(texts, n);
         xn_hdf_guard guard = xn_hdf_enter();
