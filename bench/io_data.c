@@ -32,7 +32,8 @@ static bool make_frames(void)
     uint32_t state = 1;
     for (int i = 0; i < XN_IO_UNIQUE; i++)
         for (int p = 0; p < PIXELS; p++) {
-            double y = p / XN_IO_W - 511.5, x = p % XN_IO_W - 255.5;
+            int row = p / XN_IO_W;
+            double y = row - 511.5, x = p % XN_IO_W - 255.5;
             double s = sin(0.05 * sqrt(x * x + y * y)), mean = 0.5 + 11.5 * s * s * s * s, left = exp(-mean);
             int k = -1; // Knuth's product of uniforms
             for (double product = 1; product > left; k++) {

@@ -74,11 +74,11 @@ xn_io_pass xn_io_ours(xani_context *ctx, const xn_io_case *c, xn_io_room *m)
     const char *path = c->path;
     if (xn_frames_open(ctx, &path, 1, c->dataset, &f) != XANI_OK) return stop(t, false);
     double sum = 0;
-    int bad = 0, in_turn = c->cold ? 16 : 4; // long runs keep the system's own reading ahead
+    int bad = 0;
 #pragma omp parallel num_threads(m->threads) reduction(+ : sum, bad)
     {
         void *scratch = xn_alloc(xn_frames_get_info(f)->scratch_bytes + 1, 1);
-#pragma omp for schedule(dynamic, in_turn)
+#pragma omp for schedule(dynamic, c->cold ? 16 : 4) // long runs keep the system's own reading ahead
         for (int64_t i = 0; i < c->n; i++) {
             void *dst = m->ring + (size_t)(i % XN_IO_RING) * c->frame_bytes;
             bad += scratch == NULL || xn_frames_read(ctx, f, i, dst, scratch) != XANI_OK;
