@@ -196,6 +196,7 @@ xani_status xn_branches_find(xn_ctx *ctx, const xn_scene *s, const xn_path *p, c
     XN_GOTO(out, st, cluster_all(ctx, &t));
     XN_GOTO(out, st, xn_courses_join(ctx, &t));
     for (int i = 0; i < ROUNDS; i++) XN_GOTO(out, st, xn_courses_give(ctx, &t));
+    xn_courses_prune(&t);
     XN_GOTO(out, st, xn_courses_align(ctx, &t));
     number_branches(&t, rank);
     st = write_branches(ctx, &t, rank, points, d);

@@ -5,8 +5,9 @@
 // the frequencies extrapolated with the slopes of the bins before, in units of the doubt about them, are least
 // (Hungarian method).  So branches keep their slope where they cross; across a corner only the frequency is
 // continuous.  Then every line is given to the branch whose course, interpolated from the bins around, passes
-// nearest to it, which undoes clusters that joined two branches near a crossing.  At last, branches that met at a
-// corner of the path are renamed behind it so that the lines seen on both sides keep their branch.
+// nearest to it, which undoes clusters that joined two branches near a crossing.  A line that stands alone, with none
+// of its branch near it, is noise and has no branch.  At last, branches that met at a corner of the path are renamed
+// behind it so that the lines seen on both sides keep their branch.
 #include <math.h>
 #include <string.h>
 
@@ -216,6 +217,34 @@ xani_status xn_courses_give(xn_ctx *ctx, const xn_tracking *t)
     }
     xn_free(before);
     return XANI_OK;
+}
+
+// Is a group that has one line only met by a group of its branch near it? Doubt grows with the distance.
+static bool is_met(const xn_tracking *t, const xn_segment *s, int64_t bin, int branch)
+{
+    const xn_group *g = &t->group[bin * t->branches + branch];
+    int64_t reach = (int64_t)REACH;
+    for (int64_t i = xn_max64(s->first, bin - reach); i < xn_min64(s->first + s->n, bin + reach + 1); i++) {
+        const xn_group *other = &t->group[i * t->branches + branch];
+        if (i == bin || other->n == 0) continue;
+        double dx = fabs(t->d->path_distance[bin] + g->along - t->d->path_distance[i] - other->along);
+        if (fabs(g->value - other->value) < WIDTHS * (t->spread + other->spread + t->slope * dx)) return true;
+    }
+    return false;
+}
+
+void xn_courses_prune(const xn_tracking *t)
+{
+    for (int k = 0; k < t->path->n_segments; k++) {
+        const xn_segment *s = &t->path->segment[k];
+        for (int64_t bin = s->first; bin < s->first + s->n; bin++)
+            for (int b = 0; b < t->branches; b++) {
+                if (t->group[bin * t->branches + b].n != 1 || is_met(t, s, bin, b)) continue;
+                for (int64_t i = t->members->first[bin]; i < t->members->first[bin + 1]; i++)
+                    if (t->label[i] == b) t->label[i] = XN_UNSEEN;
+                xn_group_summarise(t, bin);
+            }
+    }
 }
 
 // Counts in `same` (branch before, branch after) the lines that the bins on both sides of the corner before segment k

@@ -40,6 +40,8 @@ void xn_group_summarise(const xn_tracking *t, int64_t bin);
 xani_status xn_courses_join(xn_ctx *ctx, const xn_tracking *t);
 // Gives every line to the branch whose course is nearest.
 xani_status xn_courses_give(xn_ctx *ctx, const xn_tracking *t);
+// Takes away single lines that no other line of the branch is near to.
+void xn_courses_prune(const xn_tracking *t);
 // Renames branches behind each corner of the path so that lines on both sides of it agree.
 xani_status xn_courses_align(xn_ctx *ctx, const xn_tracking *t);
 

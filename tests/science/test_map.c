@@ -35,6 +35,7 @@ static const char two_lines[] = "  path: [{label: G, hkl: [0, 0, 0]}, {label: X,
 typedef struct experiment {
     xn_crystal before, after;
     double pixel_mm, noise; // rms error of f
+    double false_lines;     // fraction of the lines that are somewhere else
     int runs, n_modes;
     bool combinations; // combination lines are seen too
     const char *map;   // more lines of the configuration
@@ -126,6 +127,7 @@ static void make_modes(const experiment *e, int run, xn_modes *m)
                 if (best < 0 || fabs(lines[k].amplitude) > fabs(lines[best].amplitude)) best = k;
             }
             if (best < 0) break;
+            if (xn_rng_uniform(&rng) < e->false_lines) lines[best].f_thz = 24 * xn_rng_uniform(&rng);
             put_line(e, &lines[best], count * NY * NX + i, &rng, m);
             lines[best].amplitude = 0;
         }
@@ -490,6 +492,30 @@ START_TEST(crossing)
 }
 END_TEST
 
+// Two lines in a hundred are noise: the branches do not follow them, hardly a bin is far from every phonon.
+START_TEST(false_lines)
+{
+    experiment e = make("  path: [G, X, K, G, L]\n");
+    xn_dispersion d;
+    e.pixel_mm = 1.1;
+    e.runs = 4;
+    e.noise = 0.04;
+    e.false_lines = 0.02;
+    run(&e, NULL, copper, 0.02, &d);
+    int seen = 0, far = 0, above = 0;
+    for (int64_t i = 0; i < d.path_n * 3; i++) {
+        if (d.branch_count[i] == 0) continue;
+        seen++;
+        far += miss(&e, d.path_hkl + 3 * (i % d.path_n), d.branch_frequency[i]) > 0.6;
+        above += d.branch_frequency[i] > 7.6;
+    }
+    ck_assert_msg(seen > 150 && far * 50 <= seen && above == 0, "%d groups, %d far from any phonon, %d above all", seen,
+                  far, above);
+    xn_dispersion_free(&d);
+    end(&e);
+}
+END_TEST
+
 // One line per pixel along a doublet is one branch, however it spreads inside the tube.
 START_TEST(doublets)
 {
@@ -594,6 +620,7 @@ static void add(TCase *t)
     tcase_add_test(t, volume);
     tcase_add_test(t, branches);
     tcase_add_test(t, crossing);
+    tcase_add_test(t, false_lines);
     tcase_add_test(t, doublets);
     tcase_add_test(t, labels);
     tcase_add_test(t, aliasing);
