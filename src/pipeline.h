@@ -38,4 +38,7 @@ xani_status xn_plan_budget(xn_ctx *ctx, const xn_config *config, json_t **answer
 // verify.c: every published result below the paths against its manifest.
 xani_status xn_verify(xn_ctx *ctx, const char *const *paths, size_t n, json_t **answer);
 
+// machine.c: version, threads, memory, fit kernels.
+xani_status xn_machine(xn_ctx *ctx, json_t **answer);
+
 #endif

@@ -100,6 +100,15 @@ xani_status xani_verify(xani_context *context, const char *const *paths, size_t 
     return json_text(context, st, object, json);
 }
 
+xani_status xani_machine(xani_context *context, char **json)
+{
+    xn_clear_error(context);
+    json_t *object = NULL;
+    *json = NULL;
+    xani_status st = xn_machine(context, &object);
+    return json_text(context, st, object, json);
+}
+
 // ---- traces in memory
 
 void xani_fit_options_init(xani_fit_options *options)

@@ -78,7 +78,7 @@ static void read_one(const xn_accumulator *a, const xn_batch *b, int64_t i, step
     xani_status st = a->source->ops->read_frame(a->ctx, a->source, b->shots[i]->frame,
                                                 b->frames + i * a->plan->frame_bytes, scratch);
     if (st == XANI_OK) return;
-#pragma omp critical(xn_reduce_read)
+#pragma omp critical // unnamed: a name would become a symbol that the library exports
     if (s->failed == XANI_OK) {
         s->failed_at = i;
 #pragma omp atomic write
