@@ -15,8 +15,7 @@
 
 #define TWO_PI 6.28318530717958647693
 #define HARMLESS 0.2     // timing error in units of sigma
-#define SNR_HORNER 100.0 // of 200 samples
-#define SNR_DOUBLE 300.0
+#define SNR_FLOAT 100.0 // A/sigma of 200 samples: above, rounding in float begins to look like further modes
 #define TILE_BYTES (512u << 10) // of trace data: a tile stays in the second-level cache
 #define TILE_LEAST 64
 
@@ -51,6 +50,7 @@ typedef struct {
     const xn_fit_kernel *kernel[2]; // float, double
     void *table[XN_PLANS][2];
     int tile, threads;
+    double demand[XN_PLANS]; // per A/sigma: an error of w shrinks as length^-3/2, its rounding does not
     bool lp_possible;
     worker *workers;
     atomic_llong done;
@@ -72,12 +72,12 @@ static int next_way(const engine *e, way w, const xn_fit_tile *tile, int i)
     }
     double f;
     const double snr = xn_fit_result_snr(e->plans, w.plan, k, tile, i, &f);
-    const double demand = snr * pow(p->length / 200.0, 1.5);
+    const double demand = snr * e->demand[w.plan];
     if (w.plan != XN_PLAN_EXACT && e->plans->has[XN_PLAN_EXACT] && TWO_PI * f * e->plans->jitter_ps * snr > HARMLESS)
         w.plan = XN_PLAN_EXACT;
-    if (e->job->precision != 32 && demand > SNR_DOUBLE)
+    if (demand > SNR_FLOAT && e->job->precision != 32)
         w.depth = DEPTH_DOUBLE;
-    else if (w.depth == DEPTH_GOERTZEL && w.plan == XN_PLAN_CLOSED && demand > SNR_HORNER)
+    else if (demand > SNR_FLOAT && w.plan == XN_PLAN_CLOSED)
         w.depth = DEPTH_HORNER;
     if (!w.lp && e->lp_possible && way_number(w) == way_number(before)) w.lp = xn_lp_start_matters(p, k, tile, i);
     return way_number(w);
@@ -216,6 +216,7 @@ static xani_status engine_create(engine *e)
     const int64_t tiles = (job->count + e->tile - 1) / e->tile;
     e->threads = (int)xn_max64(1, xn_min64(xn_threads(job->threads), tiles));
     e->lp_possible = job->start == XN_START_BOTH && e->plans->grid;
+    for (int p = 0; p < XN_PLANS; p++) e->demand[p] = pow(e->plans->plan[p].length / 200.0, 1.5);
     XN_TRY(tables_create(e));
     e->workers = xn_calloc((size_t)e->threads, sizeof *e->workers);
     if (e->workers == NULL)

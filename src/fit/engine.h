@@ -4,7 +4,7 @@
 // A trace starts with the cheapest way to fit it and is fitted again only where its first result asks for it:
 //   samples missing                          explicit sums instead of closed forms
 //   2 pi f A jitter > 0.2 sigma              exact delays instead of the grid
-//   A/sigma > 100 | 300 (200 samples)        Horner's moments | double precision
+//   A/sigma > 100 (of 200 samples)           double precision; where float is asked for, Horner's moments
 //   start `both`, see lp_start.h             linear prediction beside the periodogram
 // Each is decided from the trace alone, so results depend on neither tile size nor number of threads.
 #ifndef XN_FIT_ENGINE_H

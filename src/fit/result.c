@@ -113,7 +113,8 @@ double xn_fit_result_snr(const xn_fit_plans *all, int kind, const xn_fit_kernel 
     double largest = 0.0;
     *frequency_thz = 0.0;
     for (int m = 0; m < t->n_modes[i]; m++) {
-        double a = out(k, t, XN_OUT_AMPLITUDE + m, i) * exp(out(k, t, XN_OUT_G + m, i) * p->t_zero);
+        double a = out(k, t, XN_OUT_AMPLITUDE + m, i);
+        if (p->t_zero != 0.0) a *= exp(out(k, t, XN_OUT_G + m, i) * p->t_zero);
         if (!(a > largest)) continue;
         largest = a;
         *frequency_thz = out(k, t, XN_OUT_W + m, i) / (TWO_PI * all->step_ps);

@@ -62,6 +62,7 @@ static void block_open(const struct kit *kit, const int *list, int count, struct
         }
         b->yy[a] = plane_load(b, a, PLANE_YY);
         b->sigma2[a] = plane_load(b, a, PLANE_SIGMA2);
+        b->floor2[a] = plane_load(b, a, PLANE_FLOOR2);
         b->samples[a] = plane_load(b, a, PLANE_SAMPLES);
         for (int i = 0, slot = PLANE_ROOT; !kit->plan->closed && i < kit->plan->n_columns; i++)
             for (int j = 0; j <= i; j++, slot++) b->root[a][i][j] = plane_load(b, a, slot);

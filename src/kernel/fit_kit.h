@@ -16,6 +16,7 @@
 #define XN_Q (2 * XN_M) // linear columns, and parameters
 #define XN_B XN_FIT_COLUMNS
 #define XN_PIVOT (XN_EPSILON * R(16)) // smallest pivot, of the diagonal
+#define XN_GRAIN R(1e-7)              // of a trace's size: less is rounding of its samples
 #define XN_TINY R(1e-30)              // keeps the pivots of a silent mode above zero; data are of order 1
 
 struct table {
@@ -41,6 +42,7 @@ struct eval {
 enum {
     PLANE_YY = 0,
     PLANE_SIGMA2, // of the scaled data; negative: from the residual
+    PLANE_FLOOR2, // s^2 is at least this: samples are rounded to float
     PLANE_SAMPLES,
     PLANE_UNSCALE, // y = unscale * data + mean + background
     PLANE_MEAN,
@@ -82,7 +84,7 @@ struct block {
     int trace[XN_BLOCK];    // lane -> trace of the tile; the last one repeated where there are too few
     int count;              // real ones
     bool direct[XN_GROUPS]; // the group's traces are neighbours
-    vf yy[XN_GROUPS], sigma2[XN_GROUPS], samples[XN_GROUPS];
+    vf yy[XN_GROUPS], sigma2[XN_GROUPS], floor2[XN_GROUPS], samples[XN_GROUPS];
     vf root[XN_GROUPS][XN_B][XN_B]; // explicit plans
 };
 

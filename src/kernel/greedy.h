@@ -210,9 +210,9 @@ static void list_given(const struct kit *kit, const int *list, int count, int K,
 static double significance(const struct kit *kit, int K, int t)
 {
     const double chi2 = plane_of(kit, PLANE_CHI2)[t], before = plane_of(kit, PLANE_CHI2_BEFORE)[t];
-    const double known = plane_of(kit, PLANE_SIGMA2)[t], floor = plane_of(kit, PLANE_YY)[t] * XN_EPSILON * XN_EPSILON;
+    const double known = plane_of(kit, PLANE_SIGMA2)[t], floor = plane_of(kit, PLANE_FLOOR2)[t];
     const double freedom = plane_of(kit, PLANE_SAMPLES)[t] - 4 * K - kit->plan->n_columns;
-    return (before - chi2) / (known > 0.0 ? known : fmax(chi2, floor) / freedom);
+    return (before - chi2) / fmax(known > 0.0 ? known : chi2 / freedom, floor);
 }
 
 // Tries a K-th mode on the listed traces; keeps those on the list where it was accepted. Returns their number.

@@ -27,11 +27,12 @@ XN_FN vf freedom_of(const struct block *b, int a, int K)
     return v_max(b->samples[a] - R(4 * K + b->kit->plan->n_columns), v_set(R(1)));
 }
 
-// Variance of a sample: known, or from the residual, which rounding keeps above a few units of the last place.
+// Variance of a sample: known, or from the residual; not below the rounding of the samples themselves, which is no
+// noise: it has lines of its own, and traces without noise would never end to converge.
 XN_FN vf variance_of(const struct block *b, int a, int K, vf chi2)
 {
-    vf residual = v_max(chi2, b->yy[a] * (XN_EPSILON * XN_EPSILON)) / freedom_of(b, a, K);
-    return v_sel(v_lt(v_set(R(0)), b->sigma2[a]), b->sigma2[a], residual);
+    vf s2 = v_sel(v_lt(v_set(R(0)), b->sigma2[a]), b->sigma2[a], chi2 / freedom_of(b, a, K));
+    return v_max(s2, b->floor2[a]);
 }
 
 // Everything a step needs at parameter (g_1, w_1, ...) of both groups.

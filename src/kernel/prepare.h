@@ -201,15 +201,21 @@ static int prepare_tile(const struct kit *kit, int *list)
         const double yy = plane_of(kit, PLANE_YY)[i], unscale = plane_of(kit, PLANE_UNSCALE)[i];
         const double samples = plane_of(kit, PLANE_SAMPLES)[i], mean = plane_of(kit, PLANE_MEAN)[i];
         const double sigma = tile->sigma != NULL ? tile->sigma[tile->pixel[i]] / unscale : -1.0;
-        const double rounding = 3e-8 * mean / unscale; // what is left of a constant stored as float is not a signal
         plane_of(kit, PLANE_SIGMA2)[i] = sigma > 0.0 && sigma < 1e15 ? R(sigma * sigma) : R(-1);
+        double size = yy + samples * (mean / unscale) * (mean / unscale); // sum of squares of the samples as given
+        for (int b = 0; b < plan->n_columns; b++) {
+            const double c = plane_of(kit, PLANE_BACKGROUND + b)[i] / unscale;
+            size += c * c;
+        }
+        const double grain = XN_GRAIN * XN_GRAIN * size / fmax(samples, 1.0);
+        plane_of(kit, PLANE_FLOOR2)[i] = R(fmax(grain, XN_TINY));
         plane_of(kit, PLANE_CHI2)[i] = R(yy);
         tile->n_modes[i] = tile->flags[i] = 0;
         if (!(yy >= 0.0 && yy < 1e37))
             tile->flags[i] = XN_FLAG_MISSING;
         else if (samples < plan->n_columns + 8)
             tile->flags[i] = XN_FLAG_FEW;
-        else if (yy > samples * rounding * rounding)
+        else if (yy > samples * grain) // else a constant
             list[count++] = i;
     }
     return count;
