@@ -3,9 +3,11 @@
 //
 // Everything that can fail on the way to a published file goes through one function here, so that a test can
 // make the n-th such operation fail and see that the former result is untouched and nothing is left behind.
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,12 +89,51 @@ int xn_io_rename(const char *from, const char *to) { return xn_io_check("rename"
 
 int xn_io_remove(const char *path) { return xn_io_check("remove", path) != 0 ? -1 : unlink(path); }
 
+static void host_name(char host[65])
+{
+    if (gethostname(host, 64) != 0) snprintf(host, 65, "host");
+    host[64] = '\0';
+}
+
+// ".<name>.tmp-<host>-" beside path, owned.
+static char *temporary_prefix(const char *path)
+{
+    char host[65];
+    host_name(host);
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    return xn_format("%.*s.%s.tmp-%s-", (int)(name - path), path, name, host);
+}
+
 char *xn_io_temporary(const char *path)
 {
     static atomic_uint counter;
-    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    return xn_format("%.*s.%s.tmp-%ld-%u", (int)(name - path), path, name, (long)getpid(),
-                     atomic_fetch_add(&counter, 1));
+    char *prefix = temporary_prefix(path);
+    char *name = prefix ? xn_format("%s%ld-%u", prefix, (long)getpid(), atomic_fetch_add(&counter, 1)) : NULL;
+    xn_free(prefix);
+    return name;
+}
+
+static void sweep(const char *path)
+{
+    char *prefix = temporary_prefix(path), *folder = folder_of(path);
+    DIR *d = prefix && folder ? opendir(folder) : NULL;
+    const char *slash = prefix ? strrchr(prefix, '/') : NULL, *start = slash ? slash + 1 : prefix;
+    for (struct dirent *e; d && (e = readdir(d));) {
+        if (strncmp(e->d_name, start, strlen(start)) != 0) continue;
+        long pid = strtol(e->d_name + strlen(start), NULL, 10);
+        if (pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH) unlinkat(dirfd(d), e->d_name, 0);
+    }
+    if (d) closedir(d);
+    xn_free(prefix);
+    xn_free(folder);
+}
+
+void xn_io_sweep(const char *path)
+{
+    char *manifest = xn_manifest_path(path);
+    sweep(path);
+    if (manifest) sweep(manifest);
+    xn_free(manifest);
 }
 
 xani_status xn_output_fail(xn_ctx *ctx, const char *path, int number)
@@ -120,6 +161,7 @@ xani_status xn_write_new(xn_ctx *ctx, const char *temporary, const char *path, c
 
 xani_status xn_publish_text(xn_ctx *ctx, const char *path, const void *bytes, size_t n, bool with_manifest)
 {
+    xn_io_sweep(path);
     char *temporary = xn_io_temporary(path);
     if (temporary == NULL) return xn_fail_memory(ctx, path, 1);
     xani_status st = xn_write_new(ctx, temporary, path, bytes, n);

@@ -79,6 +79,7 @@ xani_status xn_writer_create(xn_ctx *ctx, const char *path, xn_layout layout, xn
     w->path = xn_strdup(path);
     w->temporary = xn_io_temporary(path);
     w->latch = xn_latch_make();
+    xn_io_sweep(path);
     xn_hdf_guard guard = xn_hdf_enter();
     xani_status st = w->path && w->temporary && w->latch ? create_file(w) : xn_fail_memory(ctx, path, 1);
     xn_hdf_leave(guard);

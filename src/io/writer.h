@@ -49,7 +49,8 @@ int xn_io_sync(int fd, const char *path);
 int xn_io_sync_folder(const char *path); // of the folder that holds path
 int xn_io_rename(const char *from, const char *to);
 int xn_io_remove(const char *path);
-char *xn_io_temporary(const char *path); // ".<name>.tmp-<pid>-<number>" beside it, owned
+char *xn_io_temporary(const char *path); // ".<name>.tmp-<host>-<pid>-<number>" beside it, owned
+void xn_io_sweep(const char *path);      // removes what processes of this host that are no more left beside it
 // A new file `temporary` with these bytes, synced; errors name `path`, which it is to become.
 xani_status xn_write_new(xn_ctx *ctx, const char *temporary, const char *path, const void *bytes, size_t n);
 

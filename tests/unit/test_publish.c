@@ -325,6 +325,50 @@ START_TEST(test_first_file_may_fail)
 }
 END_TEST
 
+static int end_at(void *user, const char *operation, const char *name, uint64_t number)
+{
+    (void)operation, (void)name;
+    if (number == *(uint64_t *)user) _exit(7);
+    return 0;
+}
+
+START_TEST(test_killed_at_every_operation)
+{
+    // A process that ends before any of its operations leaves the former result, or a file without manifest, or the new
+    // result: whatever counts as published verifies. The next writer removes what was left behind.
+    static char first[1 << 20];
+    long n;
+    int former = 0, without = 0;
+    ck_assert_int_eq(write_all(1), XANI_OK);
+    char *before = contents(path, &n);
+    ck_assert_int_lt(n, (long)sizeof first);
+    memcpy(first, before, (size_t)n);
+    free(before);
+    for (uint64_t at = 1;; at++) {
+        int result = -1;
+        pid_t child = fork();
+        if (child == 0) {
+            xn_io_set_hook(end_at, &at);
+            _exit(write_all(2) == XANI_OK ? 0 : 1);
+        }
+        waitpid(child, &result, 0);
+        ck_assert(WIFEXITED(result) && WEXITSTATUS(result) != 1);
+        if (WEXITSTATUS(result) == 0) break;
+        long m;
+        char *after = contents(path, &m);
+        ck_assert_ptr_nonnull(after); // some file always has the name
+        bool same = m == n && memcmp(first, after, (size_t)n) == 0;
+        free(after);
+        former += same && xn_published(path);
+        without += !xn_published(path);
+        if (xn_published(path)) ck_assert_int_eq(xn_publish_verify(ctx, path), XANI_OK);
+        ck_assert_int_eq(write_all(1), XANI_OK);
+        ck_assert_int_eq(left_behind(), 0);
+    }
+    ck_assert(former > 20 && without > 0);
+}
+END_TEST
+
 static bool nth(void *user, uint64_t number)
 {
     uint64_t *at = user;
@@ -474,6 +518,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_manifest_names_dataset);
     tcase_add_test(t, test_every_operation_may_fail);
     tcase_add_test(t, test_first_file_may_fail);
+    tcase_add_test(t, test_killed_at_every_operation);
     tcase_add_test(t, test_memory_may_fail);
     tcase_add_test(t, test_full_disk);
     tcase_add_test(t, test_refusals);
