@@ -336,7 +336,18 @@ const void *xn_frames_view(xn_frames *frames, int64_t frame)
     return xn_frameset_view(frames->source[r->source], r->frame);
 }
 
-static void read_ahead(int fd, int64_t offset, int64_t bytes) { posix_fadvise(fd, offset, bytes, POSIX_FADV_WILLNEED); }
+// Pieces that follow each other are left to the system's own reading ahead: asked for explicitly, they come in
+// small pages and cost three times the processor time (measured on ext4). What helps is to name the jumps.
+static void read_ahead(int fd, int64_t offset, int64_t bytes)
+{
+    static _Thread_local int last_fd = -1;
+    static _Thread_local int64_t last_end;
+    int64_t gap = offset - last_end;
+    bool follows = fd == last_fd && gap >= 0 && gap < 128 << 10;
+    last_fd = fd;
+    last_end = offset + bytes;
+    if (!follows) posix_fadvise(fd, offset, bytes, POSIX_FADV_WILLNEED);
+}
 
 void xn_frames_prefetch(xn_frames *frames, const int64_t *list, int64_t n)
 {

@@ -32,7 +32,7 @@ xani_status xn_frames_read(xn_ctx *ctx, xn_frames *frames, int64_t frame, void *
 // byte order. Valid until the frames are closed. For local files that stay as they are: a file that is truncated
 // meanwhile kills the process (SIGBUS), which xn_frames_read never does.
 const void *xn_frames_view(xn_frames *frames, int64_t frame);
-// Asks the system to read these frames ahead (no effect on the answer).
+// Asks the system to read these frames ahead where they do not follow each other (no effect on the answer).
 void xn_frames_prefetch(xn_frames *frames, const int64_t *list, int64_t n);
 
 #endif
