@@ -78,7 +78,7 @@ xn_io_pass xn_io_ours(xani_context *ctx, const xn_io_case *c, xn_io_room *m)
 #pragma omp parallel num_threads(m->threads) reduction(+ : sum, bad)
     {
         void *scratch = xn_alloc(xn_frames_get_info(f)->scratch_bytes + 1, 1);
-#pragma omp for schedule(dynamic, c->cold ? 16 : 4) // long runs keep the system's own reading ahead
+#pragma omp for schedule(dynamic, 4)
         for (int64_t i = 0; i < c->n; i++) {
             void *dst = m->ring + (size_t)(i % XN_IO_RING) * c->frame_bytes;
             bad += scratch == NULL || xn_frames_read(ctx, f, i, dst, scratch) != XANI_OK;
