@@ -52,10 +52,12 @@ static H5FD_t *open_file(const char *name, unsigned flags, hid_t access, haddr_t
 {
     (void)most;
     const info *given = H5Pget_driver_info(access);
-    file *f = given && given->latch ? xn_calloc(1, sizeof *f) : NULL;
-    if (f == NULL) return NULL;
+    if (given == NULL || given->latch == NULL) return NULL;
     // The library first looks whether the file is there: that is no failure.
     bool create = flags & H5F_ACC_CREAT;
+    file *f = xn_calloc(1, sizeof *f);
+    if (f == NULL && create) keep(given->latch, ENOMEM);
+    if (f == NULL) return NULL;
     int mode = O_RDWR | O_CLOEXEC | (create ? O_CREAT : 0) | (flags & H5F_ACC_EXCL ? O_EXCL : 0);
     f->fd = create && xn_io_check("create", name) != 0 ? -1 : open(name, mode, 0666);
     struct stat s;

@@ -343,29 +343,49 @@ static bool says_memory(xani_status st)
     return st == XANI_ERR_MEMORY || strstr(xani_error_text(ctx), "Cannot allocate memory") != NULL;
 }
 
-static bool nth_fails(void *user, uint64_t number) { return number == *(uint64_t *)user; }
+static bool hit; // the n-th allocation was asked for
+
+static bool nth_fails(void *user, uint64_t number)
+{
+    bool fails = number == *(uint64_t *)user;
+    hit |= fails;
+    return fails;
+}
 
 START_TEST(test_memory)
 {
-    // Whichever allocation fails while writing or reading, it is reported and nothing is published or kept.
+    // Whichever allocation fails while writing or reading, either it is reported and nothing is published or kept, or it
+    // was one that can be done without (the HDF5 library tries to open a file before it makes one).
     make_modes(2, 1, 3, 4);
     make_dispersion(6, 2, 5, 2);
     for (int kind = 0; kind < 3; kind++) {
         uint64_t failing = 0;
+        int excused = 0;
         for (; failing < 3000; failing++) {
             if (kind < 2) unlink(path);
+            hit = false;
             xn_mem_set_hook(nth_fails, &failing);
             xani_status st = kind == 0   ? xn_result_write_dispersion(ctx, path, &disp, NULL)
                              : kind == 1 ? xn_result_write_modes(ctx, path, &modes, NULL)
                                          : xn_result_read_modes(ctx, path, &back);
             xn_mem_set_hook(NULL, NULL);
-            if (st == XANI_OK) break;
+            if (!hit) {
+                ck_assert_int_eq(st, XANI_OK);
+                break;
+            }
+            ck_assert(st != XANI_OK || xn_test_exists(path));
+            if (st == XANI_OK) {
+                excused++;
+                if (kind == 2) xn_modes_free(&back);
+                continue;
+            }
             ck_assert_msg(says_memory(st), "allocation %d: %s", (int)failing, xani_error_text(ctx));
             ck_assert(kind == 2 || !xn_test_exists(path));
             xn_clear_error(ctx);
         }
         ck_assert_int_gt((int)failing, 10);
         ck_assert_int_lt((int)failing, 3000);
+        ck_assert_int_le(excused, 1);
     }
     same_modes(&modes, &back);
 }
