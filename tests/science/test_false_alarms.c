@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_false_alarms.c -- noise alone: the share of traces with a mode is what the threshold says, below 1 %.
+#include "test.h"
+
+#include "core/rng.h"
+#include "fit/fit.h"
+#include "fit/plan.h"
+
+static xn_ctx *ctx;
+static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
+static void tear_down(void) { xani_destroy(&ctx); }
+
+enum { P = 12000 };
+static xani_fit_result r[P];
+
+// Share of traces of white noise with at least one mode
+static double share(int n, int background, int modes_max, int start, double significance, const float *sigma,
+                    double band)
+{
+    float *y = xn_alloc((size_t)n * P, sizeof *y);
+    double *t = xn_alloc((size_t)n, sizeof *t);
+    xn_rng rng;
+    xn_rng_init(&rng, 31, (uint64_t)(n + background));
+    for (int i = 0; i < n * P; i++) y[i] = (float)xn_rng_normal(&rng);
+    for (int i = 0; i < n; i++) t[i] = 0.05 * i;
+    xani_fit_options o = {.size = sizeof o,
+                          .modes_max = modes_max,
+                          .background = background,
+                          .start = start,
+                          .significance = significance,
+                          .kernels = "auto",
+                          .frequency_thz = {0, band}};
+    ck_assert_int_eq(xn_fit_traces(ctx, &o, y, t, n, P, sigma, r), XANI_OK);
+    xn_free(y);
+    xn_free(t);
+    int found = 0;
+    for (int p = 0; p < P; p++) found += r[p].n_modes > 0;
+    return found / (double)P;
+}
+
+START_TEST(test_default)
+{
+    // At the default threshold 0.2 to 0.9 % of noise traces show a mode, for 60 to 400 samples, constant or quadratic
+    // background, one or three modes, either start; with known sigma no more than that.
+    static const int cases[][4] = {{60, 0, 1, 0}, {100, 2, 3, 0}, {200, 0, 3, 2}, {200, 2, 3, 0}, {400, 0, 1, 0}};
+    static float one[P];
+    for (int p = 0; p < P; p++) one[p] = 1;
+    for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++) {
+        const int *q = cases[c];
+        double s = share(q[0], q[1], q[2], q[3], 0, NULL, 0);
+        ck_assert_msg(s > 0.002 && s < 0.009, "%d samples, background %d: %.2f %%", q[0], q[1], 100 * s);
+        s = share(q[0], q[1], q[2], q[3], 0, one, 0);
+        ck_assert_msg(s < 0.007, "%d samples, background %d, sigma known: %.2f %%", q[0], q[1], 100 * s);
+    }
+}
+END_TEST
+
+START_TEST(test_formula)
+{
+    // The share that the formula gives for a threshold is the share of noise traces above it, within a third; a narrow
+    // band needs less.
+    for (int n = 100; n <= 200; n += 100)
+        for (double x = 12; x < 22; x += 3)
+            for (double band = 0; band <= 3; band += 3) {
+                double expected, lines = ((band > 0 ? band : 9.5) - 1 / (0.05 * n)) * 0.05 * n;
+                xn_fit_threshold(x, lines, n - 1, &expected);
+                const double s = share(n, 0, 1, 0, x, NULL, band);
+                ck_assert_msg(s > 0.66 * expected - 0.002 && s < 1.33 * expected + 0.002,
+                              "%d samples, D > %g, band %g: %.2f %%, formula %.2f %%", n, x, band, 100 * s,
+                              100 * expected);
+            }
+    double share_wide, share_narrow;
+    ck_assert_double_gt(xn_fit_threshold(0, 94, 199, &share_wide), xn_fit_threshold(0, 10, 199, &share_narrow) + 3);
+    ck_assert_double_eq_tol(share_wide, 0.005, 1e-6);
+    ck_assert_double_eq_tol(share_narrow, 0.005, 1e-6);
+}
+END_TEST
+
+static void add(TCase *t)
+{
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, test_default);
+    tcase_add_test(t, test_formula);
+}
+XN_TEST_MAIN("false_alarms", add)
