@@ -14,8 +14,8 @@
 #include "fit/lp_start.h"
 
 #define TWO_PI 6.28318530717958647693
-#define HARMLESS 0.2     // timing error in units of sigma
-#define SNR_FLOAT 100.0 // A/sigma of 200 samples: above, rounding in float begins to look like further modes
+#define HARMLESS 0.2            // timing error in units of sigma
+#define SNR_FLOAT 100.0         // A/sigma of 200 samples: above, rounding in float begins to look like further modes
 #define TILE_BYTES (512u << 10) // of trace data: a tile stays in the second-level cache
 #define TILE_LEAST 64
 
@@ -50,7 +50,7 @@ typedef struct {
     const xn_fit_kernel *kernel[2]; // float, double
     void *table[XN_PLANS][2];
     int tile, threads;
-    double demand[XN_PLANS]; // per A/sigma: an error of w shrinks as length^-3/2, its rounding does not
+    double demand[XN_PLANS]; // (200 samples/length)^3: an error of w shrinks as length^-3/2, its rounding not
     bool lp_possible;
     worker *workers;
     atomic_llong done;
@@ -71,13 +71,13 @@ static int next_way(const engine *e, way w, const xn_fit_tile *tile, int i)
         return way_number(w);
     }
     double f;
-    const double snr = xn_fit_result_snr(e->plans, w.plan, k, tile, i, &f);
-    const double demand = snr * e->demand[w.plan];
-    if (w.plan != XN_PLAN_EXACT && e->plans->has[XN_PLAN_EXACT] && TWO_PI * f * e->plans->jitter_ps * snr > HARMLESS)
-        w.plan = XN_PLAN_EXACT;
-    if (demand > SNR_FLOAT && e->job->precision != 32)
+    const double snr2 = xn_fit_result_snr2(e->plans, w.plan, k, tile, i, &f);
+    const double timing = TWO_PI * f * e->plans->jitter_ps / HARMLESS;
+    if (w.plan != XN_PLAN_EXACT && e->plans->has[XN_PLAN_EXACT] && timing * timing * snr2 > 1.0) w.plan = XN_PLAN_EXACT;
+    const bool strong = snr2 > SNR_FLOAT * SNR_FLOAT * e->demand[w.plan];
+    if (strong && e->job->precision != 32)
         w.depth = DEPTH_DOUBLE;
-    else if (demand > SNR_FLOAT && w.plan == XN_PLAN_CLOSED)
+    else if (strong && w.plan == XN_PLAN_CLOSED)
         w.depth = DEPTH_HORNER;
     if (!w.lp && e->lp_possible && way_number(w) == way_number(before)) w.lp = xn_lp_start_matters(p, k, tile, i);
     return way_number(w);
@@ -129,9 +129,9 @@ static void run_way(engine *e, worker *k, int number)
             k->pixel[next][k->waiting[next]++] = tile.pixel[i];
             continue;
         }
-        xani_fit_result r;
-        xn_fit_result_make(e->plans, w.plan, kernel, &tile, i, &r);
-        e->job->sink(e->job->user, tile.pixel[i], &r);
+        xani_fit_result own, *r = e->job->results != NULL ? &e->job->results[tile.pixel[i]] : &own;
+        xn_fit_result_make(e->plans, w.plan, kernel, &tile, i, r);
+        if (r == &own) e->job->sink(e->job->user, tile.pixel[i], r);
     }
 }
 
@@ -216,7 +216,7 @@ static xani_status engine_create(engine *e)
     const int64_t tiles = (job->count + e->tile - 1) / e->tile;
     e->threads = (int)xn_max64(1, xn_min64(xn_threads(job->threads), tiles));
     e->lp_possible = job->start == XN_START_BOTH && e->plans->grid;
-    for (int p = 0; p < XN_PLANS; p++) e->demand[p] = pow(e->plans->plan[p].length / 200.0, 1.5);
+    for (int p = 0; p < XN_PLANS; p++) e->demand[p] = pow(200.0 / fmax(e->plans->plan[p].length, 1.0), 3.0);
     XN_TRY(tables_create(e));
     e->workers = xn_calloc((size_t)e->threads, sizeof *e->workers);
     if (e->workers == NULL)

@@ -27,7 +27,8 @@ typedef struct xn_fit_job {
     int precision;      // 0, 32, 64
     const char *kernels;
     int threads;
-    int64_t tile; // traces worked on at once; 0: chosen
+    int64_t tile;             // traces worked on at once; 0: chosen
+    xani_fit_result *results; // by pixel; NULL: each is handed to sink
     xn_fit_sink sink;
     void *user;
     int64_t *evaluations; // (XANI_MAX_MODES) for benchmarks: += traces x evaluations with 1.. modes; NULL: not counted
@@ -38,8 +39,8 @@ xani_status xn_fit_run(xn_ctx *ctx, const xn_fit_job *job);
 // One trace of a tile in physical units; `kind` is its plan. All flags judged, modes without sense left out.
 void xn_fit_result_make(const xn_fit_plans *plans, int kind, const xn_fit_kernel *kernel, const xn_fit_tile *tile,
                         int i, xani_fit_result *r);
-// A at the first sample over the standard error of a sample, and the frequency it belongs to: the largest of all modes.
-double xn_fit_result_snr(const xn_fit_plans *plans, int kind, const xn_fit_kernel *kernel, const xn_fit_tile *tile,
-                         int i, double *frequency_thz);
+// Square of A at the first sample over the standard error of a sample, for the largest of all modes, and its frequency.
+double xn_fit_result_snr2(const xn_fit_plans *plans, int kind, const xn_fit_kernel *kernel, const xn_fit_tile *tile,
+                          int i, double *frequency_thz);
 
 #endif

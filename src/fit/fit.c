@@ -12,6 +12,8 @@
 
 #include "fit/engine.h"
 
+#define SIGMA_CHUNK 512 // pixels worked on together
+
 typedef struct {
     const xn_cube *cube;
     xn_fit_setup setup;
@@ -144,21 +146,27 @@ static bool has_data(const fit_job *j, int64_t pixel)
     return false;
 }
 
-// sigma of a sample of weight 1 in the plan that the traces start in; NaN where unknown
-static float pixel_sigma(const fit_job *j, int64_t pixel)
+// sigma of a sample of weight 1, in the plan that the traces start in, of pixels [begin, end) of the list; NaN where
+// unknown. Bin after bin, because neighbours in a bin are neighbours in memory.
+static void chunk_sigma(const fit_job *j, int64_t begin, int64_t end)
 {
     const xn_fit_plan *p = &j->plans.plan[j->plans.first];
     const int *row = j->plans.row[j->plans.first];
     const int64_t plane = j->cube->ny * j->cube->nx;
-    double sum = 0.0;
-    int n = 0;
+    double sum[SIGMA_CHUNK] = {0};
+    int n[SIGMA_CHUNK] = {0};
     for (int i = 0; i < p->n; i++) {
-        const double e = j->cube->errors[(int64_t)(j->first + row[i]) * plane + pixel];
-        if (!(e > 0.0) || !isfinite(e) || !(p->scale[i] > 0.0)) continue;
-        sum += e * e * p->scale[i] * p->scale[i];
-        n++;
+        const float *errors = j->cube->errors + (int64_t)(j->first + row[i]) * plane;
+        const double weight = p->scale[i] * p->scale[i];
+        for (int64_t k = begin; k < end && weight > 0.0; k++) {
+            const double e = errors[j->pixel[k]];
+            if (!(e > 0.0) || !isfinite(e)) continue;
+            sum[k - begin] += e * e * weight;
+            n[k - begin]++;
+        }
     }
-    return n > 0 ? (float)sqrt(sum / n) : NAN;
+    for (int64_t k = begin; k < end; k++)
+        j->sigma[j->pixel[k]] = n[k - begin] > 0 ? (float)sqrt(sum[k - begin] / n[k - begin]) : NAN;
 }
 
 static xani_status choose_pixels(xn_ctx *ctx, fit_job *j)
@@ -243,7 +251,8 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
     m->false_alarm = j->plans.false_alarm;
     const int threads = xn_threads((int)xn_config_int(c, "engine.threads"));
 #pragma omp parallel for num_threads(threads)
-    for (int64_t i = 0; i < (j->sigma != NULL ? j->count : 0); i++) j->sigma[j->pixel[i]] = pixel_sigma(j, j->pixel[i]);
+    for (int64_t i = 0; i < (j->sigma != NULL ? j->count : 0); i += SIGMA_CHUNK)
+        chunk_sigma(j, i, xn_min64(i + SIGMA_CHUNK, j->count));
     const xn_fit_job job = {.plans = &j->plans,
                             .n_delays = j->setup.n,
                             .background = j->setup.background,

@@ -17,6 +17,7 @@
 #define HARMLESS 0.2      // of sigma
 #define ALIKE 0.2         // relative spread of weights below which they are ignored
 #define PADDING 1.15      // grid of the start: next power of two above this many times the trace
+#define NEAR_GRID 0.1     // rms distance in steps: at Nyquist a third of a radian, no matter for a start
 #define WINDOW_PER_PS 0.2 // about the damping of a phonon; twice 1/T for shorter traces
 
 static double square(double x) { return x * x; }
@@ -121,6 +122,14 @@ static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_pla
     p->threshold = all->threshold;
 }
 
+// No two samples round to the same place.
+static bool slots_differ(const xn_fit_plan *p)
+{
+    for (int i = 1; i < p->n; i++)
+        if (lrint(p->time[i]) <= lrint(p->time[i - 1])) return false;
+    return true;
+}
+
 static xani_status make_plan(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *all, int kind)
 {
     xn_fit_plan *p = &all->plan[kind];
@@ -153,6 +162,7 @@ static xani_status make_plan(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *a
         p->t_zero = -first / all->step_ps;
     }
     p->length = p->n > 0 ? p->time[p->n - 1] + 1.0 : 1.0;
+    p->near_grid = p->uniform || (all->grid && all->jitter_ps < NEAR_GRID * all->step_ps && slots_differ(p));
     make_grid(s, all, p);
     make_columns(p, all->legendre[kind]);
     return XANI_OK;

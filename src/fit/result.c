@@ -106,20 +106,20 @@ void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *
         r->status = r->n_modes > 0 ? XN_FIT_MODES : XN_FIT_NONE;
 }
 
-double xn_fit_result_snr(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
-                         double *frequency_thz)
+double xn_fit_result_snr2(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
+                          double *frequency_thz)
 {
     const xn_fit_plan *p = &all->plan[kind];
-    double largest = 0.0;
-    *frequency_thz = 0.0;
+    double largest = 0.0, w = 0.0;
     for (int m = 0; m < t->n_modes[i]; m++) {
         double a = out(k, t, XN_OUT_AMPLITUDE + m, i);
         if (p->t_zero != 0.0) a *= exp(out(k, t, XN_OUT_G + m, i) * p->t_zero);
         if (!(a > largest)) continue;
         largest = a;
-        *frequency_thz = out(k, t, XN_OUT_W + m, i) / (TWO_PI * all->step_ps);
+        w = out(k, t, XN_OUT_W + m, i);
     }
+    *frequency_thz = w / (TWO_PI * all->step_ps);
     if (largest == 0.0) return 0.0;
     const double sigma = known_sigma(t, i);
-    return largest / (sigma > 0.0 ? sigma : sqrt(residual_variance(k, t, i)));
+    return largest * largest / (sigma > 0.0 ? sigma * sigma : residual_variance(k, t, i));
 }

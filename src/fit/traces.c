@@ -28,8 +28,6 @@ static xani_status check_options(xn_ctx *ctx, const xani_fit_options *o)
     return XANI_OK;
 }
 
-static void keep_result(void *user, int64_t i, const xani_fit_result *r) { ((xani_fit_result *)user)[i] = *r; }
-
 xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *o, const float *traces, const double *delay_ps,
                           int64_t n_delays, int64_t n_traces, const float *sigma, xani_fit_result *results)
 {
@@ -68,8 +66,7 @@ xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *o, const float *t
                             .precision = o->precision,
                             .kernels = kernels,
                             .threads = o->threads,
-                            .sink = keep_result,
-                            .user = results};
+                            .results = results};
     if (st == XANI_OK) st = xn_fit_run(ctx, &job);
     xn_fit_plans_free(&plans);
     return xn_context(ctx, st, "while fitting traces");

@@ -24,8 +24,9 @@ struct table {
     real *column;        // (B, n)
     real *scale;         // (n)
     real *time;          // (n)
-    real *cosine, *sine; // uniform: twiddles (n_grid); else the windowed transform (grid_lo-1 .. grid_hi+1, n)
-    int *place;          // uniform: where Z_j stands after the transform (n_grid/2)
+    real *cosine, *sine; // near a grid: twiddles (n_grid); else the windowed transform (grid_lo-1 .. grid_hi+1, n)
+    int *place;          // near a grid: where Z_j stands after the transform (n_grid/2)
+    int *slot;           // and where sample i goes (n)
 };
 
 struct sums {

@@ -15,12 +15,16 @@ static size_t grid_rows(const xn_fit_plan *p)
     return ((size_t)(p->grid_hi - p->grid_lo + 3) + XN_DIRECT - 1) / XN_DIRECT * XN_DIRECT;
 }
 
-static size_t wave_count(const xn_fit_plan *p) { return p->uniform ? (size_t)p->n_grid : grid_rows(p) * (size_t)p->n; }
+static size_t wave_count(const xn_fit_plan *p)
+{
+    return p->near_grid ? (size_t)p->n_grid : grid_rows(p) * (size_t)p->n;
+}
 
 static size_t fit_table_bytes(const xn_fit_plan *p)
 {
     size_t n = (size_t)p->n, count = 3 * rounded(n) + rounded(n * XN_B) + 2 * rounded(wave_count(p));
-    return rounded(sizeof(struct table)) + count * sizeof(real) + rounded((size_t)p->n_grid) * sizeof(int);
+    return rounded(sizeof(struct table)) + count * sizeof(real) +
+           (rounded((size_t)p->n_grid) + rounded(n)) * sizeof(int);
 }
 
 static void fit_tabulate(const xn_fit_plan *p, void *memory)
@@ -35,23 +39,25 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
     t->cosine = t->column + rounded(n * XN_B);
     t->sine = t->cosine + rounded(waves);
     t->place = (int *)(t->sine + rounded(waves));
+    t->slot = t->place + rounded((size_t)p->n_grid);
     for (size_t i = 0; i < n; i++) {
         t->window[i] = R(exp(-p->window_rate * p->time[i]));
         t->scale[i] = R(p->scale[i]);
         t->time[i] = R(p->time[i]);
+        t->slot[i] = (int)lrint(p->time[i]);
     }
     for (size_t i = 0; i < n * (size_t)p->n_columns; i++) t->column[i] = R(p->column[i]);
     const double unit = 6.28318530717958647693 / p->n_grid;
-    for (size_t i = 0; i < waves && p->uniform; i++) {
+    for (size_t i = 0; i < waves && p->near_grid; i++) {
         t->cosine[i] = R(cos(unit * (double)i));
         t->sine[i] = R(sin(unit * (double)i));
     }
-    for (size_t i = 0; i < waves && !p->uniform; i++) {
+    for (size_t i = 0; i < waves && !p->near_grid; i++) {
         const double w = unit * (p->grid_lo - 1 + (double)(i / n)), x = p->time[i % n];
         t->cosine[i] = R(p->scale[i % n] * exp(-p->window_rate * x) * cos(w * x));
         t->sine[i] = R(p->scale[i % n] * exp(-p->window_rate * x) * sin(w * x));
     }
-    if (p->uniform) fourier_places(p->n_grid / 2, t->place);
+    if (p->near_grid) fourier_places(p->n_grid / 2, t->place);
 }
 
 static size_t room_of(int traces) { return ((size_t)traces + XN_BLOCK - 1) / XN_BLOCK * XN_BLOCK; }

@@ -27,6 +27,7 @@ typedef struct xn_fit_plan {
     int n_columns;  // of the background
     bool closed;    // uniform, complete, equal weights: geometric series instead of explicit sums
     bool uniform;   // t = 0, 1, 2, ...
+    bool near_grid; // t is near whole numbers: the start takes it for them and transforms
     double *time;   // (n) t
     double *scale;  // (n) root of the weight; 0 for an empty bin
     double *column; // (n_columns, n) background polynomials, orthonormal under the weights scale^2

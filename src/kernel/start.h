@@ -6,8 +6,9 @@
 // parts of a complex series of half the length; its transform Z gives X_k = E + O, X_(M-k)* = E - O with
 // E = Z_k + Z*_(M-k), O = -i exp(-i pi k/M) (Z_k - Z*_(M-k)).  (Two traces in one complex transform would be as cheap,
 // but each would change the other by rounding.)  Decimation in frequency, in place, four digits of two at a time, so
-// that results stand in digit-reversed order and are looked up.  Other delays: the sums at their actual times from a
-// table.  The peak is a local maximum inside the band, refined by a parabola through the powers.
+// that results stand in digit-reversed order and are looked up.  Delays near a grid count as on it here; far from any:
+// the sums at their actual times from a table.  The peak is a local maximum inside the band, refined by a parabola
+// through the powers.
 #ifndef XN_KERNEL_START_H
 #define XN_KERNEL_START_H
 
@@ -110,12 +111,13 @@ static void powers_fourier(const struct block *b, int a, const real *y, real *x,
     const struct kit *kit = b->kit;
     const struct table *t = kit->table;
     const int n = kit->plan->n, half = kit->plan->n_grid / 2;
+    const int filled = kit->plan->uniform ? n : 0; // else slots between samples may stay empty
+    memset(x + (size_t)filled * XN_W, 0, (size_t)(kit->plan->n_grid - filled) * XN_W * sizeof(real));
     for (int i = 0; i < n; i++) {
         vf v = v_set(t->window[i]) * v_load(y + (size_t)i * XN_W);
         if (!kit->plan->closed) v = v * v_load(b->h[a] + (size_t)i * XN_W);
-        v_store(x + (size_t)i * XN_W, v);
+        v_store(x + (size_t)t->slot[i] * XN_W, v);
     }
-    memset(x + (size_t)n * XN_W, 0, (size_t)(kit->plan->n_grid - n) * XN_W * sizeof(real));
     fourier(kit, x);
     for (int j = 0; j <= half / 2; j++) {
         vc p = c_load(x + (size_t)t->place[j] * 2 * XN_W);
@@ -204,7 +206,7 @@ static void start_periodogram(const struct block *b, const real *const y[XN_GROU
     const xn_fit_plan *plan = kit->plan;
     const size_t count = (size_t)(plan->n_grid / 2 + 1) * XN_W;
     real *const power[XN_GROUPS] = {kit->wave, kit->wave + count};
-    if (plan->uniform)
+    if (plan->near_grid)
         for (int a = 0; a < XN_GROUPS; a++) powers_fourier(b, a, y[a], kit->wave + XN_GROUPS * count, power[a]);
     else
         powers_direct(b, y, power);
