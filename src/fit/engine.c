@@ -129,7 +129,7 @@ static void run_way(engine *e, worker *k, int number)
             k->pixel[next][k->waiting[next]++] = tile.pixel[i];
             continue;
         }
-        xani_fit_result own, *r = e->job->results != NULL ? &e->job->results[tile.pixel[i]] : &own;
+        xani_fit_result own = {0}, *r = e->job->results != NULL ? &e->job->results[tile.pixel[i]] : &own;
         xn_fit_result_make(e->plans, w.plan, kernel, &tile, i, r);
         if (r == &own) e->job->sink(e->job->user, tile.pixel[i], r);
     }

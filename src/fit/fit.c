@@ -104,7 +104,7 @@ static void choose_delays(const xn_config *c, const xn_cube *cube, fit_job *j)
 
 static xani_status make_weights(xn_ctx *ctx, const xn_cube *cube, fit_job *j)
 {
-    j->weight = xn_alloc((size_t)(j->setup.n + 1), sizeof *j->weight);
+    j->weight = xn_alloc((size_t)j->setup.n + 1, sizeof *j->weight);
     if (j->weight == NULL)
         return xn_fail_memory(ctx, "the weights of the delays", (size_t)j->setup.n * sizeof *j->weight);
     double sum = 0.0;

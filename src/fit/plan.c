@@ -72,7 +72,10 @@ static void legendre_powers(int b, double stretch, double *out)
     static const double p[XN_FIT_COLUMNS][XN_FIT_COLUMNS] = {
         {1}, {-1, 2}, {1, -6, 6}, {-1, 12, -30, 20}}; // shifted Legendre polynomials of u = nu stretch
     double f = 1.0;
-    for (int q = 0; q < XN_FIT_COLUMNS; q++, f *= stretch) out[q] = p[b][q] * f;
+    for (int q = 0; q < XN_FIT_COLUMNS; q++) {
+        out[q] = p[b][q] * f;
+        f *= stretch;
+    }
 }
 
 static double polynomial(const double *c, double x) { return ((c[3] * x + c[2]) * x + c[1]) * x + c[0]; }
@@ -111,11 +114,10 @@ static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_pla
     p->window_rate = fmin(fmax(2.0 / p->length, WINDOW_PER_PS * unit_ps), p->g_hi);
     p->n_grid = 16;
     while (p->n_grid < PADDING * p->length) p->n_grid *= 2;
-    const double line = TWO_PI / p->n_grid;
+    const double line = TWO_PI / p->n_grid, last = 0.5 * p->n_grid - 1.0;
     p->grid_lo = (int)fmax(1.0, ceil(p->w_lo / line));
-    p->grid_hi = (int)fmin(p->n_grid / 2 - 1, floor(p->w_hi / line));
-    if (p->grid_hi < p->grid_lo)
-        p->grid_lo = p->grid_hi = (int)fmax(1.0, fmin(p->n_grid / 2 - 1, rint(p->w_lo / line)));
+    p->grid_hi = (int)fmin(last, floor(p->w_hi / line));
+    if (p->grid_hi < p->grid_lo) p->grid_lo = p->grid_hi = (int)fmax(1.0, fmin(last, rint(p->w_lo / line)));
     p->modes_max = s->modes_max;
     p->tolerance = s->tolerance > 0.0 ? s->tolerance : 1e-3;
     p->passes_max = 60;

@@ -83,7 +83,7 @@ void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *
                         xani_fit_result *r)
 {
     const xn_fit_plan *p = &all->plan[kind];
-    int order[XANI_MAX_MODES];
+    int order[XANI_MAX_MODES] = {0};
     result_clear(r);
     if (t->flags[i] & (XN_FLAG_FEW | XN_FLAG_MISSING)) {
         r->status = XN_FIT_FEW_DELAYS;

@@ -31,14 +31,14 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
 {
     struct table *t = memory;
     const size_t n = (size_t)p->n, waves = wave_count(p);
-    real *next = (real *)((char *)memory + rounded(sizeof *t));
+    real *next = (void *)((char *)memory + rounded(sizeof *t));
     t->window = next;
     t->scale = t->window + rounded(n);
     t->time = t->scale + rounded(n);
     t->column = t->time + rounded(n);
     t->cosine = t->column + rounded(n * XN_B);
     t->sine = t->cosine + rounded(waves);
-    t->place = (int *)(t->sine + rounded(waves));
+    t->place = (void *)(t->sine + rounded(waves));
     t->slot = t->place + rounded((size_t)p->n_grid);
     for (size_t i = 0; i < n; i++) {
         t->window[i] = R(exp(-p->window_rate * p->time[i]));
@@ -53,7 +53,8 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
         t->sine[i] = R(sin(unit * (double)i));
     }
     for (size_t i = 0; i < waves && !p->near_grid; i++) {
-        const double w = unit * (p->grid_lo - 1 + (double)(i / n)), x = p->time[i % n];
+        const int j = (int)(i / n) + p->grid_lo - 1;
+        const double w = unit * j, x = p->time[i % n];
         t->cosine[i] = R(p->scale[i % n] * exp(-p->window_rate * x) * cos(w * x));
         t->sine[i] = R(p->scale[i % n] * exp(-p->window_rate * x) * sin(w * x));
     }
@@ -73,7 +74,7 @@ static size_t kit_place(struct kit *k, const xn_fit_plan *p, int traces, void *m
     size_t at = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; at += rounded(sizes[i]), i++)
         if (memory != NULL) *parts[i] = (real *)memory + at;
-    for (int i = 0; i < 4 && memory != NULL; i++) k->list[i] = (int *)((real *)memory + at) + (size_t)i * room;
+    for (int i = 0; i < 4 && memory != NULL; i++) k->list[i] = (int *)(void *)((real *)memory + at) + (size_t)i * room;
     k->room = (int)room;
     k->plan = p;
     return at * sizeof(real) + 4 * room * sizeof(int);

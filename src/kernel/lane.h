@@ -82,9 +82,6 @@ XN_FN vi v_as_int(vf x) { return (vi)x; }
 XN_FN vf v_as_real(vi i) { return (vf)i; }
 
 #if XN_VECTOR_BYTES == 64
-#ifndef __AVX512F__
-#error "this variant must be compiled with AVX-512"
-#endif
 #if XN_REAL_BITS == 32
 typedef __mmask16 vm;
 typedef __m512 native;
@@ -105,9 +102,6 @@ XN_FN vm v_all(void) { return (vm)~0u; }
 XN_FN unsigned v_bits_of(vm m) { return m; }
 XN_FN vf v_sel(vm m, vf a, vf b) { return (vf)XN_NATIVE(mask_blend)(m, (native)b, (native)a); }
 #else
-#ifndef __AVX2__
-#error "this variant must be compiled with AVX2"
-#endif
 typedef truth vm __attribute__((vector_size(XN_VECTOR_BYTES)));
 #if XN_REAL_BITS == 32
 typedef __m256 native;

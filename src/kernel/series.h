@@ -84,14 +84,20 @@ XN_FN void geometric(const int P, int n, real unit, vc x, vc *s)
         for (int p = P; p >= 0; p--) {
             vc t = s[p];
             real f = m;
-            for (int j = p - 1; j >= 0; j--, f *= m) t = c_axpy(v_set(xn_binomial[p][j] * f), s[j], t);
+            for (int j = p - 1; j >= 0; j--) {
+                t = c_axpy(v_set(xn_binomial[p][j] * f), s[j], t);
+                f *= m;
+            }
             s[p] = c_fma(power, t, s[p]);
         }
         power = c_mul(power, power);
         m *= R(2);
         if ((n >> bit & 1) == 0) continue;
         real f = R(1);
-        for (int p = 0; p <= P; p++, f *= m) s[p] = c_axpy(v_set(f), power, s[p]);
+        for (int p = 0; p <= P; p++) {
+            s[p] = c_axpy(v_set(f), power, s[p]);
+            f *= m;
+        }
         power = c_mul(power, x);
         m += unit;
     }
