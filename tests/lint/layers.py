@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """layers.py -- no folder includes what lies above it, and external libraries stay in their rooms.
 
-core < io, kernel < physics, data, engine < the stages (never each other) < pipeline.c < xani.c;
+core < io, kernel < physics, data (later: engine) < the stages (never each other) < pipeline.c < xani.c;
 cli/ and examples/ see only the public header.
 """
 import os
