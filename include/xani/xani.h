@@ -36,15 +36,15 @@ extern "C" {
 /* Status of a call. xani_exit_code() gives the exit code a command should end with. */
 typedef enum xani_status {
     XANI_OK = 0,
-    XANI_ERR_MEMORY,      /* an allocation failed (exit 1) */
-    XANI_ERR_INTERNAL,    /* a defect of xani itself (exit 1) */
-    XANI_ERR_OUTPUT,      /* an output could not be written, verified or published (exit 1) */
-    XANI_ERR_VERIFY,      /* a published result differs from its manifest (exit 1) */
-    XANI_ERR_USAGE,       /* wrong arguments (exit 2) */
-    XANI_ERR_CONFIG,      /* configuration missing, malformed or contradictory (exit 2) */
-    XANI_ERR_INPUT,       /* input missing, damaged or unusable (exit 3) */
-    XANI_FAILED_PIXELS,   /* done, but more pixels failed than fit.max_failed allows (exit 4) */
-    XANI_INTERRUPTED,     /* stopped on request; a second run resumes (exit 75) */
+    XANI_ERR_MEMORY,    /* an allocation failed (exit 1) */
+    XANI_ERR_INTERNAL,  /* a defect of xani itself (exit 1) */
+    XANI_ERR_OUTPUT,    /* an output could not be written, verified or published (exit 1) */
+    XANI_ERR_VERIFY,    /* a published result differs from its manifest (exit 1) */
+    XANI_ERR_USAGE,     /* wrong arguments (exit 2) */
+    XANI_ERR_CONFIG,    /* configuration missing, malformed or contradictory (exit 2) */
+    XANI_ERR_INPUT,     /* input missing, damaged or unusable (exit 3) */
+    XANI_FAILED_PIXELS, /* done, but more pixels failed than fit.max_failed allows (exit 4) */
+    XANI_INTERRUPTED,   /* stopped on request; a second run resumes (exit 75) */
     XANI_STATUS_COUNT
 } xani_status;
 
@@ -53,7 +53,7 @@ typedef struct xani_config xani_config;
 
 /* ---- library ------------------------------------------------------------------------------- */
 
-XANI_API const char *xani_version(void);                  /* "0.1.0", static */
+XANI_API const char *xani_version(void);                   /* "0.1.0", static */
 XANI_API const char *xani_status_name(xani_status status); /* "input", static; the cause word of --json */
 XANI_API const char *xani_status_text(xani_status status); /* one line, static */
 XANI_API int xani_exit_code(xani_status status);
@@ -71,8 +71,8 @@ typedef void (*xani_log_fn)(void *user, xani_log_level level, const char *text);
 
 /* Called from time to time by the calling thread while work of `total` units is under way.
    stage and unit are static strings ("reduce", "shots"); seconds is the time since the stage began. */
-typedef void (*xani_progress_fn)(void *user, const char *stage, int64_t done, int64_t total,
-                                 const char *unit, double seconds);
+typedef void (*xani_progress_fn)(void *user, const char *stage, int64_t done, int64_t total, const char *unit,
+                                 double seconds);
 
 XANI_API xani_status xani_create(xani_context **context);
 XANI_API void xani_destroy(xani_context **context);
@@ -92,8 +92,7 @@ XANI_API xani_status xani_config_open(xani_context *context, const char *path, x
 /* An empty configuration: every key at its default. */
 XANI_API xani_status xani_config_create(xani_context *context, xani_config **config);
 /* assignment: "a.b=value", value in YAML flow syntax. Unknown keys and wrong types are errors. */
-XANI_API xani_status xani_config_assign(xani_context *context, xani_config *config,
-                                        const char *assignment);
+XANI_API xani_status xani_config_assign(xani_context *context, xani_config *config, const char *assignment);
 /* The configuration as YAML text, as given plus assignments. */
 XANI_API xani_status xani_config_text(xani_context *context, const xani_config *config, char **yaml);
 XANI_API void xani_config_destroy(xani_config **config);
@@ -104,28 +103,23 @@ XANI_API void xani_config_destroy(xani_config **config);
 XANI_API xani_status xani_sim(xani_context *context, const xani_config *config, const char *directory);
 /* reduce -> fit -> map -> summary; resumes what is there. directory NULL: output.directory.
    summary: JSON text (may be NULL). */
-XANI_API xani_status xani_run(xani_context *context, const xani_config *config, const char *directory,
-                              char **summary);
+XANI_API xani_status xani_run(xani_context *context, const xani_config *config, const char *directory, char **summary);
 XANI_API xani_status xani_reduce(xani_context *context, const xani_config *config, const char *cube_path);
 /* Fits a cube.h5 or run%04d_on.h5 (the _off file beside it is found). config may be NULL. */
 XANI_API xani_status xani_fit(xani_context *context, const xani_config *config, const char *cube_path,
                               const char *modes_path);
 /* Maps modes of one or more runs; config NULL: the one stored in the first file. */
-XANI_API xani_status xani_map(xani_context *context, const xani_config *config,
-                              const char *const *modes_paths, size_t n_paths,
-                              const char *dispersion_path);
+XANI_API xani_status xani_map(xani_context *context, const xani_config *config, const char *const *modes_paths,
+                              size_t n_paths, const char *dispersion_path);
 
 /* ---- questions; answers are JSON (init: YAML) text ------------------------------------------ */
 
-XANI_API xani_status xani_info(xani_context *context, const char *const *paths, size_t n_paths,
-                               char **json);
-XANI_API xani_status xani_init(xani_context *context, const char *const *paths, size_t n_paths,
-                               char **yaml);
+XANI_API xani_status xani_info(xani_context *context, const char *const *paths, size_t n_paths, char **json);
+XANI_API xani_status xani_init(xani_context *context, const char *const *paths, size_t n_paths, char **yaml);
 XANI_API xani_status xani_check(xani_context *context, const xani_config *config, char **json);
 XANI_API xani_status xani_plan(xani_context *context, const xani_config *config, char **json);
 /* Checks every result below the paths against its manifest; XANI_ERR_VERIFY if one differs. */
-XANI_API xani_status xani_verify(xani_context *context, const char *const *paths, size_t n_paths,
-                                 char **json);
+XANI_API xani_status xani_verify(xani_context *context, const char *const *paths, size_t n_paths, char **json);
 /* What the built library and this machine offer (kernels, threads, HDF5, decoders) as JSON. */
 XANI_API xani_status xani_machine(xani_context *context, char **json);
 
@@ -140,59 +134,58 @@ typedef struct xani_array {
     xani_type type;
     int rank;
     int64_t shape[XANI_MAX_RANK];
-    int64_t size;    /* number of elements */
-    double *f64;     /* XANI_FLOAT64: size elements, C order, else NULL */
-    int64_t *i64;    /* XANI_INT64 */
-    char **strings;  /* XANI_STRING */
+    int64_t size;   /* number of elements */
+    double *f64;    /* XANI_FLOAT64: size elements, C order, else NULL */
+    int64_t *i64;   /* XANI_INT64 */
+    char **strings; /* XANI_STRING */
 } xani_array;
 
-XANI_API xani_status xani_array_read(xani_context *context, const char *file, const char *dataset,
-                                     xani_array *array);
+XANI_API xani_status xani_array_read(xani_context *context, const char *file, const char *dataset, xani_array *array);
 XANI_API void xani_array_free(xani_array *array);
 /* 1 if the object (group or dataset) exists, else 0 (also when the file cannot be opened). */
 XANI_API int xani_array_exists(xani_context *context, const char *file, const char *object);
 /* Text of an attribute (numbers are printed); object "/" for the root. */
-XANI_API xani_status xani_attribute_read(xani_context *context, const char *file, const char *object,
-                                         const char *name, char **text);
+XANI_API xani_status xani_attribute_read(xani_context *context, const char *file, const char *object, const char *name,
+                                         char **text);
 
 /* ---- fitting traces held in memory ---------------------------------------------------------- */
 
 #define XANI_MAX_MODES 4
 
 typedef struct xani_fit_options {
-    size_t size;              /* sizeof(xani_fit_options), set by xani_fit_options_init */
-    int modes_max;            /* 0..4 */
-    int background;           /* Legendre degree 0..3 beside the modes; -1: none, not even an offset */
-    double frequency_thz[2];  /* band; {0, 0}: what the delays allow */
-    double significance;      /* accept a mode when delta chi^2 / s^2 exceeds it; 0: calibrated */
-    int start;                /* 0 periodogram, 1 linear prediction, 2 both */
-    const char *kernels;      /* "auto", "scalar", "avx2", "avx512" */
-    int threads;              /* 0: all */
-    double tolerance;         /* stop when the predicted decrease is below tolerance * s^2; 0: 1e-3 */
-    int precision;            /* 0: float32, float64 where the signal to noise asks; 32; 64 */
+    size_t size;             /* sizeof(xani_fit_options), set by xani_fit_options_init */
+    int modes_max;           /* 0..4 */
+    int background;          /* Legendre degree 0..3 beside the modes; -1: none, not even an offset */
+    double frequency_thz[2]; /* band; {0, 0}: what the delays allow */
+    double significance;     /* accept a mode when delta chi^2 / s^2 exceeds it; 0: calibrated */
+    int start;               /* 0 periodogram, 1 linear prediction, 2 both */
+    const char *kernels;     /* "auto", "scalar", "avx2", "avx512" */
+    int threads;             /* 0: all */
+    double tolerance;        /* stop when the predicted decrease is below tolerance * s^2; 0: 1e-3 */
+    int precision;           /* 0: float32, float64 where the signal to noise asks; 32; 64 */
 } xani_fit_options;
 
 /* One trace's result; arrays of XANI_MAX_MODES, unused entries NaN. y = background + sum A exp(-g t)
    cos(2 pi f t + phase), t in ps as given. Errors are one standard deviation. */
 typedef struct xani_fit_result {
     int n_modes;
-    int status;               /* fit_status of modes.h5: 0 modes, 1 none, 3 few delays, 4, 5 */
+    int status; /* fit_status of modes.h5: 0 modes, 1 none, 3 few delays, 4, 5 */
     double chi2_reduced;
     double frequency_thz[XANI_MAX_MODES], frequency_error[XANI_MAX_MODES];
     double amplitude[XANI_MAX_MODES], amplitude_error[XANI_MAX_MODES];
     double phase[XANI_MAX_MODES], phase_error[XANI_MAX_MODES];
     double damping_per_ps[XANI_MAX_MODES], damping_error[XANI_MAX_MODES];
     double significance[XANI_MAX_MODES];
-    double background[4];     /* Legendre coefficients on the span of the delays used */
+    double background[4]; /* Legendre coefficients on the span of the delays used */
 } xani_fit_result;
 
 XANI_API void xani_fit_options_init(xani_fit_options *options);
 /* traces: (n_delays, n_traces) float32, C order ([delay][trace], the order of a cube); delay_ps:
    n_delays; sigma: n_traces standard errors per sample, or NULL (errors from the residual);
    NaN samples have weight 0. results: n_traces, caller's. */
-XANI_API xani_status xani_fit_traces(xani_context *context, const xani_fit_options *options,
-                                     const float *traces, const double *delay_ps, int64_t n_delays,
-                                     int64_t n_traces, const float *sigma, xani_fit_result *results);
+XANI_API xani_status xani_fit_traces(xani_context *context, const xani_fit_options *options, const float *traces,
+                                     const double *delay_ps, int64_t n_delays, int64_t n_traces, const float *sigma,
+                                     xani_fit_result *results);
 
 #ifdef __cplusplus
 }

@@ -13,31 +13,31 @@
 
 #include "data/shots.h"
 
-#define XN_PHOTON_SCALE 65536.0    // S1 units per photon
-#define XN_PHOTON_SCALE2 256.0     // units of the factor in S2 and X
-#define XN_DELAY_SCALE 1048576.0   // delay sums, per ps
+#define XN_PHOTON_SCALE 65536.0  // S1 units per photon
+#define XN_PHOTON_SCALE2 256.0   // units of the factor in S2 and X
+#define XN_DELAY_SCALE 1048576.0 // delay sums, per ps
 
 typedef struct xn_sums {
-    int nbins;                    // 1 for the off class
+    int nbins; // 1 for the off class
     int64_t npix;
-    int64_t *shots;               // (bin)
-    int64_t *i0_sum, *i0_sq_sum;  // (bin): M1, M2
+    int64_t *shots;                    // (bin)
+    int64_t *i0_sum, *i0_sq_sum;       // (bin): M1, M2
     int64_t *delay_sum, *delay_sq_sum; // (bin); squares in 2^-20 ps^2
-    int64_t *s1, *s2, *x;         // (bin, y, x); s2 and x NULL for binned input
+    int64_t *s1, *s2, *x;              // (bin, y, x); s2 and x NULL for binned input
 } xn_sums;
 
 typedef struct xn_cube {
     int nbins;
-    int64_t ny, nx;               // after spatial grouping
+    int64_t ny, nx; // after spatial grouping
     int spatial_bin;
     int n_modules;
-    int64_t *module_rows;         // (n_modules) rows of each module after grouping; sums to ny
-    double *delay_ps;             // (bin) mean corrected delay, the bin's centre where it is empty
-    double *edges_ps;             // (bin+1), or NULL
-    double *weight;               // (bin) relative weight of the bin, sum of I0 over its mean; 0 = empty
-    float *signal, *errors;       // (bin, y, x); NaN where missing. errors NULL-free, NaN when unknown
-    uint32_t *mask;               // (y, x) NXmx bits, 0 = good
-    float *mean_frame;            // (y, x) R_off times mean I0: photons per shot, for the report
+    int64_t *module_rows;   // (n_modules) rows of each module after grouping; sums to ny
+    double *delay_ps;       // (bin) mean corrected delay, the bin's centre where it is empty
+    double *edges_ps;       // (bin+1), or NULL
+    double *weight;         // (bin) relative weight of the bin, sum of I0 over its mean; 0 = empty
+    float *signal, *errors; // (bin, y, x); NaN where missing. errors NULL-free, NaN when unknown
+    uint32_t *mask;         // (y, x) NXmx bits, 0 = good
+    float *mean_frame;      // (y, x) R_off times mean I0: photons per shot, for the report
     double i0_scale;
     xn_sums on, off;              // empty (NULL arrays) for binned input
     double *on_float, *off_float; // binned input: sums as read, grouped: on (bin, y, x), off (y, x)
@@ -48,7 +48,7 @@ typedef struct xn_cube {
     char *run;                    // name of the run, "" for a single one
     double angles_deg[8];         // goniometer angles of this run
     int n_angles;
-    xn_shots shots;               // n == 0 for binned input
+    xn_shots shots; // n == 0 for binned input
     xn_cutflow cutflow;
 } xn_cube;
 

@@ -24,8 +24,8 @@ xani_status xn_shots_alloc(xn_ctx *ctx, int64_t n, int n_extra, xn_shots *s)
     s->verdict = xn_calloc(rows, sizeof *s->verdict);
     s->extra_name = xn_calloc((size_t)n_extra, sizeof *s->extra_name);
     s->extra = xn_calloc((size_t)n_extra, sizeof *s->extra);
-    bool ok = s->pulse_id && s->frame && s->laser && s->i0 && s->delay_ps && s->bin && s->verdict &&
-              s->extra_name && s->extra;
+    bool ok = s->pulse_id && s->frame && s->laser && s->i0 && s->delay_ps && s->bin && s->verdict && s->extra_name &&
+              s->extra;
     if (ok) s->n_extra = n_extra;
     for (int i = 0; ok && i < n_extra; i++) ok = (s->extra[i] = xn_calloc(rows, sizeof(double))) != NULL;
     if (ok) return XANI_OK;
@@ -85,7 +85,7 @@ void xn_sums_free(xn_sums *s)
 
 void xn_cube_free(xn_cube *c)
 {
-    void *all[] = {c->module_rows, c->delay_ps,  c->edges_ps, c->weight, c->signal,   c->errors, c->mask,
+    void *all[] = {c->module_rows, c->delay_ps, c->edges_ps,  c->weight, c->signal,   c->errors, c->mask,
                    c->mean_frame,  c->on_float, c->off_float, c->on_i0,  c->on_count, c->run};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     xn_sums_free(&c->on);
@@ -112,8 +112,8 @@ xani_status xn_modes_alloc(xn_ctx *ctx, int n_modes, int n_background, int64_t n
     m->nx = nx;
     m->spatial_bin = 1;
     m->step_ps = m->threshold = m->false_alarm = NAN;
-    float **planes[] = {&m->frequency, &m->frequency_errors, &m->amplitude,      &m->amplitude_errors, &m->phase,
-                        &m->phase_errors, &m->damping,       &m->damping_errors, &m->significance};
+    float **planes[] = {&m->frequency,    &m->frequency_errors, &m->amplitude,      &m->amplitude_errors, &m->phase,
+                        &m->phase_errors, &m->damping,          &m->damping_errors, &m->significance};
     bool ok = true;
     for (size_t i = 0; i < sizeof planes / sizeof planes[0]; i++) ok = (*planes[i] = nan_plane(cube)) != NULL && ok;
     m->chi2_reduced = nan_plane(plane);
@@ -130,17 +130,19 @@ xani_status xn_modes_alloc(xn_ctx *ctx, int n_modes, int n_background, int64_t n
 
 void xn_modes_free(xn_modes *m)
 {
-    void *all[] = {m->module_rows, m->frequency, m->frequency_errors, m->amplitude, m->amplitude_errors,
-                   m->phase, m->phase_errors, m->damping, m->damping_errors, m->significance, m->count,
-                   m->status, m->chi2_reduced, m->background, m->kernels, m->run};
+    void *all[] = {m->module_rows, m->frequency,    m->frequency_errors, m->amplitude,      m->amplitude_errors,
+                   m->phase,       m->phase_errors, m->damping,          m->damping_errors, m->significance,
+                   m->count,       m->status,       m->chi2_reduced,     m->background,     m->kernels,
+                   m->run};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(m, 0, sizeof *m);
 }
 
 void xn_points_free(xn_points *p)
 {
-    void *all[] = {p->hkl, p->g, p->q, p->frequency, p->frequency_errors, p->amplitude, p->amplitude_errors,
-                   p->coherent, p->branch, p->pixel, p->run, p->weight, p->alias};
+    void *all[] = {
+        p->hkl,      p->g,      p->q,     p->frequency, p->frequency_errors, p->amplitude, p->amplitude_errors,
+        p->coherent, p->branch, p->pixel, p->run,       p->weight,           p->alias};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(p, 0, sizeof *p);
 }
@@ -150,9 +152,10 @@ void xn_dispersion_free(xn_dispersion *d)
     xn_points_free(&d->points);
     xn_points_free(&d->combinations);
     for (int i = 0; d->run_names != NULL && i < d->n_runs; i++) xn_free(d->run_names[i]);
-    void *all[] = {d->run_names, d->run_angles, d->axis[0], d->axis[1], d->axis[2], d->axis[3], d->intensity,
-                   d->coverage, d->labels, d->label_distance, d->path_distance, d->path_frequency, d->path_hkl,
-                   d->path_intensity, d->branch_frequency, d->branch_errors, d->branch_count};
+    void *all[] = {d->run_names,     d->run_angles,     d->axis[0],  d->axis[1],        d->axis[2],
+                   d->axis[3],       d->intensity,      d->coverage, d->labels,         d->label_distance,
+                   d->path_distance, d->path_frequency, d->path_hkl, d->path_intensity, d->branch_frequency,
+                   d->branch_errors, d->branch_count};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(d, 0, sizeof *d);
 }

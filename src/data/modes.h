@@ -9,12 +9,12 @@
 enum { XN_FIT_MODES = 0, XN_FIT_NONE, XN_FIT_MASKED, XN_FIT_FEW_DELAYS, XN_FIT_NOT_CONVERGED, XN_FIT_AT_BOUND };
 
 typedef struct xn_modes {
-    int n_modes;                  // planes; index 0 is the most significant mode
+    int n_modes; // planes; index 0 is the most significant mode
     int64_t ny, nx;
     int spatial_bin;
     int n_modules;
     int64_t *module_rows;
-    int n_background;             // Legendre coefficients c0.. on the span of the delays used
+    int n_background;                    // Legendre coefficients c0.. on the span of the delays used
     float *frequency, *frequency_errors; // (mode, y, x), THz; NaN where there is no accepted mode
     float *amplitude, *amplitude_errors; // at delay zero
     float *phase, *phase_errors;         // rad, (-pi, pi]
@@ -29,8 +29,8 @@ typedef struct xn_modes {
     double delay_lo_ps, delay_hi_ps, step_ps; // samples used; step NaN when not uniform
     double band_thz[2];
     int n_delays;
-    double threshold, false_alarm;       // significance threshold; its false-alarm rate on noise
-    char *kernels;                       // name of the variant used
+    double threshold, false_alarm; // significance threshold; its false-alarm rate on noise
+    char *kernels;                 // name of the variant used
     char *run;
     double angles_deg[8];
     int n_angles;

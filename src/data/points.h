@@ -9,18 +9,18 @@
 // q = Q - G in 1/Angstrom in the crystal's Cartesian frame (B hkl).
 typedef struct xn_points {
     int64_t n, capacity;
-    double *hkl;                  // (n, 3)
-    int32_t *g;                   // (n, 3)
-    double *q;                    // (n, 3)
+    double *hkl;                          // (n, 3)
+    int32_t *g;                           // (n, 3)
+    double *q;                            // (n, 3)
     double *frequency, *frequency_errors; // nu in THz (combination points: f)
     double *amplitude, *amplitude_errors;
-    uint8_t *coherent;            // 0 pair, 1 coherent
-    int32_t *branch;              // -1 = not assigned
-    int32_t *pixel;               // (n, 2) y, x
-    int32_t *run;                 // index of the run
+    uint8_t *coherent; // 0 pair, 1 coherent
+    int32_t *branch;   // -1 = not assigned
+    int32_t *pixel;    // (n, 2) y, x
+    int32_t *run;      // index of the run
     double *weight;
-    uint8_t *alias;               // 1: may be the mirror image of an oscillation above the Nyquist frequency f_N,
-                                  // because 2 f_N - f is within reach of the crystal
+    uint8_t *alias; // 1: may be the mirror image of an oscillation above the Nyquist frequency f_N,
+                    // because 2 f_N - f is within reach of the crystal
 } xn_points;
 
 typedef struct xn_path_label {
@@ -33,26 +33,26 @@ typedef struct xn_dispersion {
     int n_runs;
     char **run_names;
     int n_angles;
-    double *run_angles;           // (n_runs, n_angles)
+    double *run_angles; // (n_runs, n_angles)
     // folded volume, conventional units: axes h, k, l and frequency
-    int64_t shape[4];             // h, k, l, frequency
+    int64_t shape[4]; // h, k, l, frequency
     double *axis[4];
-    float *intensity;             // (h, k, l, frequency); NaN where coverage is 0
-    int32_t *coverage;            // (h, k, l) samples
+    float *intensity;  // (h, k, l, frequency); NaN where coverage is 0
+    int32_t *coverage; // (h, k, l) samples
     // path
     int n_labels;
     xn_path_label *labels;
-    double *label_distance;       // (n_labels) 1/Angstrom
-    int64_t path_n, path_nf;      // along the path; along frequency
+    double *label_distance;                            // (n_labels) 1/Angstrom
+    int64_t path_n, path_nf;                           // along the path; along frequency
     double *path_distance, *path_frequency, *path_hkl; // path_hkl (path_n, 3)
-    float *path_intensity;        // (distance, frequency)
+    float *path_intensity;                             // (distance, frequency)
     // branches
     int n_branches;
     double *branch_frequency, *branch_errors; // (B, path_n), NaN where unseen
     int32_t *branch_count;                    // (B, path_n)
     double tube_inv_ang;
-    double nyquist_thz;           // of the delay bins; NaN when not uniform
-    double crystal_max_thz;       // highest phonon frequency known for the crystal, NaN when unknown
+    double nyquist_thz;     // of the delay bins; NaN when not uniform
+    double crystal_max_thz; // highest phonon frequency known for the crystal, NaN when unknown
 } xn_dispersion;
 
 void xn_points_free(xn_points *points);

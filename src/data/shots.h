@@ -13,46 +13,45 @@ enum { XN_LASER_OFF = 0, XN_LASER_ON = 1, XN_LASER_UNKNOWN = 2 };
 
 // Reasons that exist in every experiment; configured cuts follow from XN_CUT_CUSTOM.
 enum {
-    XN_CUT_NONE = 0,      // used
-    XN_CUT_JOIN,          // a needed channel has no value for this pulse id, or a duplicate differs
-    XN_CUT_BAD_FRAME,     // detector says the frame is not good
-    XN_CUT_DARK,          // no X-rays in this shot
-    XN_CUT_LASER,         // laser state unknown
-    XN_CUT_NAN,           // I0 or delay is NaN
-    XN_CUT_I0,            // outside the I0 window, or I0 <= 0
-    XN_CUT_TIME_TOOL,     // laser-on only
-    XN_CUT_BIN,           // laser-on delay outside the delay bins
-    XN_CUT_MAX_SHOTS,     // beyond select.max_shots
+    XN_CUT_NONE = 0,  // used
+    XN_CUT_JOIN,      // a needed channel has no value for this pulse id, or a duplicate differs
+    XN_CUT_BAD_FRAME, // detector says the frame is not good
+    XN_CUT_DARK,      // no X-rays in this shot
+    XN_CUT_LASER,     // laser state unknown
+    XN_CUT_NAN,       // I0 or delay is NaN
+    XN_CUT_I0,        // outside the I0 window, or I0 <= 0
+    XN_CUT_TIME_TOOL, // laser-on only
+    XN_CUT_BIN,       // laser-on delay outside the delay bins
+    XN_CUT_MAX_SHOTS, // beyond select.max_shots
     XN_CUT_CUSTOM
 };
 
 typedef struct xn_shots {
     int64_t n;
     uint64_t *pulse_id;
-    int64_t *frame;      // index of the detector frame
-    uint8_t *laser;      // XN_LASER_*
+    int64_t *frame; // index of the detector frame
+    uint8_t *laser; // XN_LASER_*
     double *i0;
-    double *delay_ps;    // corrected delay; NaN for laser-off shots
-    int32_t *bin;        // delay bin of used laser-on shots, else -1
-    uint8_t *verdict;    // XN_CUT_*, 0 = used
+    double *delay_ps;                      // corrected delay; NaN for laser-off shots
+    int32_t *bin;                          // delay bin of used laser-on shots, else -1
+    uint8_t *verdict;                      // XN_CUT_*, 0 = used
     int64_t missing, duplicate, unmatched; // pulse ids absent from the detector / repeated / without a frame
     // channels kept for cuts: time-tool and select.cuts sources, by name
     int n_extra;
-    char **extra_name;   // channel name
-    double **extra;      // n values each
+    char **extra_name;         // channel name
+    double **extra;            // n values each
     double time_resolution_ps; // rms, NaN when unknown
 } xn_shots;
 
 typedef struct xn_cutflow {
-    int n;                    // cuts in order of application
-    char **name;              // "seen", "join", "good frame", "i0", ...
+    int n;                                      // cuts in order of application
+    char **name;                                // "seen", "join", "good frame", "i0", ...
     int64_t *on_left, *off_left, *unknown_left; // shots left after this cut, by class
 } xn_cutflow;
 
 xani_status xn_shots_alloc(xn_ctx *ctx, int64_t n, int n_extra, xn_shots *shots);
 void xn_shots_free(xn_shots *shots);
-xani_status xn_cutflow_add(xn_ctx *ctx, xn_cutflow *flow, const char *name, int64_t on, int64_t off,
-                           int64_t unknown);
+xani_status xn_cutflow_add(xn_ctx *ctx, xn_cutflow *flow, const char *name, int64_t on, int64_t off, int64_t unknown);
 void xn_cutflow_free(xn_cutflow *flow);
 
 #endif

@@ -35,16 +35,16 @@ typedef struct xn_source_ops {
 struct xn_source {
     const xn_source_ops *ops;
     void *impl;
-    int64_t ny, nx;          // detector pixels
+    int64_t ny, nx; // detector pixels
     int n_modules;
-    int64_t *module_rows;    // owned
+    int64_t *module_rows; // owned
     xn_type type;
     size_t scratch_bytes;
     xn_calibration cal;
-    uint32_t *mask;          // (ny, nx) NXmx bits from the source's own files and input.mask; owned
-    xn_shots shots;          // joined table, verdicts only for join/bad frame/dark; moved out by select
-    int64_t stored_bytes;    // of all frames
-    char *run;               // name, "" for a single run
+    uint32_t *mask;       // (ny, nx) NXmx bits from the source's own files and input.mask; owned
+    xn_shots shots;       // joined table, verdicts only for join/bad frame/dark; moved out by select
+    int64_t stored_bytes; // of all frames
+    char *run;            // name, "" for a single run
     double angles_deg[8];
     int n_angles;
 };

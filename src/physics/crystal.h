@@ -12,9 +12,9 @@ typedef struct xn_crystal {
     char name[32], element[4];
     double a_ang, mass_kg;
     int n_neighbours;
-    double (*r)[3];          // neighbour vectors in a/2
-    double (*f)[9];          // force-constant tensors, N/m
-    int *shell;              // shell number of each neighbour
+    double (*r)[3]; // neighbour vectors in a/2
+    double (*f)[9]; // force-constant tensors, N/m
+    int *shell;     // shell number of each neighbour
     int n_shells;
     char shell_name[16][8];
     double ff_a[4], ff_b[4], ff_c; // form factor
@@ -33,7 +33,11 @@ double xn_crystal_max_thz(const xn_crystal *c);
 double xn_crystal_msd(const xn_crystal *c, double temperature_k, int grid); // <u_x^2> in Angstrom^2, shifted grid
 double xn_crystal_form_factor(const xn_crystal *c, double q_inv_ang);
 
-typedef struct xn_line { double f_thz, amplitude; int i, j; int difference; } xn_line; // i==j: pair line 2 nu_i
+typedef struct xn_line {
+    double f_thz, amplitude;
+    int i, j;
+    int difference;
+} xn_line; // i==j: pair line 2 nu_i
 
 // Sudden change D0 -> D1 at t = 0 seen at Q: thermal one-phonon intensity i1 in electron units per atom (with
 // Debye-Waller factor from msd) and the lines of y(t) = mean + sum A cos(2 pi f t): up to 9; returns their number.

@@ -11,13 +11,13 @@
 #define XN_K_PER_KEV 0.5067730716156395 // 1/Angstrom per keV: 2 pi / 12.398419843320026
 
 typedef struct xn_geometry {
-    int64_t ny, nx;        // detector pixels, modules stacked along y in stored order
+    int64_t ny, nx; // detector pixels, modules stacked along y in stored order
     int n_modules;
-    int64_t *module_rows;  // (n_modules), sums to ny; 1 module when the file does not say
-    float *position;       // (ny, nx, 3) pixel centres in metres; NaN where no panel covers the pixel
-    uint8_t *bad;          // (ny, nx) 1 = masked by the geometry file (bad regions, no panel), or NULL
-    double pixel_m;        // edge of a pixel (of the first panel)
-    double energy_kev;     // of the file, NaN when absent
+    int64_t *module_rows; // (n_modules), sums to ny; 1 module when the file does not say
+    float *position;      // (ny, nx, 3) pixel centres in metres; NaN where no panel covers the pixel
+    uint8_t *bad;         // (ny, nx) 1 = masked by the geometry file (bad regions, no panel), or NULL
+    double pixel_m;       // edge of a pixel (of the first panel)
+    double energy_kev;    // of the file, NaN when absent
 } xn_geometry;
 
 // geometry.file or geometry.detector; ny, nx > 0: the frames' shape it must match (else XANI_ERR_CONFIG).

@@ -354,8 +354,9 @@ static bool nth_fails(void *user, uint64_t number)
 
 START_TEST(test_memory)
 {
-    // Whichever allocation fails while writing or reading, either it is reported and nothing is published or kept, or it
-    // was one that can be done without (HDF5 tries to open a file before it makes one; old temporaries are looked for).
+    // Whichever allocation fails while writing or reading, either it is reported and nothing is published or kept, or
+    // it was one that can be done without (HDF5 tries to open a file before it makes one; old temporaries are looked
+    // for).
     make_modes(2, 1, 3, 4);
     make_dispersion(6, 2, 5, 2);
     for (int kind = 0; kind < 3; kind++) {
