@@ -130,11 +130,6 @@ xani_status xn_fail(xn_ctx *ctx, xani_status status, const char *fmt, ...)
     return status;
 }
 
-xani_status xn_fail_memory(xn_ctx *ctx, const char *what, size_t bytes)
-{
-    return xn_fail(ctx, XANI_ERR_MEMORY, "out of memory: %s needs %.1f MiB", what, (double)bytes / 1048576.0);
-}
-
 xani_status xn_context(xn_ctx *ctx, xani_status status, const char *fmt, ...)
 {
     if (status == XANI_OK || ctx == NULL) return status;

@@ -33,7 +33,12 @@ typedef xani_context xn_ctx;
 
 // Sets the error text (first one wins until xn_clear_error) and returns `status`. ctx may be NULL.
 xani_status xn_fail(xn_ctx *ctx, xani_status status, const char *fmt, ...) XN_PRINTF(3, 4);
-xani_status xn_fail_memory(xn_ctx *ctx, const char *what, size_t bytes);
+// Here and not in core.c so that a compiler or analyser that sees one file knows that it never returns XANI_OK.
+static inline xani_status xn_fail_memory(xn_ctx *ctx, const char *what, size_t bytes)
+{
+    (void)xn_fail(ctx, XANI_ERR_MEMORY, "out of memory: %s needs %.1f MiB", what, (double)bytes / 1048576.0);
+    return XANI_ERR_MEMORY;
+}
 // Prefixes the kept text with "<fmt>: " when status is not XANI_OK; returns status.
 xani_status xn_context(xn_ctx *ctx, xani_status status, const char *fmt, ...) XN_PRINTF(3, 4);
 void xn_clear_error(xn_ctx *ctx);
