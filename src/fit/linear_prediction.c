@@ -249,7 +249,7 @@ typedef struct {
 // Coefficients of the chosen atoms: the triangular system left by the orthogonalisation.
 static void amplitudes(const candidate *list, const int *chosen, const double *along_y, int count, int n, mode *out)
 {
-    double x[2 * XANI_MAX_MODES];
+    double x[2 * XANI_MAX_MODES] = {0};
     for (int i = 2 * count - 1; i >= 0; i--) {
         double s = along_y[i];
         for (int j = i + 1; j < 2 * count; j++) s -= list[chosen[j / 2]].along[j % 2][i] * x[j];
