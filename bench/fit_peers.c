@@ -27,6 +27,24 @@ static void not_measured(xn_peer_answer *out, const char *why)
     snprintf(out->why, sizeof out->why, "%.*s", (int)sizeof out->why - 1, why);
 }
 
+// Reads the number at *text and moves *text behind it; false when there is none.
+static bool number(const char **text, double *value)
+{
+    char *end;
+    *value = strtod(*text, &end);
+    if (end == *text) return false;
+    *text = end;
+    return true;
+}
+
+static bool number_after(const char *line, const char *mark, double *value)
+{
+    const char *at = strstr(line, mark);
+    if (at == NULL) return false;
+    at += strlen(mark);
+    return number(&at, value);
+}
+
 // ---- lmder of cminpack
 
 typedef int (*lmder_model)(void *user, int m, int n, const double *x, double *r, double *jac, int ld, int flag);
@@ -209,7 +227,8 @@ void xn_peer_python_ask(xn_peer_python *p, const char *peer, int64_t n, xn_peer_
     }
     line[strcspn(line, "\n")] = '\0';
     out->why[0] = '\0';
-    if (sscanf(line, "%lf %lf", &out->rate, &out->success) != 2) not_measured(out, line);
+    const char *rest = line;
+    if (!number(&rest, &out->rate) || !number(&rest, &out->success)) not_measured(out, line);
 }
 
 void xn_peer_python_stop(xn_peer_python **handle)
@@ -276,9 +295,7 @@ void xn_peer_prototype(const xn_peer_traces *t, xn_peer_answer *out)
         unlink(truth);
         rmdir(dir);
     }
-    const char *cpu = strstr(line, " cpu "), *success = strstr(line, " succ ");
     out->why[0] = '\0';
-    if (cpu == NULL || success == NULL || sscanf(cpu, " cpu %lf", &out->rate) != 1 ||
-        sscanf(success, " succ %lf", &out->success) != 1)
+    if (!number_after(line, " cpu ", &out->rate) || !number_after(line, " succ ", &out->success))
         not_measured(out, "the program named by XANI_PROTOTYPE gave no figures");
 }
