@@ -33,12 +33,12 @@ json_t *xn_stage_count(const xn_modes *m, int64_t *fitted, int64_t *failed)
     int64_t n[6] = {0};
     for (int64_t i = 0; i < m->ny * m->nx; i++)
         if (m->status[i] < 6) n[m->status[i]]++;
-    int64_t masked = n[XN_FIT_MASKED], all = m->ny * m->nx - masked;
+    int64_t pixels = m->ny * m->nx, masked = n[XN_FIT_MASKED], all = pixels - masked;
     *fitted += all;
     *failed += n[XN_FIT_NOT_CONVERGED];
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "pixels", (json_int_t)(m->ny * m->nx), "masked",
-                     (json_int_t)masked, "with_modes", (json_int_t)n[XN_FIT_MODES], "without_modes",
-                     (json_int_t)n[XN_FIT_NONE], "too_few_delays", (json_int_t)n[XN_FIT_FEW_DELAYS], "not_converged",
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "pixels", (json_int_t)pixels, "masked", (json_int_t)masked,
+                     "with_modes", (json_int_t)n[XN_FIT_MODES], "without_modes", (json_int_t)n[XN_FIT_NONE],
+                     "too_few_delays", (json_int_t)n[XN_FIT_FEW_DELAYS], "not_converged",
                      (json_int_t)n[XN_FIT_NOT_CONVERGED], "at_a_bound", (json_int_t)n[XN_FIT_AT_BOUND]);
 }
 

@@ -68,9 +68,10 @@ xani_status xn_verify(xn_ctx *ctx, const char *const *paths, size_t n, json_t **
         json_decref(t.files);
         return st;
     }
+    int64_t all = t.good + t.bad;
     if (t.bad > 0)
         st = xn_fail(ctx, XANI_ERR_VERIFY, "%lld of %lld results differ from their manifests", (long long)t.bad,
-                     (long long)(t.good + t.bad));
+                     (long long)all);
     *answer = json_pack("{s:I, s:I, s:o}", "good", (json_int_t)t.good, "bad", (json_int_t)t.bad, "files", t.files);
     return st;
 }

@@ -39,7 +39,7 @@ static xani_status open_accumulator(xn_accumulator *a, int64_t frames, int batch
     bool ok = a->scratch != NULL && a->col != NULL && a->v != NULL;
     for (int i = 0; ok && i < batches; i++) {
         a->batch[i].frames = xn_alloc(n, (size_t)a->plan->frame_bytes);
-        a->batch[i].shots = xn_alloc(n, sizeof *a->batch[i].shots);
+        a->batch[i].shots = xn_alloc(n, sizeof(xn_work_shot *));
         a->batch[i].order = xn_alloc(n, sizeof *a->batch[i].order);
         ok = a->batch[i].frames != NULL && a->batch[i].shots != NULL && a->batch[i].order != NULL;
     }
@@ -203,8 +203,8 @@ static xani_status run_list(xn_accumulator *a, const xn_pass *pass, const xn_wor
 xani_status xn_accumulate(xn_accumulator *a, xn_pass *pass, int64_t *done, int64_t total)
 {
     int64_t n = 0;
-    const xn_work_shot **list = xn_alloc((size_t)a->work->n, sizeof *list);
-    if (list == NULL) return xn_fail_memory(a->ctx, "the shots of a pass", (size_t)a->work->n * sizeof *list);
+    const xn_work_shot **list = xn_alloc((size_t)a->work->n, sizeof(xn_work_shot *));
+    if (list == NULL) return xn_fail_memory(a->ctx, "the shots of a pass", (size_t)a->work->n * sizeof(xn_work_shot *));
     for (int64_t i = 0; i < a->work->n; i++)
         if (in_pass(a->work, pass, &a->work->shots[i])) list[n++] = &a->work->shots[i];
     xani_status st = open_accumulator(a, a->plan->batch_frames, 2);

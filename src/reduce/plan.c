@@ -10,6 +10,7 @@
 // single pixels, the sums' own traffic (48 bytes per pixel and shot) weighs more than the frames, and larger batches
 // let several shots of one bin meet.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "reduce/internal.h"
@@ -29,7 +30,10 @@ static int64_t read_number(const char *path, const char *field)
     size_t n = strlen(field);
     while (value < 0 && fgets(line, sizeof line, f) != NULL) {
         if (strncmp(line, field, n) != 0) continue;
-        if (sscanf(line + n, " %lld", &value) != 1) break;
+        char *end;
+        long long number = strtoll(line + n, &end, 10);
+        if (end == line + n) break; // "max": no limit
+        value = number;
     }
     (void)fclose(f);
     return value;

@@ -216,9 +216,9 @@ static xani_status require_class(xn_ctx *ctx, const xn_cutflow *flow, bool on)
     const int64_t *left = on ? flow->on_left : flow->off_left;
     const char *name = on ? "laser-on" : "laser-off";
     if (left[flow->n - 1] >= (on ? 1 : 2)) return XANI_OK;
+    int64_t all = flow->on_left[0] + flow->off_left[0] + flow->unknown_left[0];
     if (left[0] == 0)
-        return xn_fail(ctx, XANI_ERR_INPUT, "no %s shots among %lld shots: check input.laser", name,
-                       (long long)(flow->on_left[0] + flow->off_left[0] + flow->unknown_left[0]));
+        return xn_fail(ctx, XANI_ERR_INPUT, "no %s shots among %lld shots: check input.laser", name, (long long)all);
     if (left[flow->n - 1] == 1) return xn_fail(ctx, XANI_ERR_INPUT, "only one %s shot is left, two are needed", name);
     int last = 0;
     while (left[last] > 0) last++;

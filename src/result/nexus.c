@@ -190,7 +190,7 @@ xani_status xn_nexus_read_run(xn_ctx *ctx, const xn_h5 *file, char **run, double
     static const xn_field field = {"/entry/angle_deg", 0, XN_F64, 1, {0}, false, NULL, NULL};
     XN_TRY(xn_nexus_read_fields(ctx, file, &field, 1, &angles, &extent));
     if (extent <= most) {
-        memcpy(angles_deg, angles, (size_t)extent * sizeof *angles);
+        if (angles != NULL) memcpy(angles_deg, angles, (size_t)extent * sizeof *angles);
         *n = (int)extent;
     }
     xn_free(angles);
