@@ -445,8 +445,8 @@ static bool fail_once(void *user, uint64_t number)
     return number == fail_at;
 }
 
-// Whatever allocation fails while files are written: an error that says so, and no configuration that claims a whole; but
-// a few can be done without (HDF5 tries to open a file before it makes one), and then everything is there.
+// Whatever allocation fails while files are written: an error that says so, and no configuration that claims a whole;
+// but a few can be done without (HDF5 tries to open a file before it makes one), and then everything is there.
 START_TEST(memory)
 {
     char path[1024];
