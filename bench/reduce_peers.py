@@ -66,9 +66,9 @@ def make_numba():
                             r, c = y * k + dy, x * k + dx
                             v = w[r, c]
                             if jungfrau:
-                                code = v >> 14
+                                code = np.int64(v) >> 14
                                 s = 2 if code == 3 else code
-                                g += (np.float32(v & 0x3FFF) - pedestal[s, r, c]) * factor[s, r, c]
+                                g += (np.float32(np.int64(v) & 0x3FFF) - pedestal[s, r, c]) * factor[s, r, c]
                             elif good[r, c]:
                                 g += v
                     sums[0, bins[i], y, x] += g
