@@ -2,6 +2,8 @@
 """walk.py -- walks the interface contract's datasets, shapes, types and attributes over a finished run."""
 import json
 import os
+import shutil
+import subprocess
 
 import h5py
 import numpy as np
@@ -69,6 +71,9 @@ def open_file(r, path, entry_groups):
     everything = []
     f.visititems(lambda n, o: everything.append(o[()] if isinstance(o, h5py.Dataset) else None))
     r.ok(len(everything) > 0, f"{base}: h5py reads every dataset")
+    if shutil.which("h5dump"):
+        done = subprocess.run(["h5dump", path], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        r.ok(done.returncode == 0 and not done.stderr, f"{base}: h5dump reads all of it {done.stderr[-100:]!r}")
     return f
 
 
