@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "bench/io_bench.h"
+#include "io/library.h"
 
 #define SCRIPT XN_SOURCE_DATA_DIR "/../bench/io_peers.py"
 
@@ -125,32 +126,6 @@ xn_io_pass xn_io_ours_in_place(xani_context *ctx, const xn_io_case *c, xn_io_roo
     return stop(t, bad == 0 && same(sum, c->first));
 }
 
-static hid_t memory_type(xn_type type)
-{
-    switch (type) {
-    case XN_F32:
-        return H5T_NATIVE_FLOAT;
-    case XN_F64:
-        return H5T_NATIVE_DOUBLE;
-    case XN_I8:
-        return H5T_NATIVE_INT8;
-    case XN_U8:
-        return H5T_NATIVE_UINT8;
-    case XN_I16:
-        return H5T_NATIVE_INT16;
-    case XN_U16:
-        return H5T_NATIVE_UINT16;
-    case XN_I32:
-        return H5T_NATIVE_INT32;
-    case XN_U32:
-        return H5T_NATIVE_UINT32;
-    case XN_I64:
-        return H5T_NATIVE_INT64;
-    default:
-        return H5T_NATIVE_UINT64;
-    }
-}
-
 static bool read_all(hid_t dataset, hid_t space, const xn_io_case *c, xn_io_room *m, bool add_up, double *sum)
 {
     hsize_t dims[H5S_MAX_RANK], at[H5S_MAX_RANK] = {0};
@@ -161,7 +136,7 @@ static bool read_all(hid_t dataset, hid_t space, const xn_io_case *c, xn_io_room
         dims[0] = (hsize_t)count;
         hid_t memory = H5Screate_simple(rank, dims, NULL);
         H5Sselect_hyperslab(space, H5S_SELECT_SET, at, NULL, dims, NULL);
-        herr_t got = H5Dread(dataset, memory_type(c->type), memory, space, H5P_DEFAULT, m->ring);
+        herr_t got = H5Dread(dataset, xn_hdf_native(c->type), memory, space, H5P_DEFAULT, m->ring);
         H5Sclose(memory);
         if (got < 0) return false;
         if (add_up) sink = add_up_pixels((const uint16_t *)m->ring, (size_t)count * c->frame_bytes / 2);
