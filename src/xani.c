@@ -124,8 +124,6 @@ xani_status xani_fit_traces(xani_context *context, const xani_fit_options *optio
                             xani_fit_result *results)
 {
     xn_clear_error(context);
-    if (options == NULL || options->size != sizeof *options)
-        return xn_fail(context, XANI_ERR_USAGE, "options were not made by xani_fit_options_init of this version");
     if (n_delays < 0 || n_traces < 0)
         return xn_fail(context, XANI_ERR_USAGE, "%lld delays, %lld traces: negative", (long long)n_delays,
                        (long long)n_traces);

@@ -146,14 +146,13 @@ static xani_status make_plan(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *a
     all->has[kind] = true;
     if (!p->time || !p->scale || !p->column || !all->row[kind])
         return xn_fail_memory(ctx, "the plan of the fit", n * (XN_FIT_COLUMNS + 3) * sizeof(double));
-    int filled;
-    const double spread = weight_spread(s, &filled);
+    const bool alike = all->has[XN_PLAN_CLOSED]; // a trace keeps its weights when it moves on from there
     const double first = p->uniform ? all->first_ps : s->delay_ps[0];
     for (int i = 0; i < s->n; i++) {
         const double w = weight_of(s, i);
         if (!p->uniform && w <= 0.0) continue;
         p->time[p->n] = p->uniform ? i : (s->delay_ps[i] - first) / all->step_ps;
-        p->scale[p->n] = w <= 0.0 ? 0.0 : spread < ALIKE ? 1.0 : sqrt(w);
+        p->scale[p->n] = w <= 0.0 ? 0.0 : alike ? 1.0 : sqrt(w);
         all->row[kind][p->n++] = i;
     }
     if (!p->uniform && p->n > 0) { // time starts at the first filled bin

@@ -1,15 +1,31 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // traces.c -- xn_fit_traces: the fit engine on traces held in memory.
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 #include "fit/engine.h"
 #include "fit/fit.h"
 
+#define FIRST_SIZE offsetof(xani_fit_options, weight) // of the first version of the options
+
+// Options as they are now, whatever version of the header they were made with.
+static xani_status read_options(xn_ctx *ctx, const xani_fit_options *given, xani_fit_options *o)
+{
+    if (given == NULL || given->size < FIRST_SIZE)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: set them with xani_fit_options_init first");
+    if (given->size > sizeof *o)
+        return xn_fail(ctx, XANI_ERR_USAGE,
+                       "fit options: size is %zu, this library knows %zu: it is older than the header", given->size,
+                       sizeof *o);
+    xani_fit_options_init(o);
+    memcpy(o, given, given->size);
+    o->size = sizeof *o;
+    return XANI_OK;
+}
+
 static xani_status check_options(xn_ctx *ctx, const xani_fit_options *o)
 {
-    if (o == NULL || o->size < sizeof *o)
-        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: set them with xani_fit_options_init first");
     if (o->modes_max < 0 || o->modes_max > XANI_MAX_MODES)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: modes_max is %d, not 0..%d", o->modes_max, XANI_MAX_MODES);
     if (o->background < -1 || o->background >= XN_FIT_COLUMNS)
@@ -28,22 +44,53 @@ static xani_status check_options(xn_ctx *ctx, const xani_fit_options *o)
     return XANI_OK;
 }
 
-xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *o, const float *traces, const double *delay_ps,
+// The weights of the delays, scaled to a mean of 1 over those above 0; NULL where all are alike.
+static xani_status read_weights(xn_ctx *ctx, const double *given, int64_t n, double **weight)
+{
+    double sum = 0.0;
+    int64_t filled = 0;
+    for (int64_t i = 0; i < n && given != NULL; i++) {
+        if (!(given[i] >= 0.0 && given[i] < 1e300))
+            return xn_fail(ctx, XANI_ERR_USAGE, "fit options: weight of delay %lld is %g", (long long)i, given[i]);
+        sum += given[i];
+        filled += given[i] > 0.0;
+    }
+    *weight = NULL;
+    if (given == NULL) return XANI_OK;
+    if (!isfinite(sum)) return xn_fail(ctx, XANI_ERR_USAGE, "fit options: weight adds up to %g", sum);
+    if ((*weight = xn_alloc((size_t)n, sizeof **weight)) == NULL)
+        return xn_fail_memory(ctx, "the weights of the delays", (size_t)n * sizeof **weight);
+    for (int64_t i = 0; i < n; i++) (*weight)[i] = filled > 0 ? given[i] * ((double)filled / sum) : 0.0;
+    return XANI_OK;
+}
+
+static xani_status check_delays(xn_ctx *ctx, const double *delay_ps, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (!isfinite(delay_ps[i]) || (i > 0 && delay_ps[i] <= delay_ps[i - 1]))
+            return xn_fail(ctx, XANI_ERR_USAGE, "fit: delay %lld is not above the one before it", (long long)i);
+    return XANI_OK;
+}
+
+xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const float *traces, const double *delay_ps,
                           int64_t n_delays, int64_t n_traces, const float *sigma, xani_fit_result *results)
 {
     static const int starts[] = {XN_START_PERIODOGRAM, XN_START_GIVEN, XN_START_BOTH};
+    xani_fit_options full, *o = &full;
+    XN_TRY(read_options(ctx, options, o));
     XN_TRY(check_options(ctx, o));
     if (n_traces == 0) return XANI_OK;
     if (traces == NULL || delay_ps == NULL || results == NULL || n_delays < 2 || n_delays > 1 << 20 || n_traces < 0)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit: %lld traces of %lld delays cannot be fitted", (long long)n_traces,
                        (long long)n_delays);
-    for (int64_t i = 0; i < n_delays; i++)
-        if (!isfinite(delay_ps[i]) || (i > 0 && delay_ps[i] <= delay_ps[i - 1]))
-            return xn_fail(ctx, XANI_ERR_USAGE, "fit: delay %lld is not above the one before it", (long long)i);
+    XN_TRY(check_delays(ctx, delay_ps, n_delays));
     const char *kernels = o->kernels != NULL ? o->kernels : "auto";
     if (strcmp(kernels, "auto") != 0 && xn_fit_kernel_find(kernels, 32) == NULL)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: kernels %s are unknown or not in this processor", kernels);
+    double *weight;
+    XN_TRY(read_weights(ctx, o->weight, n_delays, &weight));
     const xn_fit_setup setup = {.delay_ps = delay_ps,
+                                .weight = weight,
                                 .n = (int)n_delays,
                                 .background = o->background,
                                 .modes_max = o->modes_max,
@@ -51,9 +98,8 @@ xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *o, const float *t
                                 .significance = o->significance,
                                 .tolerance = o->tolerance};
     xn_fit_plans plans;
-    XN_TRY(xn_fit_plans_create(ctx, &setup, &plans));
-    xani_status st = XANI_OK;
-    if (o->start == 1 && !plans.grid)
+    xani_status st = xn_fit_plans_create(ctx, &setup, &plans);
+    if (st == XANI_OK && o->start == 1 && !plans.grid)
         st = xn_fail(ctx, XANI_ERR_USAGE, "fit options: linear prediction needs uniform delays; use start 0 or 2");
     const xn_fit_job job = {.plans = &plans,
                             .n_delays = (int)n_delays,
@@ -69,5 +115,6 @@ xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *o, const float *t
                             .results = results};
     if (st == XANI_OK) st = xn_fit_run(ctx, &job);
     xn_fit_plans_free(&plans);
+    xn_free(weight);
     return xn_context(ctx, st, "while fitting traces");
 }
