@@ -32,7 +32,7 @@ XN_FN void plane_store(const struct block *b, int a, int slot, vf value)
     for (int i = 0; i < XN_W; i++) p[trace[i]] = x[i];
 }
 
-static void pack_lanes(const struct kit *kit, const real *data, const int *trace, real *out)
+XN_PART void pack_lanes(const struct kit *kit, const real *data, const int *trace, real *out)
 {
     const size_t n = (size_t)kit->plan->n;
     for (int i = 0; i < XN_W; i++) {
@@ -42,7 +42,7 @@ static void pack_lanes(const struct kit *kit, const real *data, const int *trace
 }
 
 // The block of list[0..count); count is at most XN_BLOCK and at least 1.
-static void block_open(const struct kit *kit, const int *list, int count, struct block *b)
+XN_PART void block_open(const struct kit *kit, const int *list, int count, struct block *b)
 {
     b->kit = kit;
     b->count = count;
@@ -52,7 +52,7 @@ static void block_open(const struct kit *kit, const int *list, int count, struct
         bool direct = trace[0] % XN_W == 0;
         for (int i = 1; i < XN_W; i++) direct &= trace[i] == trace[0] + i;
         b->direct[a] = direct;
-        size_t at = (size_t)(trace[0] / XN_W) * group_size(kit);
+        size_t at = group_at(kit, trace[0] / XN_W);
         real *y = kit->pack + (size_t)a * group_size(kit), *h = y + XN_GROUPS * group_size(kit);
         b->y[a] = direct ? kit->y + at : y;
         b->h[a] = kit->plan->closed ? NULL : direct ? kit->h + at : h;
@@ -76,7 +76,7 @@ XN_FN unsigned block_lanes(const struct block *b, int a)
 }
 
 // A fit of K modes from the parameters in PLANE_PARAMETER.
-static void lm_begin(const struct block *b, int K, struct lm s[XN_GROUPS])
+XN_PART void lm_begin(const struct block *b, const int K, struct lm s[XN_GROUPS])
 {
     for (int a = 0; a < XN_GROUPS; a++) {
         memset(&s[a], 0, sizeof s[a]);
@@ -89,7 +89,7 @@ static void lm_begin(const struct block *b, int K, struct lm s[XN_GROUPS])
 
 XN_FN int schur_slot(int j, int i) { return PLANE_SCHUR + j * (j + 1) / 2 + i; }
 
-static void lm_resume(const struct block *b, int K, struct lm s[XN_GROUPS])
+XN_PART void lm_resume(const struct block *b, const int K, struct lm s[XN_GROUPS])
 {
     lm_begin(b, K, s);
     for (int a = 0; a < XN_GROUPS; a++) {
@@ -105,7 +105,7 @@ static void lm_resume(const struct block *b, int K, struct lm s[XN_GROUPS])
 }
 
 // Stores the state and appends the lanes that are not done to `rest`; returns its new length.
-static int lm_suspend(const struct block *b, int K, const struct lm s[XN_GROUPS], int *rest, int n_rest)
+XN_PART int lm_suspend(const struct block *b, const int K, const struct lm s[XN_GROUPS], int *rest, int n_rest)
 {
     const bool whole = lm_active(s);
     for (int a = 0; a < XN_GROUPS; a++) {

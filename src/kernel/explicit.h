@@ -41,12 +41,12 @@ XN_FN void sums_explicit(const int K, struct block *b, int a, const vf *paramete
 {
     const struct kit *kit = b->kit;
     const int n = kit->plan->n, n_columns = kit->plan->n_columns;
-    const real unit = R(1.0 / kit->plan->length);
+    const real unit = kit->table->unit;
     memset(s, 0, sizeof *s);
     vc z[XN_M], u[XN_M];
     for (int k = 0; k < K; k++) u[k] = z[k] = v_pole(parameter[2 * k], parameter[2 * k + 1], v_set(R(1)));
     for (int i = 0; i < n; i++) {
-        vf h = v_load(b->h[a] + (size_t)i * XN_W), y = v_load(b->y[a] + (size_t)i * XN_W);
+        vf h = v_load(b->h[a] + (size_t)i * XN_PITCH(kit)), y = v_load(b->y[a] + (size_t)i * XN_PITCH(kit));
         vf f[XN_Q], tf[XN_Q], nu = v_set(kit->table->time[i] * unit);
         for (int k = 0; k < K; k++) {
             u[k] = pole_next(kit, i, z[k], u[k], parameter[2 * k], parameter[2 * k + 1]);

@@ -60,7 +60,7 @@ XN_FN void covariance_at(const int K, struct block *b, int a, const vf *paramete
     if (kit->plan->closed) {
         vc z[XN_M];
         for (int k = 0; k < K; k++) z[k] = v_pole(parameter[2 * k], parameter[2 * k + 1], v_set(R(1)));
-        gram_closed(K, kit->plan, z, &s);
+        gram_closed(K, kit, z, &s);
         for (int j = 0; j < 2 * K; j++) s.y1[j] = v_set(R(0)); // the gradient is not needed
     } else {
         sums_explicit(K, b, a, parameter, &s);
@@ -69,7 +69,7 @@ XN_FN void covariance_at(const int K, struct block *b, int a, const vf *paramete
     varpro_schur(K, &s, &c->f, e);
     vf diagonal[XN_Q];
     for (int j = 0; j < 2 * K; j++)
-        c->fixed[j] = v_or(v_le(parameter[j], bound_lo(kit->plan, j)), v_ge(parameter[j], bound_hi(kit->plan, j)));
+        c->fixed[j] = v_or(v_le(parameter[j], bound_lo(kit, j)), v_ge(parameter[j], bound_hi(kit, j)));
     schur_without(2 * K, c->fixed, e->schur, e->gradient);
     for (int j = 0; j < 2 * K; j++) diagonal[j] = e->schur[j][j] = e->schur[j][j] + XN_TINY;
     cholesky(2 * K, e->schur, diagonal, c->l, c->inverse);
@@ -83,7 +83,7 @@ XN_FN void finish_mode(const int K, const struct block *b, int a, int k, const v
     const int Q = 2 * K;
     const xn_fit_plan *plan = b->kit->plan;
     const vf zero = v_set(R(0)), none = v_set(R(NAN));
-    const real unit = R(1.0 / plan->length), t_zero = R(plan->t_zero);
+    const real unit = b->kit->table->unit, t_zero = R(plan->t_zero);
     vf g = parameter[2 * k], w = parameter[2 * k + 1], ca = beta[2 * k], cb = beta[2 * k + 1];
     vf right[XN_Q], u1[XN_Q], u2[XN_Q], u[XN_Q], q[XN_Q];
     for (int j = 0; j < Q; j++) u[j] = q[j] = right[j] = zero;
@@ -152,6 +152,13 @@ XN_FN void finish_group(const int K, struct block *b, int a, const struct rest *
         if (bits >> i & 1) kit->tile->flags[b->trace[a * XN_W + i]] |= XN_FLAG_BOUND;
 }
 
+// Whether trace i ends with K modes.
+XN_FN bool finish_due(const xn_fit_tile *tile, int i, int K)
+{
+    return tile->n_modes[i] == K && !(tile->flags[i] & (XN_FLAG_MISSING | XN_FLAG_FEW));
+}
+
+#ifndef XN_DEVICE
 #define XN_FINISH_FOR(K)                                                                                               \
     static __attribute__((noinline)) void finish_##K(struct block *b, int a, const struct rest *r)                     \
     {                                                                                                                  \
@@ -173,8 +180,7 @@ static void finish(const struct kit *kit, int *list)
     for (int K = 0; K <= kit->plan->modes_max; K++) {
         int count = 0;
         for (int i = 0; i < kit->tile->count; i++)
-            if (kit->tile->n_modes[i] == K && !(kit->tile->flags[i] & (XN_FLAG_MISSING | XN_FLAG_FEW)))
-                list[count++] = i;
+            if (finish_due(kit->tile, i, K)) list[count++] = i;
         for (int i = 0; i < count; i += XN_BLOCK) {
             block_open(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, &b);
             rest_open(&b, K, &r);
@@ -183,5 +189,7 @@ static void finish(const struct kit *kit, int *list)
         }
     }
 }
+
+#endif
 
 #endif

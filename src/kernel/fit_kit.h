@@ -10,7 +10,13 @@
 #include "kernel/kernels.h"
 #include "kernel/vmath.h"
 
+#ifdef XN_DEVICE
+#define XN_GROUPS 1
+#define XN_PITCH(kit) ((kit)->pitch) // samples of a trace lie this far apart: [sample][trace], as they came
+#else
 #define XN_GROUPS 2
+#define XN_PITCH(kit) ((size_t)XN_W)
+#endif
 #define XN_BLOCK (XN_GROUPS * XN_W)
 #define XN_M XANI_MAX_MODES
 #define XN_Q (2 * XN_M) // linear columns, and parameters
@@ -20,10 +26,13 @@
 #define XN_TINY R(1e-30)              // keeps the pivots of a silent mode above zero; data are of order 1
 
 struct table {
-    real *window;        // (n) of the start
-    real *column;        // (B, n)
-    real *scale;         // (n)
-    real *time;          // (n)
+    real unit;                 // 1/length
+    real lo[2], hi[2];         // bounds of g, w
+    real monomial[XN_B][XN_B]; // of the plan
+    real *window;              // (n) of the start
+    real *column;              // (B, n)
+    real *scale;               // (n)
+    real *time;                // (n)
     real *cosine, *sine; // near a grid: twiddles (n_grid); else the windowed transform (grid_lo-1 .. grid_hi+1, n)
     int *place;          // near a grid: where Z_j stands after the transform (n_grid/2)
     int *slot;           // and where sample i goes (n)
@@ -70,6 +79,7 @@ struct kit {
     const struct table *table;
     const xn_fit_tile *tile;
     int room;     // traces of the work space
+    size_t pitch; // on a device, see XN_PITCH
     real *y, *h;  // (group, n, W): data and row scale (h not for closed plans)
     real *pack;   // the same for one block: y, then h
     real *rest;   // (XN_GROUPS, n, W) residuals of a block

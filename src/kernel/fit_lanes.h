@@ -47,6 +47,11 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
         t->slot[i] = (int)lrint(p->time[i]);
     }
     for (size_t i = 0; i < n * (size_t)p->n_columns; i++) t->column[i] = R(p->column[i]);
+    for (int b = 0; b < XN_B; b++)
+        for (int q = 0; q < XN_B; q++) t->monomial[b][q] = R(p->monomial[b][q]);
+    t->unit = R(1.0 / p->length);
+    t->lo[0] = R(p->g_lo), t->lo[1] = R(p->w_lo);
+    t->hi[0] = R(p->g_hi), t->hi[1] = R(p->w_hi);
     const double unit = 6.28318530717958647693 / p->n_grid;
     for (size_t i = 0; i < waves && p->near_grid; i++) {
         t->cosine[i] = R(cos(unit * (double)i));
@@ -106,17 +111,19 @@ static void fit_probe(const xn_fit_plan *p, const void *table, void *work, xn_fi
     struct block b;
     struct eval e[XN_GROUPS];
     vf parameter[XN_GROUPS][XN_Q];
-    const vf *const at[XN_GROUPS] = {parameter[0], parameter[1]};
+    const vf *at[XN_GROUPS];
     kit_place(&kit, p, tile->count, work);
     prepare_tile(&kit, kit.list[0]);
     for (int i = 0; i < tile->count; i++) kit.list[0][i] = i;
     block_open(&kit, kit.list[0], tile->count, &b);
-    for (int a = 0; a < XN_GROUPS; a++)
+    for (int a = 0; a < XN_GROUPS; a++) {
+        at[a] = parameter[a];
         for (int k = 0; k < n_modes; k++) {
             parameter[a][2 * k] = v_set(R(g[k]));
             parameter[a][2 * k + 1] = v_set(R(w[k]));
         }
-    evaluate_of[n_modes - 1](&b, at, e);
+    }
+    evaluate_modes(n_modes, &b, at, e);
     for (int i = 0; i < tile->count; i++) {
         const int a = i / XN_W, lane = i % XN_W, Q = 2 * n_modes;
         real x[XN_W];

@@ -22,7 +22,7 @@ struct rest {
     vf c[XN_GROUPS][XN_B]; // coefficients of the background beside those taken out when the data were loaded
 };
 
-static void rest_open(const struct block *b, int K, struct rest *r)
+XN_PART void rest_open(const struct block *b, const int K, struct rest *r)
 {
     for (int a = 0; a < XN_GROUPS; a++)
         for (int j = 0; j < 2 * K; j++) {
@@ -44,7 +44,7 @@ XN_FN void residual_closed(const int K, struct block *b, struct rest *r, real *c
         for (int k = 0; k < K; k++) {
             u[0][a][k] = (vc){v_set(R(1)), v_set(R(0))};
             u[1][a][k] = z[a][k] = v_pole(r->parameter[a][2 * k], r->parameter[a][2 * k + 1], v_set(R(1)));
-            gram_columns(b->kit->plan, z[a][k], k, &s);
+            gram_columns(b->kit, z[a][k], k, &s);
             z[a][k] = c_mul(z[a][k], z[a][k]);
         }
         for (int j = 0; j < b->kit->plan->n_columns; j++) {
@@ -55,7 +55,7 @@ XN_FN void residual_closed(const int K, struct block *b, struct rest *r, real *c
     for (int i = 0; i < n; i += 2)
         for (int odd = 0; odd < 2 && i + odd < n; odd++)
             for (int a = 0; a < XN_GROUPS; a++) {
-                const size_t at = (size_t)(i + odd) * XN_W;
+                const size_t at = (size_t)(i + odd) * XN_PITCH(b->kit);
                 vf x = v_load(b->y[a] + at);
                 for (int k = 0; k < K; k++) {
                     vc *p = &u[odd][a][k];
@@ -69,7 +69,7 @@ XN_FN void residual_closed(const int K, struct block *b, struct rest *r, real *c
 }
 
 // The same with row scales, every sample's pole for itself where times are not uniform, and products summed up.
-static void residual_explicit(int K, struct block *b, struct rest *r, real *const *keep)
+XN_PART void residual_explicit(const int K, struct block *b, struct rest *r, real *const *keep)
 {
     const struct kit *kit = b->kit;
     const int n = kit->plan->n, n_columns = kit->plan->n_columns;
@@ -80,8 +80,8 @@ static void residual_explicit(int K, struct block *b, struct rest *r, real *cons
         for (int j = 0; j < XN_B; j++) c[j] = chi2;
         for (int k = 0; k < K; k++) u[k] = z[k] = v_pole(parameter[2 * k], parameter[2 * k + 1], v_set(R(1)));
         for (int i = 0; i < n; i++) {
-            const vf h = v_load(b->h[a] + (size_t)i * XN_W);
-            vf x = v_load(b->y[a] + (size_t)i * XN_W);
+            const vf h = v_load(b->h[a] + (size_t)i * XN_PITCH(kit));
+            vf x = v_load(b->y[a] + (size_t)i * XN_PITCH(kit));
             for (int k = 0; k < K; k++) {
                 u[k] = pole_next(kit, i, z[k], u[k], parameter[2 * k], parameter[2 * k + 1]);
                 x = v_fnma(h, v_fma(beta[2 * k], u[k].re, beta[2 * k + 1] * u[k].im), x);
@@ -89,7 +89,7 @@ static void residual_explicit(int K, struct block *b, struct rest *r, real *cons
             chi2 = v_fma(x, x, chi2);
             for (int j = 0; j < n_columns; j++)
                 c[j] = v_fma(h * kit->table->column[(size_t)j * (size_t)n + (size_t)i], x, c[j]);
-            if (keep != NULL) v_store(keep[a] + (size_t)i * XN_W, x);
+            if (keep != NULL) v_store(keep[a] + (size_t)i * XN_PITCH(kit), x);
         }
         r->chi2[a] = chi2;
         for (int j = 0; j < n_columns; j++) r->c[a][j] = c[j];
@@ -98,7 +98,7 @@ static void residual_explicit(int K, struct block *b, struct rest *r, real *cons
 }
 
 // What K modes leave, with the background projected out: chi^2, its coefficients, and the samples in keep[] if given.
-static void block_residual(struct block *b, int K, struct rest *r, real *const *keep)
+XN_PART void block_residual(struct block *b, const int K, struct rest *r, real *const *keep)
 {
     const struct kit *kit = b->kit;
     const int n = kit->plan->n, n_columns = kit->plan->n_columns;
@@ -115,16 +115,17 @@ static void block_residual(struct block *b, int K, struct rest *r, real *const *
         for (int j = 0; j < n_columns; j++) r->chi2[a] = v_fnma(r->c[a][j], r->c[a][j], r->chi2[a]);
         if (!closed) columns_backward(n_columns, b->root[a], r->c[a]);
         for (int i = 0; keep != NULL && i < n; i++) {
-            vf x = v_load(keep[a] + (size_t)i * XN_W), h = closed ? v_set(R(1)) : v_load(b->h[a] + (size_t)i * XN_W);
+            vf x = v_load(keep[a] + (size_t)i * XN_PITCH(kit)),
+               h = closed ? v_set(R(1)) : v_load(b->h[a] + (size_t)i * XN_PITCH(kit));
             for (int j = 0; j < n_columns; j++)
                 x = v_fnma(h * kit->table->column[(size_t)j * (size_t)n + (size_t)i], r->c[a][j], x);
-            v_store(keep[a] + (size_t)i * XN_W, x);
+            v_store(keep[a] + (size_t)i * XN_PITCH(kit), x);
         }
     }
 }
 
 // Puts the start of mode K into PLANE_PARAMETER: the peak of what the first K-1 modes leave.
-static void block_start(struct block *b, int K)
+XN_PART void block_start(struct block *b, const int K)
 {
     const struct kit *kit = b->kit;
     real *rest[XN_GROUPS];
@@ -140,13 +141,60 @@ static void block_start(struct block *b, int K)
         block_residual(b, K - 1, &r, rest);
     }
     start_periodogram(b, y, w);
-    const vf g = v_min(v_max(v_set(R(kit->plan->window_rate)), bound_lo(kit->plan, 0)), bound_hi(kit->plan, 0));
+    const vf g = v_min(v_max(v_set(R(kit->plan->window_rate)), bound_lo(kit, 0)), bound_hi(kit, 0));
     for (int a = 0; a < XN_GROUPS; a++) {
         plane_store(b, a, PLANE_PARAMETER + 2 * K - 2, g);
         plane_store(b, a, PLANE_PARAMETER + 2 * K - 1, w[a]);
     }
 }
 
+XN_PART void planes_copy(const struct kit *kit, int from, int to, int slots, int trace)
+{
+    for (int j = 0; j < slots; j++) plane_of(kit, to + j)[trace] = plane_of(kit, from + j)[trace];
+}
+
+// D of the K-th mode of a trace
+XN_PART double significance(const struct kit *kit, int K, int t)
+{
+    const double chi2 = plane_of(kit, PLANE_CHI2)[t], before = plane_of(kit, PLANE_CHI2_BEFORE)[t];
+    const double known = plane_of(kit, PLANE_SIGMA2)[t], floor = plane_of(kit, PLANE_FLOOR2)[t];
+    const double freedom = plane_of(kit, PLANE_SAMPLES)[t] - 4 * K - kit->plan->n_columns;
+    return (before - chi2) / fmax(known > 0.0 ? known : chi2 / freedom, floor);
+}
+
+// Whether trace t can be tried with a K-th mode; remembers its fit without.
+XN_FN bool stage_open(const struct kit *kit, const int K, int t)
+{
+    if (plane_of(kit, PLANE_SAMPLES)[t] < R(4 * K + kit->plan->n_columns + 4))
+        return false; // samples must be left over
+    if (kit->tile->start == XN_START_GIVEN && kit->tile->given[t] < K) return false;
+    planes_copy(kit, PLANE_PARAMETER, PLANE_KEEP, 2 * (K - 1), t);
+    plane_of(kit, PLANE_CHI2_BEFORE)[t] = plane_of(kit, PLANE_CHI2)[t];
+    return true;
+}
+
+// Accepts the K-th mode of trace t, or takes it back.
+XN_FN bool stage_close(const struct kit *kit, const int K, int t)
+{
+    const xn_fit_tile *tile = kit->tile;
+    const double d = significance(kit, K, t);
+    if (d > kit->plan->threshold) {
+        tile->n_modes[t] = (uint8_t)K;
+        return true;
+    }
+    plane_of(kit, PLANE_NEXT)[t] = R(d);
+    planes_copy(kit, PLANE_KEEP, PLANE_PARAMETER, 2 * (K - 1), t);
+    plane_of(kit, PLANE_CHI2)[t] = plane_of(kit, PLANE_CHI2_BEFORE)[t];
+    tile->flags[t] &= (uint8_t)~XN_FLAG_STUCK;
+    return false;
+}
+
+XN_FN real stage_tolerance(const struct kit *kit, int K)
+{
+    return K == kit->plan->modes_max ? R(kit->plan->tolerance) : XN_COARSE;
+}
+
+#ifndef XN_DEVICE
 // Fits K modes of the listed traces to `tolerance`; search: with a new start for the last mode.
 static void list_refine(const struct kit *kit, const int *list, int count, int K, real tolerance, bool search)
 {
@@ -170,11 +218,6 @@ static void list_refine(const struct kit *kit, const int *list, int count, int K
         left = lm_suspend(&b, K, s, rest, left); // behind the traces already read
     }
     for (int i = 0; i < left; i++) kit->tile->flags[rest[i]] |= XN_FLAG_STUCK;
-}
-
-static void planes_copy(const struct kit *kit, int from, int to, int slots, int trace)
-{
-    for (int j = 0; j < slots; j++) plane_of(kit, to + j)[trace] = plane_of(kit, from + j)[trace];
 }
 
 // The K strongest given poles instead of a search; keeps the fit from the other start where that is better.
@@ -206,45 +249,19 @@ static void list_given(const struct kit *kit, const int *list, int count, int K,
     }
 }
 
-// D of the K-th mode of a trace
-static double significance(const struct kit *kit, int K, int t)
-{
-    const double chi2 = plane_of(kit, PLANE_CHI2)[t], before = plane_of(kit, PLANE_CHI2_BEFORE)[t];
-    const double known = plane_of(kit, PLANE_SIGMA2)[t], floor = plane_of(kit, PLANE_FLOOR2)[t];
-    const double freedom = plane_of(kit, PLANE_SAMPLES)[t] - 4 * K - kit->plan->n_columns;
-    return (before - chi2) / fmax(known > 0.0 ? known : chi2 / freedom, floor);
-}
-
 // Tries a K-th mode on the listed traces; keeps those on the list where it was accepted. Returns their number.
 static int list_stage(const struct kit *kit, int *list, int count, int K)
 {
     const xn_fit_tile *tile = kit->tile;
-    const real tolerance = K == kit->plan->modes_max ? R(kit->plan->tolerance) : XN_COARSE;
+    const real tolerance = stage_tolerance(kit, K);
     int n = 0;
-    for (int i = 0; i < count; i++) { // samples must be left over
-        const int t = list[i];
-        if (plane_of(kit, PLANE_SAMPLES)[t] < R(4 * K + kit->plan->n_columns + 4)) continue;
-        if (tile->start == XN_START_GIVEN && tile->given[t] < K) continue;
-        planes_copy(kit, PLANE_PARAMETER, PLANE_KEEP, 2 * (K - 1), t);
-        plane_of(kit, PLANE_CHI2_BEFORE)[t] = plane_of(kit, PLANE_CHI2)[t];
-        list[n++] = t;
-    }
+    for (int i = 0; i < count; i++)
+        if (stage_open(kit, K, list[i])) list[n++] = list[i];
     if (tile->start != XN_START_GIVEN) list_refine(kit, list, n, K, tolerance, true);
     if (tile->start != XN_START_PERIODOGRAM) list_given(kit, list, n, K, tolerance, tile->start == XN_START_BOTH);
     int accepted = 0;
-    for (int i = 0; i < n; i++) {
-        const int t = list[i];
-        const double d = significance(kit, K, t);
-        if (d > kit->plan->threshold) {
-            tile->n_modes[t] = (uint8_t)K;
-            list[accepted++] = t;
-            continue;
-        }
-        plane_of(kit, PLANE_NEXT)[t] = R(d);
-        planes_copy(kit, PLANE_KEEP, PLANE_PARAMETER, 2 * (K - 1), t);
-        plane_of(kit, PLANE_CHI2)[t] = plane_of(kit, PLANE_CHI2_BEFORE)[t];
-        tile->flags[t] &= (uint8_t)~XN_FLAG_STUCK;
-    }
+    for (int i = 0; i < n; i++)
+        if (stage_close(kit, K, list[i])) list[accepted++] = list[i];
     return accepted;
 }
 
@@ -252,7 +269,6 @@ static int list_stage(const struct kit *kit, int *list, int count, int K)
 static void greedy(const struct kit *kit, int *list, int count)
 {
     const xn_fit_plan *plan = kit->plan;
-    for (int i = 0; i < kit->room; i++) plane_of(kit, PLANE_NEXT)[i] = R(NAN);
     for (int K = 1; K <= plan->modes_max && count > 0; K++) count = list_stage(kit, list, count, K);
     for (int K = 1; K < plan->modes_max; K++) {
         count = 0;
@@ -261,5 +277,7 @@ static void greedy(const struct kit *kit, int *list, int count)
         list_refine(kit, list, count, K, R(plan->tolerance), false);
     }
 }
+
+#endif
 
 #endif

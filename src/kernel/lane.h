@@ -9,6 +9,9 @@
 // fit kernel are compiled without contraction: what is fused is written out, so that a trace has the same bits in
 // whichever lane and group it stands (in plain C nothing is fused).
 //
+// On a graphics processor a thread is a lane of width one: XN_DEVICE (set by src/cuda/fit_device.h) makes every
+// function the device's.  There a multiply-add is fused, as in the vectors.
+//
 // real: element; vf: lane vector; vi: unsigned integers of the same width; vm: one truth value per lane.
 #ifndef XN_KERNEL_LANE_H
 #define XN_KERNEL_LANE_H
@@ -21,7 +24,18 @@
 #error "set XN_REAL_BITS and XN_VECTOR_BYTES before including lane.h"
 #endif
 
+#ifdef XN_DEVICE
+#define XN_FN static __device__ __forceinline__
+#define XN_PART XN_FN
+#define XN_TABLE static __device__ const
+#define XN_UNROLL(n) _Pragma("unroll")
+#else
 #define XN_FN static inline __attribute__((always_inline))
+#define XN_PART static // too large to be copied wherever it is called
+#define XN_TABLE static const
+#define XN_UNROLL(n) XN_PRAGMA(GCC unroll n)
+#define XN_PRAGMA(text) _Pragma(#text)
+#endif
 #define R(x) ((real)(x)) // a constant of the lane's precision
 
 #if XN_REAL_BITS == 32
@@ -52,12 +66,20 @@ XN_FN unsigned v_bits_of(vm m) { return (unsigned)m; }
 XN_FN vf v_sel(vm m, vf a, vf b) { return m ? a : b; }
 XN_FN vf v_min(vf a, vf b) { return a < b ? a : b; }
 XN_FN vf v_max(vf a, vf b) { return a > b ? a : b; }
-XN_FN vf v_fma(vf a, vf b, vf c) { return a * b + c; }
-XN_FN vf v_fnma(vf a, vf b, vf c) { return c - a * b; }
 #if XN_REAL_BITS == 32
 XN_FN vf v_sqrt(vf a) { return sqrtf(a); }
 #else
 XN_FN vf v_sqrt(vf a) { return sqrt(a); }
+#endif
+#ifndef XN_DEVICE
+XN_FN vf v_fma(vf a, vf b, vf c) { return a * b + c; }
+XN_FN vf v_fnma(vf a, vf b, vf c) { return c - a * b; }
+#elif XN_REAL_BITS == 32
+XN_FN vf v_fma(vf a, vf b, vf c) { return fmaf(a, b, c); }
+XN_FN vf v_fnma(vf a, vf b, vf c) { return fmaf(-a, b, c); }
+#else
+XN_FN vf v_fma(vf a, vf b, vf c) { return fma(a, b, c); }
+XN_FN vf v_fnma(vf a, vf b, vf c) { return fma(-a, b, c); }
 #endif
 XN_FN vi v_as_int(vf x)
 {
@@ -135,6 +157,8 @@ XN_FN vf v_rsqrt(vf x)
 #elif XN_VECTOR_BYTES == 32 && XN_REAL_BITS == 32
     vf r = (vf)_mm256_rsqrt_ps((native)x);
     return r * v_fnma(R(0.5) * x * r, r, v_set(R(1.5)));
+#elif defined(XN_DEVICE) && XN_REAL_BITS == 32
+    return __frsqrt_rn(x);
 #else
     return R(1) / v_sqrt(x);
 #endif
@@ -144,6 +168,7 @@ XN_FN vm v_gt(vf a, vf b) { return v_lt(b, a); }
 XN_FN vm v_ge(vf a, vf b) { return v_le(b, a); }
 XN_FN vf v_abs(vf a) { return v_max(a, -a); }
 XN_FN int v_any(vm m) { return v_bits_of(m) != 0; }
+XN_FN int v_count(vm m) { return XN_W == 1 ? (int)v_bits_of(m) : __builtin_popcount(v_bits_of(m)); }
 
 // Lane data live in plain arrays of `real`; W neighbours make one vector.
 XN_FN vf v_load(const real *p)

@@ -18,8 +18,8 @@
 #define XN_SLACK (XN_EPSILON * R(64))
 
 XN_FN bool is_g(int j) { return (j & 1) == 0; }
-XN_FN vf bound_lo(const xn_fit_plan *p, int j) { return v_set(R(is_g(j) ? p->g_lo : p->w_lo)); }
-XN_FN vf bound_hi(const xn_fit_plan *p, int j) { return v_set(R(is_g(j) ? p->g_hi : p->w_hi)); }
+XN_FN vf bound_lo(const struct kit *kit, int j) { return v_set(kit->table->lo[j & 1]); }
+XN_FN vf bound_hi(const struct kit *kit, int j) { return v_set(kit->table->hi[j & 1]); }
 
 // samples less parameters
 XN_FN vf freedom_of(const struct block *b, int a, int K)
@@ -52,7 +52,7 @@ XN_FN void evaluate(const int K, struct block *b, const vf *const parameter[XN_G
         if (kit->moments == XN_MOMENTS_EXPLICIT)
             sums_explicit(K, b, a, parameter[a], &s[a]);
         else
-            gram_closed(K, kit->plan, z[a], &s[a]);
+            gram_closed(K, kit, z[a], &s[a]);
         varpro_project(K, kit->plan->n_columns, &s[a], &f);
         varpro_amplitudes(K, &s[a], b->yy[a], &f, &e[a]);
         varpro_schur(K, &s[a], &f, &e[a]);
@@ -60,11 +60,11 @@ XN_FN void evaluate(const int K, struct block *b, const vf *const parameter[XN_G
 }
 
 // Which parameters stand at a bound and would leave it (gradient > 0: chi^2 falls with the parameter).
-XN_FN void bounds_active(const int Q, const xn_fit_plan *plan, const vf *parameter, const vf *gradient, vm *fixed)
+XN_FN void bounds_active(const int Q, const struct kit *kit, const vf *parameter, const vf *gradient, vm *fixed)
 {
     for (int j = 0; j < Q; j++) {
-        vm low = v_and(v_le(parameter[j], bound_lo(plan, j)), v_lt(gradient[j], v_set(R(0))));
-        vm high = v_and(v_ge(parameter[j], bound_hi(plan, j)), v_lt(v_set(R(0)), gradient[j]));
+        vm low = v_and(v_le(parameter[j], bound_lo(kit, j)), v_lt(gradient[j], v_set(R(0))));
+        vm high = v_and(v_ge(parameter[j], bound_hi(kit, j)), v_lt(v_set(R(0)), gradient[j]));
         fixed[j] = v_or(low, high);
     }
 }
@@ -87,11 +87,11 @@ XN_FN void lm_accept(const int Q, const struct block *b, int a, struct lm *s, co
 XN_FN void advance(const int K, const struct block *b, int a, struct lm *s, const struct eval *e, real tolerance)
 {
     const int Q = 2 * K;
-    const xn_fit_plan *plan = b->kit->plan;
+    const struct kit *kit = b->kit;
     vm fixed[XN_Q];
     vf schur[XN_Q][XN_Q], gradient[XN_Q], step[XN_Q];
     lm_accept(Q, b, a, s, e);
-    bounds_active(Q, plan, s->parameter, s->now.gradient, fixed);
+    bounds_active(Q, kit, s->parameter, s->now.gradient, fixed);
     for (int j = 0; j < Q; j++) {
         gradient[j] = s->now.gradient[j];
         for (int i = 0; i <= j; i++) schur[j][i] = s->now.schur[j][i];
@@ -103,15 +103,25 @@ XN_FN void advance(const int K, const struct block *b, int a, struct lm *s, cons
     s->stuck = v_or(s->stuck, stuck);
     s->active = v_and(s->active, v_not(v_or(done, stuck)));
     schur_step(Q, schur, s->lambda, gradient, step);
-    const real unit = R(1.0 / plan->length), furthest = R(60.0 / plan->length);
+    const real unit = kit->table->unit, furthest = R(60) * unit;
     for (int j = 0; j < Q; j++) {
         vf p = s->parameter[j], d = step[j] * unit;
         vf down = is_g(j) ? p * R(-0.7) : v_set(-furthest), up = is_g(j) ? p * R(1.5) + unit * R(0.4) : v_set(furthest);
         d = v_min(v_max(d, down), up);
-        s->trial[j] = v_min(v_max(p + d, bound_lo(plan, j)), bound_hi(plan, j));
+        s->trial[j] = v_min(v_max(p + d, bound_lo(kit, j)), bound_hi(kit, j));
     }
 }
 
+#ifdef XN_DEVICE // K is a constant of each kernel
+XN_FN void evaluate_modes(const int K, struct block *b, const vf *const *parameter, struct eval *e)
+{
+    evaluate(K, b, parameter, e);
+}
+XN_FN void advance_modes(const int K, const struct block *b, int a, struct lm *s, const struct eval *e, real tolerance)
+{
+    advance(K, b, a, s, e, tolerance);
+}
+#else
 // One copy of the two per number of modes: constants inside, a table outside.
 #define XN_LM_FOR(K)                                                                                                   \
     static __attribute__((noinline)) void evaluate_##K(struct block *b, const vf *const *parameter, struct eval *e)    \
@@ -131,6 +141,15 @@ static void (*const evaluate_of[XN_M])(struct block *, const vf *const *, struct
                                                                                             evaluate_3, evaluate_4};
 static void (*const advance_of[XN_M])(const struct block *, int, struct lm *, const struct eval *,
                                       real) = {advance_1, advance_2, advance_3, advance_4};
+static void evaluate_modes(int K, struct block *b, const vf *const *parameter, struct eval *e)
+{
+    evaluate_of[K - 1](b, parameter, e);
+}
+static void advance_modes(int K, const struct block *b, int a, struct lm *s, const struct eval *e, real tolerance)
+{
+    advance_of[K - 1](b, a, s, e, tolerance);
+}
+#endif
 
 XN_FN bool lm_active(const struct lm s[XN_GROUPS])
 {
@@ -139,16 +158,16 @@ XN_FN bool lm_active(const struct lm s[XN_GROUPS])
     return any;
 }
 
-static void lm_run(int K, struct block *b, struct lm s[XN_GROUPS], int passes, real tolerance)
+XN_PART void lm_run(const int K, struct block *b, struct lm s[XN_GROUPS], int passes, real tolerance)
 {
     struct eval e[XN_GROUPS];
-    const vf *const trial[XN_GROUPS] = {s[0].trial, s[1].trial};
+    const vf *trial[XN_GROUPS];
     int64_t *evaluations = b->kit->tile->evaluations;
+    for (int a = 0; a < XN_GROUPS; a++) trial[a] = s[a].trial;
     for (int pass = 0; pass < passes && lm_active(s); pass++) {
-        for (int a = 0; evaluations != NULL && a < XN_GROUPS; a++)
-            evaluations[K - 1] += __builtin_popcount(v_bits_of(s[a].active));
-        evaluate_of[K - 1](b, trial, e);
-        for (int a = 0; a < XN_GROUPS; a++) advance_of[K - 1](b, a, &s[a], &e[a], tolerance);
+        for (int a = 0; evaluations != NULL && a < XN_GROUPS; a++) evaluations[K - 1] += v_count(s[a].active);
+        evaluate_modes(K, b, trial, e);
+        for (int a = 0; a < XN_GROUPS; a++) advance_modes(K, b, a, &s[a], &e[a], tolerance);
     }
 }
 

@@ -14,6 +14,18 @@
 
 XN_FN real *plane_of(const struct kit *kit, int slot) { return kit->plane + (size_t)slot * (size_t)kit->room; }
 XN_FN size_t group_size(const struct kit *kit) { return (size_t)kit->plan->n * XN_W; }
+// Where the samples of a group begin
+XN_FN size_t group_at(const struct kit *kit, int group)
+{
+#ifdef XN_DEVICE
+    (void)kit;
+    return (size_t)group;
+#else
+    return (size_t)group * group_size(kit);
+#endif
+}
+
+#ifndef XN_DEVICE
 
 XN_FN vf load_lanes(const float *row, const int64_t *pixel, bool direct)
 {
@@ -47,6 +59,7 @@ static void load_groups(const struct kit *kit, int g0, int g1)
                     load_lanes(row, pixel[g - g0], direct[g - g0]));
     }
 }
+#endif
 
 // A power of two near x; 1 for zero and for what is not finite.
 XN_FN vf power_of_two(vf x)
@@ -68,8 +81,8 @@ XN_FN void prepare_store(const struct kit *kit, int group, vf yy, vf samples, vf
 }
 
 // Rows of a block's groups: y and h of sample i
-#define XN_Y(a) (y[a] + (size_t)i * XN_W)
-#define XN_H(a) (h[a] + (size_t)i * XN_W)
+#define XN_Y(a) (y[a] + (size_t)i * XN_PITCH(kit))
+#define XN_H(a) (h[a] + (size_t)i * XN_PITCH(kit))
 
 // Closed plan, groups `group` and the next. Sums that are not finite betray missing samples; PLANE_YY shows them.
 XN_FN void prepare_closed(const int n_columns, const struct kit *kit, int group)
@@ -80,7 +93,7 @@ XN_FN void prepare_closed(const int n_columns, const struct kit *kit, int group)
     real *y[XN_GROUPS];
     vf mean[XN_GROUPS], big[XN_GROUPS], yy[XN_GROUPS], scale[XN_GROUPS], c[XN_GROUPS][XN_B];
     for (int a = 0; a < XN_GROUPS; a++) {
-        y[a] = kit->y + (size_t)(group + a) * group_size(kit);
+        y[a] = kit->y + group_at(kit, group + a);
         mean[a] = big[a] = yy[a] = zero;
         for (int b = 0; b < XN_B; b++) c[a][b] = zero;
     }
@@ -122,10 +135,10 @@ XN_FN void columns_root(const struct kit *kit, int group, vf gram[XN_B][XN_B], v
 }
 
 // Explicit plan: rows of missing samples get scale 0; the columns are made orthonormal for each trace.
-static void prepare_explicit(const struct kit *kit, int group)
+XN_PART void prepare_explicit(const struct kit *kit, int group)
 {
     const int n = kit->plan->n, n_columns = kit->plan->n_columns;
-    real *y[1] = {kit->y + (size_t)group * group_size(kit)}, *h[1] = {kit->h + (size_t)group * group_size(kit)};
+    real *y[1] = {kit->y + group_at(kit, group)}, *h[1] = {kit->h + group_at(kit, group)};
     const real *column = kit->table->column;
     const vf zero = v_set(R(0)), one = v_set(R(1)), largest = v_set(R(3e38));
     vf mean = zero, weight = zero, samples = zero, big = zero, yy = zero, c[XN_B], gram[XN_B][XN_B], root[XN_B][XN_B];
@@ -167,58 +180,73 @@ static void prepare_explicit(const struct kit *kit, int group)
     prepare_store(kit, group, yy, samples, unscale, mean, c);
 }
 
+// Centres and scales XN_GROUPS groups.
+XN_PART void prepare_groups(const struct kit *kit, int group)
+{
+    switch (kit->plan->closed ? kit->plan->n_columns : -1) {
+    case 0:
+        prepare_closed(0, kit, group);
+        break;
+    case 1:
+        prepare_closed(1, kit, group);
+        break;
+    case 2:
+        prepare_closed(2, kit, group);
+        break;
+    case 3:
+        prepare_closed(3, kit, group);
+        break;
+    case 4:
+        prepare_closed(4, kit, group);
+        break;
+    default:
+        for (int a = 0; a < XN_GROUPS; a++) prepare_explicit(kit, group + a);
+    }
+}
+
+// Trace i after its group was prepared: its flags and sizes; whether it can be fitted. `sigma`: of a sample, or
+// negative.
+XN_FN bool prepare_trace(const struct kit *kit, int i, double sigma)
+{
+    const xn_fit_plan *plan = kit->plan;
+    const xn_fit_tile *tile = kit->tile;
+    const double yy = plane_of(kit, PLANE_YY)[i], unscale = plane_of(kit, PLANE_UNSCALE)[i];
+    const double samples = plane_of(kit, PLANE_SAMPLES)[i], mean = plane_of(kit, PLANE_MEAN)[i];
+    sigma /= unscale;
+    plane_of(kit, PLANE_SIGMA2)[i] = sigma > 0.0 && sigma < 1e15 ? R(sigma * sigma) : R(-1);
+    double size = yy + samples * (mean / unscale) * (mean / unscale); // sum of squares of the samples as given
+    for (int b = 0; b < plan->n_columns; b++) {
+        const double c = plane_of(kit, PLANE_BACKGROUND + b)[i] / unscale;
+        size += c * c;
+    }
+    const double grain = XN_GRAIN * XN_GRAIN * size / fmax(samples, 1.0);
+    plane_of(kit, PLANE_FLOOR2)[i] = R(fmax(grain, XN_TINY));
+    plane_of(kit, PLANE_CHI2)[i] = R(yy);
+    plane_of(kit, PLANE_NEXT)[i] = R(NAN);
+    tile->n_modes[i] = tile->flags[i] = 0;
+    if (!(yy >= 0.0 && yy < 1e37))
+        tile->flags[i] = XN_FLAG_MISSING;
+    else if (samples < plan->n_columns + 8)
+        tile->flags[i] = XN_FLAG_FEW;
+    else
+        return yy > samples * grain; // else a constant
+    return false;
+}
+
+#ifndef XN_DEVICE
 // Loads the tile; n_modes and flags say what became of each trace, and the traces that can be fitted go on a list.
 static int prepare_tile(const struct kit *kit, int *list)
 {
-    const xn_fit_plan *plan = kit->plan;
     const xn_fit_tile *tile = kit->tile;
     const int groups = (tile->count + XN_BLOCK - 1) / XN_BLOCK * XN_GROUPS;
     for (int g = 0; g < groups; g += XN_LOAD_GROUPS)
         load_groups(kit, g, g + XN_LOAD_GROUPS < groups ? g + XN_LOAD_GROUPS : groups);
-    for (int g = 0; g < groups; g += XN_GROUPS) {
-        switch (plan->closed ? plan->n_columns : -1) {
-        case 0:
-            prepare_closed(0, kit, g);
-            break;
-        case 1:
-            prepare_closed(1, kit, g);
-            break;
-        case 2:
-            prepare_closed(2, kit, g);
-            break;
-        case 3:
-            prepare_closed(3, kit, g);
-            break;
-        case 4:
-            prepare_closed(4, kit, g);
-            break;
-        default:
-            for (int a = 0; a < XN_GROUPS; a++) prepare_explicit(kit, g + a);
-        }
-    }
+    for (int g = 0; g < groups; g += XN_GROUPS) prepare_groups(kit, g);
     int count = 0;
-    for (int i = 0; i < tile->count; i++) {
-        const double yy = plane_of(kit, PLANE_YY)[i], unscale = plane_of(kit, PLANE_UNSCALE)[i];
-        const double samples = plane_of(kit, PLANE_SAMPLES)[i], mean = plane_of(kit, PLANE_MEAN)[i];
-        const double sigma = tile->sigma != NULL ? tile->sigma[tile->pixel[i]] / unscale : -1.0;
-        plane_of(kit, PLANE_SIGMA2)[i] = sigma > 0.0 && sigma < 1e15 ? R(sigma * sigma) : R(-1);
-        double size = yy + samples * (mean / unscale) * (mean / unscale); // sum of squares of the samples as given
-        for (int b = 0; b < plan->n_columns; b++) {
-            const double c = plane_of(kit, PLANE_BACKGROUND + b)[i] / unscale;
-            size += c * c;
-        }
-        const double grain = XN_GRAIN * XN_GRAIN * size / fmax(samples, 1.0);
-        plane_of(kit, PLANE_FLOOR2)[i] = R(fmax(grain, XN_TINY));
-        plane_of(kit, PLANE_CHI2)[i] = R(yy);
-        tile->n_modes[i] = tile->flags[i] = 0;
-        if (!(yy >= 0.0 && yy < 1e37))
-            tile->flags[i] = XN_FLAG_MISSING;
-        else if (samples < plan->n_columns + 8)
-            tile->flags[i] = XN_FLAG_FEW;
-        else if (yy > samples * grain) // else a constant
-            list[count++] = i;
-    }
+    for (int i = 0; i < tile->count; i++)
+        if (prepare_trace(kit, i, tile->sigma != NULL ? tile->sigma[tile->pixel[i]] : -1.0)) list[count++] = i;
     return count;
 }
+#endif
 
 #endif

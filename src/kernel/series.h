@@ -34,7 +34,7 @@ XN_FN void moments_goertzel(const int K, const struct block *b, vc z[XN_GROUPS][
         }
     for (int n = plan->n - 1; n >= 1; n--)
         for (int a = 0; a < XN_GROUPS; a++) {
-            vf y = v_load(b->y[a] + (size_t)n * XN_W);
+            vf y = v_load(b->y[a] + (size_t)n * XN_PITCH(b->kit));
             for (int k = 0; k < K; k++) {
                 vf t = v_fma(c1[a][k], b1[a][k], v_fma(c2[a][k], b2[a][k], y));
                 vf u = v_fma(c1[a][k], d1[a][k], v_fma(c2[a][k], d2[a][k], b1[a][k]));
@@ -50,7 +50,7 @@ XN_FN void moments_goertzel(const int K, const struct block *b, vc z[XN_GROUPS][
             vc m0 = {v_load(b->y[a]) + b1[a][k] * p.re + c2[a][k] * b2[a][k], b1[a][k] * p.im};
             vc q = {d1[a][k] - p.re * d2[a][k], p.im * d2[a][k]};
             vc derivative = {b1[a][k] - R(2) * p.im * q.im, R(2) * p.im * q.re};
-            moments_store(K, s, a, k, m0, c_mul(p, derivative), R(1.0 / plan->length));
+            moments_store(K, s, a, k, m0, c_mul(p, derivative), b->kit->table->unit);
         }
 }
 
@@ -62,17 +62,17 @@ XN_FN void moments_horner(const int K, const struct block *b, vc z[XN_GROUPS][XN
     memset(q, 0, sizeof q);
     for (int n = plan->n - 1; n >= 0; n--)
         for (int a = 0; a < XN_GROUPS; a++) {
-            vf y = v_load(b->y[a] + (size_t)n * XN_W);
+            vf y = v_load(b->y[a] + (size_t)n * XN_PITCH(b->kit));
             for (int k = 0; k < K; k++) {
                 q[a][k] = c_fma(q[a][k], z[a][k], p[a][k]);
                 p[a][k] = c_fma(p[a][k], z[a][k], (vc){y, v_set(R(0))});
             }
         }
     for (int a = 0; a < XN_GROUPS; a++)
-        for (int k = 0; k < K; k++) moments_store(K, s, a, k, p[a][k], c_mul(z[a][k], q[a][k]), R(1.0 / plan->length));
+        for (int k = 0; k < K; k++) moments_store(K, s, a, k, p[a][k], c_mul(z[a][k], q[a][k]), b->kit->table->unit);
 }
 
-static const real xn_binomial[5][5] = {{1}, {1, 1}, {1, 2, 1}, {1, 3, 3, 1}, {1, 4, 6, 4, 1}};
+XN_TABLE real xn_binomial[5][5] = {{1}, {1, 1}, {1, 2, 1}, {1, 3, 3, 1}, {1, 4, 6, 4, 1}};
 
 // s[p] = sum_{i<n} (i unit)^p x^i for p = 0..P
 XN_FN void geometric(const int P, int n, real unit, vc x, vc *s)
@@ -145,14 +145,14 @@ XN_FN void gram_pair(int n, real unit, vc zj, vc zl, int j, int l, struct sums *
 }
 
 // sum nu^p column_b z^n from the monomial sums; B is constant in each caller
-XN_FN void gram_background(const int B, const xn_fit_plan *plan, vc z, int k, struct sums *s)
+XN_FN void gram_background(const int B, const struct kit *kit, vc z, int k, struct sums *s)
 {
     vc m[XN_B + 1];
-    geometric(B, plan->n, R(1.0 / plan->length), z, m);
+    geometric(B, kit->plan->n, kit->table->unit, z, m);
     for (int b = 0; b < B; b++) {
         vc c0 = {v_set(R(0)), v_set(R(0))}, c1 = c0;
         for (int p = 0; p <= b; p++) {
-            vf f = v_set(R(plan->monomial[b][p]));
+            vf f = v_set(kit->table->monomial[b][p]);
             c0 = c_axpy(f, m[p], c0);
             c1 = c_axpy(f, m[p + 1], c1);
         }
@@ -163,31 +163,31 @@ XN_FN void gram_background(const int B, const xn_fit_plan *plan, vc z, int k, st
     }
 }
 
-XN_FN void gram_columns(const xn_fit_plan *plan, vc z, int k, struct sums *s)
+XN_FN void gram_columns(const struct kit *kit, vc z, int k, struct sums *s)
 {
-    switch (plan->n_columns) {
+    switch (kit->plan->n_columns) {
     case 1:
-        gram_background(1, plan, z, k, s);
+        gram_background(1, kit, z, k, s);
         break;
     case 2:
-        gram_background(2, plan, z, k, s);
+        gram_background(2, kit, z, k, s);
         break;
     case 3:
-        gram_background(3, plan, z, k, s);
+        gram_background(3, kit, z, k, s);
         break;
     case 4:
-        gram_background(4, plan, z, k, s);
+        gram_background(4, kit, z, k, s);
         break;
     default:
         break;
     }
 }
 
-XN_FN void gram_closed(const int K, const xn_fit_plan *plan, const vc *z, struct sums *s)
+XN_FN void gram_closed(const int K, const struct kit *kit, const vc *z, struct sums *s)
 {
     for (int j = 0; j < K; j++) {
-        gram_columns(plan, z[j], j, s);
-        for (int l = 0; l <= j; l++) gram_pair(plan->n, R(1.0 / plan->length), z[j], z[l], j, l, s);
+        gram_columns(kit, z[j], j, s);
+        for (int l = 0; l <= j; l++) gram_pair(kit->plan->n, kit->table->unit, z[j], z[l], j, l, s);
     }
 }
 

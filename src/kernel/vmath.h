@@ -22,8 +22,8 @@
 #define XN_EXP_DEGREE 7
 #define XN_SIN_TERMS 7
 #define XN_COS_TERMS 7
-static const real xn_ln2[2] = {0.693359375f, -2.12194440e-4f};
-static const real xn_pi[3] = {3.140625f, 9.67502593994140625e-4f, 1.509957990978376432e-7f};
+XN_TABLE real xn_ln2[2] = {0.693359375f, -2.12194440e-4f};
+XN_TABLE real xn_pi[3] = {3.140625f, 9.67502593994140625e-4f, 1.509957990978376432e-7f};
 #else
 #define XN_MAGIC R(6755399441055744.0)
 #define XN_MANTISSA 52
@@ -32,34 +32,34 @@ static const real xn_pi[3] = {3.140625f, 9.67502593994140625e-4f, 1.509957990978
 #define XN_EXP_DEGREE 13
 #define XN_SIN_TERMS 11
 #define XN_COS_TERMS 12
-static const real xn_ln2[2] = {6.93147180369123816490e-01, 1.90821492927058770002e-10};
-static const real xn_pi[3] = {3.14159265346825122834, 1.21542010126079319532e-10, 4.04453249759190126308e-21};
+XN_TABLE real xn_ln2[2] = {6.93147180369123816490e-01, 1.90821492927058770002e-10};
+XN_TABLE real xn_pi[3] = {3.14159265346825122834, 1.21542010126079319532e-10, 4.04453249759190126308e-21};
 #endif
 
-static const double xn_inverse_factorial[24] = {1.0,
-                                                1.0,
-                                                1.0 / 2,
-                                                1.0 / 6,
-                                                1.0 / 24,
-                                                1.0 / 120,
-                                                1.0 / 720,
-                                                1.0 / 5040,
-                                                1.0 / 40320,
-                                                1.0 / 362880,
-                                                1.0 / 3628800,
-                                                1.0 / 39916800,
-                                                1.0 / 479001600,
-                                                1.0 / 6227020800,
-                                                1.0 / 87178291200,
-                                                1.0 / 1307674368000,
-                                                1.0 / 20922789888000,
-                                                1.0 / 355687428096000,
-                                                1.0 / 6402373705728000,
-                                                1.0 / 121645100408832000,
-                                                1.0 / 2432902008176640000.0,
-                                                1.0 / 51090942171709440000.0,
-                                                1.0 / 1124000727777607680000.0,
-                                                1.0 / 25852016738884976640000.0};
+XN_TABLE double xn_inverse_factorial[24] = {1.0,
+                                            1.0,
+                                            1.0 / 2,
+                                            1.0 / 6,
+                                            1.0 / 24,
+                                            1.0 / 120,
+                                            1.0 / 720,
+                                            1.0 / 5040,
+                                            1.0 / 40320,
+                                            1.0 / 362880,
+                                            1.0 / 3628800,
+                                            1.0 / 39916800,
+                                            1.0 / 479001600,
+                                            1.0 / 6227020800,
+                                            1.0 / 87178291200,
+                                            1.0 / 1307674368000,
+                                            1.0 / 20922789888000,
+                                            1.0 / 355687428096000,
+                                            1.0 / 6402373705728000,
+                                            1.0 / 121645100408832000,
+                                            1.0 / 2432902008176640000.0,
+                                            1.0 / 51090942171709440000.0,
+                                            1.0 / 1124000727777607680000.0,
+                                            1.0 / 25852016738884976640000.0};
 
 // Below -87 (float; double -708) the value of that argument, about 1e-38; never infinite.
 XN_FN vf v_exp(vf x)
@@ -70,7 +70,7 @@ XN_FN vf v_exp(vf x)
     k = k - XN_MAGIC;
     vf r = v_fnma(k, v_set(xn_ln2[1]), v_fnma(k, v_set(xn_ln2[0]), x));
     vf p = v_set(R(xn_inverse_factorial[XN_EXP_DEGREE]));
-#pragma GCC unroll 16
+    XN_UNROLL(16)
     for (int i = XN_EXP_DEGREE - 1; i >= 0; i--) p = v_fma(p, r, v_set(R(xn_inverse_factorial[i])));
     return v_as_real(v_as_int(p) + (power << XN_MANTISSA));
 }
@@ -85,9 +85,9 @@ XN_FN void v_sincos(vf x, vf *sine, vf *cosine)
     vf z = -(r * r);
     vf s = v_set(R(xn_inverse_factorial[2 * XN_SIN_TERMS - 1])),
        c = v_set(R(xn_inverse_factorial[2 * XN_COS_TERMS - 2]));
-#pragma GCC unroll 16
+    XN_UNROLL(16)
     for (int i = XN_SIN_TERMS - 2; i >= 1; i--) s = v_fma(s, z, v_set(R(xn_inverse_factorial[2 * i + 1])));
-#pragma GCC unroll 16
+    XN_UNROLL(16)
     for (int i = XN_COS_TERMS - 2; i >= 0; i--) c = v_fma(c, z, v_set(R(xn_inverse_factorial[2 * i])));
     s = v_fma(s * z, r, r);
     *sine = v_as_real(v_as_int(s) ^ flip);
