@@ -70,13 +70,8 @@ static void order_modes(const xn_fit_kernel *k, const xn_fit_tile *t, int i, int
 static double residual_variance(const xn_fit_kernel *k, const xn_fit_tile *t, int i)
 {
     const double unscale = out(k, t, XN_OUT_UNSCALE, i);
-    return fmax(out(k, t, XN_OUT_CHI2, i), 0.0) / out(k, t, XN_OUT_FREEDOM, i) * unscale * unscale;
-}
-
-static double known_sigma(const xn_fit_tile *t, int i)
-{
-    const double s = t->sigma != NULL ? t->sigma[t->pixel[i]] : 0.0;
-    return s > 0.0 && isfinite(s) ? s : 0.0;
+    const double inflate = t->inflate != NULL ? t->inflate[i] : 1.0;
+    return fmax(out(k, t, XN_OUT_CHI2, i), 0.0) / out(k, t, XN_OUT_FREEDOM, i) * unscale * unscale * inflate;
 }
 
 void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
@@ -91,7 +86,7 @@ void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *
     }
     order_modes(k, t, i, order);
     for (int m = 0; m < t->n_modes[i]; m++) r->n_modes += put_mode(all, p, k, t, i, order[m], r->n_modes, r);
-    const double sigma = known_sigma(t, i), variance = residual_variance(k, t, i);
+    const double sigma = xn_fit_sigma(t, i), variance = residual_variance(k, t, i);
     r->chi2_reduced = sigma > 0.0 ? variance / (sigma * sigma) : variance;
     for (int q = 0; q < p->n_columns; q++) {
         r->background[q] = q == 0 ? out(k, t, XN_OUT_MEAN, i) : 0.0;
@@ -120,6 +115,6 @@ double xn_fit_result_snr2(const xn_fit_plans *all, int kind, const xn_fit_kernel
     }
     *frequency_thz = w / (TWO_PI * all->step_ps);
     if (largest == 0.0) return 0.0;
-    const double sigma = known_sigma(t, i);
+    const double sigma = xn_fit_sigma(t, i);
     return largest * largest / (sigma > 0.0 ? sigma * sigma : residual_variance(k, t, i));
 }

@@ -172,11 +172,28 @@ XN_FINISH_FOR(4)
 static void (*const finish_of[XN_M + 1])(struct block *, int, const struct rest *) = {finish_0, finish_1, finish_2,
                                                                                       finish_3, finish_4};
 
+// Residuals of a block, in the units of the samples.
+static void rest_store(const struct block *b, real *const *keep)
+{
+    const xn_fit_tile *tile = b->kit->tile;
+    for (int a = 0; a < XN_GROUPS; a++) {
+        real unscale[XN_W];
+        v_store(unscale, plane_load(b, a, PLANE_UNSCALE));
+        const unsigned lanes = block_lanes(b, a);
+        for (int n = 0; n < b->kit->plan->n; n++)
+            for (int i = 0; lanes >> i; i++)
+                tile->rest[(int64_t)tile->row[n] * tile->rest_stride + b->trace[a * XN_W + i]] =
+                    (float)(keep[a][(size_t)n * XN_W + (size_t)i] * unscale[i]);
+    }
+}
+
 // Results of every trace that could be fitted, those without a mode included.
 static void finish(const struct kit *kit, int *list)
 {
     struct block b;
     struct rest r;
+    real *keep[XN_GROUPS];
+    for (int a = 0; a < XN_GROUPS; a++) keep[a] = kit->rest + (size_t)a * group_size(kit);
     for (int K = 0; K <= kit->plan->modes_max; K++) {
         int count = 0;
         for (int i = 0; i < kit->tile->count; i++)
@@ -184,7 +201,8 @@ static void finish(const struct kit *kit, int *list)
         for (int i = 0; i < count; i += XN_BLOCK) {
             block_open(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, &b);
             rest_open(&b, K, &r);
-            block_residual(&b, K, &r, NULL);
+            block_residual(&b, K, &r, kit->tile->rest != NULL ? keep : NULL);
+            if (kit->tile->rest != NULL) rest_store(&b, keep);
             for (int a = 0; a < XN_GROUPS; a++) finish_of[K](&b, a, &r);
         }
     }

@@ -51,7 +51,7 @@ struct eval {
 // Planes of the work space, (slot, trace): what is known of each trace between passes.
 enum {
     PLANE_YY = 0,
-    PLANE_SIGMA2, // of the scaled data; negative: from the residual
+    PLANE_SIGMA2, // of the scaled data; negative: from the residual, times -this
     PLANE_FLOOR2, // s^2 is at least this: samples are rounded to float
     PLANE_SAMPLES,
     PLANE_UNSCALE, // y = unscale * data + mean + background
@@ -70,7 +70,8 @@ enum {
     PLANE_OTHER = PLANE_KEEP + XN_Q,                  // of the fit from the other start
     PLANE_OTHER_BETA = PLANE_OTHER + XN_Q,
     PLANE_OTHER_CHI2 = PLANE_OTHER_BETA + XN_Q,
-    PLANE_NEXT, // D of the mode that was refused
+    PLANE_OTHER_STUCK, // whether it did not converge
+    PLANE_NEXT,        // D of the mode that was refused
     PLANE_SLOTS
 };
 

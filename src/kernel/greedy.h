@@ -153,13 +153,13 @@ XN_PART void planes_copy(const struct kit *kit, int from, int to, int slots, int
     for (int j = 0; j < slots; j++) plane_of(kit, to + j)[trace] = plane_of(kit, from + j)[trace];
 }
 
-// D of the K-th mode of a trace
-XN_PART double significance(const struct kit *kit, int K, int t)
+// D of a trace with K modes against the fit with chi^2 `before`
+XN_PART double significance(const struct kit *kit, int K, int t, double before)
 {
-    const double chi2 = plane_of(kit, PLANE_CHI2)[t], before = plane_of(kit, PLANE_CHI2_BEFORE)[t];
+    const double chi2 = plane_of(kit, PLANE_CHI2)[t];
     const double known = plane_of(kit, PLANE_SIGMA2)[t], floor = plane_of(kit, PLANE_FLOOR2)[t];
     const double freedom = plane_of(kit, PLANE_SAMPLES)[t] - 4 * K - kit->plan->n_columns;
-    return (before - chi2) / fmax(known > 0.0 ? known : chi2 / freedom, floor);
+    return (before - chi2) / fmax(known > 0.0 ? known : -known * chi2 / freedom, floor);
 }
 
 // Whether trace t can be tried with a K-th mode; remembers its fit without.
@@ -177,7 +177,7 @@ XN_FN bool stage_open(const struct kit *kit, const int K, int t)
 XN_FN bool stage_close(const struct kit *kit, const int K, int t)
 {
     const xn_fit_tile *tile = kit->tile;
-    const double d = significance(kit, K, t);
+    const double d = significance(kit, K, t, plane_of(kit, PLANE_CHI2_BEFORE)[t]);
     if (d > kit->plan->threshold) {
         tile->n_modes[t] = (uint8_t)K;
         return true;
@@ -232,6 +232,7 @@ static void list_given(const struct kit *kit, const int *list, int count, int K,
         planes_copy(kit, PLANE_PARAMETER, PLANE_OTHER, 2 * K, t);
         planes_copy(kit, PLANE_BETA, PLANE_OTHER_BETA, 2 * K, t);
         plane_of(kit, PLANE_OTHER_CHI2)[t] = plane_of(kit, PLANE_CHI2)[t];
+        plane_of(kit, PLANE_OTHER_STUCK)[t] = R(tile->flags[t] & XN_FLAG_STUCK);
         for (int k = 0; k < K; k++) {
             const int64_t at = (int64_t)k * tile->given_stride + t;
             plane_of(kit, PLANE_PARAMETER + 2 * k)[t] = R(fmin(fmax(tile->given_g[at], plan->g_lo), plan->g_hi));
@@ -242,10 +243,13 @@ static void list_given(const struct kit *kit, const int *list, int count, int K,
     list_refine(kit, have, n_have, K, tolerance, false);
     for (int i = 0; compare && i < n_have; i++) {
         const int t = have[i];
-        if (plane_of(kit, PLANE_CHI2)[t] < plane_of(kit, PLANE_OTHER_CHI2)[t]) continue;
+        const double other = plane_of(kit, PLANE_OTHER_CHI2)[t];
+        if (plane_of(kit, PLANE_CHI2)[t] < other || significance(kit, K, t, other) > -tile->favour) continue;
         planes_copy(kit, PLANE_OTHER, PLANE_PARAMETER, 2 * K, t);
         planes_copy(kit, PLANE_OTHER_BETA, PLANE_BETA, 2 * K, t);
         plane_of(kit, PLANE_CHI2)[t] = plane_of(kit, PLANE_OTHER_CHI2)[t];
+        tile->flags[t] &= (uint8_t)~XN_FLAG_STUCK;
+        if (plane_of(kit, PLANE_OTHER_STUCK)[t] != R(0)) tile->flags[t] |= XN_FLAG_STUCK;
     }
 }
 
@@ -257,7 +261,13 @@ static int list_stage(const struct kit *kit, int *list, int count, int K)
     int n = 0;
     for (int i = 0; i < count; i++)
         if (stage_open(kit, K, list[i])) list[n++] = list[i];
-    if (tile->start != XN_START_GIVEN) list_refine(kit, list, n, K, tolerance, true);
+    int *search = kit->list[1], n_search = 0; // without a mode given for this place
+    for (int i = 0; i < n && tile->start == XN_START_GIVEN_FIRST; i++)
+        if (tile->given[list[i]] < K) search[n_search++] = list[i];
+    if (tile->start == XN_START_GIVEN_FIRST)
+        list_refine(kit, search, n_search, K, tolerance, true);
+    else if (tile->start != XN_START_GIVEN)
+        list_refine(kit, list, n, K, tolerance, true);
     if (tile->start != XN_START_PERIODOGRAM) list_given(kit, list, n, K, tolerance, tile->start == XN_START_BOTH);
     int accepted = 0;
     for (int i = 0; i < n; i++)

@@ -19,7 +19,9 @@
 #define XN_FIT_COLUMNS 4 // background: Legendre degrees 0..3
 #define XN_FIT_PARAMETERS (2 * XANI_MAX_MODES)
 
-enum { XN_START_PERIODOGRAM = 0, XN_START_GIVEN, XN_START_BOTH };
+// GIVEN: the given modes and no others. BOTH: each number of modes from the periodogram and from the given ones,
+// keeping the better. GIVEN_FIRST: the given modes where there are any, the periodogram for further ones.
+enum { XN_START_PERIODOGRAM = 0, XN_START_GIVEN, XN_START_BOTH, XN_START_GIVEN_FIRST };
 
 typedef struct xn_fit_plan {
     int n;          // samples of a trace
@@ -83,7 +85,16 @@ typedef struct xn_fit_tile {
     const int *given;   // (count) modes given, strongest first
     const double *given_w, *given_g; // (mode, trace), traces apart by given_stride
     int64_t given_stride;
+    double favour; // BOTH: the periodogram must be better than the given modes by so much of D
+    // Explicit plans: weight[row[n] * weight_stride + i] is a further factor on the weight of sample n of trace i, of
+    // order 1; 0, negative, NaN: missing. NULL: none.
+    const float *weight;
+    int64_t weight_stride;
+    const float *own_sigma; // (count) instead of sigma, by trace of the tile; NULL: none
+    const float *inflate;   // (count) factor on s^2 where it comes from the residual; NULL: 1
     // results
+    float *rest; // rest[row[n] * rest_stride + i] = root of the weight times (sample - fit); NULL: not wanted
+    int64_t rest_stride;
     void *out; // XN_OUT_SLOTS planes of the kernel's precision, out_stride apart
     int64_t out_stride;
     uint8_t *n_modes, *flags; // (count)
@@ -117,6 +128,13 @@ typedef struct xn_fit_kernel {
 const xn_fit_kernel *xn_fit_kernel_find(const char *name, int bits);
 // The i-th variant built and usable here, scalar first; NULL past the end.
 const xn_fit_kernel *xn_fit_kernel_list(int i);
+
+// Standard error of a sample of weight 1 of a tile's trace; 0: not known.
+static inline double xn_fit_sigma(const xn_fit_tile *t, int i)
+{
+    const double s = t->own_sigma != NULL ? t->own_sigma[i] : t->sigma != NULL ? t->sigma[t->pixel[i]] : 0.0;
+    return s > 0.0 && s < 1e30 ? s : 0.0;
+}
 
 static inline double xn_fit_out(const xn_fit_kernel *k, const xn_fit_tile *t, int slot, int64_t i)
 {

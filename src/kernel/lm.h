@@ -31,7 +31,7 @@ XN_FN vf freedom_of(const struct block *b, int a, int K)
 // noise: it has lines of its own, and traces without noise would never end to converge.
 XN_FN vf variance_of(const struct block *b, int a, int K, vf chi2)
 {
-    vf s2 = v_sel(v_lt(v_set(R(0)), b->sigma2[a]), b->sigma2[a], chi2 / freedom_of(b, a, K));
+    vf s2 = v_sel(v_lt(v_set(R(0)), b->sigma2[a]), b->sigma2[a], -b->sigma2[a] * (chi2 / freedom_of(b, a, K)));
     return v_max(s2, b->floor2[a]);
 }
 

@@ -59,6 +59,18 @@ static void load_groups(const struct kit *kit, int g0, int g1)
                     load_lanes(row, pixel[g - g0], direct[g - g0]));
     }
 }
+
+// The traces' own weights, in the place of their row scales until those are known.
+static void load_weights(const struct kit *kit, int g)
+{
+    const xn_fit_tile *tile = kit->tile;
+    for (int n = 0; n < kit->plan->n; n++)
+        for (int i = 0; i < XN_W; i++) {
+            const int trace = g * XN_W + i < tile->count ? g * XN_W + i : tile->count - 1;
+            kit->h[(size_t)g * group_size(kit) + (size_t)n * XN_W + (size_t)i] =
+                R(tile->weight[(int64_t)tile->row[n] * tile->weight_stride + trace]);
+        }
+}
 #endif
 
 // A power of two near x; 1 for zero and for what is not finite.
@@ -146,6 +158,10 @@ XN_PART void prepare_explicit(const struct kit *kit, int group)
     memset(gram, 0, sizeof gram);
     for (int i = 0; i < n; i++) {
         vf x = v_load(XN_Y(0)), s = v_sel(v_le(v_abs(x), largest), v_set(kit->table->scale[i]), zero);
+        if (kit->tile->weight != NULL) {
+            vf w = v_load(XN_H(0));
+            s = s * v_sqrt(v_sel(v_and(v_lt(zero, w), v_le(w, largest)), w, zero));
+        }
         vm here = v_lt(zero, s);
         x = v_sel(here, x, zero);
         v_store(XN_Y(0), x);
@@ -205,15 +221,15 @@ XN_PART void prepare_groups(const struct kit *kit, int group)
 }
 
 // Trace i after its group was prepared: its flags and sizes; whether it can be fitted. `sigma`: of a sample, or
-// negative.
+// negative: from the residual, variance times -sigma.
 XN_FN bool prepare_trace(const struct kit *kit, int i, double sigma)
 {
     const xn_fit_plan *plan = kit->plan;
     const xn_fit_tile *tile = kit->tile;
     const double yy = plane_of(kit, PLANE_YY)[i], unscale = plane_of(kit, PLANE_UNSCALE)[i];
     const double samples = plane_of(kit, PLANE_SAMPLES)[i], mean = plane_of(kit, PLANE_MEAN)[i];
-    sigma /= unscale;
-    plane_of(kit, PLANE_SIGMA2)[i] = sigma > 0.0 && sigma < 1e15 ? R(sigma * sigma) : R(-1);
+    const double known = sigma / unscale;
+    plane_of(kit, PLANE_SIGMA2)[i] = known > 0.0 && known < 1e15 ? R(known * known) : sigma < 0.0 ? R(sigma) : R(-1);
     double size = yy + samples * (mean / unscale) * (mean / unscale); // sum of squares of the samples as given
     for (int b = 0; b < plan->n_columns; b++) {
         const double c = plane_of(kit, PLANE_BACKGROUND + b)[i] / unscale;
@@ -241,10 +257,13 @@ static int prepare_tile(const struct kit *kit, int *list)
     const int groups = (tile->count + XN_BLOCK - 1) / XN_BLOCK * XN_GROUPS;
     for (int g = 0; g < groups; g += XN_LOAD_GROUPS)
         load_groups(kit, g, g + XN_LOAD_GROUPS < groups ? g + XN_LOAD_GROUPS : groups);
+    for (int g = 0; g < groups && tile->weight != NULL; g++) load_weights(kit, g);
     for (int g = 0; g < groups; g += XN_GROUPS) prepare_groups(kit, g);
     int count = 0;
-    for (int i = 0; i < tile->count; i++)
-        if (prepare_trace(kit, i, tile->sigma != NULL ? tile->sigma[tile->pixel[i]] : -1.0)) list[count++] = i;
+    for (int i = 0; i < tile->count; i++) {
+        const double sigma = xn_fit_sigma(tile, i), inflate = tile->inflate != NULL ? tile->inflate[i] : 1.0;
+        if (prepare_trace(kit, i, sigma > 0.0 ? sigma : -inflate)) list[count++] = i;
+    }
     return count;
 }
 #endif
