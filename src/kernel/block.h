@@ -32,6 +32,16 @@ XN_FN void plane_store(const struct block *b, int a, int slot, vf value)
     for (int i = 0; i < XN_W; i++) p[trace[i]] = x[i];
 }
 
+// Where a group's samples stand in kit->rest: a processor has room for one block, a device for the tile
+XN_FN size_t rest_at(const struct block *b, int a)
+{
+#ifdef XN_DEVICE
+    return group_at(b->kit, b->trace[a]);
+#else
+    return (size_t)a * group_size(b->kit);
+#endif
+}
+
 XN_PART void pack_lanes(const struct kit *kit, const real *data, const int *trace, real *out)
 {
     const size_t n = (size_t)kit->plan->n;

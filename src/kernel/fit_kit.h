@@ -12,10 +12,12 @@
 
 #ifdef XN_DEVICE
 #define XN_GROUPS 1
-#define XN_PITCH(kit) ((kit)->pitch) // samples of a trace lie this far apart: [sample][trace], as they came
+#define XN_PITCH(kit) ((kit)->pitch)     // samples of a trace lie this far apart: [sample][trace], as they came
+#define XN_WAVE(kit) ((kit)->wave_pitch) // so do the numbers of the transform
 #else
 #define XN_GROUPS 2
 #define XN_PITCH(kit) ((size_t)XN_W)
+#define XN_WAVE(kit) ((size_t)XN_W)
 #endif
 #define XN_BLOCK (XN_GROUPS * XN_W)
 #define XN_M XANI_MAX_MODES
@@ -26,7 +28,7 @@
 #define XN_TINY R(1e-30)              // keeps the pivots of a silent mode above zero; data are of order 1
 
 struct table {
-    real unit;                 // 1/length
+    real unit, line;           // 1/length; 2 pi/n_grid
     real lo[2], hi[2];         // bounds of g, w
     real monomial[XN_B][XN_B]; // of the plan
     real *window;              // (n) of the start
@@ -79,15 +81,15 @@ struct kit {
     const xn_fit_plan *plan;
     const struct table *table;
     const xn_fit_tile *tile;
-    int room;     // traces of the work space
-    size_t pitch; // on a device, see XN_PITCH
-    real *y, *h;  // (group, n, W): data and row scale (h not for closed plans)
-    real *pack;   // the same for one block: y, then h
-    real *rest;   // (XN_GROUPS, n, W) residuals of a block
-    real *wave;   // work of the transform
-    real *plane;  // PLANE_SLOTS x room
-    int *list[4]; // (room) work lists
-    int moments;  // XN_MOMENTS_*
+    int room;                 // traces of the work space
+    size_t pitch, wave_pitch; // on a device, see XN_PITCH
+    real *y, *h;              // (group, n, W): data and row scale (h not for closed plans)
+    real *pack;               // the same for one block: y, then h
+    real *rest;               // (XN_GROUPS, n, W) residuals of a block
+    real *wave;               // work of the transform
+    real *plane;              // PLANE_SLOTS x room
+    int *list[4];             // (room) work lists
+    int moments;              // XN_MOMENTS_*
 };
 
 struct block {

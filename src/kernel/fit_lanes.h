@@ -50,6 +50,7 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
     for (int b = 0; b < XN_B; b++)
         for (int q = 0; q < XN_B; q++) t->monomial[b][q] = R(p->monomial[b][q]);
     t->unit = R(1.0 / p->length);
+    t->line = R(6.28318530717958647693 / p->n_grid);
     t->lo[0] = R(p->g_lo), t->lo[1] = R(p->w_lo);
     t->hi[0] = R(p->g_hi), t->hi[1] = R(p->w_hi);
     const double unit = 6.28318530717958647693 / p->n_grid;

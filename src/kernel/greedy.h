@@ -124,22 +124,23 @@ XN_PART void block_residual(struct block *b, const int K, struct rest *r, real *
     }
 }
 
-// Puts the start of mode K into PLANE_PARAMETER: the peak of what the first K-1 modes leave.
+// What K modes leave of a block's traces, to kit->rest.
+XN_PART void block_rest(struct block *b, const int K)
+{
+    struct rest r;
+    real *rest[XN_GROUPS];
+    for (int a = 0; a < XN_GROUPS; a++) rest[a] = b->kit->rest + rest_at(b, a);
+    rest_open(b, K, &r);
+    block_residual(b, K, &r, rest);
+}
+
+// Puts the start of mode K into PLANE_PARAMETER: the peak of what the first K-1 modes leave (block_rest).
 XN_PART void block_start(struct block *b, const int K)
 {
     const struct kit *kit = b->kit;
-    real *rest[XN_GROUPS];
     const real *y[XN_GROUPS];
     vf w[XN_GROUPS];
-    for (int a = 0; a < XN_GROUPS; a++) {
-        rest[a] = kit->rest + (size_t)a * group_size(kit);
-        y[a] = K == 1 ? b->y[a] : rest[a];
-    }
-    if (K > 1) {
-        struct rest r;
-        rest_open(b, K - 1, &r);
-        block_residual(b, K - 1, &r, rest);
-    }
+    for (int a = 0; a < XN_GROUPS; a++) y[a] = K == 1 ? b->y[a] : kit->rest + rest_at(b, a);
     start_periodogram(b, y, w);
     const vf g = v_min(v_max(v_set(R(kit->plan->window_rate)), bound_lo(kit, 0)), bound_hi(kit, 0));
     for (int a = 0; a < XN_GROUPS; a++) {
@@ -204,6 +205,7 @@ static void list_refine(const struct kit *kit, const int *list, int count, int K
     for (int i = 0; i < count; i++) kit->tile->flags[list[i]] &= (uint8_t)~XN_FLAG_STUCK;
     for (int i = 0; i < count; i += XN_BLOCK) {
         block_open(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, &b);
+        if (search && K > 1) block_rest(&b, K - 1);
         if (search) block_start(&b, K);
         lm_begin(&b, K, s);
         lm_run(K, &b, s, XN_PASSES_TOGETHER, tolerance);

@@ -16,11 +16,11 @@
 
 #define XN_DIRECT 4 // frequencies summed at once
 
-XN_FN vc c_load(const real *p) { return (vc){v_load(p), v_load(p + XN_W)}; }
-XN_FN void c_store(real *p, vc x)
+XN_FN vc c_load(const real *p, size_t pitch) { return (vc){v_load(p), v_load(p + pitch)}; }
+XN_FN void c_store(real *p, size_t pitch, vc x)
 {
     v_store(p, x.re);
-    v_store(p + XN_W, x.im);
+    v_store(p + pitch, x.im);
 }
 XN_FN vc c_sub(vc a, vc b) { return (vc){a.re - b.re, a.im - b.im}; }
 XN_FN vc c_turn(vc a) { return (vc){a.im, -a.re}; } // times -i
@@ -49,52 +49,56 @@ XN_FN void butterfly(const struct table *t, vc *x, const int step, int j, int tu
 }
 
 // One sweep: n/len transforms of length len, each split into 16 of length len/16.
-static void fourier_pass16(const struct table *t, int n, int len, int n_grid, real *x)
+XN_PART void fourier_pass16(const struct kit *kit, int n, int len, int n_grid, real *x)
 {
+    const struct table *t = kit->table;
     const int q = len / 16, turn = n_grid / len;
-    const size_t step = (size_t)q * 2 * XN_W;
+    const size_t pitch = XN_WAVE(kit), step = (size_t)q * 2 * pitch;
     for (int s = 0; s < n; s += len)
         for (int j = 0; j < q; j++) {
-            real *p = x + (size_t)(s + j) * 2 * XN_W;
+            real *p = x + (size_t)(s + j) * 2 * pitch;
             vc v[16];
-#pragma GCC unroll 16
-            for (int i = 0; i < 16; i++) v[i] = c_load(p + (size_t)i * step);
-#pragma GCC unroll 4
+            XN_UNROLL(16)
+            for (int i = 0; i < 16; i++) v[i] = c_load(p + (size_t)i * step, pitch);
+            XN_UNROLL(4)
             for (int i = 0; i < 4; i++) butterfly(t, v + i, 4, j + i * q, turn);
-#pragma GCC unroll 4
+            XN_UNROLL(4)
             for (int i = 0; i < 4; i++) butterfly(t, v + 4 * i, 1, j, 4 * turn);
-#pragma GCC unroll 16
-            for (int i = 0; i < 16; i++) c_store(p + (size_t)i * step, v[i]);
+            XN_UNROLL(16)
+            for (int i = 0; i < 16; i++) c_store(p + (size_t)i * step, pitch, v[i]);
         }
 }
 
 // What is left: transforms of length len = 2, 4 or 8.
-XN_FN void fourier_tail(const struct table *t, int n, const int len, int n_grid, real *x)
+XN_FN void fourier_tail(const struct kit *kit, int n, const int len, int n_grid, real *x)
 {
+    const struct table *t = kit->table;
+    const size_t pitch = XN_WAVE(kit);
     for (int s = 0; s < n; s += len) {
-        real *p = x + (size_t)s * 2 * XN_W;
+        real *p = x + (size_t)s * 2 * pitch;
         vc v[8];
-        for (int i = 0; i < len; i++) v[i] = c_load(p + (size_t)i * 2 * XN_W);
+        for (int i = 0; i < len; i++) v[i] = c_load(p + (size_t)i * 2 * pitch, pitch);
         for (int i = 0; i < len / 4; i++) butterfly(t, v + i, len / 4, i, n_grid / len);
         for (int i = 0; len != 4 && i < len; i += 2) {
             vc sum = c_add(v[i], v[i + 1]);
             v[i + 1] = c_sub(v[i], v[i + 1]);
             v[i] = sum;
         }
-        for (int i = 0; i < len; i++) c_store(p + (size_t)i * 2 * XN_W, v[i]);
+        for (int i = 0; i < len; i++) c_store(p + (size_t)i * 2 * pitch, pitch, v[i]);
     }
 }
 
-static void fourier(const struct kit *kit, real *x)
+XN_PART void fourier(const struct kit *kit, real *x)
 {
     const int n_grid = kit->plan->n_grid, n = n_grid / 2;
     int len = n;
-    for (; len >= 16; len /= 16) fourier_pass16(kit->table, n, len, n_grid, x);
-    if (len == 8) fourier_tail(kit->table, n, 8, n_grid, x);
-    if (len == 4) fourier_tail(kit->table, n, 4, n_grid, x);
-    if (len == 2) fourier_tail(kit->table, n, 2, n_grid, x);
+    for (; len >= 16; len /= 16) fourier_pass16(kit, n, len, n_grid, x);
+    if (len == 8) fourier_tail(kit, n, 8, n_grid, x);
+    if (len == 4) fourier_tail(kit, n, 4, n_grid, x);
+    if (len == 2) fourier_tail(kit, n, 2, n_grid, x);
 }
 
+#ifndef XN_DEVICE
 // Where Z_j stands after the passes above: its digits in reverse.
 static void fourier_places(int n, int *place)
 {
@@ -104,32 +108,34 @@ static void fourier_places(int n, int *place)
         place[j] = len == 2 ? at + rest % 2 : at;
     }
 }
+#endif
 
 // Powers of the grid, 0..n_grid/2, of one group; x is work.
-static void powers_fourier(const struct block *b, int a, const real *y, real *x, real *power)
+XN_PART void powers_fourier(const struct block *b, int a, const real *y, real *x, real *power)
 {
     const struct kit *kit = b->kit;
     const struct table *t = kit->table;
     const int n = kit->plan->n, half = kit->plan->n_grid / 2;
+    const size_t pitch = XN_WAVE(kit);
     const int filled = kit->plan->uniform ? n : 0; // else slots between samples may stay empty
-    memset(x + (size_t)filled * XN_W, 0, (size_t)(kit->plan->n_grid - filled) * XN_W * sizeof(real));
+    for (int i = filled; i < kit->plan->n_grid; i++) v_store(x + (size_t)i * pitch, v_set(R(0)));
     for (int i = 0; i < n; i++) {
-        vf v = v_set(t->window[i]) * v_load(y + (size_t)i * XN_W);
-        if (!kit->plan->closed) v = v * v_load(b->h[a] + (size_t)i * XN_W);
-        v_store(x + (size_t)t->slot[i] * XN_W, v);
+        vf v = v_set(t->window[i]) * v_load(y + (size_t)i * XN_PITCH(kit));
+        if (!kit->plan->closed) v = v * v_load(b->h[a] + (size_t)i * XN_PITCH(kit));
+        v_store(x + (size_t)t->slot[i] * pitch, v);
     }
     fourier(kit, x);
     for (int j = 0; j <= half / 2; j++) {
-        vc p = c_load(x + (size_t)t->place[j] * 2 * XN_W);
-        vc q = c_conj(c_load(x + (size_t)t->place[(half - j) & (half - 1)] * 2 * XN_W));
+        vc p = c_load(x + (size_t)t->place[j] * 2 * pitch, pitch);
+        vc q = c_conj(c_load(x + (size_t)t->place[(half - j) & (half - 1)] * 2 * pitch, pitch));
         vc e = c_add(p, q), o = twiddle(t, j, c_turn(c_sub(p, q)));
         vc up = c_add(e, o), down = c_sub(e, o);
-        v_store(power + (size_t)j * XN_W, v_fma(up.re, up.re, up.im * up.im));
-        v_store(power + (size_t)(half - j) * XN_W, v_fma(down.re, down.re, down.im * down.im));
+        v_store(power + (size_t)j * pitch, v_fma(up.re, up.re, up.im * up.im));
+        v_store(power + (size_t)(half - j) * pitch, v_fma(down.re, down.re, down.im * down.im));
     }
 }
 
-static void powers_direct(const struct block *b, const real *const y[XN_GROUPS], real *const power[XN_GROUPS])
+XN_PART void powers_direct(const struct block *b, const real *const y[XN_GROUPS], real *const power[XN_GROUPS])
 {
     const xn_fit_plan *plan = b->kit->plan;
     const size_t n = (size_t)plan->n;
@@ -140,7 +146,7 @@ static void powers_direct(const struct block *b, const real *const y[XN_GROUPS],
         const real *cosine = b->kit->table->cosine + (size_t)j * n, *sine = b->kit->table->sine + (size_t)j * n;
         for (size_t i = 0; i < n; i++)
             for (int a = 0; a < XN_GROUPS; a++) {
-                vf v = v_load(y[a] + i * XN_W);
+                vf v = v_load(y[a] + i * XN_PITCH(b->kit));
                 for (int d = 0; d < XN_DIRECT; d++) {
                     sum[a][d].re = v_fma(v, v_set(cosine[(size_t)d * n + i]), sum[a][d].re);
                     sum[a][d].im = v_fma(v, v_set(sine[(size_t)d * n + i]), sum[a][d].im);
@@ -148,7 +154,7 @@ static void powers_direct(const struct block *b, const real *const y[XN_GROUPS],
             }
         for (int a = 0; a < XN_GROUPS; a++)
             for (int d = 0; d < XN_DIRECT && j + d < count; d++)
-                v_store(power[a] + (size_t)(plan->grid_lo - 1 + j + d) * XN_W,
+                v_store(power[a] + (size_t)(plan->grid_lo - 1 + j + d) * XN_WAVE(b->kit),
                         sum[a][d].re * sum[a][d].re + sum[a][d].im * sum[a][d].im);
     }
 }
@@ -158,13 +164,15 @@ struct peak {
 };
 
 // The highest local maximum of a band whose highest power lies at its end.
-static __attribute__((noinline)) void peak_inside(const xn_fit_plan *plan, const real *power, struct peak *p)
+XN_RARE void peak_inside(const struct kit *kit, const real *power, struct peak *p)
 {
+    const xn_fit_plan *plan = kit->plan;
+    const size_t pitch = XN_WAVE(kit);
     p->at = v_set(R(plan->grid_lo));
     p->best = p->left = p->right = v_set(R(-1));
     for (int j = plan->grid_lo; j <= plan->grid_hi; j++) {
-        const real *here = power + (size_t)j * XN_W;
-        vf before = v_load(here - XN_W), now = v_load(here), after = v_load(here + XN_W);
+        const real *here = power + (size_t)j * pitch;
+        vf before = v_load(here - pitch), now = v_load(here), after = v_load(here + pitch);
         vm m = v_and(v_and(v_gt(now, before), v_ge(now, after)), v_gt(now, p->best));
         p->best = v_sel(m, now, p->best);
         p->left = v_sel(m, before, p->left);
@@ -174,44 +182,47 @@ static __attribute__((noinline)) void peak_inside(const xn_fit_plan *plan, const
 }
 
 // w of the highest local maximum; without one (a slope all over the band) its lower end.
-XN_FN vf peak(const xn_fit_plan *plan, const real *power)
+XN_FN vf peak(const struct kit *kit, const real *power)
 {
+    const xn_fit_plan *plan = kit->plan;
+    const size_t pitch = XN_WAVE(kit);
     const vf none = v_set(R(0)), lo = v_set(R(plan->grid_lo)), hi = v_set(R(plan->grid_hi));
     struct peak p = {lo, v_set(R(-1)), none, none};
     for (int j = plan->grid_lo; j <= plan->grid_hi; j++) {
-        vf now = v_load(power + (size_t)j * XN_W);
+        vf now = v_load(power + (size_t)j * pitch);
         p.at = v_sel(v_gt(now, p.best), v_set(R(j)), p.at);
         p.best = v_max(now, p.best);
     }
     real at[XN_W], left[XN_W], right[XN_W];
     v_store(at, p.at);
     for (int i = 0; i < XN_W; i++) {
-        const real *here = power + (size_t)(int)at[i] * XN_W + (size_t)i;
-        left[i] = here[-XN_W];
-        right[i] = here[XN_W];
+        const real *here = power + (size_t)(int)at[i] * pitch + (size_t)i;
+        left[i] = *(here - pitch);
+        right[i] = here[pitch];
     }
     p.left = v_load(left);
     p.right = v_load(right);
     vm slope = v_or(v_and(v_le(p.at, lo), v_ge(p.left, p.best)), v_and(v_ge(p.at, hi), v_gt(p.right, p.best)));
-    if (v_any(slope)) peak_inside(plan, power, &p);
+    if (v_any(slope)) peak_inside(kit, power, &p);
     vf bend = p.left - R(2) * p.best + p.right;
     vf shift = R(0.5) * (p.left - p.right) / v_sel(v_lt(bend, none), bend, v_set(R(-1)));
     shift = v_sel(v_lt(none, p.best), v_min(v_max(shift, v_set(R(-0.5))), v_set(R(0.5))), none);
-    return (p.at + shift) * R(6.28318530717958647693 / plan->n_grid);
+    return (p.at + shift) * kit->table->line;
 }
 
-static void start_periodogram(const struct block *b, const real *const y[XN_GROUPS], vf w[XN_GROUPS])
+XN_PART void start_periodogram(const struct block *b, const real *const y[XN_GROUPS], vf w[XN_GROUPS])
 {
     const struct kit *kit = b->kit;
     const xn_fit_plan *plan = kit->plan;
-    const size_t count = (size_t)(plan->n_grid / 2 + 1) * XN_W;
-    real *const power[XN_GROUPS] = {kit->wave, kit->wave + count};
+    const size_t count = (size_t)(plan->n_grid / 2 + 1) * XN_WAVE(kit);
+    real *power[XN_GROUPS];
+    for (int a = 0; a < XN_GROUPS; a++) power[a] = kit->wave + (size_t)a * count;
     if (plan->near_grid)
         for (int a = 0; a < XN_GROUPS; a++) powers_fourier(b, a, y[a], kit->wave + XN_GROUPS * count, power[a]);
     else
         powers_direct(b, y, power);
     for (int a = 0; a < XN_GROUPS; a++)
-        w[a] = v_min(v_max(peak(plan, power[a]), v_set(R(plan->w_lo))), v_set(R(plan->w_hi)));
+        w[a] = v_min(v_max(peak(kit, power[a]), v_set(kit->table->lo[1])), v_set(kit->table->hi[1]));
 }
 
 #endif
