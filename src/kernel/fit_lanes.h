@@ -2,11 +2,11 @@
 // fit_lanes.h -- the whole fit kernel over lanes: what a shell includes, and its row of the table of kernels.
 //
 // Order of reading: lane.h, vmath.h; prepare.h (load), start.h (peak), series.h and explicit.h (sums), varpro.h (step),
-// lm.h (iteration), block.h (packing), greedy.h (order), finish.h (errors).
+// lm.h (iteration), block.h (packing), greedy.h (order), finish.h (errors), pool.h (traces fitted together).
 #ifndef XN_KERNEL_FIT_LANES_H
 #define XN_KERNEL_FIT_LANES_H
 
-#include "kernel/finish.h"
+#include "kernel/pool.h"
 
 XN_FN size_t rounded(size_t count) { return (count + 15) & ~(size_t)15; } // whole cache lines of any precision
 
@@ -92,14 +92,39 @@ static size_t fit_work_bytes(const xn_fit_plan *p, int traces)
     return kit_place(&kit, p, traces, NULL);
 }
 
-static void fit_tile(const xn_fit_plan *p, const void *table, void *work, xn_fit_tile *tile)
+static struct kit kit_of(const xn_fit_plan *p, const void *table, void *work, const xn_fit_tile *tile)
 {
     struct kit kit = {.table = table, .tile = tile, .moments = p->closed ? XN_MOMENTS_GOERTZEL : XN_MOMENTS_EXPLICIT};
     kit_place(&kit, p, tile->count, work);
     if (p->closed && tile->horner) kit.moments = XN_MOMENTS_HORNER;
+    return kit;
+}
+
+static void fit_tile(const xn_fit_plan *p, const void *table, void *work, xn_fit_tile *tile)
+{
+    const struct kit kit = kit_of(p, table, work, tile);
     int count = prepare_tile(&kit, kit.list[0]);
     greedy(&kit, kit.list[0], count);
     finish(&kit, kit.list[0]);
+}
+
+static void fit_load(const xn_fit_plan *p, const void *table, void *work, xn_fit_tile *tile)
+{
+    const struct kit kit = kit_of(p, table, work, tile);
+    pool_load(&kit);
+}
+
+static void fit_powers(const xn_fit_plan *p, const void *table, void *work, xn_fit_tile *tile, int n_modes,
+                       float *powers, int64_t stride)
+{
+    const struct kit kit = kit_of(p, table, work, tile);
+    pool_powers(&kit, n_modes, powers, stride);
+}
+
+static void fit_evaluate(const xn_fit_plan *p, const void *table, void *work, xn_fit_tile *tile, int n_modes)
+{
+    const struct kit kit = kit_of(p, table, work, tile);
+    pool_evaluate(&kit, n_modes);
 }
 
 // ---- for tests
@@ -167,7 +192,7 @@ static void fit_math(int which, int n, const double *x, const double *y, double 
 }
 
 #define XN_FIT_KERNEL(symbol, text)                                                                                    \
-    const xn_fit_kernel symbol = {text,           XN_REAL_BITS, XN_W,      fit_table_bytes, fit_tabulate,              \
-                                  fit_work_bytes, fit_tile,     fit_probe, fit_math}
+    const xn_fit_kernel symbol = {text,     XN_REAL_BITS, XN_W,       fit_table_bytes, fit_tabulate, fit_work_bytes,   \
+                                  fit_tile, fit_load,     fit_powers, fit_evaluate,    fit_probe,    fit_math}
 
 #endif

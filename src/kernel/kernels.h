@@ -102,6 +102,18 @@ typedef struct xn_fit_tile {
         *evaluations; // (XANI_MAX_MODES) += traces x evaluations of the functional with 1.. modes; NULL: not counted
 } xn_fit_tile;
 
+// Planes of `evaluate`, of the scaled data (one over unscale); derivatives with respect to (length g_1, length w_1,
+// ...).
+enum {
+    XN_POOL_CHI2 = 0,
+    XN_POOL_VARIANCE, // s^2 of a sample, known or from chi^2
+    XN_POOL_UNSCALE,
+    XN_POOL_BETA,
+    XN_POOL_GRADIENT = XN_POOL_BETA + 2 * XANI_MAX_MODES,
+    XN_POOL_SCHUR = XN_POOL_GRADIENT + XN_FIT_PARAMETERS, // lower triangle
+    XN_POOL_SLOTS = XN_POOL_SCHUR + XN_FIT_PARAMETERS * (XN_FIT_PARAMETERS + 1) / 2
+};
+
 // One evaluation of the projected functional for one trace, in its own units, for tests.
 typedef struct xn_fit_probe {
     double chi2, beta[2 * XANI_MAX_MODES], gradient[XN_FIT_PARAMETERS]; // -2 gradient = d chi2/d(g_1, w_1, g_2, ...)
@@ -118,6 +130,14 @@ typedef struct xn_fit_kernel {
     void (*tabulate)(const xn_fit_plan *plan, void *table);
     size_t (*work_bytes)(const xn_fit_plan *plan, int traces);
     void (*fit)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile);
+    // Parts of a fit for traces that share parameters: load a tile into the work space (n_modes: whether each trace can
+    // be used), then, as often as wanted with the same work and tile, powers of what n_modes given modes leave over the
+    // variance (stride: traces in whole blocks of 32), and the functional at the given modes (tile->out: XN_POOL_SLOTS
+    // planes).
+    void (*load)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile);
+    void (*powers)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile, int n_modes,
+                   float *powers, int64_t stride);
+    void (*evaluate)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile, int n_modes);
     // for tests
     void (*probe)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile, int moments, int n_modes,
                   const double *g, const double *w, xn_fit_probe *probe);
