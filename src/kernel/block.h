@@ -74,8 +74,8 @@ XN_PART void block_open(const struct kit *kit, const int *list, int count, struc
         b->sigma2[a] = plane_load(b, a, PLANE_SIGMA2);
         b->floor2[a] = plane_load(b, a, PLANE_FLOOR2);
         b->samples[a] = plane_load(b, a, PLANE_SAMPLES);
-        for (int i = 0, slot = PLANE_ROOT; !kit->plan->closed && i < kit->plan->n_columns; i++)
-            for (int j = 0; j <= i; j++, slot++) b->root[a][i][j] = plane_load(b, a, slot);
+        XN_COLUMNS (i, kit->plan->closed ? 0 : kit->plan->n_columns)
+            for (int j = 0; j <= i; j++) b->root[a][i][j] = plane_load(b, a, PLANE_ROOT + i * (i + 1) / 2 + j);
     }
 }
 
@@ -126,7 +126,7 @@ XN_PART int lm_suspend(const struct block *b, const int K, const struct lm s[XN_
         }
         const unsigned active = v_bits_of(s[a].active) & block_lanes(b, a);
         const unsigned stuck = v_bits_of(s[a].stuck) & block_lanes(b, a);
-        for (int i = 0; (active | stuck) >> i; i++) {
+        for (int i = 0; i < XN_W && (active | stuck) >> i; i++) {
             if (active >> i & 1) rest[n_rest++] = b->trace[a * XN_W + i];
             if (stuck >> i & 1) b->kit->tile->flags[b->trace[a * XN_W + i]] |= XN_FLAG_STUCK;
         }

@@ -13,7 +13,7 @@
 // root x = c in place
 XN_FN void columns_forward(int n_columns, vf root[XN_B][XN_B], vf *c, int stride)
 {
-    for (int i = 0; i < n_columns; i++) {
+    XN_COLUMNS (i, n_columns) {
         vf t = c[i * stride];
         for (int j = 0; j < i; j++) t = v_fnma(root[i][j], c[j * stride], t);
         c[i * stride] = t / root[i][i];
@@ -23,9 +23,11 @@ XN_FN void columns_forward(int n_columns, vf root[XN_B][XN_B], vf *c, int stride
 // root^T x = c in place
 XN_FN void columns_backward(int n_columns, vf root[XN_B][XN_B], vf *c)
 {
-    for (int i = n_columns - 1; i >= 0; i--) {
+    XN_FLAT
+    for (int i = XN_B - 1; i >= 0; i--) {
+        if (i >= n_columns) continue;
         vf t = c[i];
-        for (int j = i + 1; j < n_columns; j++) t = v_fnma(root[j][i], c[j], t);
+        for (int j = i + 1; j < XN_B && j < n_columns; j++) t = v_fnma(root[j][i], c[j], t);
         c[i] = t / root[i][i];
     }
 }
@@ -63,7 +65,7 @@ XN_FN void sums_explicit(const int K, struct block *b, int a, const vf *paramete
                 s->g2[q][r] = v_fma(tf[q], tf[r], s->g2[q][r]);
             }
         }
-        for (int c = 0; c < n_columns; c++) {
+        XN_COLUMNS (c, n_columns) {
             vf column = h * kit->table->column[(size_t)c * (size_t)n + (size_t)i];
             for (int q = 0; q < 2 * K; q++) {
                 s->c0[c][q] = v_fma(column, f[q], s->c0[c][q]);

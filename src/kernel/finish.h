@@ -134,7 +134,7 @@ XN_FN void finish_group(const int K, struct block *b, int a, const struct rest *
     struct eval e;
     struct covariance cov;
     const vf unscale = plane_load(b, a, PLANE_UNSCALE);
-    for (int j = 0; j < kit->plan->n_columns; j++)
+    XN_COLUMNS (j, kit->plan->n_columns)
         out_store(b, a, XN_OUT_BACKGROUND + j, v_fma(unscale, r->c[a][j], plane_load(b, a, PLANE_BACKGROUND + j)));
     out_store(b, a, XN_OUT_MEAN, plane_load(b, a, PLANE_MEAN));
     out_store(b, a, XN_OUT_UNSCALE, unscale);
@@ -144,11 +144,12 @@ XN_FN void finish_group(const int K, struct block *b, int a, const struct rest *
     if (K == 0) return;
     for (int j = 0; j < 2 * K; j++) e.beta[j] = r->beta[a][j];
     covariance_at(K, b, a, r->parameter[a], &e, r->chi2[a], &cov);
+    XN_FLAT
     for (int k = 0; k < K; k++) finish_mode(K, b, a, k, r->parameter[a], e.beta, &cov);
     vm at_bound = v_lt(v_set(R(0)), v_set(R(-1)));
     for (int j = 0; j < 2 * K; j++) at_bound = v_or(at_bound, cov.fixed[j]);
     const unsigned bits = v_bits_of(at_bound) & block_lanes(b, a);
-    for (int i = 0; bits >> i; i++)
+    for (int i = 0; i < XN_W && bits >> i; i++)
         if (bits >> i & 1) kit->tile->flags[b->trace[a * XN_W + i]] |= XN_FLAG_BOUND;
 }
 

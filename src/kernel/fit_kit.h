@@ -27,6 +27,15 @@
 #define XN_GRAIN R(1e-7)              // of a trace's size: less is rounding of its samples
 #define XN_TINY R(1e-30)              // keeps the pivots of a silent mode above zero; data are of order 1
 
+// Counts columns up to n; on a device with all turns written out, so that arrays of columns stay in registers.
+#ifdef XN_DEVICE
+#define XN_COLUMNS(b, n)                                                                                               \
+    XN_FLAT                                                                                                            \
+    for (int b = 0; b < XN_B && b < (n); b++)
+#else
+#define XN_COLUMNS(b, n) for (int b = 0; b < (n); b++)
+#endif
+
 struct table {
     real unit, line;           // 1/length; 2 pi/n_grid
     real lo[2], hi[2];         // bounds of g, w

@@ -41,13 +41,14 @@ XN_FN void residual_closed(const int K, struct block *b, struct rest *r, real *c
     for (int a = 0; a < XN_GROUPS; a++) {
         struct sums s;
         chi2[a] = v_set(R(0));
+        XN_FLAT
         for (int k = 0; k < K; k++) {
             u[0][a][k] = (vc){v_set(R(1)), v_set(R(0))};
             u[1][a][k] = z[a][k] = v_pole(r->parameter[a][2 * k], r->parameter[a][2 * k + 1], v_set(R(1)));
             gram_columns(b->kit, z[a][k], k, &s);
             z[a][k] = c_mul(z[a][k], z[a][k]);
         }
-        for (int j = 0; j < b->kit->plan->n_columns; j++) {
+        XN_COLUMNS (j, b->kit->plan->n_columns) {
             r->c[a][j] = v_set(R(0));
             for (int q = 0; q < 2 * K; q++) r->c[a][j] = v_fnma(s.c0[j][q], r->beta[a][q], r->c[a][j]);
         }
@@ -57,6 +58,7 @@ XN_FN void residual_closed(const int K, struct block *b, struct rest *r, real *c
             for (int a = 0; a < XN_GROUPS; a++) {
                 const size_t at = (size_t)(i + odd) * XN_PITCH(b->kit);
                 vf x = v_load(b->y[a] + at);
+                XN_FLAT
                 for (int k = 0; k < K; k++) {
                     vc *p = &u[odd][a][k];
                     x = v_fnma(r->beta[a][2 * k], p->re, v_fnma(r->beta[a][2 * k + 1], p->im, x));
@@ -87,12 +89,11 @@ XN_PART void residual_explicit(const int K, struct block *b, struct rest *r, rea
                 x = v_fnma(h, v_fma(beta[2 * k], u[k].re, beta[2 * k + 1] * u[k].im), x);
             }
             chi2 = v_fma(x, x, chi2);
-            for (int j = 0; j < n_columns; j++)
-                c[j] = v_fma(h * kit->table->column[(size_t)j * (size_t)n + (size_t)i], x, c[j]);
+            XN_COLUMNS (j, n_columns) c[j] = v_fma(h * kit->table->column[(size_t)j * (size_t)n + (size_t)i], x, c[j]);
             if (keep != NULL) v_store(keep[a] + (size_t)i * XN_PITCH(kit), x);
         }
         r->chi2[a] = chi2;
-        for (int j = 0; j < n_columns; j++) r->c[a][j] = c[j];
+        XN_COLUMNS (j, n_columns) r->c[a][j] = c[j];
         columns_forward(n_columns, b->root[a], r->c[a], 1); // now of orthonormal columns
     }
 }
@@ -112,12 +113,12 @@ XN_PART void block_residual(struct block *b, const int K, struct rest *r, real *
     else
         residual_closed(K, b, r, keep);
     for (int a = 0; a < XN_GROUPS; a++) {
-        for (int j = 0; j < n_columns; j++) r->chi2[a] = v_fnma(r->c[a][j], r->c[a][j], r->chi2[a]);
+        XN_COLUMNS (j, n_columns) r->chi2[a] = v_fnma(r->c[a][j], r->c[a][j], r->chi2[a]);
         if (!closed) columns_backward(n_columns, b->root[a], r->c[a]);
         for (int i = 0; keep != NULL && i < n; i++) {
             vf x = v_load(keep[a] + (size_t)i * XN_PITCH(kit)),
                h = closed ? v_set(R(1)) : v_load(b->h[a] + (size_t)i * XN_PITCH(kit));
-            for (int j = 0; j < n_columns; j++)
+            XN_COLUMNS (j, n_columns)
                 x = v_fnma(h * kit->table->column[(size_t)j * (size_t)n + (size_t)i], r->c[a][j], x);
             v_store(keep[a] + (size_t)i * XN_PITCH(kit), x);
         }

@@ -30,11 +30,13 @@
 #define XN_RARE static __device__ __noinline__
 #define XN_TABLE static __device__ const
 #define XN_UNROLL(n) _Pragma("unroll")
+#define XN_FLAT _Pragma("unroll") // all turns written out, so that arrays stay in registers
 #else
 #define XN_FN static inline __attribute__((always_inline))
 #define XN_PART static // too large to be copied wherever it is called
 #define XN_RARE static __attribute__((noinline))
 #define XN_TABLE static const
+#define XN_FLAT
 #define XN_UNROLL(n) XN_PRAGMA(GCC unroll n)
 #define XN_PRAGMA(text) _Pragma(#text)
 #endif

@@ -89,7 +89,7 @@ XN_FN void prepare_store(const struct kit *kit, int group, vf yy, vf samples, vf
     v_store(plane_of(kit, PLANE_SAMPLES) + at, samples);
     v_store(plane_of(kit, PLANE_UNSCALE) + at, unscale);
     v_store(plane_of(kit, PLANE_MEAN) + at, mean);
-    for (int b = 0; b < kit->plan->n_columns; b++) v_store(plane_of(kit, PLANE_BACKGROUND + b) + at, c[b]);
+    XN_COLUMNS (b, kit->plan->n_columns) v_store(plane_of(kit, PLANE_BACKGROUND + b) + at, c[b]);
 }
 
 // Rows of a block's groups: y and h of sample i
@@ -137,12 +137,12 @@ XN_FN void prepare_closed(const int n_columns, const struct kit *kit, int group)
 // Cholesky factor of the columns' Gram matrix, also kept in the planes.
 XN_FN void columns_root(const struct kit *kit, int group, vf gram[XN_B][XN_B], vf root[XN_B][XN_B])
 {
-    for (int j = 0, slot = PLANE_ROOT; j < kit->plan->n_columns; j++)
-        for (int k = 0; k <= j; k++, slot++) {
+    XN_COLUMNS (j, kit->plan->n_columns)
+        for (int k = 0; k <= j; k++) {
             vf t = gram[j][k];
             for (int q = 0; q < k; q++) t = v_fnma(root[j][q], root[k][q], t);
             root[j][k] = j == k ? v_sqrt(v_max(t, gram[j][j] * XN_PIVOT + XN_TINY)) : t / root[k][k];
-            v_store(plane_of(kit, slot) + (size_t)group * XN_W, root[j][k]);
+            v_store(plane_of(kit, PLANE_ROOT + j * (j + 1) / 2 + k) + (size_t)group * XN_W, root[j][k]);
         }
 }
 
@@ -175,7 +175,7 @@ XN_PART void prepare_explicit(const struct kit *kit, int group)
         vf s = v_load(XN_H(0)), r = s * (v_load(XN_Y(0)) - mean);
         v_store(XN_Y(0), r);
         big = v_max(v_abs(r), big);
-        for (int b = 0; b < n_columns; b++) {
+        XN_COLUMNS (b, n_columns) {
             vf u = s * column[(size_t)b * (size_t)n + (size_t)i];
             c[b] = v_fma(u, r, c[b]);
             for (int d = 0; d <= b; d++)
@@ -188,7 +188,7 @@ XN_PART void prepare_explicit(const struct kit *kit, int group)
     vf unscale = power_of_two(big), scale = one / unscale;
     for (int i = 0; i < n; i++) {
         vf r = v_load(XN_Y(0)), s = v_load(XN_H(0));
-        for (int b = 0; b < n_columns; b++) r = v_fnma(s * column[(size_t)b * (size_t)n + (size_t)i], c[b], r);
+        XN_COLUMNS (b, n_columns) r = v_fnma(s * column[(size_t)b * (size_t)n + (size_t)i], c[b], r);
         r = r * scale;
         v_store(XN_Y(0), r);
         yy = v_fma(r, r, yy);
@@ -236,7 +236,7 @@ XN_FN bool prepare_trace(const struct kit *kit, int i, double sigma)
         size += c * c;
     }
     const double grain = XN_GRAIN * XN_GRAIN * size / fmax(samples, 1.0);
-    plane_of(kit, PLANE_FLOOR2)[i] = R(fmax(grain, XN_TINY));
+    plane_of(kit, PLANE_FLOOR2)[i] = R(fmax(grain, (double)XN_TINY));
     plane_of(kit, PLANE_CHI2)[i] = R(yy);
     plane_of(kit, PLANE_NEXT)[i] = R(NAN);
     tile->n_modes[i] = tile->flags[i] = 0;

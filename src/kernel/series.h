@@ -185,8 +185,10 @@ XN_FN void gram_columns(const struct kit *kit, vc z, int k, struct sums *s)
 
 XN_FN void gram_closed(const int K, const struct kit *kit, const vc *z, struct sums *s)
 {
+    XN_FLAT
     for (int j = 0; j < K; j++) {
         gram_columns(kit, z[j], j, s);
+        XN_FLAT
         for (int l = 0; l <= j; l++) gram_pair(kit->plan->n, kit->table->unit, z[j], z[l], j, l, s);
     }
 }

@@ -60,7 +60,7 @@ XN_FN void varpro_project(const int K, int n_columns, struct sums *s, struct fac
     for (int i = 0; i < 2 * K; i++) diagonal[i] = s->g0[i][i];
     for (int i = 0; i < 2 * K; i++)
         for (int j = i + 1; j < 2 * K; j++) s->g1[i][j] = s->g1[j][i];
-    for (int b = 0; b < n_columns; b++)
+    XN_COLUMNS (b, n_columns)
         for (int i = 0; i < 2 * K; i++) {
             for (int j = 0; j <= i; j++) {
                 s->g0[i][j] = v_fnma(s->c0[b][i], s->c0[b][j], s->g0[i][j]);
@@ -92,6 +92,7 @@ XN_FN void varpro_schur(const int K, const struct sums *s, struct factor *f, str
         on[2 * k + 1][0] = b;
         on[2 * k + 1][1] = -a;
     }
+    XN_FLAT
     for (int j = 0; j < 2 * K; j++) {
         const int c = j & ~1;
         vf w[XN_Q], g = v_fma(on[j][0], s->y1[c], on[j][1] * s->y1[c + 1]);
@@ -103,6 +104,7 @@ XN_FN void varpro_schur(const int K, const struct sums *s, struct factor *f, str
         vf v[XN_Q];
         solve_lower(2 * K, f->l, f->inverse, w, v);
         for (int i = 0; i < 2 * K; i++) f->v[i][j] = v[i];
+        XN_FLAT
         for (int i = 0; i <= j; i++) {
             const int d = i & ~1;
             vf mixed = c == d ? s->g2[c + 1][c] : s->g2[c][d + 1];
