@@ -150,7 +150,7 @@ bool xn_parse_int(const char *text, int64_t *value)
 
 // ---- the nearest key
 
-static int edit_distance(const char *a, const char *b)
+int xn_edit_distance(const char *a, const char *b)
 {
     enum { LONGEST = 48 };
     int na = (int)strnlen(a, LONGEST), nb = (int)strnlen(b, LONGEST), row[LONGEST + 1];
@@ -179,7 +179,7 @@ const char *xn_setting_nearest(const char *parent, const char *word)
         const char *key = settings[i].key, *dot = strrchr(key, '.'), *last = dot ? dot + 1 : key;
         size_t length = dot ? (size_t)(dot - key) : 0;
         bool sibling = length == parent_length && strncmp(key, parent, length) == 0;
-        int distance = edit_distance(word, last) + (sibling ? 0 : 2);
+        int distance = xn_edit_distance(word, last) + (sibling ? 0 : 2);
         if (distance < best_distance) best_distance = distance, best = key;
     }
     return best;

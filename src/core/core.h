@@ -56,6 +56,9 @@ xani_status xn_check_interrupt(xn_ctx *ctx);
 
 const char *xn_command_line(const xn_ctx *ctx); // "" if not set
 
+// Insertions, deletions and replacements between two words, of which 48 characters count: for the nearest name.
+int xn_edit_distance(const char *a, const char *b);
+
 int xn_threads(int asked);   // asked > 0: asked; else the processors this process may use
 double xn_seconds(void);     // monotonic wall clock
 double xn_cpu_seconds(void); // CPU time of the calling thread
