@@ -142,6 +142,9 @@ typedef struct xn_fit_kernel {
     void (*probe)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile, int moments, int n_modes,
                   const double *g, const double *w, xn_fit_probe *probe);
     void (*math)(int which, int n, const double *x, const double *y, double *a, double *b);
+    // for benchmarks: loads a tile of one block, then sums the data moments of 1 or 2 modes `passes` times
+    void (*moments)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile, int moments, int n_modes,
+                    int passes);
 } xn_fit_kernel;
 
 // "auto", "scalar", "avx2", "avx512"; bits 32 or 64. NULL: no such name, or this processor does not have it.
