@@ -10,6 +10,8 @@
 BUILD ?= build
 PREFIX ?= /usr/local
 PEERS = .venv-bench
+# a newer Python than Debian 12's has cuPhoton and NLSQ: make bench-peers PEERS_PYTHON=python3.12
+PEERS_PYTHON ?= python3
 
 all: build
 
@@ -54,8 +56,10 @@ bench-fit bench-io bench-reduce bench-map: build
 
 bench-peers:
 	tools/setup bench
-	test -d $(PEERS) || python3 -m venv $(PEERS)
-	$(PEERS)/bin/pip install --quiet scipy lmfit nmrglue h5py hdf5plugin numba jax
+	test -d $(PEERS) || $(PEERS_PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet scipy lmfit nmrglue h5py hdf5plugin numba jax jaxfit matplotlib
+	@for peer in nlsq "--no-deps cuphoton"; do \
+	    $(PEERS)/bin/pip install --quiet $$peer 2>/dev/null || echo "not for this Python: $$peer"; done
 
 clean:
 	rm -rf $(BUILD) build-asan build-tsan

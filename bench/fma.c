@@ -5,6 +5,7 @@
 // two per cycle) and fit the registers of either width; every loop over them is unrolled, or they live in memory.  The
 // best of several short runs counts: a ceiling is what the machine can do, not what it did while something else ran.
 #include <math.h>
+#include <string.h>
 
 #include "bench/fit_peers.h"
 #include "core/core.h"
@@ -73,7 +74,29 @@ double xn_peer_fma_peak(const char **name)
     return 2.0 * CHAINS * ROUNDS * (wide ? 16 : 8) / best / 1e9;
 }
 
+double xn_peer_fma_sustained(int threads)
+{
+    const char *name;
+    if (!isfinite(xn_peer_fma_peak(&name))) return NAN;
+    const bool wide = strcmp(name, "avx512") == 0;
+    const double seconds = 0.25, start = xn_seconds();
+    double runs = 0;
+#pragma omp parallel num_threads(threads) reduction(+ : runs)
+    {
+        float sum = 0;
+        for (; xn_seconds() - start < seconds; runs += 1) sum += wide ? chains_avx512() : chains_avx2();
+        if (!isfinite(sum)) runs = 0; // uses what was computed
+    }
+    return 2.0 * CHAINS * ROUNDS * (wide ? 16 : 8) * runs / (xn_seconds() - start) / 1e9;
+}
+
 #else
+
+double xn_peer_fma_sustained(int threads)
+{
+    (void)threads;
+    return NAN;
+}
 
 double xn_peer_fma_peak(const char **name)
 {

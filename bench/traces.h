@@ -111,19 +111,27 @@ static inline bool xn_truth_bounds(xn_truth *t, const double *delay_ps, int n, d
     return true;
 }
 
-// n traces [delay][trace] at the given delays, with truth and bounds (offset as background). Trace i of a seed is
-// always the same.
-static inline void xn_traces_make(uint64_t seed, int modes, double snr, const double *delay_ps, int samples, int64_t n,
-                                  float *y, xn_truth *truth)
+// n traces [delay][trace] at the given delays, with truth and bounds (offset as background, equal weights). The error
+// of a sample is 1/snr over the root of its weight; weight NULL: all 1. Trace i of a seed is always the same.
+static inline void xn_traces_make_weighted(uint64_t seed, int modes, double snr, const double *delay_ps,
+                                           const double *weight, int samples, int64_t n, float *y, xn_truth *truth)
 {
     for (int64_t i = 0; i < n; i++) {
         xn_rng r;
         xn_rng_init(&r, seed, (uint64_t)i);
         xn_truth_draw(&truth[i], modes, &r);
         xn_truth_bounds(&truth[i], delay_ps, samples, 1 / snr, 1);
-        for (int s = 0; s < samples; s++)
-            y[s * n + i] = (float)(xn_truth_value(&truth[i], delay_ps[s]) + xn_rng_normal(&r) / snr);
+        for (int s = 0; s < samples; s++) {
+            const double error = 1 / snr / (weight != NULL ? sqrt(weight[s]) : 1);
+            y[s * n + i] = (float)(xn_truth_value(&truth[i], delay_ps[s]) + xn_rng_normal(&r) * error);
+        }
     }
+}
+
+static inline void xn_traces_make(uint64_t seed, int modes, double snr, const double *delay_ps, int samples, int64_t n,
+                                  float *y, xn_truth *truth)
+{
+    xn_traces_make_weighted(seed, modes, snr, delay_ps, NULL, samples, n, y, truth);
 }
 
 static inline void xn_traces_delays(int samples, double *delay_ps)
@@ -131,19 +139,28 @@ static inline void xn_traces_delays(int samples, double *delay_ps)
     for (int s = 0; s < samples; s++) delay_ps[s] = s * XN_TRACE_STEP_PS;
 }
 
-// Pairs fitted with true frequencies so that the sum of distances is least (two modes at most); true when each lies
-// within 2 % of the truth. order[k]: fitted mode of true mode k.
+// order[i]: the number of the i-th smallest of n frequencies
+static inline void xn_truth_sort(int n, const double *f, int *order)
+{
+    for (int i = 0; i < n; i++) {
+        int at = i;
+        for (; at > 0 && f[order[at - 1]] > f[i]; at--) order[at] = order[at - 1];
+        order[at] = i;
+    }
+}
+
+// Pairs fitted with true frequencies in rising order, which makes the sum of distances least; true when each lies
+// within 2 % of the truth. order[k]: fitted mode of true mode k. f: as many as the truth has.
 static inline bool xn_truth_found(const xn_truth *t, const double *f, int *order)
 {
-    for (int k = 0; k < XN_TRACE_MODES; k++) order[k] = k;
-    if (t->modes == 2) {
-        double straight = fabs(f[0] - t->f[0]) + fabs(f[1] - t->f[1]),
-               crossed = fabs(f[1] - t->f[0]) + fabs(f[0] - t->f[1]);
-        order[0] = straight <= crossed ? 0 : 1;
-        order[1] = 1 - order[0];
-    }
+    int truth[XN_TRACE_MODES], fitted[XN_TRACE_MODES];
     bool all = true;
-    for (int k = 0; k < t->modes; k++) all = all && fabs(f[order[k]] - t->f[k]) < 0.02 * t->f[k];
+    xn_truth_sort(t->modes, t->f, truth);
+    xn_truth_sort(t->modes, f, fitted);
+    for (int i = 0; i < t->modes; i++) {
+        order[truth[i]] = fitted[i];
+        all = all && fabs(f[fitted[i]] - t->f[truth[i]]) < 0.02 * t->f[truth[i]];
+    }
     return all;
 }
 

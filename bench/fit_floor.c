@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// fit_floor.c -- see fit_bench.h: the fit beside the ceiling of the machine, measured in the same run.
+//
+// The ceiling is that of fused multiply-adds (fma.c).  Three questions: what share of it a whole fit uses, counting
+// only what no implementation of the algorithm can do without; what share one pass over the data reaches (8
+// multiply-adds per sample and mode by Horner's rule, 4 by Goertzel's); and whether a second thread costs the first
+// anything, beside what it costs a loop of multiply-adds alone (clock, shared units).
+#include <stdio.h>
+
+#include "bench/fit_bench.h"
+#include "fit/engine.h"
+
+static void emit(const xn_fit_bench *s, const char *name, const char *peer, double ours, double theirs,
+                 const char *unit, const char *why)
+{
+    const xn_bench_line line = {.bench = "fit",
+                                .name = name,
+                                .peer = peer,
+                                .ours = ours,
+                                .theirs = theirs,
+                                .unit = unit,
+                                .ratio = ours / theirs,
+                                .ratio_cpu = NAN,
+                                .why = why};
+    s->bench->emit(s->bench->user, &line);
+}
+
+static const char *peak_name(double peak, const char *kernels)
+{
+    return isfinite(peak) ? kernels : "none: not measured on this processor";
+}
+
+// ---- a whole fit
+
+static void ignore(void *user, int64_t i, const xani_fit_result *r)
+{
+    (void)user;
+    (void)i;
+    (void)r;
+}
+
+// Floating-point operations of one trace: two moments per evaluation and mode by Goertzel's rule, counted in the fit,
+// and one real Fourier transform of 256 points per mode.  Gram sums, algebra, centring and errors come on top and are
+// not counted.
+static xani_status needed_flops(xn_fit_bench *s, const xn_fit_case *c, double *flops)
+{
+    int64_t evaluations[XANI_MAX_MODES] = {0};
+    const xn_fit_setup setup = {
+        .delay_ps = s->delay_ps, .n = XN_TRACE_SAMPLES, .background = 0, .modes_max = c->modes, .significance = 1e-9};
+    xn_fit_plans plans;
+    XN_TRY(xn_fit_plans_create(s->bench->context, &setup, &plans));
+    const xn_fit_job job = {.plans = &plans,
+                            .n_delays = XN_TRACE_SAMPLES,
+                            .y = s->by_delay,
+                            .row_stride = XN_FIT_BENCH_TRACES,
+                            .count = XN_FIT_BENCH_TRACES,
+                            .start = XN_START_PERIODOGRAM,
+                            .kernels = c->kernels,
+                            .threads = 1,
+                            .sink = ignore,
+                            .evaluations = evaluations};
+    xani_status st = xn_fit_run(s->bench->context, &job);
+    xn_fit_plans_free(&plans);
+    double sum = c->modes * 2.5 * 256 * 8;
+    for (int k = 0; k < XANI_MAX_MODES; k++)
+        sum += (double)evaluations[k] / XN_FIT_BENCH_TRACES * (k + 1) * 8 * XN_TRACE_SAMPLES;
+    *flops = sum;
+    return st;
+}
+
+xani_status xn_fit_bench_peak(xn_fit_bench *s, const xn_fit_case *c, double rate)
+{
+    char why[160];
+    const char *kernels;
+    double flops, peak = xn_peer_fma_peak(&kernels);
+    XN_TRY(needed_flops(s, c, &flops));
+    snprintf(why, sizeof why, "%.0f traces/s x %.0f flop (moments and transform only), peak of %s", rate, flops,
+             peak_name(peak, kernels));
+    emit(s, c->name, "floor:fma", rate * flops / 1e9, peak, "GFLOP/s", why);
+    return XANI_OK;
+}
+
+// ---- one pass over the data
+
+typedef struct {
+    const xn_fit_kernel *kernel;
+    const xn_fit_plan *plan;
+    void *table, *work;
+    xn_fit_tile tile;
+    uint8_t counts[2][64];
+    int64_t pixel[64];
+    int row[XN_TRACE_SAMPLES];
+} pass;
+
+static xani_status pass_create(xn_fit_bench *s, const xn_fit_plan *plan, pass *p)
+{
+    p->kernel = xn_fit_kernel_find("auto", 32);
+    p->plan = plan;
+    const int count = 2 * p->kernel->width; // one block
+    p->table = xn_alloc(p->kernel->table_bytes(plan), 1);
+    p->work = xn_alloc(p->kernel->work_bytes(plan, count), 1);
+    if (p->table == NULL || p->work == NULL) return xn_fail_memory(s->bench->context, "a block of traces", 1 << 20);
+    p->kernel->tabulate(plan, p->table);
+    for (int i = 0; i < XN_TRACE_SAMPLES; i++) p->row[i] = i;
+    for (int i = 0; i < count; i++) p->pixel[i] = i;
+    p->tile = (xn_fit_tile){.count = count,
+                            .y = s->plain,
+                            .row = p->row,
+                            .row_stride = XN_FIT_BENCH_TRACES,
+                            .pixel = p->pixel,
+                            .n_modes = p->counts[0],
+                            .flags = p->counts[1]};
+    return XANI_OK;
+}
+
+// GFLOP/s of one way to sum the moments, and of multiply-adds, each the best of the short runs of this repetition.
+static void pass_measure(pass *p, int moments, int modes, double *ours, double *theirs)
+{
+    const int passes = 2000, runs = 20;
+    const double samples = moments == XN_MOMENTS_HORNER ? 16.0 * XN_TRACE_SAMPLES : 8.0 * (XN_TRACE_SAMPLES - 1);
+    const char *name;
+    double best = INFINITY;
+    for (int i = 0; i < runs; i++) {
+        const double start = xn_seconds();
+        p->kernel->moments(p->plan, p->table, p->work, &p->tile, moments, modes, passes);
+        best = fmin(best, xn_seconds() - start);
+    }
+    *ours = samples * modes * p->tile.count * passes / best / 1e9;
+    *theirs = xn_peer_fma_peak(&name);
+}
+
+static xani_status moments_cases(xn_fit_bench *s, pass *p, int repeats)
+{
+    static const struct {
+        const char *name;
+        int moments, modes;
+    } rows[] = {{"horner-K1", XN_MOMENTS_HORNER, 1},
+                {"horner-K2", XN_MOMENTS_HORNER, 2},
+                {"goertzel-K1", XN_MOMENTS_GOERTZEL, 1},
+                {"goertzel-K2", XN_MOMENTS_GOERTZEL, 2}};
+    for (size_t c = 0; c < sizeof rows / sizeof rows[0]; c++) {
+        double ours[XN_FIT_BENCH_REPEATS], theirs[XN_FIT_BENCH_REPEATS];
+        char why[96];
+        for (int r = 0; r < repeats; r++) {
+            XN_TRY(xn_check_interrupt(s->bench->context));
+            pass_measure(p, rows[c].moments, rows[c].modes, &ours[r], &theirs[r]);
+        }
+        const double own = xn_fit_bench_median(ours, repeats), peak = xn_fit_bench_median(theirs, repeats);
+        const double flop = (rows[c].moments == XN_MOMENTS_HORNER ? 16 : 8) * XN_TRACE_SAMPLES * rows[c].modes;
+        snprintf(why, sizeof why, "one pass over the data in %.1f ns per trace, kernel %s", flop / own,
+                 p->kernel->name);
+        emit(s, rows[c].name, "floor:fma", own, peak, "GFLOP/s", why);
+    }
+    return XANI_OK;
+}
+
+xani_status xn_fit_bench_moments(xn_fit_bench *s, int repeats)
+{
+    const xn_fit_setup setup = {.delay_ps = s->uniform_ps, .n = XN_TRACE_SAMPLES, .modes_max = 2};
+    xn_fit_plans plans;
+    pass p = {0};
+    XN_TRY(xn_fit_plans_create(s->bench->context, &setup, &plans));
+    xani_status st = pass_create(s, &plans.plan[XN_PLAN_CLOSED], &p);
+    if (st == XANI_OK) st = moments_cases(s, &p, repeats);
+    xn_free(p.table);
+    xn_free(p.work);
+    xn_fit_plans_free(&plans);
+    return st;
+}
+
+// ---- a second thread
+
+xani_status xn_fit_bench_threads(xn_fit_bench *s, int repeats)
+{
+    static const xn_fit_case row = {.modes = 1, .kernels = "auto"};
+    double ours[XN_FIT_BENCH_REPEATS], theirs[XN_FIT_BENCH_REPEATS];
+    for (int r = 0; r < repeats; r++) {
+        xn_peer_answer one, two;
+        XN_TRY(xn_check_interrupt(s->bench->context));
+        XN_TRY(xn_fit_bench_run(s, &row, true, 1, true, &one));
+        XN_TRY(xn_fit_bench_run(s, &row, true, 2, true, &two));
+        ours[r] = two.rate / one.rate / 2;
+        theirs[r] = xn_peer_fma_sustained(2) / xn_peer_fma_sustained(1) / 2;
+    }
+    emit(s, "K1-snr10-2threads", "floor:fma", xn_fit_bench_median(ours, repeats), xn_fit_bench_median(theirs, repeats),
+         "of 1 thread", "rate per core with two threads over the rate with one, both by the clock on the wall");
+    return XANI_OK;
+}
