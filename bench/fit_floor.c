@@ -32,8 +32,9 @@ static const char *peak_name(double peak, const char *kernels)
 
 // ---- a whole fit
 
-static void ignore(void *user, int64_t i, const xani_fit_result *r)
+static void ignore(void *user, int64_t i, const xani_fit_result *r, const double *covariance)
 {
+    (void)covariance;
     (void)user;
     (void)i;
     (void)r;
@@ -54,7 +55,7 @@ static xani_status needed_flops(xn_fit_bench *s, const xn_fit_case *c, double *f
                             .y = s->by_delay,
                             .row_stride = XN_FIT_BENCH_TRACES,
                             .count = XN_FIT_BENCH_TRACES,
-                            .start = XN_START_PERIODOGRAM,
+                            .start = XN_FROM_PERIODOGRAM,
                             .kernels = c->kernels,
                             .threads = 1,
                             .sink = ignore,

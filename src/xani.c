@@ -119,6 +119,13 @@ void xani_fit_options_init(xani_fit_options *options)
     options->kernels = "auto";
 }
 
+xani_status xani_fit_threshold(xani_context *context, const xani_fit_options *options, const double *delay_ps,
+                               int64_t n_delays, double *significance, double *false_alarm)
+{
+    xn_clear_error(context);
+    return xn_fit_threshold_of(context, options, delay_ps, n_delays, significance, false_alarm);
+}
+
 xani_status xani_fit_traces(xani_context *context, const xani_fit_options *options, const float *traces,
                             const double *delay_ps, int64_t n_delays, int64_t n_traces, const float *sigma,
                             xani_fit_result *results)

@@ -158,7 +158,7 @@ typedef struct xani_fit_options {
     int background;          /* Legendre degree 0..3 beside the modes; -1: none, not even an offset */
     double frequency_thz[2]; /* band; {0, 0}: what the delays allow */
     double significance;     /* accept a mode when delta chi^2 / s^2 exceeds it; 0: calibrated */
-    int start;               /* 0 periodogram, 1 linear prediction, 2 both */
+    int start;               /* 0 periodogram, 1 linear prediction, 2 both, 4 given (below) */
     const char *kernels;     /* "auto", "scalar", "avx2", "avx512" */
     int threads;             /* 0: all */
     double tolerance;        /* stop when the predicted decrease is below tolerance * s^2; 0: 1e-3 */
@@ -167,6 +167,24 @@ typedef struct xani_fit_options {
        alike. Relative: they are scaled to a mean of 1 over those above 0, and sigma is the error of a sample of
        weight 1. Weights that spread by less than 20 % (rms) are taken as equal: at most 4 % of variance, and faster. */
     const double *weight;
+    /* Weights of single samples, (n_delays, n_traces) as the traces, beside those of the delays: sample i has the
+       variance sigma^2/weight; 0, negative or NaN: left out. NULL: none. (Variances are given as their inverse and a
+       sigma of 1.) Without sigma only their ratios within a trace matter. */
+    const float *sample_weight;
+    /* A second round of the fit with weights from the residual of the first. robust: 0 none, 1 Huber, 2 Tukey, scale by
+       the median of |residual|; errors are those of the M-estimate. counting: 1, the variance of a sample goes as
+       (fitted model + counting_zero) [times sigma^2]: 0 for traces in counts (sigma 1), 1 for relative changes. */
+    int robust, counting;
+    double counting_zero;
+    /* start 4: modes to start from, start_modes planes of n_traces (strongest first), or one value per mode for all
+       traces with start_shared 1. NaN: none; where a trace has fewer modes than it needs, the periodogram finds the
+       others. start_damping_per_ps may be NULL. Given frequencies are accepted by the same threshold as found ones. */
+    int start_modes, start_shared;
+    const float *start_frequency_thz, *start_damping_per_ps;
+    /* Where the caller wants the covariance of each trace, n_traces x (4 modes_max)^2 doubles: rows and columns
+       frequency (THz), damping (1/ps), amplitude, phase (rad) of mode 0, of mode 1, ..., all at delay zero; NaN for
+       modes that are not there and for what stands at a bound. NULL: not wanted. */
+    double *covariance;
 } xani_fit_options;
 
 /* One trace's result; arrays of XANI_MAX_MODES, unused entries NaN. y = background + sum A exp(-g t)
@@ -186,6 +204,10 @@ typedef struct xani_fit_result {
 /* Every option at its default. Options grow at the end only: those of an older header, told by `size`, are accepted
    and what they lack stays at its default; those of a newer one are refused. */
 XANI_API void xani_fit_options_init(xani_fit_options *options);
+/* What options.significance is for these delays (calibrated where 0) and the share of traces of pure noise that would
+   be taken for a mode. false_alarm may be NULL. XANI_ERR_USAGE names the option or delay at fault. */
+XANI_API xani_status xani_fit_threshold(xani_context *context, const xani_fit_options *options, const double *delay_ps,
+                                        int64_t n_delays, double *significance, double *false_alarm);
 /* traces: (n_delays, n_traces) float32, C order ([delay][trace], the order of a cube); delay_ps:
    n_delays; sigma: n_traces standard errors per sample, or NULL (errors from the residual);
    NaN samples have weight 0. results: n_traces, caller's. */

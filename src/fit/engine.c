@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // engine.c -- see engine.h.
 //
-// A way to fit is (plan, depth, linear prediction).  A trace that needs more gets a way with a larger number, so one
-// sweep over the ways in order, each with the list of traces that came to it, serves all of them.  All memory is
-// laid out before the threads start; a thread owns one worker.
+// A way to fit is (plan, depth, whether modes are given to start from, whether for the second time).  A trace that
+// needs more gets a way with a larger number, so one sweep over the ways in order, each with the list of traces that
+// came to it, serves all of them.  All memory is laid out before the threads start; a thread owns one worker.
 #include "fit/engine.h"
 
 #include <math.h>
@@ -11,7 +11,9 @@
 #include <stdatomic.h>
 #include <string.h>
 
+#include "fit/covariance.h"
 #include "fit/lp_start.h"
+#include "fit/rounds.h"
 
 #define TWO_PI 6.28318530717958647693
 #define HARMLESS 0.2            // timing error in units of sigma
@@ -20,27 +22,31 @@
 #define TILE_LEAST 64
 
 enum { DEPTH_GOERTZEL = 0, DEPTH_HORNER, DEPTH_DOUBLE, DEPTHS };
-#define WAYS (XN_PLANS * DEPTHS * 2)
+#define WAYS (XN_PLANS * DEPTHS * 2 * 2)
 
 typedef struct {
     int plan, depth;
-    bool lp;
+    bool given, again; // again: with the weights of the first fit
 } way;
 
-static int way_number(way w) { return w.plan + XN_PLANS * (w.depth + DEPTHS * w.lp); }
+static int way_number(way w) { return w.plan + XN_PLANS * (w.depth + DEPTHS * (w.given + 2 * w.again)); }
 static way way_of(int number)
 {
-    return (way){number % XN_PLANS, number / XN_PLANS % DEPTHS, number / XN_PLANS / DEPTHS != 0};
+    return (way){number % XN_PLANS, number / XN_PLANS % DEPTHS, number / XN_PLANS / DEPTHS % 2 != 0,
+                 number / XN_PLANS / DEPTHS / 2 != 0};
 }
 
 typedef struct {
     void *work, *out;
     uint8_t *n_modes, *flags;
-    int64_t *pixel[WAYS]; // traces waiting for each way
+    int *slot[WAYS]; // traces waiting for each way, by place in the tile
     int waiting[WAYS];
+    int64_t *pixel; // of the traces under way
     int *given;
     double *given_w, *given_g;
     xn_lp_start lp;
+    double *covariance, *covariance_work;
+    xn_rounds rounds;
 } worker;
 
 typedef struct {
@@ -52,6 +58,7 @@ typedef struct {
     int tile, threads;
     double demand[XN_PLANS]; // (200 samples/length)^3: an error of w shrinks as length^-3/2, its rounding not
     bool lp_possible;
+    bool rounds; // traces have weights of their own
     worker *workers;
     atomic_llong done;
 } engine;
@@ -59,6 +66,7 @@ typedef struct {
 // ---- one tile
 
 static bool deep(const way *w) { return w->depth == DEPTH_DOUBLE; }
+static int64_t pixel_of(const engine *e, int64_t i) { return e->job->pixel != NULL ? e->job->pixel[i] : i; }
 
 // The way on which this trace must be fitted again; its own number when the result stands.
 static int next_way(const engine *e, way w, const xn_fit_tile *tile, int i)
@@ -79,7 +87,7 @@ static int next_way(const engine *e, way w, const xn_fit_tile *tile, int i)
         w.depth = DEPTH_DOUBLE;
     else if (strong && w.plan == XN_PLAN_CLOSED)
         w.depth = DEPTH_HORNER;
-    if (!w.lp && e->lp_possible && way_number(w) == way_number(before)) w.lp = xn_lp_start_matters(p, k, tile, i);
+    if (!w.given && e->lp_possible && way_number(w) == way_number(before)) w.given = xn_lp_start_matters(p, k, tile, i);
     return way_number(w);
 }
 
@@ -95,43 +103,87 @@ static void find_poles(const engine *e, worker *k, const int64_t *pixel, int cou
     }
 }
 
-static void run_way(engine *e, worker *k, int number)
+// The modes that the caller gave, those without a frequency left out.
+static void take_given(const engine *e, worker *k, const xn_fit_plan *plan, const int64_t *pixel, int count)
+{
+    const xn_fit_given *given = &e->job->given;
+    for (int i = 0; i < count; i++) {
+        k->given[i] = 0;
+        for (int m = 0; m < given->n_modes; m++) {
+            const int64_t from = m * given->stride + (given->shared ? 0 : pixel[i]);
+            const double f = given->frequency_thz[from];
+            const double g = given->damping_per_ps != NULL ? given->damping_per_ps[from] : NAN;
+            if (!(f > 0.0) || !isfinite(f)) continue;
+            const int64_t to = (int64_t)k->given[i]++ * e->tile + i;
+            k->given_w[to] = TWO_PI * f * e->plans->step_ps;
+            k->given_g[to] = g >= 0.0 && isfinite(g) ? g * e->plans->step_ps : plan->window_rate;
+        }
+    }
+}
+
+static int start_of(const engine *e, bool given)
+{
+    static const int starts[] = {XN_START_PERIODOGRAM, XN_START_GIVEN, XN_START_BOTH, XN_START_BOTH,
+                                 XN_START_GIVEN_FIRST};
+    return given ? starts[e->job->start] : XN_START_PERIODOGRAM;
+}
+
+static void report(const engine *e, worker *k, way w, const xn_fit_tile *tile, int i, const int *slot)
+{
+    const xn_fit_kernel *kernel = e->kernel[deep(&w)];
+    xani_fit_result own = {0}, *r = e->job->results != NULL ? &e->job->results[tile->pixel[i]] : &own;
+    xn_fit_result_make(e->plans, w.plan, kernel, tile, i, r);
+    if (e->rounds && xn_fit_sigma(tile, i) == 0.0) r->chi2_reduced *= k->rounds.unit[slot[i]];
+    if (e->job->covariance) xn_covariance_trace(e->plans, w.plan, kernel, tile, i, k->covariance_work, k->covariance);
+    if (e->job->sink != NULL) e->job->sink(e->job->user, tile->pixel[i], r, k->covariance);
+}
+
+static void run_way(engine *e, worker *k, int64_t begin, int number)
 {
     const way w = way_of(number);
-    const int count = k->waiting[number];
+    const int count = k->waiting[number], *slot = k->slot[number];
     const xn_fit_kernel *kernel = e->kernel[deep(&w)];
+    const xn_fit_plan *plan = &e->plans->plan[w.plan];
     int64_t evaluations[XANI_MAX_MODES] = {0};
+    for (int i = 0; i < count; i++) k->pixel[i] = pixel_of(e, begin + slot[i]);
     xn_fit_tile tile = {.count = count,
                         .y = e->job->y,
                         .row = e->plans->row[w.plan],
                         .row_stride = e->job->row_stride,
-                        .pixel = k->pixel[number],
+                        .pixel = k->pixel,
                         .sigma = e->job->sigma,
                         .horner = w.depth == DEPTH_HORNER,
-                        .start = !w.lp ? XN_START_PERIODOGRAM : e->job->start,
+                        .start = start_of(e, w.given),
                         .given = k->given,
                         .given_w = k->given_w,
                         .given_g = k->given_g,
                         .given_stride = e->tile,
+                        .favour = e->job->favour,
                         .out = k->out,
                         .out_stride = e->tile,
                         .n_modes = k->n_modes,
                         .flags = k->flags,
                         .evaluations = e->job->evaluations != NULL ? evaluations : NULL};
-    if (w.lp) find_poles(e, k, tile.pixel, count);
-    kernel->fit(&e->plans->plan[w.plan], e->table[w.plan][deep(&w)], k->work, &tile);
+    if (e->rounds) xn_rounds_open(&k->rounds, w.plan, w.again, slot, &tile);
+    if (w.given && e->job->start >= XN_FROM_NEIGHBOURS)
+        take_given(e, k, plan, tile.pixel, count);
+    else if (w.given)
+        find_poles(e, k, tile.pixel, count);
+    kernel->fit(plan, e->table[w.plan][deep(&w)], k->work, &tile);
     for (int m = 0; tile.evaluations != NULL && m < XANI_MAX_MODES; m++)
 #pragma omp atomic
         e->job->evaluations[m] += evaluations[m];
     for (int i = 0; i < count; i++) {
-        const int next = next_way(e, w, &tile, i);
-        if (next != number) {
-            k->pixel[next][k->waiting[next]++] = tile.pixel[i];
-            continue;
+        int next = next_way(e, w, &tile, i);
+        if (next == number && e->rounds && xn_rounds_next(&k->rounds, w.plan, &tile, i, slot[i])) {
+            const int by_sums = w.plan == XN_PLAN_CLOSED ? XN_PLAN_EXPLICIT : w.plan;
+            const int depth = deep(&w) ? DEPTH_DOUBLE : DEPTH_GOERTZEL;
+            next = way_number((way){by_sums, depth, w.given, true});
         }
-        xani_fit_result own = {0}, *r = e->job->results != NULL ? &e->job->results[tile.pixel[i]] : &own;
-        xn_fit_result_make(e->plans, w.plan, kernel, &tile, i, r);
-        if (r == &own) e->job->sink(e->job->user, tile.pixel[i], r);
+        if (next != number)
+            k->slot[next][k->waiting[next]++] = slot[i];
+        else
+            report(e, k, w, &tile, i, slot);
     }
 }
 
@@ -139,14 +191,16 @@ static void run_tile(engine *e, worker *k, int64_t begin)
 {
     const xn_fit_job *job = e->job;
     const int count = (int)xn_min64(e->tile, job->count - begin);
-    const way first = {e->plans->first, job->precision == 64 ? DEPTH_DOUBLE : DEPTH_GOERTZEL,
-                       job->start == XN_START_GIVEN};
+    const bool by_sums = job->weight != NULL && e->plans->first == XN_PLAN_CLOSED;
+    const way first = {by_sums ? XN_PLAN_EXPLICIT : e->plans->first,
+                       job->precision == 64 ? DEPTH_DOUBLE : DEPTH_GOERTZEL,
+                       job->start != XN_FROM_PERIODOGRAM && job->start != XN_FROM_BOTH, false};
     const int number = way_number(first);
     memset(k->waiting, 0, sizeof k->waiting);
-    for (int i = 0; i < count; i++) k->pixel[number][i] = job->pixel != NULL ? job->pixel[begin + i] : begin + i;
+    for (int i = 0; i < count; i++) k->slot[number][i] = i;
     k->waiting[number] = count;
     for (int w = 0; w < WAYS; w++)
-        if (k->waiting[w] > 0) run_way(e, k, w);
+        if (k->waiting[w] > 0) run_way(e, k, begin, w);
 }
 
 // ---- set-up
@@ -182,9 +236,23 @@ static xani_status worker_create(engine *e, worker *k)
     ok = ok && (k->given = xn_calloc(room, sizeof(int))) != NULL;
     ok = ok && (k->given_w = xn_alloc(room * XANI_MAX_MODES, sizeof(double))) != NULL;
     ok = ok && (k->given_g = xn_alloc(room * XANI_MAX_MODES, sizeof(double))) != NULL;
-    for (int w = 0; ok && w < WAYS; w++) ok = (k->pixel[w] = xn_alloc(room, sizeof(int64_t))) != NULL;
+    ok = ok && (k->pixel = xn_alloc(room, sizeof(int64_t))) != NULL;
+    for (int w = 0; ok && w < WAYS; w++) ok = (k->slot[w] = xn_alloc(room, sizeof(int))) != NULL;
+    const size_t side = XN_COVARIANCE_SIDE((size_t)e->plans->plan[e->plans->first].modes_max) + 1;
+    if (e->job->covariance) {
+        ok = ok && (k->covariance = xn_alloc(side * side, sizeof(double))) != NULL;
+        ok = ok && (k->covariance_work = xn_alloc(2 * (size_t)e->job->n_delays, sizeof(double))) != NULL;
+    }
     if (!ok) return xn_fail_memory(e->ctx, "the work space of the fit", bytes + room * (XN_OUT_SLOTS + WAYS) * 8);
-    if (!e->lp_possible && e->job->start != XN_START_GIVEN) return XANI_OK;
+    k->rounds = (xn_rounds){.rule = &e->job->reweight,
+                            .y = e->job->y,
+                            .given = e->job->weight,
+                            .sigma = e->job->sigma,
+                            .row_stride = e->job->row_stride,
+                            .n_delays = e->job->n_delays,
+                            .pitch = e->tile};
+    if (e->rounds) XN_TRY(xn_rounds_create(e->ctx, e->plans, &k->rounds));
+    if (!e->lp_possible && e->job->start != XN_FROM_PREDICTION) return XANI_OK;
     return xn_lp_start_create(e->ctx, e->job->n_delays, e->plans->plan[e->plans->first].modes_max, e->job->background,
                               &k->lp);
 }
@@ -195,9 +263,11 @@ static void engine_free(engine *e)
         for (int d = 0; d < 2; d++) xn_free(e->table[p][d]);
     for (int i = 0; e->workers != NULL && i < e->threads; i++) {
         worker *k = &e->workers[i];
-        void *all[] = {k->work, k->out, k->n_modes, k->flags, k->given, k->given_w, k->given_g};
+        void *all[] = {k->work,    k->out,     k->n_modes,    k->flags,           k->given,
+                       k->given_w, k->given_g, k->covariance, k->covariance_work, k->pixel};
         for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) xn_free(all[j]);
-        for (int w = 0; w < WAYS; w++) xn_free(k->pixel[w]);
+        for (int w = 0; w < WAYS; w++) xn_free(k->slot[w]);
+        xn_rounds_free(&k->rounds);
         xn_lp_start_free(&k->lp);
     }
     xn_free(e->workers);
@@ -215,7 +285,8 @@ static xani_status engine_create(engine *e)
     e->tile = (int)xn_min64((tile + 31) / 32 * 32, 1 << 20);
     const int64_t tiles = (job->count + e->tile - 1) / e->tile;
     e->threads = (int)xn_max64(1, xn_min64(xn_threads(job->threads), tiles));
-    e->lp_possible = job->start == XN_START_BOTH && e->plans->grid;
+    e->lp_possible = job->start == XN_FROM_BOTH && e->plans->grid;
+    e->rounds = job->weight != NULL || xn_reweight_wanted(&job->reweight);
     for (int p = 0; p < XN_PLANS; p++) e->demand[p] = pow(200.0 / fmax(e->plans->plan[p].length, 1.0), 3.0);
     XN_TRY(tables_create(e));
     e->workers = xn_calloc((size_t)e->threads, sizeof *e->workers);

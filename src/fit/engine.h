@@ -6,14 +6,29 @@
 //   2 pi f A jitter > 0.2 sigma              exact delays instead of the grid
 //   A/sigma > 100 (of 200 samples)           double precision; where float is asked for, Horner's moments
 //   start `both`, see lp_start.h             linear prediction beside the periodogram
+//   reweighting asked for, see reweight.h    a second time, by explicit sums, with weights from the first fit
 // Each is decided from the trace alone, so results depend on neither tile size nor number of threads.
 #ifndef XN_FIT_ENGINE_H
 #define XN_FIT_ENGINE_H
 
 #include "fit/plan.h"
+#include "fit/reweight.h"
 
-// Called once per trace, from several threads, in any order; results are sorted by significance.
-typedef void (*xn_fit_sink)(void *user, int64_t pixel, const xani_fit_result *result);
+// Where start values come from, in the order of xani_fit_options.start and fit.start.
+enum { XN_FROM_PERIODOGRAM = 0, XN_FROM_PREDICTION, XN_FROM_BOTH, XN_FROM_NEIGHBOURS, XN_FROM_GIVEN };
+
+// Called once per trace, from several threads, in any order; results are sorted by significance. covariance: NULL
+// unless asked for, else see xani_fit_options.
+typedef void (*xn_fit_sink)(void *user, int64_t pixel, const xani_fit_result *result, const double *covariance);
+
+// Modes to start from, strongest first: plane m at frequency_thz[m * stride], by pixel, or one for all. NaN: none.
+typedef struct xn_fit_given {
+    int n_modes;
+    bool shared;
+    int64_t stride;
+    const float *frequency_thz;
+    const float *damping_per_ps; // NULL or NaN: the usual
+} xn_fit_given;
 
 typedef struct xn_fit_job {
     const xn_fit_plans *plans;
@@ -22,9 +37,14 @@ typedef struct xn_fit_job {
     int64_t row_stride;
     const int64_t *pixel; // (count) traces to fit; NULL: 0..count-1
     int64_t count;
-    const float *sigma; // by pixel; NULL: errors from the residual
-    int start;          // XN_START_*; GIVEN: linear prediction alone
-    int precision;      // 0, 32, 64
+    const float *sigma;  // by pixel; NULL: errors from the residual
+    int start;           // XN_FROM_*; PREDICTION: alone
+    xn_fit_given given;  // for GIVEN
+    double favour;       // NEIGHBOURS: see kernels.h
+    int precision;       // 0, 32, 64
+    const float *weight; // as y: factor on the weight of each sample, relative; NULL: none
+    xn_reweight_rule reweight;
+    bool covariance; // hand it to the sink
     const char *kernels;
     int threads;
     int64_t tile;             // traces worked on at once; 0: chosen
@@ -36,9 +56,16 @@ typedef struct xn_fit_job {
 
 xani_status xn_fit_run(xn_ctx *ctx, const xn_fit_job *job);
 
+#define XN_COVARIANCE_SIDE(modes_max) (4 * (modes_max))
+
 // One trace of a tile in physical units; `kind` is its plan. All flags judged, modes without sense left out.
 void xn_fit_result_make(const xn_fit_plans *plans, int kind, const xn_fit_kernel *kernel, const xn_fit_tile *tile,
                         int i, xani_fit_result *r);
+// Which modes of the tile's trace are the result's, in its order; returns how many.
+int xn_fit_result_modes(const xn_fit_plans *plans, int kind, const xn_fit_kernel *kernel, const xn_fit_tile *tile,
+                        int i, int *modes);
+// Variance of a sample of weight 1 in that trace, known or from the residual.
+double xn_fit_result_variance(const xn_fit_kernel *kernel, const xn_fit_tile *tile, int i);
 // Square of A at the first sample over the standard error of a sample, for the largest of all modes, and its frequency.
 double xn_fit_result_snr2(const xn_fit_plans *plans, int kind, const xn_fit_kernel *kernel, const xn_fit_tile *tile,
                           int i, double *frequency_thz);

@@ -37,11 +37,11 @@ static xani_status read_start(xn_ctx *ctx, const xn_config *c, int *start)
 {
     const char *s = xn_config_string(c, "fit.start");
     if (strcmp(s, "periodogram") == 0)
-        *start = XN_START_PERIODOGRAM;
+        *start = XN_FROM_PERIODOGRAM;
     else if (strcmp(s, "linear_prediction") == 0)
-        *start = XN_START_GIVEN;
+        *start = XN_FROM_PREDICTION;
     else if (strcmp(s, "both") == 0)
-        *start = XN_START_BOTH;
+        *start = XN_FROM_BOTH;
     else
         return not_yet(ctx, c, "fit.start", "use periodogram, linear_prediction or both");
     return XANI_OK;
@@ -185,8 +185,9 @@ static xani_status choose_pixels(xn_ctx *ctx, fit_job *j)
     return XANI_OK;
 }
 
-static void store_result(void *user, int64_t pixel, const xani_fit_result *r)
+static void store_result(void *user, int64_t pixel, const xani_fit_result *r, const double *covariance)
 {
+    (void)covariance;
     const fit_job *j = user;
     xn_modes *m = j->modes;
     const int64_t plane = m->ny * m->nx;
@@ -242,7 +243,7 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
     xn_modes *m = j->modes;
     XN_TRY(xn_fit_plans_create(ctx, &j->setup, &j->plans));
     warn_band(ctx, j);
-    if (j->start == XN_START_GIVEN && !j->plans.grid)
+    if (j->start == XN_FROM_PREDICTION && !j->plans.grid)
         return xn_config_bad(ctx, c, "fit.start",
                              "linear prediction needs delays of equal steps; use periodogram or both");
     m->step_ps = j->plans.grid ? j->plans.step_ps : NAN;

@@ -13,5 +13,7 @@ xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, xn
 // The same engine for traces in memory; see xani_fit_traces in xani.h.
 xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const float *traces, const double *delay_ps,
                           int64_t n_delays, int64_t n_traces, const float *sigma, xani_fit_result *results);
+xani_status xn_fit_threshold_of(xn_ctx *ctx, const xani_fit_options *options, const double *delay_ps, int64_t n_delays,
+                                double *significance, double *false_alarm);
 
 #endif

@@ -33,24 +33,28 @@ static void result_clear(xani_fit_result *r)
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) none(all[i]);
 }
 
-// Mode m of the tile becomes mode n of the result. False: it makes no sense.
-static bool put_mode(const xn_fit_plans *all, const xn_fit_plan *p, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
-                     int m, int n, xani_fit_result *r)
+static bool makes_sense(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i, int m)
+{
+    const double thz = 1.0 / all->step_ps / TWO_PI;
+    const double f = out(k, t, XN_OUT_W + m, i) * thz, df = out(k, t, XN_OUT_W_ERROR + m, i) * thz;
+    return df < WIDEST_THZ && df < WIDEST_SHARE * f && out(k, t, XN_OUT_G + m, i) < 0.999999 * all->plan[kind].g_hi &&
+           isfinite(out(k, t, XN_OUT_AMPLITUDE + m, i));
+}
+
+// Mode m of the tile becomes mode n of the result.
+static void put_mode(const xn_fit_plans *all, const xn_fit_kernel *k, const xn_fit_tile *t, int i, int m, int n,
+                     xani_fit_result *r)
 {
     const double per_ps = 1.0 / all->step_ps, thz = per_ps / TWO_PI;
-    const double f = out(k, t, XN_OUT_W + m, i) * thz, df = out(k, t, XN_OUT_W_ERROR + m, i) * thz;
-    const double g = out(k, t, XN_OUT_G + m, i), a = out(k, t, XN_OUT_AMPLITUDE + m, i);
-    if (!(df < WIDEST_THZ && df < WIDEST_SHARE * f) || g >= 0.999999 * p->g_hi || !isfinite(a)) return false;
-    r->frequency_thz[n] = f;
-    r->frequency_error[n] = df;
-    r->damping_per_ps[n] = g * per_ps;
+    r->frequency_thz[n] = out(k, t, XN_OUT_W + m, i) * thz;
+    r->frequency_error[n] = out(k, t, XN_OUT_W_ERROR + m, i) * thz;
+    r->damping_per_ps[n] = out(k, t, XN_OUT_G + m, i) * per_ps;
     r->damping_error[n] = out(k, t, XN_OUT_G_ERROR + m, i) * per_ps;
-    r->amplitude[n] = a;
+    r->amplitude[n] = out(k, t, XN_OUT_AMPLITUDE + m, i);
     r->amplitude_error[n] = out(k, t, XN_OUT_AMPLITUDE_ERROR + m, i);
     r->phase[n] = out(k, t, XN_OUT_PHASE + m, i);
     r->phase_error[n] = out(k, t, XN_OUT_PHASE_ERROR + m, i);
     r->significance[n] = out(k, t, XN_OUT_SIGNIFICANCE + m, i);
-    return true;
 }
 
 // Modes of the tile, the most significant first.
@@ -67,6 +71,17 @@ static void order_modes(const xn_fit_kernel *k, const xn_fit_tile *t, int i, int
     }
 }
 
+int xn_fit_result_modes(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
+                        int *modes)
+{
+    int order[XANI_MAX_MODES] = {0}, n = 0;
+    if (t->flags[i] & (XN_FLAG_FEW | XN_FLAG_MISSING)) return 0;
+    order_modes(k, t, i, order);
+    for (int m = 0; m < t->n_modes[i]; m++)
+        if (makes_sense(all, kind, k, t, i, order[m])) modes[n++] = order[m];
+    return n;
+}
+
 static double residual_variance(const xn_fit_kernel *k, const xn_fit_tile *t, int i)
 {
     const double unscale = out(k, t, XN_OUT_UNSCALE, i);
@@ -74,18 +89,24 @@ static double residual_variance(const xn_fit_kernel *k, const xn_fit_tile *t, in
     return fmax(out(k, t, XN_OUT_CHI2, i), 0.0) / out(k, t, XN_OUT_FREEDOM, i) * unscale * unscale * inflate;
 }
 
+double xn_fit_result_variance(const xn_fit_kernel *k, const xn_fit_tile *t, int i)
+{
+    const double sigma = xn_fit_sigma(t, i);
+    return sigma > 0.0 ? sigma * sigma : residual_variance(k, t, i);
+}
+
 void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
                         xani_fit_result *r)
 {
     const xn_fit_plan *p = &all->plan[kind];
-    int order[XANI_MAX_MODES] = {0};
+    int modes[XANI_MAX_MODES];
     result_clear(r);
     if (t->flags[i] & (XN_FLAG_FEW | XN_FLAG_MISSING)) {
         r->status = XN_FIT_FEW_DELAYS;
         return;
     }
-    order_modes(k, t, i, order);
-    for (int m = 0; m < t->n_modes[i]; m++) r->n_modes += put_mode(all, p, k, t, i, order[m], r->n_modes, r);
+    r->n_modes = xn_fit_result_modes(all, kind, k, t, i, modes);
+    for (int n = 0; n < r->n_modes; n++) put_mode(all, k, t, i, modes[n], n, r);
     const double sigma = xn_fit_sigma(t, i), variance = residual_variance(k, t, i);
     r->chi2_reduced = sigma > 0.0 ? variance / (sigma * sigma) : variance;
     for (int q = 0; q < p->n_columns; q++) {
@@ -115,6 +136,5 @@ double xn_fit_result_snr2(const xn_fit_plans *all, int kind, const xn_fit_kernel
     }
     *frequency_thz = w / (TWO_PI * all->step_ps);
     if (largest == 0.0) return 0.0;
-    const double sigma = xn_fit_sigma(t, i);
-    return largest * largest / (sigma > 0.0 ? sigma * sigma : residual_variance(k, t, i));
+    return largest * largest / xn_fit_result_variance(k, t, i);
 }

@@ -35,9 +35,19 @@ static xani_status check_options(xn_ctx *ctx, const xani_fit_options *o)
     if (!(lo == 0.0 && hi == 0.0) && !(lo >= 0.0 && lo < hi && isfinite(hi)))
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: frequency_thz is %g, %g, not an increasing pair", lo, hi);
     if (!(o->significance >= 0.0) || !(o->tolerance >= 0.0))
-        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: significance and tolerance must not be negative");
-    if (o->start < 0 || o->start > 2)
-        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start is %d, not 0, 1, 2", o->start);
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: significance is %g, tolerance %g: not 0 or above",
+                       o->significance, o->tolerance);
+    if (o->start < 0 || o->start > 4 || o->start == 3)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start is %d, not 0, 1, 2, 4", o->start);
+    if (o->start == XN_FROM_GIVEN && (o->start_modes < 1 || o->start_modes > XANI_MAX_MODES))
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start_modes is %d, not 1..%d", o->start_modes,
+                       XANI_MAX_MODES);
+    if (o->start == XN_FROM_GIVEN && o->start_frequency_thz == NULL)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start is 4, but start_frequency_thz is NULL");
+    if (o->robust < XN_ROBUST_NONE || o->robust > XN_ROBUST_TUKEY)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: robust is %d, not 0, 1, 2", o->robust);
+    if (!isfinite(o->counting_zero))
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: counting_zero is %g", o->counting_zero);
     if (o->precision != 0 && o->precision != 32 && o->precision != 64)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: precision is %d, not 0, 32, 64", o->precision);
     if (o->threads < 0) return xn_fail(ctx, XANI_ERR_USAGE, "fit options: threads is %d", o->threads);
@@ -72,46 +82,88 @@ static xani_status check_delays(xn_ctx *ctx, const double *delay_ps, int64_t n)
     return XANI_OK;
 }
 
-xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const float *traces, const double *delay_ps,
-                          int64_t n_delays, int64_t n_traces, const float *sigma, xani_fit_result *results)
+static xani_status make_plans(xn_ctx *ctx, const xani_fit_options *o, const double *delay_ps, int64_t n_delays,
+                              double **weight, xn_fit_plans *plans)
 {
-    static const int starts[] = {XN_START_PERIODOGRAM, XN_START_GIVEN, XN_START_BOTH};
-    xani_fit_options full, *o = &full;
-    XN_TRY(read_options(ctx, options, o));
-    XN_TRY(check_options(ctx, o));
-    if (n_traces == 0) return XANI_OK;
-    if (traces == NULL || delay_ps == NULL || results == NULL || n_delays < 2 || n_delays > 1 << 20 || n_traces < 0)
-        return xn_fail(ctx, XANI_ERR_USAGE, "fit: %lld traces of %lld delays cannot be fitted", (long long)n_traces,
-                       (long long)n_delays);
+    *weight = NULL;
+    memset(plans, 0, sizeof *plans);
+    if (delay_ps == NULL || n_delays < 2 || n_delays > 1 << 20)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit: %lld delays cannot be fitted", (long long)n_delays);
     XN_TRY(check_delays(ctx, delay_ps, n_delays));
-    const char *kernels = o->kernels != NULL ? o->kernels : "auto";
-    if (strcmp(kernels, "auto") != 0 && xn_fit_kernel_find(kernels, 32) == NULL)
-        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: kernels %s are unknown or not in this processor", kernels);
-    double *weight;
-    XN_TRY(read_weights(ctx, o->weight, n_delays, &weight));
+    XN_TRY(read_weights(ctx, o->weight, n_delays, weight));
     const xn_fit_setup setup = {.delay_ps = delay_ps,
-                                .weight = weight,
+                                .weight = *weight,
                                 .n = (int)n_delays,
                                 .background = o->background,
                                 .modes_max = o->modes_max,
                                 .band_thz = {o->frequency_thz[0], o->frequency_thz[1]},
                                 .significance = o->significance,
                                 .tolerance = o->tolerance};
+    return xn_fit_plans_create(ctx, &setup, plans);
+}
+
+xani_status xn_fit_threshold_of(xn_ctx *ctx, const xani_fit_options *options, const double *delay_ps, int64_t n_delays,
+                                double *significance, double *false_alarm)
+{
+    xani_fit_options o;
+    double *weight;
     xn_fit_plans plans;
-    xani_status st = xn_fit_plans_create(ctx, &setup, &plans);
-    if (st == XANI_OK && o->start == 1 && !plans.grid)
-        st = xn_fail(ctx, XANI_ERR_USAGE, "fit options: linear prediction needs uniform delays; use start 0 or 2");
+    XN_TRY(read_options(ctx, options, &o));
+    XN_TRY(check_options(ctx, &o));
+    const xani_status st = make_plans(ctx, &o, delay_ps, n_delays, &weight, &plans);
+    if (st == XANI_OK) *significance = plans.threshold;
+    if (st == XANI_OK && false_alarm != NULL) *false_alarm = plans.false_alarm;
+    xn_fit_plans_free(&plans);
+    xn_free(weight);
+    return st;
+}
+
+static void keep_covariance(void *user, int64_t trace, const xani_fit_result *r, const double *covariance)
+{
+    (void)r;
+    const xani_fit_options *o = user;
+    const size_t side = XN_COVARIANCE_SIDE((size_t)o->modes_max);
+    if (side > 0) memcpy(o->covariance + (size_t)trace * side * side, covariance, side * side * sizeof *covariance);
+}
+
+xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const float *traces, const double *delay_ps,
+                          int64_t n_delays, int64_t n_traces, const float *sigma, xani_fit_result *results)
+{
+    xani_fit_options o;
+    double *weight;
+    xn_fit_plans plans;
+    XN_TRY(read_options(ctx, options, &o));
+    XN_TRY(check_options(ctx, &o));
+    if (n_traces == 0) return XANI_OK;
+    if (traces == NULL || results == NULL || n_traces < 0)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit: %lld traces cannot be fitted", (long long)n_traces);
+    const char *kernels = o.kernels != NULL ? o.kernels : "auto";
+    if (strcmp(kernels, "auto") != 0 && xn_fit_kernel_find(kernels, 32) == NULL)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: kernels %s are unknown or not in this processor", kernels);
+    xani_status st = make_plans(ctx, &o, delay_ps, n_delays, &weight, &plans);
+    if (st == XANI_OK && o.start == XN_FROM_PREDICTION && !plans.grid)
+        st = xn_fail(ctx, XANI_ERR_USAGE, "fit options: start 1, linear prediction, needs uniform delays");
     const xn_fit_job job = {.plans = &plans,
                             .n_delays = (int)n_delays,
-                            .background = o->background,
+                            .background = o.background,
                             .y = traces,
                             .row_stride = n_traces,
                             .count = n_traces,
                             .sigma = sigma,
-                            .start = starts[o->start],
-                            .precision = o->precision,
+                            .weight = o.sample_weight,
+                            .reweight = {o.robust, o.counting != 0, o.counting_zero},
+                            .start = o.start,
+                            .given = {.n_modes = o.start_modes,
+                                      .shared = o.start_shared != 0,
+                                      .stride = o.start_shared != 0 ? 1 : n_traces,
+                                      .frequency_thz = o.start_frequency_thz,
+                                      .damping_per_ps = o.start_damping_per_ps},
+                            .precision = o.precision,
                             .kernels = kernels,
-                            .threads = o->threads,
+                            .threads = o.threads,
+                            .covariance = o.covariance != NULL,
+                            .sink = o.covariance != NULL ? keep_covariance : NULL,
+                            .user = &o,
                             .results = results};
     if (st == XANI_OK) st = xn_fit_run(ctx, &job);
     xn_fit_plans_free(&plans);

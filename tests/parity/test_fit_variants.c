@@ -100,7 +100,11 @@ START_TEST(test_against_referee)
 }
 END_TEST
 
-static void keep(void *user, int64_t i, const xani_fit_result *r) { ((xani_fit_result *)user)[i] = *r; }
+static void keep(void *user, int64_t i, const xani_fit_result *r, const double *covariance)
+{
+    (void)covariance;
+    ((xani_fit_result *)user)[i] = *r;
+}
 
 static void run(int64_t tile, int threads, const char *kernels, int modes_max, xani_fit_result *r)
 {
@@ -113,7 +117,7 @@ static void run(int64_t tile, int threads, const char *kernels, int modes_max, x
                             .y = y,
                             .row_stride = P,
                             .count = P,
-                            .start = XN_START_BOTH,
+                            .start = XN_FROM_BOTH,
                             .kernels = kernels,
                             .threads = threads,
                             .tile = tile,

@@ -196,7 +196,7 @@ START_TEST(test_options)
     wrong[2].frequency_thz[0] = 3;
     wrong[2].frequency_thz[1] = 2;
     wrong[3].significance = -1;
-    wrong[4].start = 3;
+    wrong[4].start = 5;
     wrong[5].precision = 16;
     wrong[6].kernels = "sse9";
     wrong[7].size = 4;

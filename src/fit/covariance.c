@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// covariance.c -- see covariance.h.  Rows are scaled to a unit diagonal before the Cholesky factorisation, so that
+// parameters of any size and unit go together.
+#include "fit/covariance.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "fit/engine.h"
+
+#define MOST XN_COVARIANCE_MOST
+#define TWO_PI 6.28318530717958647693
+
+// Derivatives of the model at t to all parameters; those that are fixed: 0
+static void derivatives(int n_modes, const xn_covariance_mode *modes, double t, double *d)
+{
+    for (int k = 0; k < n_modes; k++, d += 4) {
+        const xn_covariance_mode *m = &modes[k];
+        const double e = exp(-m->g * t), x = TWO_PI * m->f * t + m->phase, c = e * cos(x), s = e * sin(x);
+        d[0] = m->f_fixed ? 0.0 : -TWO_PI * t * m->amplitude * s;
+        d[1] = m->g_fixed ? 0.0 : -t * m->amplitude * c;
+        d[2] = c;
+        d[3] = -m->amplitude * s;
+    }
+}
+
+// Inverse of the symmetric a in place; rows with a zero diagonal become NaN. False: not positive definite.
+static bool invert(int n, double a[MOST][MOST])
+{
+    double unit[MOST], l[MOST][MOST] = {{0.0}}, inverse[MOST][MOST] = {{0.0}};
+    for (int i = 0; i < n; i++) {
+        unit[i] = a[i][i] > 0.0 ? 1.0 / sqrt(a[i][i]) : 0.0;
+        if (unit[i] == 0.0) a[i][i] = 1.0; // a row of its own
+    }
+    for (int j = 0; j < n; j++)
+        for (int i = j; i < n; i++) {
+            double x = unit[i] > 0.0 && unit[j] > 0.0 ? a[i][j] * unit[i] * unit[j] : i == j ? 1.0 : 0.0;
+            for (int k = 0; k < j; k++) x -= l[i][k] * l[j][k];
+            if (i == j && !(x > 1e-14)) return false;
+            l[i][j] = i == j ? sqrt(x) : x / l[j][j];
+        }
+    for (int c = 0; c < n; c++) // columns of l^-1
+        for (int i = c; i < n; i++) {
+            double x = i == c ? 1.0 : 0.0;
+            for (int k = c; k < i; k++) x -= l[i][k] * inverse[k][c];
+            inverse[i][c] = x / l[i][i];
+        }
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < n; j++) {
+            double x = 0.0;
+            for (int k = i > j ? i : j; k < n; k++) x += inverse[k][i] * inverse[k][j];
+            a[i][j] = unit[i] > 0.0 && unit[j] > 0.0 ? x * unit[i] * unit[j] : NAN;
+        }
+    return true;
+}
+
+void xn_covariance_of(int n_modes, const xn_covariance_mode *modes, int n, const double *time_ps, const double *weight,
+                      int n_columns, const double *column, double variance, double *out)
+{
+    const int Q = 4 * n_modes, all = Q + n_columns;
+    double a[MOST][MOST] = {{0.0}}, d[MOST];
+    for (int i = 0; i < n; i++) {
+        if (!(weight[i] > 0.0)) continue;
+        derivatives(n_modes, modes, time_ps[i], d);
+        for (int b = 0; b < n_columns; b++) d[Q + b] = column[(size_t)b * (size_t)n + (size_t)i];
+        for (int j = 0; j < all; j++)
+            for (int k = 0; k <= j; k++) a[j][k] += weight[i] * d[j] * d[k];
+    }
+    const bool fine = invert(all, a);
+    for (int j = 0; j < Q; j++)
+        for (int k = 0; k < Q; k++) out[j * Q + k] = fine ? a[j][k] * variance : NAN;
+}
+
+void xn_covariance_trace(const xn_fit_plans *all, int kind, const xn_fit_kernel *kernel, const xn_fit_tile *tile, int i,
+                         double *work, double *out)
+{
+    const xn_fit_plan *p = &all->plan[kind];
+    const int side = XN_COVARIANCE_SIDE(p->modes_max), K = tile->n_modes[i];
+    double *time = work, *weight = work + p->n, full[16 * XANI_MAX_MODES * XANI_MAX_MODES];
+    int order[XANI_MAX_MODES];
+    xn_covariance_mode modes[XANI_MAX_MODES];
+    for (int j = 0; j < side * side; j++) out[j] = NAN;
+    const int n_modes = xn_fit_result_modes(all, kind, kernel, tile, i, order);
+    if (n_modes == 0) return;
+    for (int k = 0; k < K; k++)
+        modes[k] = (xn_covariance_mode){xn_fit_out(kernel, tile, XN_OUT_W + k, i) / (TWO_PI * all->step_ps),
+                                        xn_fit_out(kernel, tile, XN_OUT_G + k, i) / all->step_ps,
+                                        xn_fit_out(kernel, tile, XN_OUT_AMPLITUDE + k, i),
+                                        xn_fit_out(kernel, tile, XN_OUT_PHASE + k, i),
+                                        isnan(xn_fit_out(kernel, tile, XN_OUT_W_ERROR + k, i)),
+                                        isnan(xn_fit_out(kernel, tile, XN_OUT_G_ERROR + k, i))};
+    for (int j = 0; j < p->n; j++) {
+        const double own = tile->weight != NULL ? tile->weight[(int64_t)tile->row[j] * tile->weight_stride + i] : 1.0;
+        time[j] = (p->time[j] - p->t_zero) * all->step_ps;
+        weight[j] = p->scale[j] * p->scale[j] * own;
+        if (!isfinite(tile->y[(int64_t)tile->row[j] * tile->row_stride + tile->pixel[i]]) || !(own > 0.0))
+            weight[j] = 0.0;
+    }
+    xn_covariance_of(K, modes, p->n, time, weight, p->n_columns, p->column, xn_fit_result_variance(kernel, tile, i),
+                     full);
+    for (int a = 0; a < 4 * n_modes; a++)
+        for (int b = 0; b < 4 * n_modes; b++)
+            out[a * side + b] = full[(4 * order[a / 4] + a % 4) * 4 * K + 4 * order[b / 4] + b % 4];
+}

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// covariance.h -- full covariance of a trace's modes in physical units, in double precision.
+//
+// The kernel gives errors without ever forming the matrix; who asks for correlations gets it from here: the normal
+// matrix of all parameters (f, g, A, phase at delay zero of every mode of the fit, and the background) summed sample
+// by sample, inverted, times the variance of a sample.  Rows of parameters at a bound are NaN: they count as fixed.
+#ifndef XN_FIT_COVARIANCE_H
+#define XN_FIT_COVARIANCE_H
+
+#include "fit/plan.h"
+
+#define XN_COVARIANCE_MOST (4 * XANI_MAX_MODES + XN_FIT_COLUMNS)
+
+// One mode of the model A exp(-g t) cos(2 pi f t + phase), with what of it is fixed.
+typedef struct xn_covariance_mode {
+    double f, g, amplitude, phase;
+    bool f_fixed, g_fixed;
+} xn_covariance_mode;
+
+// out: (4 n_modes, 4 n_modes) of the first n_modes modes: inverse of the normal matrix times variance. weight: (n) of
+// the samples, 0: missing; time_ps: (n) from delay zero; column: (n_columns, n).
+void xn_covariance_of(int n_modes, const xn_covariance_mode *modes, int n, const double *time_ps, const double *weight,
+                      int n_columns, const double *column, double variance, double *out);
+
+// Trace i of a fitted tile: the modes of its result in their order, then NaN up to modes_max. out: (4 modes_max,
+// 4 modes_max); work: 2 n_delays.
+void xn_covariance_trace(const xn_fit_plans *plans, int kind, const xn_fit_kernel *kernel, const xn_fit_tile *tile,
+                         int i, double *work, double *out);
+
+#endif
