@@ -4,9 +4,8 @@
 // Yardsticks: each trace's own Cramer-Rao bound (inverse Fisher matrix at the truth), and the success, spread and
 // false-alarm figures measured with the prototype on the same kind of traces.  z = (f - truth)/bound; pull =
 // (f - truth)/(error the fit itself states); both over |.| < 6, as in those tables.
-#include "test.h"
+#include "fit_common.h"
 
-#include "../../bench/traces.h"
 #include "fit/fit.h"
 
 enum { N = XN_TRACE_SAMPLES, MOST = 8192 };
@@ -42,29 +41,6 @@ static void fit(int n, const float *sigma)
     xani_status st = xn_fit_traces(ctx, &options, y, delay_ps, N, n, sigma, results);
     ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
 }
-
-// ---- mean and spread of what lies within 6
-
-typedef struct {
-    double sum, squares;
-    int n, far; // far: beyond 6, or NaN
-} gather;
-
-static void gather_add(gather *g, double v)
-{
-    if (!(fabs(v) < 6)) {
-        g->far++;
-        return;
-    }
-    g->sum += v;
-    g->squares += v * v;
-    g->n++;
-}
-
-static double gather_mean(const gather *g) { return g->sum / g->n; }
-static double gather_spread(const gather *g) { return sqrt(g->squares / g->n - gather_mean(g) * gather_mean(g)); }
-
-static double turn(double phase) { return atan2(sin(phase), cos(phase)); }
 
 typedef struct {
     double success;
@@ -107,9 +83,6 @@ static void print(const char *what, const statistics *s)
            gather_spread(&s->pull_g), gather_mean(&s->pull_phase), gather_spread(&s->pull_phase));
     fflush(stdout);
 }
-
-// A measured rate p of n trials may lie this far below its table.
-static double below(double p, int n) { return p - 3 * sqrt(p * (1 - p) / n); }
 
 START_TEST(test_standard_traces)
 {
