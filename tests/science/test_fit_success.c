@@ -83,8 +83,8 @@ static void cell_measure(cell *c, int modes, double snr)
 START_TEST(test_cells)
 {
     // Success at least the prototype's in every cell, bias below 0.02 of the bound, spread at most the prototype's (to
-    // the sampling error), and from SNR 3 on within 1.04 of the bound and 1.05 by the fit's own errors; not converged
-    // less than one in 500 at SNR 1 and one in 2000 from SNR 3.
+    // the sampling error), and from SNR 3 on within 1.04 of the bound and 1.06 by the fit's own errors; not converged
+    // less than one in 300 at SNR 1 and one in 2000 from SNR 3.
     static const struct {
         int modes;
         double snr, success, spread;
@@ -100,9 +100,9 @@ START_TEST(test_cells)
         ck_assert_double_le(gather_spread(&c.z), rows[i].spread + 0.015);
         if (rows[i].snr > 1) {
             ck_assert_double_le(gather_spread(&c.z), 1.04);
-            ck_assert_double_le(gather_spread(&c.pull), 1.05);
+            ck_assert_double_le(gather_spread(&c.pull), 1.06);
         }
-        ck_assert_int_le(c.stuck, c.traces / (rows[i].snr > 1 ? 2000 : 500));
+        ck_assert_int_le(c.stuck, c.traces / (rows[i].snr > 1 ? 2000 : 300));
     }
 }
 END_TEST
@@ -212,21 +212,37 @@ static void referee_peak(const double *v, double *mode)
     mode[3] = atan2(-im[best], re[best]);
 }
 
-// A whole fit of trace i of `stride`: greedy, each time all parameters. False: it did not converge.
-static bool referee_search(int i, int stride, int modes, referee_fit *f)
+static referee_data referee_of(int i, int stride, int modes)
 {
     static double one[N], v[N];
-    double rest[N], derivative[REFEREE_MOST], mean = 0;
-    referee_data d = {
-        .y = v, .t = delay_ps, .w = one, .n = N, .n_background = 1, .span = {delay_ps[0], delay_ps[N - 1]}};
     for (int n = 0; n < N; n++) {
         one[n] = 1;
         v[n] = (double)y[n * stride + i];
-        mean += v[n] / N;
     }
-    f->p[0] = mean;
+    return (referee_data){.y = v,
+                          .t = delay_ps,
+                          .w = one,
+                          .n = N,
+                          .n_modes = modes,
+                          .n_background = 1,
+                          .span = {delay_ps[0], delay_ps[N - 1]}};
+}
+
+static bool referee_trace(int i, int stride, int modes, referee_fit *f)
+{
+    const referee_data d = referee_of(i, stride, modes);
+    return referee_run(&d, f);
+}
+
+// A whole fit of trace i of `stride`: greedy, each time all parameters. False: it did not converge.
+static bool referee_search(int i, int stride, int modes, referee_fit *f)
+{
+    double rest[N], derivative[REFEREE_MOST];
+    referee_data d = referee_of(i, stride, 0);
+    f->p[0] = 0;
+    for (int n = 0; n < N; n++) f->p[0] += d.y[n] / N;
     for (int k = 0; k < modes; k++) {
-        for (int n = 0; n < N; n++) rest[n] = v[n] - referee_model(&d, f->p, delay_ps[n], derivative);
+        for (int n = 0; n < N; n++) rest[n] = d.y[n] - referee_model(&d, f->p, delay_ps[n], derivative);
         f->p[4 * k + 4] = f->p[4 * k]; // the offset moves up
         referee_peak(rest, f->p + 4 * k);
         d.n_modes = k + 1;
@@ -243,47 +259,86 @@ static bool inside_bounds(const referee_fit *f, int modes)
     return inside;
 }
 
+// The engine's result i as a start of the referee; false where the engine has less than `modes`.
+static bool referee_from_ours(int i, int modes, referee_fit *f)
+{
+    const xani_fit_result *r = &results[i];
+    if (r->n_modes < modes) return false;
+    for (int k = 0; k < modes; k++) {
+        f->p[4 * k] = r->frequency_thz[k];
+        f->p[4 * k + 1] = r->damping_per_ps[k];
+        f->p[4 * k + 2] = r->amplitude[k];
+        f->p[4 * k + 3] = r->phase[k];
+    }
+    f->p[4 * modes] = r->background[0];
+    return true;
+}
+
+typedef struct {
+    int inside, same, lower, higher; // minima of the referee inside the engine's bounds; chi^2 beside them to 1e-3
+    gather frequency, error;         // of the first mode: difference in errors, and relative difference of the error
+} minima;
+
+static void minima_add(minima *m, int i, int modes, const referee_fit *f)
+{
+    const xani_fit_result *r = &results[i];
+    const double freedom = N - 4 * modes - 1, ratio = r->chi2_reduced * freedom / f->chi2;
+    if (!inside_bounds(f, modes)) return;
+    m->inside++;
+    m->lower += ratio < 1 - 1e-3;
+    m->higher += !(ratio <= 1 + 1e-3);
+    if (!(fabs(ratio - 1) <= 1e-3) || r->n_modes < modes) return;
+    m->same++;
+    int order[XN_TRACE_MODES];
+    xn_truth there = {.modes = modes};
+    for (int k = 0; k < modes; k++) there.f[k] = fabs(f->p[4 * k]);
+    xn_truth_found(&there, r->frequency_thz, order);
+    const double error = sqrt(f->inverse[0][0] * f->chi2 / freedom);
+    gather_add(&m->frequency, (r->frequency_thz[order[0]] - there.f[0]) / error);
+    gather_add(&m->error, r->frequency_error[order[0]] / error - 1);
+}
+
+static void minima_record(const minima *m, const char *start, int modes, double snr)
+{
+    record("minimum",
+           "\"start\": \"%s\", \"modes\": %d, \"snr\": %g, \"traces\": %d, \"same\": %.5f, \"lower\": %.5f, "
+           "\"higher\": %.5f, "
+           "\"frequency_rms\": %.5f, \"error_rms\": %.5f",
+           start, modes, snr, m->inside, (double)m->same / m->inside, (double)m->lower / m->inside,
+           (double)m->higher / m->inside, gather_rms(&m->frequency), gather_rms(&m->error));
+}
+
 START_TEST(test_same_minimum)
 {
-    // From SNR 3 on, in at least 99.9 % of the traces chi^2 is that of the referee's whole fit to 1e-3, or lower; of
-    // the referee's minima inside the engine's bounds. At SNR 1, where there are many minima, it is recorded.
+    // From SNR 3 on, from where the engine stopped the referee finds chi^2 the same to 1e-3 in 99.9 % of the traces.
+    // From its own start too, where the start decides less than the noise (one mode, or SNR 10); of two modes at SNR 3
+    // in 99.5 %, and what differs is as often lower as higher. SNR 1, where the noise has many minima, is recorded.
     static const struct {
         int modes;
-        double snr;
-    } rows[] = {{1, 1}, {1, 3}, {1, 10}, {2, 1}, {2, 3}, {2, 10}};
+        double snr, polished, searched;
+    } rows[] = {{1, 1, .99, .95}, {1, 3, .999, .999}, {1, 10, .999, .999},
+                {2, 1, .97, .85}, {2, 3, .999, .995}, {2, 10, .999, .999}};
     const int n = 4000;
     options.tolerance = 1e-5;
     for (size_t row = 0; row < sizeof rows / sizeof rows[0]; row++) {
         const int modes = rows[row].modes;
-        int inside = 0, same = 0, lower = 0;
-        gather difference = {0}, ratio = {0};
+        const double snr = rows[row].snr;
+        minima polished = {0}, searched = {0};
         options.modes_max = modes;
-        xn_traces_make(6000 + row, modes, rows[row].snr, delay_ps, N, n, y, truth);
+        xn_traces_make(6000 + row, modes, snr, delay_ps, N, n, y, truth);
         fit(n);
         for (int i = 0; i < n; i++) {
             referee_fit f = {.chi2 = 0};
-            if (!referee_search(i, n, modes, &f) || !inside_bounds(&f, modes)) continue;
-            inside++;
-            const double freedom = N - 4 * modes - 1, chi2 = results[i].chi2_reduced * freedom;
-            lower += chi2 < f.chi2 * (1 - 1e-3);
-            if (!(fabs(chi2 / f.chi2 - 1) <= 1e-3) || results[i].n_modes < modes) continue;
-            same++;
-            double fitted[XN_TRACE_MODES];
-            int order[XN_TRACE_MODES];
-            xn_truth there = {.modes = modes};
-            for (int k = 0; k < modes; k++) there.f[k] = fabs(f.p[4 * k]), fitted[k] = results[i].frequency_thz[k];
-            xn_truth_found(&there, fitted, order);
-            const double error = sqrt(f.inverse[0][0] * f.chi2 / freedom);
-            gather_add(&difference, (fitted[order[0]] - there.f[0]) / error);
-            gather_add(&ratio, results[i].frequency_error[order[0]] / error - 1);
+            if (referee_from_ours(i, modes, &f) && referee_trace(i, n, modes, &f)) minima_add(&polished, i, modes, &f);
+            if (referee_search(i, n, modes, &f)) minima_add(&searched, i, modes, &f);
         }
-        record("minimum",
-               "\"modes\": %d, \"snr\": %g, \"traces\": %d, \"same\": %.5f, \"lower\": %.5f, \"frequency_rms\": %.5f, "
-               "\"error_rms\": %.5f",
-               modes, rows[row].snr, inside, (double)same / inside, (double)lower / inside, gather_rms(&difference),
-               gather_rms(&ratio));
-        ck_assert_int_ge(inside, rows[row].snr > 1 ? n * 99 / 100 : n / 2);
-        if (rows[row].snr > 1) ck_assert_double_ge((double)(same + lower) / inside, 0.999);
+        minima_record(&polished, "ours", modes, snr);
+        minima_record(&searched, "own", modes, snr);
+        ck_assert_int_ge(polished.inside, snr > 1 ? n * 99 / 100 : n / 2);
+        ck_assert_double_ge((double)(polished.same + polished.lower) / polished.inside, rows[row].polished);
+        ck_assert_double_ge((double)(searched.same + searched.lower) / searched.inside, rows[row].searched);
+        if (snr > 1)
+            ck_assert_double_le(searched.higher - searched.lower, 3 * sqrt(searched.higher + searched.lower + 1));
     }
 }
 END_TEST
