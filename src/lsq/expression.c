@@ -36,9 +36,10 @@ bool xn_number(const char **at, double *value)
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
     if (c == (locale_t)0) return false;
     char *end;
-    *value = strtod_l(*at, &end, c);
+    const double number = strtod_l(*at, &end, c);
     freelocale(c);
-    if (end == *at || isnan(*value)) return false;
+    if (end == *at || isnan(number)) return false;
+    *value = number;
     *at = end;
     return true;
 }

@@ -3,6 +3,7 @@
 //
 // A fit that does not end at a minimum is tried again from the same start with a larger and a smaller trust region:
 // what helps when the first steps went astray.  The best end counts.
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -115,6 +116,10 @@ void xn_fitter_covariance(xn_fitter *f, double *covariance)
             covariance[a * all + b] = held[a] || held[b] ? NAN : sum;
         }
     }
-    const double left = (double)(f->n - n), scale = s->absolute_sigma ? 1.0 : left > 0.0 ? f->lm.chi2 / left : NAN;
+    // Residuals are not known better than the rounding of the data: without noise, what only rounding determines must
+    // not get an error of zero.
+    const double rounding = DBL_EPSILON * f->data_norm, left = (double)(f->n - n);
+    const double noise = left > 0.0 ? fmax(f->lm.chi2 / left, rounding * rounding / (double)f->n) : NAN;
+    const double scale = s->absolute_sigma ? 1.0 : noise;
     for (int i = 0; i < all * all; i++) covariance[i] *= scale;
 }
