@@ -61,6 +61,24 @@ void xn_guess_peak(int order, const double *x, const double *y, int64_t n, doubl
     p[3] = 0.5;
 }
 
+// Around its level far away a Fano line rises by amplitude q^2 at t = sigma/(2 q) and falls to -amplitude at
+// t = -q sigma/2.
+void xn_guess_fano(int order, const double *x, const double *y, int64_t n, double *p, double *scratch)
+{
+    (void)order, (void)scratch;
+    const double level = 0.5 * (smooth(y, n, 0) + smooth(y, n, n - 1));
+    int64_t top = 0, low = 0;
+    for (int64_t i = 1; i < n; i++) {
+        if (smooth(y, n, i) > smooth(y, n, top)) top = i;
+        if (smooth(y, n, i) < smooth(y, n, low)) low = i;
+    }
+    const double up = smooth(y, n, top) - level, down = level - smooth(y, n, low), apart = x[top] - x[low];
+    const double q = down > 0.0 && up > 0.0 ? fmin(fmax(sqrt(up / down), 0.1), 10.0) : 1.0;
+    p[3] = apart < 0.0 ? -q : q;
+    p[2] = 2.0 * fmax(fabs(apart), span_of(x, n) / (double)n) / (q + 1.0 / q);
+    p[1] = x[top] - 0.5 * p[2] / p[3];
+}
+
 // Centre where half of the way from the first to the last tenth is done, width from a quarter to three quarters.
 void xn_guess_step(int order, const double *x, const double *y, int64_t n, double *p, double *scratch)
 {

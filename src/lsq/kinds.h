@@ -43,6 +43,7 @@ const xn_kind *xn_kind_find(const char *name, size_t length, int *order);
 // Shapes of guesses, in guess.c.
 void xn_guess_none(int order, const double *x, const double *y, int64_t n, double *p, double *scratch);
 void xn_guess_peak(int order, const double *x, const double *y, int64_t n, double *p, double *scratch);
+void xn_guess_fano(int order, const double *x, const double *y, int64_t n, double *p, double *scratch);
 void xn_guess_step(int order, const double *x, const double *y, int64_t n, double *p, double *scratch);
 void xn_guess_decay(int order, const double *x, const double *y, int64_t n, double *p, double *scratch);
 void xn_guess_onset(int order, const double *x, const double *y, int64_t n, double *p, double *scratch);
