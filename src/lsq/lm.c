@@ -32,7 +32,7 @@ static double *cut(char **at, size_t n)
 size_t xn_lm_work_bytes(int64_t m, int n)
 {
     size_t rows = (size_t)m, columns = (size_t)n;
-    return sizeof(double) * (13 * padded(columns) + 3 * padded(rows) + 3 * padded(rows * columns) +
+    return sizeof(double) * (13 * padded(columns) + 3 * padded(rows) + 2 * padded(rows * columns) +
                              padded(columns * columns) + padded(columns * (columns + 3)));
 }
 
@@ -40,14 +40,13 @@ void xn_lm_work_bind(xn_lm_work *w, void *memory, int64_t m, int n)
 {
     char *at = memory;
     size_t rows = (size_t)m, columns = (size_t)n;
-    double **vectors[] = {&w->z, &w->trial_z, &w->step, &w->scale, &w->norm, &w->gradient, &w->v, &w->move, &w->rest};
+    double **vectors[] = {&w->z, &w->trial_z, &w->step, &w->scale, &w->norm, &w->trial_norm, &w->v, &w->move, &w->rest};
     for (size_t i = 0; i < sizeof vectors / sizeof vectors[0]; i++) *vectors[i] = cut(&at, columns);
     w->r = cut(&at, rows);
     w->trial_r = cut(&at, rows);
     w->c = cut(&at, rows);
     w->j = cut(&at, rows * columns);
     w->trial_j = cut(&at, rows * columns);
-    w->qr = cut(&at, rows * columns);
     w->small = cut(&at, columns * columns);
     w->trust = cut(&at, columns * (columns + 3));
     w->pivot = (int *)cut(&at, columns);
@@ -63,44 +62,43 @@ static void swap(double **a, double **b)
     *b = t;
 }
 
-static double dot(const double *a, const double *b, int64_t n)
-{
-    double s[4] = {0, 0, 0, 0};
-    int64_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (int k = 0; k < 4; k++) s[k] += a[i + k] * b[i + k];
-    for (; i < n; i++) s[0] += a[i] * b[i];
-    return (s[0] + s[1]) + (s[2] + s[3]);
-}
-
 // ---- the linear model at the current point
 
-// A variable on a bound stays there while the residual falls only outside.
-static bool is_held(const xn_lm_problem *p, const xn_lm_work *w, int k)
+// Norms of the Jacobian's columns. false: not all are finite.
+static bool measure(const double *j, int64_t m, int n, double *norm)
 {
-    return (w->z[k] <= p->low[k] && w->gradient[k] >= 0.0) || (w->z[k] >= p->high[k] && w->gradient[k] <= 0.0);
+    double sum = 0.0;
+    for (int k = 0; k < n; k++) sum += norm[k] = xn_norm(j + k * m, m);
+    return isfinite(sum);
 }
 
-// Norms, gradient, free variables, and the factor of their scaled columns; w->c = Q^T r; w->offset.
+// A variable on a bound stays there while the sum of squares falls only outside.
+static bool is_held(const xn_lm_problem *p, const xn_lm_work *w, int k)
+{
+    const bool low = w->z[k] <= p->low[k], high = w->z[k] >= p->high[k];
+    if (!low && !high) return false;
+    const double gradient = xn_dot(w->j + k * p->m, w->r, p->m);
+    return (low && gradient >= 0.0) || (high && gradient <= 0.0);
+}
+
+// Free variables, and the factor of their scaled columns in place of the Jacobian; w->c = Q^T r; w->offset.
 static void linearise(const xn_lm_problem *p, xn_lm_work *w)
 {
     const int64_t m = p->m;
     w->n_free = 0;
     for (int k = 0; k < p->n; k++) {
-        const double *column = w->j + k * m;
-        w->norm[k] = xn_norm(column, m);
-        w->gradient[k] = dot(column, w->r, m);
         w->scale[k] = fmax(w->norm[k], MEMORY * w->scale[k]);
         if (!is_held(p, w, k)) w->free[w->n_free++] = k;
     }
     for (int f = 0; f < w->n_free; f++) {
         const int k = w->free[f];
-        const double *column = w->j + k * m, inverse = 1.0 / (w->scale[k] > 0.0 ? w->scale[k] : 1.0);
-        for (int64_t i = 0; i < m; i++) w->qr[f * m + i] = column[i] * inverse;
+        const double inverse = 1.0 / (w->scale[k] > 0.0 ? w->scale[k] : 1.0), size = w->norm[k] * inverse;
+        for (int64_t i = 0; i < m; i++) w->j[f * m + i] = w->j[k * m + i] * inverse;
+        w->v[f] = size * size;
     }
     memcpy(w->c, w->r, (size_t)m * sizeof *w->c);
-    xn_qr_factor(w->qr, m, w->n_free, m, w->c, w->pivot, w->v);
-    const double along = dot(w->c, w->c, w->n_free), across = w->chi2 - along;
+    xn_qr_factor(w->j, m, w->n_free, m, w->c, w->pivot, w->v);
+    const double along = xn_dot(w->c, w->c, w->n_free), across = w->chi2 - along;
     const int64_t left = m - w->n_free;
     w->offset = 0.0;
     if (along == 0.0) return;
@@ -113,7 +111,7 @@ static bool is_dependent(const xn_lm_problem *p, const xn_lm_work *w)
     const double least = p->numeric ? DEPENDENT_NUMERIC : DEPENDENT;
     for (int f = 0; f < w->n_free; f++) {
         const int k = w->free[w->pivot[f]];
-        if (!(fabs(w->qr[f * p->m + f]) * w->scale[k] > least * w->norm[k])) return true;
+        if (!(fabs(w->j[f * p->m + f]) * w->scale[k] > least * w->norm[k])) return true;
     }
     return false;
 }
@@ -158,12 +156,12 @@ static double bounded_step(const xn_lm_problem *p, xn_lm_work *w, double radius,
     const int n = w->n_free;
     int loose = n;
     for (int i = 0; i < n; i++) w->loose[i] = i;
-    lambda = xn_qr_trust(w->qr, n, p->m, w->c, radius, lambda, w->v, w->trust);
+    lambda = xn_qr_trust(w->j, n, p->m, w->c, radius, lambda, w->v, w->trust);
     while (split(p, w, &loose) && loose > 0) {
         double used = 0.0;
         memcpy(w->rest, w->c, (size_t)n * sizeof *w->rest);
         for (int column = 0, next = 0; column < n; column++) {
-            const double *r = w->qr + column * p->m;
+            const double *r = w->j + column * p->m;
             if (next < loose && w->loose[next] == column) {
                 for (int i = 0; i < n; i++) w->small[next * n + i] = i <= column ? r[i] : 0.0;
                 next++;
@@ -172,6 +170,7 @@ static double bounded_step(const xn_lm_problem *p, xn_lm_work *w, double radius,
             for (int i = 0; i <= column; i++) w->rest[i] += r[i] * w->move[column];
             used += w->move[column] * w->move[column];
         }
+        for (int i = 0; i < loose; i++) w->v[i] = xn_dot(w->small + i * n, w->small + i * n, n);
         xn_qr_factor(w->small, n, loose, n, w->rest, w->small_pivot, w->v);
         const double left = sqrt(fmax(radius * radius - used, 0.01 * radius * radius));
         xn_qr_trust(w->small, loose, n, w->rest, left, lambda, w->trial_z, w->trust);
@@ -189,7 +188,7 @@ static double predict(const xn_lm_problem *p, xn_lm_work *w, double *length)
     for (int column = 0; column < n; column++) {
         const int k = w->free[w->pivot[column]];
         const double step = w->move[column] / (w->scale[k] > 0.0 ? w->scale[k] : 1.0);
-        for (int i = 0; i <= column; i++) w->rest[i] += w->qr[column * p->m + i] * w->move[column];
+        for (int i = 0; i <= column; i++) w->rest[i] += w->j[column * p->m + i] * w->move[column];
         w->trial_z[k] = fmin(fmax(w->z[k] + step, p->low[k]), p->high[k]);
     }
     *length = xn_norm(w->move, n);
@@ -201,9 +200,12 @@ static double predict(const xn_lm_problem *p, xn_lm_work *w, double *length)
 // |r|^2 - |trial|^2, exact to the rounding of the residuals.
 static double decrease(const xn_lm_work *w, int64_t m)
 {
-    double sum = 0.0;
-    for (int64_t i = 0; i < m; i++) sum += (w->r[i] - w->trial_r[i]) * (w->r[i] + w->trial_r[i]);
-    return sum;
+    double s[8] = {0};
+    int64_t i = 0;
+    for (; i + 8 <= m; i += 8)
+        for (int k = 0; k < 8; k++) s[k] += (w->r[i + k] - w->trial_r[i + k]) * (w->r[i + k] + w->trial_r[i + k]);
+    for (int k = 0; i < m; i++, k++) s[k] += (w->r[i] - w->trial_r[i]) * (w->r[i] + w->trial_r[i]);
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
 static double scaled_size(const xn_lm_problem *p, const xn_lm_work *w)
@@ -236,6 +238,14 @@ static void adapt(trust_state *t, double predicted, double actual, double slope,
     }
 }
 
+// Residuals at the trial point, and the Jacobian where it costs little. false: not finite.
+static bool try_out(const xn_lm_problem *p, xn_lm_work *w, int accuracy)
+{
+    if (!p->evaluate(p->user, w->trial_z, w->trial_r, p->numeric ? NULL : w->trial_j, accuracy)) return false;
+    if (!isfinite(xn_dot(w->trial_r, w->trial_r, p->m))) return false;
+    return p->numeric || measure(w->trial_j, p->m, p->n, w->trial_norm);
+}
+
 static void attempt(const xn_lm_problem *p, xn_lm_work *w, trust_state *t, int accuracy)
 {
     double length;
@@ -243,8 +253,7 @@ static void attempt(const xn_lm_problem *p, xn_lm_work *w, trust_state *t, int a
     const double predicted = predict(p, w, &length);
     if (t->first) t->radius = fmin(t->radius, fmax(length, DBL_MIN));
     t->first = false;
-    const bool finite =
-        predicted > 0.0 && p->evaluate(p->user, w->trial_z, w->trial_r, p->numeric ? NULL : w->trial_j, accuracy);
+    const bool finite = predicted > 0.0 && try_out(p, w, accuracy);
     const double actual = finite ? decrease(w, p->m) : -INFINITY;
     double slope = 0.0; // half the derivative of |r|^2 along the step, downwards
     for (int i = 0; i < w->n_free; i++) slope += (w->c[i] - w->rest[i]) * w->c[i];
@@ -258,9 +267,15 @@ static void attempt(const xn_lm_problem *p, xn_lm_work *w, trust_state *t, int a
         swap(&w->z, &w->trial_z);
         swap(&w->r, &w->trial_r);
         swap(&w->j, &w->trial_j);
-        w->chi2 = dot(w->r, w->r, p->m);
+        swap(&w->norm, &w->trial_norm);
+        w->chi2 = xn_dot(w->r, w->r, p->m);
     }
     t->stalled = t->blind_steps >= BLIND_STEPS || t->radius <= SMALLEST * scaled_size(p, w) || t->radius < DBL_MIN;
+}
+
+static bool differentiate(const xn_lm_problem *p, xn_lm_work *w, int accuracy)
+{
+    return p->evaluate(p->user, w->z, w->trial_r, w->j, accuracy) && measure(w->j, p->m, p->n, w->norm);
 }
 
 static xn_lm_outcome judge(const xn_lm_problem *p, const xn_lm_work *w)
@@ -274,12 +289,16 @@ static xn_lm_outcome iterate(const xn_lm_problem *p, xn_lm_work *w)
     trust_state t = {.first = true, .moved = true};
     int accuracy = XN_LM_FORWARD;
     const int finest = p->numeric ? XN_LM_ACCURACIES - 1 : XN_LM_FORWARD;
-    if (!p->evaluate(p->user, w->z, w->r, p->numeric ? NULL : w->j, accuracy)) return XN_LM_BAD_START;
-    w->chi2 = dot(w->r, w->r, p->m);
+    memcpy(w->trial_z, w->z, (size_t)p->n * sizeof *w->z);
+    if (!try_out(p, w, accuracy)) return XN_LM_BAD_START;
+    swap(&w->r, &w->trial_r);
+    swap(&w->j, &w->trial_j);
+    swap(&w->norm, &w->trial_norm);
+    w->chi2 = xn_dot(w->r, w->r, p->m);
     for (;;) {
         bool refine = false;
         if (t.moved) {
-            if (p->numeric && !p->evaluate(p->user, w->z, w->trial_r, w->j, accuracy)) return XN_LM_STALLED;
+            if (p->numeric && !differentiate(p, w, accuracy)) return t.first ? XN_LM_BAD_START : XN_LM_STALLED;
             linearise(p, w);
             if (t.first) {
                 t.radius = p->first_radius * scaled_size(p, w);
@@ -318,7 +337,7 @@ void xn_lm_covariance(const xn_lm_problem *p, xn_lm_work *w, double *covariance)
 {
     const int n = p->n, f = w->n_free;
     for (int i = 0; i < n * n; i++) covariance[i] = NAN;
-    xn_qr_covariance(w->qr, f, p->m, w->pivot, w->small, w->trust);
+    xn_qr_covariance(w->j, f, p->m, w->pivot, w->small, w->trust);
     for (int i = 0; i < f; i++)
         for (int j = 0; j < f; j++)
             covariance[w->free[i] * n + w->free[j]] =

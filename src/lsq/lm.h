@@ -26,7 +26,7 @@ typedef struct xn_lm_problem {
     int n;     // variables
     void *user;
     // r = weight * (model - data) at z, and the Jacobian (m x n, column-major, leading dimension m) unless NULL.
-    // false: not finite there.
+    // false: the model refuses; what is not finite is found here.
     bool (*evaluate)(void *user, const double *z, double *r, double *jacobian, int accuracy);
     const double *low, *high; // -INFINITY, INFINITY: none
     bool numeric;             // the Jacobian comes from differences and costs n evaluations or more
@@ -48,14 +48,14 @@ typedef enum {
 typedef struct xn_lm_work {
     double *z, *trial_z, *step; // n
     double *r, *trial_r;        // m
-    double *j, *trial_j, *qr;   // m x n
+    double *j, *trial_j;        // m x n; the Jacobian is factored in its place
     double *c;                  // Q^T r (m)
-    double *scale, *norm, *gradient;
+    double *scale, *norm, *trial_norm;
     double *v, *move, *rest; // scaled steps and residuals in the order of the factor's columns
     double *small, *trust;   // n x n, n x (n + 3)
     int *pivot, *free, *loose, *small_pivot;
     // after xn_lm_minimise:
-    int n_free; // variables not held on a bound; free[0..n_free) and the factor qr belong to them
+    int n_free; // variables not held on a bound; free[0..n_free) and the factor in j belong to them
     double chi2;
     double offset; // remaining step in standard errors
 } xn_lm_work;

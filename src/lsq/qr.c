@@ -1,28 +1,28 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // qr.c -- see qr.h.  Columns are contiguous, so that the inner loops over samples are plain dot products and updates
-// that the compiler vectorises; four partial sums let it do so without reordering what the source says.
+// that the compiler vectorises; eight partial sums let it do so without reordering what the source says.
 #include "lsq/qr.h"
 
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
-static double dot(const double *a, const double *b, int64_t n)
+double xn_dot(const double *a, const double *b, int64_t n)
 {
-    double s[4] = {0, 0, 0, 0};
+    double s[8] = {0};
     int64_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (int k = 0; k < 4; k++) s[k] += a[i + k] * b[i + k];
-    for (; i < n; i++) s[0] += a[i] * b[i];
-    return (s[0] + s[1]) + (s[2] + s[3]);
+    for (; i + 8 <= n; i += 8)
+        for (int k = 0; k < 8; k++) s[k] += a[i + k] * b[i + k];
+    for (int k = 0; i < n; i++, k++) s[k] += a[i] * b[i];
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
 }
 
-static void subtract(double *a, const double *b, double factor, int64_t n)
+static void subtract(double *restrict a, const double *restrict b, double factor, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) a[i] -= factor * b[i];
 }
 
-double xn_norm(const double *x, int64_t n) { return sqrt(dot(x, x, n)); }
+double xn_norm(const double *x, int64_t n) { return sqrt(xn_dot(x, x, n)); }
 
 static void swap_columns(double *a, int64_t m, int64_t ld, int j, int k)
 {
@@ -36,10 +36,7 @@ static void swap_columns(double *a, int64_t m, int64_t ld, int j, int k)
 
 void xn_qr_factor(double *a, int64_t m, int n, int64_t ld, double *b, int *pivot, double *norm)
 {
-    for (int j = 0; j < n; j++) {
-        pivot[j] = j;
-        norm[j] = dot(a + j * ld, a + j * ld, m);
-    }
+    for (int j = 0; j < n; j++) pivot[j] = j;
     for (int k = 0; k < n; k++) {
         int largest = k;
         for (int j = k + 1; j < n; j++)
@@ -60,11 +57,12 @@ void xn_qr_factor(double *a, int64_t m, int n, int64_t ld, double *b, int *pivot
         v[0] = head;
         for (int j = k + 1; j < n; j++) {
             double *c = a + j * ld + k;
-            subtract(c, v, dot(v, c, rows) / scale, rows);
-            // Remaining norms for the choice of the next pivot: computed anew, cheap at this size and never stale.
-            norm[j] = dot(c + 1, c + 1, rows - 1);
+            subtract(c, v, xn_dot(v, c, rows) / scale, rows);
+            // What is left of the norm, for the choice of the next pivot; anew when the difference has lost its digits.
+            const double left = norm[j] - c[0] * c[0];
+            norm[j] = left > 1e-6 * norm[j] ? left : xn_dot(c + 1, c + 1, rows - 1);
         }
-        subtract(b + k, v, dot(v, b + k, rows) / scale, rows);
+        subtract(b + k, v, xn_dot(v, b + k, rows) / scale, rows);
         v[0] = alpha;
     }
 }

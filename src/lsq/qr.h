@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 // Factors a (m x n, m >= n) in place: afterwards its upper triangle is R of A P = Q R, and b (m) is Q^T b.
-// pivot[k] is the column of A that became column k.  norm: n doubles of scratch.
+// pivot[k] is the column of A that became column k.  norm (n): the squared norms of the columns, used up.
 void xn_qr_factor(double *a, int64_t m, int n, int64_t ld, double *b, int *pivot, double *norm);
 
 // Leading columns of R whose diagonal exceeds `tolerance` times the first one's.
@@ -34,6 +34,7 @@ double xn_qr_trust(const double *r, int n, int64_t ld, const double *c, double r
 // inverse (n x n, full) = (R^T R)^-1 in the order of the original columns; R must have full rank. work: n * n.
 void xn_qr_covariance(const double *r, int n, int64_t ld, const int *pivot, double *inverse, double *work);
 
+double xn_dot(const double *a, const double *b, int64_t n);
 double xn_norm(const double *x, int64_t n); // Euclidean; the caller keeps x within range
 
 #endif

@@ -63,7 +63,7 @@ static void solve_linear(starting *st, const bool *used)
     for (int k = 0; k < m->n_parameters; k++) d[k] = f->column + k * f->room;
     for (int j = 0; j < n; j++) st->p[list[j]] = 0.0;
     xn_fitter_tie(s, st->p);
-    double *b = f->lm.c, *y = f->lm.r, *a = f->lm.qr;
+    double *b = f->lm.c, *y = f->lm.r, *a = f->lm.j;
     bool good = xn_fitter_model(f, st->p, y, d, XN_LM_FORWARD);
     for (int64_t i = 0; i < f->n && good; i++) b[i] = f->w[i] * (f->y[i] - y[i]);
     for (int j = 0; j < n && good; j++) {
@@ -80,6 +80,7 @@ static void solve_linear(starting *st, const bool *used)
     }
     double scratch[XN_MODEL_PARAMETERS];
     if (good) {
+        for (int j = 0; j < n; j++) scratch[j] = norm[j] > 0.0 ? 1.0 : 0.0;
         xn_qr_factor(a, f->n, n, f->n, b, pivot, scratch);
         xn_qr_solve(a, n, f->n, xn_qr_rank(a, n, f->n, 1e-10), b, x);
     }
