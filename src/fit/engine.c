@@ -14,6 +14,7 @@
 #include "fit/covariance.h"
 #include "fit/lp_start.h"
 #include "fit/rounds.h"
+#include "kernel/grid.h"
 
 #define TWO_PI 6.28318530717958647693
 #define HARMLESS 0.2            // timing error in units of sigma
@@ -75,13 +76,14 @@ static int next_way(const engine *e, way w, const xn_fit_tile *tile, int i)
     const xn_fit_plan *p = &e->plans->plan[w.plan];
     const way before = w;
     if (tile->flags[i] & XN_FLAG_MISSING) {
-        if (w.plan == XN_PLAN_CLOSED) w.plan = XN_PLAN_EXPLICIT;
+        w.plan = xn_plan_explicit(w.plan);
         return way_number(w);
     }
     double f;
     const double snr2 = xn_fit_result_snr2(e->plans, w.plan, k, tile, i, &f);
     const double timing = TWO_PI * f * e->plans->jitter_ps / HARMLESS;
-    if (w.plan != XN_PLAN_EXACT && e->plans->has[XN_PLAN_EXACT] && timing * timing * snr2 > 1.0) w.plan = XN_PLAN_EXACT;
+    if (!xn_plan_exact(w.plan) && e->plans->has[XN_PLAN_EXACT] && timing * timing * snr2 > 1.0)
+        w.plan = p->closed && e->plans->has[XN_PLAN_UNEVEN] ? XN_PLAN_UNEVEN : XN_PLAN_EXACT;
     const bool strong = snr2 > SNR_FLOAT * SNR_FLOAT * e->demand[w.plan];
     if (strong && e->job->precision != 32)
         w.depth = DEPTH_DOUBLE;
@@ -176,9 +178,8 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
     for (int i = 0; i < count; i++) {
         int next = next_way(e, w, &tile, i);
         if (next == number && e->rounds && xn_rounds_next(&k->rounds, w.plan, &tile, i, slot[i])) {
-            const int by_sums = w.plan == XN_PLAN_CLOSED ? XN_PLAN_EXPLICIT : w.plan;
             const int depth = deep(&w) ? DEPTH_DOUBLE : DEPTH_GOERTZEL;
-            next = way_number((way){by_sums, depth, w.given, true});
+            next = way_number((way){xn_plan_explicit(w.plan), depth, w.given, true});
         }
         if (next != number)
             k->slot[next][k->waiting[next]++] = slot[i];
@@ -191,8 +192,7 @@ static void run_tile(engine *e, worker *k, int64_t begin)
 {
     const xn_fit_job *job = e->job;
     const int count = (int)xn_min64(e->tile, job->count - begin);
-    const bool by_sums = job->weight != NULL && e->plans->first == XN_PLAN_CLOSED;
-    const way first = {by_sums ? XN_PLAN_EXPLICIT : e->plans->first,
+    const way first = {job->weight != NULL ? xn_plan_explicit(e->plans->first) : e->plans->first,
                        job->precision == 64 ? DEPTH_DOUBLE : DEPTH_GOERTZEL,
                        job->start != XN_FROM_PERIODOGRAM && job->start != XN_FROM_BOTH, false};
     const int number = way_number(first);
@@ -279,7 +279,9 @@ static xani_status engine_create(engine *e)
     for (int d = 0; d < 2; d++)
         if ((e->kernel[d] = xn_fit_kernel_find(job->kernels, d ? 64 : 32)) == NULL)
             return xn_fail(e->ctx, XANI_ERR_CONFIG, "engine.kernels: this processor does not have %s", job->kernels);
-    const size_t trace = (size_t)e->plans->plan[e->plans->first].n * sizeof(float);
+    const xn_fit_plan *first = &e->plans->plan[e->plans->first];
+    const size_t points = first->gridded ? (size_t)xn_grid_points(first, xn_grid_taps(first, 32)) : 0;
+    const size_t trace = ((size_t)first->n + points) * sizeof(float);
     int64_t tile = job->tile > 0 ? job->tile : xn_max64(TILE_LEAST, (int64_t)(TILE_BYTES / trace));
     tile = xn_min64(tile, xn_max64(job->count, 1));
     e->tile = (int)xn_min64((tile + 31) / 32 * 32, 1 << 20);

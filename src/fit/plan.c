@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/grid.h"
+
 #define TWO_PI 6.28318530717958647693
 #define HARMLESS 0.2      // of sigma
 #define ALIKE 0.2         // relative spread of weights below which they are ignored
@@ -113,8 +115,9 @@ static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_pla
     p->g_hi = 1.0 / 3.0;
     p->window_rate = fmin(fmax(2.0 / p->length, WINDOW_PER_PS * unit_ps), p->g_hi);
     p->n_grid = 16;
-    while (p->n_grid < PADDING * p->length) p->n_grid *= 2;
-    const double line = TWO_PI / p->n_grid, last = 0.5 * p->n_grid - 1.0;
+    p->grid_step = p->gridded && !p->uniform ? fmin(0.25 * TWO_PI / p->w_hi, 1.0) : 1.0;
+    while (p->n_grid * p->grid_step < PADDING * p->length) p->n_grid *= 2;
+    const double line = TWO_PI / (p->n_grid * p->grid_step), last = 0.5 * p->n_grid - 1.0;
     p->grid_lo = (int)fmax(1.0, ceil(p->w_lo / line));
     p->grid_hi = (int)fmin(last, floor(p->w_hi / line));
     if (p->grid_hi < p->grid_lo) p->grid_lo = p->grid_hi = (int)fmax(1.0, fmin(last, rint(p->w_lo / line)));
@@ -132,13 +135,32 @@ static bool slots_differ(const xn_fit_plan *p)
     return true;
 }
 
+// Moves the origin of time, so that all taps of the first sample have their points on the grid.
+static void make_room(xn_fit_plan *p)
+{
+    const double shift = XN_GRID_MARGIN * p->grid_step, length = p->length + shift;
+    for (int i = 0; i < p->n; i++) p->time[i] += shift;
+    p->t_zero += shift;
+    for (int b = 0; b < p->n_columns; b++) { // columns are polynomials of (t - shift)/length
+        double m[XN_FIT_COLUMNS] = {0}, power[XN_FIT_COLUMNS] = {1.0};
+        for (int q = 0; q < XN_FIT_COLUMNS; q++) {
+            for (int i = 0; i <= q; i++) m[i] += p->monomial[b][q] * power[i];
+            for (int i = XN_FIT_COLUMNS - 1; i >= 0; i--)
+                power[i] = ((i > 0 ? power[i - 1] * length : 0.0) - power[i] * shift) / p->length;
+        }
+        memcpy(p->monomial[b], m, sizeof m);
+    }
+    p->length = length;
+}
+
 static xani_status make_plan(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *all, int kind)
 {
     xn_fit_plan *p = &all->plan[kind];
     const size_t n = (size_t)s->n;
     p->n_columns = s->background + 1;
-    p->closed = kind == XN_PLAN_CLOSED;
-    p->uniform = kind != XN_PLAN_EXACT;
+    p->gridded = kind == XN_PLAN_WEIGHTED || kind == XN_PLAN_UNEVEN;
+    p->closed = kind == XN_PLAN_CLOSED || p->gridded;
+    p->uniform = !xn_plan_exact(kind);
     p->time = xn_calloc(n, sizeof(double));
     p->scale = xn_calloc(n, sizeof(double));
     p->column = xn_calloc(n * XN_FIT_COLUMNS, sizeof(double));
@@ -163,9 +185,11 @@ static xani_status make_plan(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *a
         p->t_zero = -first / all->step_ps;
     }
     p->length = p->n > 0 ? p->time[p->n - 1] + 1.0 : 1.0;
-    p->near_grid = p->uniform || (all->grid && all->jitter_ps < NEAR_GRID * all->step_ps && slots_differ(p));
+    p->near_grid =
+        p->uniform || p->gridded || (all->grid && all->jitter_ps < NEAR_GRID * all->step_ps && slots_differ(p));
     make_grid(s, all, p);
     make_columns(p, all->legendre[kind]);
+    if (p->gridded && !p->uniform) make_room(p);
     return XANI_OK;
 }
 
@@ -203,11 +227,15 @@ xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans
     const bool same = all->grid && TWO_PI * all->band_thz[1] * all->jitter_ps < HARMLESS;
     const bool exact = !same || all->jitter_ps > 1e-9 * all->step_ps;
     const bool closed = same && filled == s->n && spread < ALIKE;
-    all->first = closed ? XN_PLAN_CLOSED : same ? XN_PLAN_EXPLICIT : XN_PLAN_EXACT;
     xani_status st = XANI_OK;
     if (closed) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_CLOSED));
+    if (same && !closed) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_WEIGHTED));
     if (same) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_EXPLICIT));
+    if (exact) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_UNEVEN));
     if (exact) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_EXACT));
+    for (int i = 0; i < XN_PLANS; i++)
+        if (all->has[i] && all->plan[i].gridded && !xn_grid_worth(&all->plan[i])) all->has[i] = false;
+    while (!all->has[all->first]) all->first++;
 out:
     if (st != XANI_OK) xn_fit_plans_free(all);
     return st;

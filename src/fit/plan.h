@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // plan.h -- from delays and settings to the plans of the fit kernel, and from its units back to physical ones.
 //
-// Up to three plans serve one fit, in order of cost:
+// Up to three plans serve one fit:
 //   closed    uniform delays, every bin filled, weights alike (relative spread below 0.2): geometric series
-//   explicit  the same grid with empty bins, weights, or samples missing in single traces
-//   exact     the mean delay of each bin instead of its place on the grid
+//   weighted  the same grid with empty bins or weights, shared by all traces: tabulated sums (kernel/grid.h)
+//   explicit  the same grid, every sample visited: for samples missing in single traces
+//   uneven    the mean delay of each bin instead of its place on the grid: spread onto a finer grid, tabulated sums
+//   exact     the same delays, every sample visited
 // A trace starts in the cheapest plan that fits the delays and moves on when it needs to (engine.h).
 #ifndef XN_FIT_PLAN_H
 #define XN_FIT_PLAN_H
@@ -12,7 +14,11 @@
 #include "core/core.h"
 #include "kernel/kernels.h"
 
-enum { XN_PLAN_CLOSED = 0, XN_PLAN_EXPLICIT, XN_PLAN_EXACT, XN_PLANS };
+enum { XN_PLAN_CLOSED = 0, XN_PLAN_WEIGHTED, XN_PLAN_EXPLICIT, XN_PLAN_UNEVEN, XN_PLAN_EXACT, XN_PLANS };
+
+static inline bool xn_plan_exact(int kind) { return kind == XN_PLAN_UNEVEN || kind == XN_PLAN_EXACT; }
+// The plan for the same delays that can leave samples out.
+static inline int xn_plan_explicit(int kind) { return xn_plan_exact(kind) ? XN_PLAN_EXACT : XN_PLAN_EXPLICIT; }
 
 typedef struct xn_fit_setup {
     const double *delay_ps; // (n) increasing

@@ -129,7 +129,7 @@ double xn_fit_result_snr2(const xn_fit_plans *all, int kind, const xn_fit_kernel
     double largest = 0.0, w = 0.0;
     for (int m = 0; m < t->n_modes[i]; m++) {
         double a = out(k, t, XN_OUT_AMPLITUDE + m, i);
-        if (p->t_zero != 0.0) a *= exp(out(k, t, XN_OUT_G + m, i) * p->t_zero);
+        if (p->t_zero != p->time[0]) a *= exp(out(k, t, XN_OUT_G + m, i) * (p->t_zero - p->time[0]));
         if (!(a > largest)) continue;
         largest = a;
         w = out(k, t, XN_OUT_W + m, i);

@@ -42,12 +42,11 @@ XN_FN size_t rest_at(const struct block *b, int a)
 #endif
 }
 
-XN_PART void pack_lanes(const struct kit *kit, const real *data, const int *trace, real *out)
+XN_PART void pack_lanes(const real *data, size_t size, const int *trace, real *out)
 {
-    const size_t n = (size_t)kit->plan->n;
     for (int i = 0; i < XN_W; i++) {
-        const real *p = data + (size_t)(trace[i] / XN_W) * group_size(kit) + trace[i] % XN_W;
-        for (size_t s = 0; s < n; s++) out[s * XN_W + (size_t)i] = p[s * XN_W];
+        const real *p = data + (size_t)(trace[i] / XN_W) * size + trace[i] % XN_W;
+        for (size_t s = 0; s < size; s += XN_W) out[s + (size_t)i] = p[s];
     }
 }
 
@@ -66,10 +65,18 @@ XN_PART void block_open(const struct kit *kit, const int *list, int count, struc
         real *y = kit->pack + (size_t)a * group_size(kit), *h = y + XN_GROUPS * group_size(kit);
         b->y[a] = direct ? kit->y + at : y;
         b->h[a] = kit->plan->closed ? NULL : direct ? kit->h + at : h;
+        b->s[a] = NULL;
         if (!direct) {
-            pack_lanes(kit, kit->y, trace, y);
-            if (!kit->plan->closed) pack_lanes(kit, kit->h, trace, h);
+            pack_lanes(kit->y, group_size(kit), trace, y);
+            if (!kit->plan->closed) pack_lanes(kit->h, group_size(kit), trace, h);
         }
+#ifndef XN_DEVICE
+        if (kit->plan->gridded) {
+            real *s = kit->pack + XN_GROUPS * group_size(kit) + (size_t)a * grid_size(kit);
+            b->s[a] = direct ? kit->s + (size_t)(trace[0] / XN_W) * grid_size(kit) : s;
+            if (!direct) pack_lanes(kit->s, grid_size(kit), trace, s);
+        }
+#endif
         b->yy[a] = plane_load(b, a, PLANE_YY);
         b->sigma2[a] = plane_load(b, a, PLANE_SIGMA2);
         b->floor2[a] = plane_load(b, a, PLANE_FLOOR2);

@@ -57,7 +57,13 @@ XN_FN void covariance_at(const int K, struct block *b, int a, const vf *paramete
 {
     const struct kit *kit = b->kit;
     struct sums s;
-    if (kit->plan->closed) {
+#ifndef XN_DEVICE
+    if (kit->plan->gridded) {
+        gram_gridded(K, kit, parameter, &s);
+        for (int j = 0; j < 2 * K; j++) s.y1[j] = v_set(R(0));
+    } else
+#endif
+        if (kit->plan->closed) {
         vc z[XN_M];
         for (int k = 0; k < K; k++) z[k] = v_pole(parameter[2 * k], parameter[2 * k + 1], v_set(R(1)));
         gram_closed(K, kit, z, &s);

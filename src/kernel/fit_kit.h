@@ -7,6 +7,7 @@
 #ifndef XN_KERNEL_FIT_KIT_H
 #define XN_KERNEL_FIT_KIT_H
 
+#include "kernel/grid.h"
 #include "kernel/kernels.h"
 #include "kernel/vmath.h"
 
@@ -36,7 +37,32 @@
 #define XN_COLUMNS(b, n) for (int b = 0; b < (n); b++)
 #endif
 
+// A gridded plan's taps, and its Gram sums as polynomials around nodes in the (g, w) plane: see grid.h, gridded.h.
+#define XN_NODE XN_GRID_NODE(XN_REAL_BITS)
+struct grid_row {
+    const real *node; // at w = 0
+    int last;
+    real per_step; // nodes by w
+};
+struct grid {
+    int taps, points;
+    real step;
+    int *base;            // (n) first point of a sample
+    real *tap;            // (n, taps)
+    int *first, *sample;  // point j is reached by sample[first[j]..first[j + 1])
+    real *spread;         // with these taps
+    real *window;         // (points) of the start
+    int *slot;            // (points) and where they go
+    real lowest;          // g of the first row
+    real per_cell, cells; // rows are looked up by g in even cells
+    real length;
+    uint8_t *row_of; // (cells)
+    struct grid_row *row;
+    real *node;
+};
+
 struct table {
+    struct grid grid;
     real unit, line;           // 1/length; 2 pi/n_grid
     real lo[2], hi[2];         // bounds of g, w
     real monomial[XN_B][XN_B]; // of the plan
@@ -92,6 +118,7 @@ struct kit {
     const xn_fit_tile *tile;
     int room;                 // traces of the work space
     size_t pitch, wave_pitch; // on a device, see XN_PITCH
+    real *s;                  // (group, points, W): gridded data
     real *y, *h;              // (group, n, W): data and row scale (h not for closed plans)
     real *pack;               // the same for one block: y, then h
     real *rest;               // (XN_GROUPS, n, W) residuals of a block
@@ -103,7 +130,7 @@ struct kit {
 
 struct block {
     const struct kit *kit;
-    const real *y[XN_GROUPS], *h[XN_GROUPS];
+    const real *y[XN_GROUPS], *h[XN_GROUPS], *s[XN_GROUPS];
     int trace[XN_BLOCK];    // lane -> trace of the tile; the last one repeated where there are too few
     int count;              // real ones
     bool direct[XN_GROUPS]; // the group's traces are neighbours

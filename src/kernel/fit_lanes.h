@@ -6,6 +6,7 @@
 #ifndef XN_KERNEL_FIT_LANES_H
 #define XN_KERNEL_FIT_LANES_H
 
+#include "kernel/grid_lanes.h"
 #include "kernel/pool.h"
 
 XN_FN size_t rounded(size_t count) { return (count + 15) & ~(size_t)15; } // whole cache lines of any precision
@@ -24,7 +25,7 @@ static size_t fit_table_bytes(const xn_fit_plan *p)
 {
     size_t n = (size_t)p->n, count = 3 * rounded(n) + rounded(n * XN_B) + 2 * rounded(wave_count(p));
     return rounded(sizeof(struct table)) + count * sizeof(real) +
-           (rounded((size_t)p->n_grid) + rounded(n)) * sizeof(int);
+           (rounded((size_t)p->n_grid) + rounded(n)) * sizeof(int) + grid_bytes(p);
 }
 
 static void fit_tabulate(const xn_fit_plan *p, void *memory)
@@ -46,11 +47,12 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
         t->time[i] = R(p->time[i]);
         t->slot[i] = (int)lrint(p->time[i]);
     }
-    for (size_t i = 0; i < n * (size_t)p->n_columns; i++) t->column[i] = R(p->column[i]);
+    for (size_t i = 0; i < n * (size_t)p->n_columns; i++)
+        t->column[i] = R(p->column[i] * (p->gridded ? p->scale[i % n] : 1.0));
     for (int b = 0; b < XN_B; b++)
         for (int q = 0; q < XN_B; q++) t->monomial[b][q] = R(p->monomial[b][q]);
     t->unit = R(1.0 / p->length);
-    t->line = R(6.28318530717958647693 / p->n_grid);
+    t->line = R(6.28318530717958647693 / (p->n_grid * p->grid_step));
     t->lo[0] = R(p->g_lo), t->lo[1] = R(p->w_lo);
     t->hi[0] = R(p->g_hi), t->hi[1] = R(p->w_hi);
     const double unit = 6.28318530717958647693 / p->n_grid;
@@ -65,6 +67,7 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
         t->sine[i] = R(p->scale[i % n] * exp(-p->window_rate * x) * sin(w * x));
     }
     if (p->near_grid) fourier_places(p->n_grid / 2, t->place);
+    grid_tabulate(p, &t->grid, (char *)(t->slot + rounded(n)));
 }
 
 static size_t room_of(int traces) { return ((size_t)traces + XN_BLOCK - 1) / XN_BLOCK * XN_BLOCK; }
@@ -75,8 +78,12 @@ static size_t kit_place(struct kit *k, const xn_fit_plan *p, int traces, void *m
     const size_t room = room_of(traces), group = (size_t)p->n * XN_W;
     const size_t wave = (XN_GROUPS * ((size_t)p->n_grid / 2 + 1) + (size_t)p->n_grid) * XN_W; // powers, transform
     const size_t tile = room / XN_W * group, weights = p->closed ? 0 : tile;
-    const size_t sizes[] = {tile, weights, 2 * XN_GROUPS * group, XN_GROUPS * group, wave, PLANE_SLOTS * room};
-    real **parts[] = {&k->y, &k->h, &k->pack, &k->rest, &k->wave, &k->plane};
+    const size_t grid = p->gridded ? (size_t)xn_grid_points(p, xn_grid_taps(p, XN_REAL_BITS)) * XN_W : 0;
+    const size_t second = grid > group ? grid : group; // beside a block's samples: row scales, or its grid
+    const size_t sizes[] = {
+        tile, weights,           room / XN_W * grid, XN_GROUPS * (group + second), XN_GROUPS * group + grid,
+        wave, PLANE_SLOTS * room};
+    real **parts[] = {&k->y, &k->h, &k->s, &k->pack, &k->rest, &k->wave, &k->plane};
     size_t at = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; at += rounded(sizes[i]), i++)
         if (memory != NULL) *parts[i] = (real *)memory + at;
@@ -96,7 +103,10 @@ static struct kit kit_of(const xn_fit_plan *p, const void *table, void *work, co
 {
     struct kit kit = {.table = table, .tile = tile, .moments = p->closed ? XN_MOMENTS_GOERTZEL : XN_MOMENTS_EXPLICIT};
     kit_place(&kit, p, tile->count, work);
-    if (p->closed && tile->horner) kit.moments = XN_MOMENTS_HORNER;
+    if (p->gridded)
+        kit.moments = XN_MOMENTS_GRIDDED;
+    else if (p->closed && tile->horner)
+        kit.moments = XN_MOMENTS_HORNER;
     return kit;
 }
 

@@ -98,13 +98,30 @@ XN_PART void residual_explicit(const int K, struct block *b, struct rest *r, rea
     }
 }
 
+#ifndef XN_DEVICE
+XN_FN void residual_of_grid(const int K, struct block *b, struct rest *r, real *const *keep)
+{
+    for (int a = 0; a < XN_GROUPS; a++)
+        residual_gridded(K, b, a, r->parameter[a], r->beta[a], keep != NULL ? keep[a] : NULL, &r->chi2[a], r->c[a]);
+}
+#endif
+
 // What K modes leave, with the background projected out: chi^2, its coefficients, and the samples in keep[] if given.
 XN_PART void block_residual(struct block *b, const int K, struct rest *r, real *const *keep)
 {
     const struct kit *kit = b->kit;
     const int n = kit->plan->n, n_columns = kit->plan->n_columns;
     const bool closed = kit->plan->closed;
-    if (!closed)
+#ifndef XN_DEVICE
+    if (kit->plan->gridded && K == 1)
+        residual_of_grid(1, b, r, keep);
+    else if (kit->plan->gridded && K == 2)
+        residual_of_grid(2, b, r, keep);
+    else if (kit->plan->gridded)
+        residual_of_grid(K, b, r, keep);
+    else
+#endif
+        if (!closed)
         residual_explicit(K, b, r, keep);
     else if (K == 1)
         residual_closed(1, b, r, keep);

@@ -27,7 +27,8 @@ typedef struct xn_fit_plan {
     int n;          // samples of a trace
     double length;  // T/step: last t + 1
     int n_columns;  // of the background
-    bool closed;    // uniform, complete, equal weights: geometric series instead of explicit sums
+    bool closed;    // no weights of a trace's own: sums need not visit every sample; a trace must be complete
+    bool gridded;   // closed, with delays or weights of any kind that all traces share: see kernel/grid.h
     bool uniform;   // t = 0, 1, 2, ...
     bool near_grid; // t is near whole numbers: the start takes it for them and transforms
     double *time;   // (n) t
@@ -35,8 +36,9 @@ typedef struct xn_fit_plan {
     double *column; // (n_columns, n) background polynomials, orthonormal under the weights scale^2
     double monomial[XN_FIT_COLUMNS][XN_FIT_COLUMNS]; // column b = sum_p monomial[b][p] (t/length)^p
     double window_rate;                              // start: exp(-rate t)
-    int n_grid;                                      // start: powers at w = 2 pi j/n_grid, a power of two,
-    int grid_lo, grid_hi;                            //        j = lo..hi
+    double grid_step;                                // of the grid that traces are spread on; 1 if not gridded
+    int n_grid;                                      // start: powers at w = 2 pi j/(n_grid grid_step), n_grid a power
+    int grid_lo, grid_hi;                            //        of two, j = lo..hi
     double w_lo, w_hi, g_lo, g_hi;                   // bounds
     double t_zero;                                   // t of delay zero: amplitude and phase refer to it
     int modes_max;
@@ -120,7 +122,7 @@ typedef struct xn_fit_probe {
     double schur[XN_FIT_PARAMETERS][XN_FIT_PARAMETERS];
 } xn_fit_probe;
 
-enum { XN_MOMENTS_GOERTZEL = 0, XN_MOMENTS_HORNER, XN_MOMENTS_EXPLICIT };
+enum { XN_MOMENTS_GOERTZEL = 0, XN_MOMENTS_HORNER, XN_MOMENTS_EXPLICIT, XN_MOMENTS_GRIDDED };
 enum { XN_MATH_EXP = 0, XN_MATH_SINCOS, XN_MATH_ATAN2 };
 
 typedef struct xn_fit_kernel {

@@ -168,6 +168,22 @@ XN_FN vf v_rsqrt(vf x)
 #endif
 }
 
+// Lower and upper halves of two vectors, element by element in turn.
+#if XN_W > 1
+#if XN_W == 16
+#define XN_ZIP_LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define XN_ZIP_HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif XN_W == 8
+#define XN_ZIP_LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define XN_ZIP_HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define XN_ZIP_LOW 0, 4, 1, 5
+#define XN_ZIP_HIGH 2, 6, 3, 7
+#endif
+XN_FN vf v_zip_low(vf a, vf b) { return __builtin_shufflevector(a, b, XN_ZIP_LOW); }
+XN_FN vf v_zip_high(vf a, vf b) { return __builtin_shufflevector(a, b, XN_ZIP_HIGH); }
+#endif
+
 XN_FN vm v_gt(vf a, vf b) { return v_lt(b, a); }
 XN_FN vm v_ge(vf a, vf b) { return v_le(b, a); }
 XN_FN vf v_abs(vf a) { return v_max(a, -a); }

@@ -49,7 +49,12 @@ XN_FN void evaluate(const int K, struct block *b, const vf *const parameter[XN_G
         moments_horner(K, b, z, s);
     for (int a = 0; a < XN_GROUPS; a++) {
         struct factor f;
-        if (kit->moments == XN_MOMENTS_EXPLICIT)
+#ifndef XN_DEVICE
+        if (kit->moments == XN_MOMENTS_GRIDDED)
+            sums_gridded(K, b, a, parameter[a], &s[a]);
+        else
+#endif
+            if (kit->moments == XN_MOMENTS_EXPLICIT)
             sums_explicit(K, b, a, parameter[a], &s[a]);
         else
             gram_closed(K, kit, z[a], &s[a]);

@@ -73,10 +73,7 @@ static void pool_powers(const struct kit *kit, int K, float *powers, int64_t str
             }
         }
         if (K > 0) block_residual(&b, K, &r, keep);
-        if (p->near_grid)
-            for (int a = 0; a < XN_GROUPS; a++) powers_fourier(&b, a, y[a], kit->wave + XN_GROUPS * count, power[a]);
-        else
-            powers_direct(&b, y, power);
+        block_powers(&b, y, power, kit->wave + XN_GROUPS * count);
         for (int a = 0; a < XN_GROUPS; a++) {
             real use[XN_W];
             for (int i = 0; i < XN_W; i++) use[i] = R(tile->n_modes[b.trace[a * XN_W + i]]);

@@ -8,6 +8,9 @@
 #define XN_KERNEL_PREPARE_H
 
 #include "kernel/explicit.h"
+#ifndef XN_DEVICE
+#include "kernel/gridded.h"
+#endif
 
 #define XN_AHEAD 4                  // rows fetched ahead: each lies in another page
 #define XN_LOAD_GROUPS (512 / XN_W) // groups loaded together: 2 KiB of each row, so that rows are read as streams
@@ -196,9 +199,53 @@ XN_PART void prepare_explicit(const struct kit *kit, int group)
     prepare_store(kit, group, yy, samples, unscale, mean, c);
 }
 
+#ifndef XN_DEVICE
+// Gridded plan: as a closed one, with row scales that all traces share (0: an empty bin, whatever it holds).
+XN_PART void prepare_gridded(const struct kit *kit, int group)
+{
+    const int n = kit->plan->n, n_columns = kit->plan->n_columns;
+    real *y[1] = {kit->y + group_at(kit, group)};
+    const real *column = kit->table->column, *scale = kit->table->scale;
+    const vf zero = v_set(R(0));
+    vf mean = zero, big = zero, yy = zero, c[XN_B];
+    real weight = R(0), samples = R(0);
+    for (int j = 0; j < XN_B; j++) c[j] = zero;
+    for (int i = 0; i < n; i++) {
+        if (!(scale[i] > R(0))) continue;
+        samples += R(1);
+        weight += scale[i] * scale[i];
+        mean = v_fma(v_set(scale[i] * scale[i]), v_load(XN_Y(0)), mean);
+    }
+    mean = n_columns > 0 ? mean * (R(1) / weight) : zero;
+    for (int i = 0; i < n; i++) {
+        vf r = scale[i] > R(0) ? scale[i] * (v_load(XN_Y(0)) - mean) : zero;
+        v_store(XN_Y(0), r);
+        big = v_max(v_abs(r), big);
+        for (int j = 0; j < n_columns; j++) c[j] = v_fma(v_set(column[(size_t)j * (size_t)n + (size_t)i]), r, c[j]);
+    }
+    const vf unscale = power_of_two(big), by = R(1) / unscale;
+    for (int i = 0; i < n; i++) {
+        vf r = v_load(XN_Y(0));
+        for (int j = 0; j < n_columns; j++) r = v_fnma(v_set(column[(size_t)j * (size_t)n + (size_t)i]), c[j], r);
+        r = r * by;
+        v_store(XN_Y(0), r);
+        yy = v_fma(r, r, yy);
+    }
+    prepare_store(kit, group, yy, v_set(samples), unscale, mean, c);
+}
+#endif
+
 // Centres and scales XN_GROUPS groups.
 XN_PART void prepare_groups(const struct kit *kit, int group)
 {
+#ifndef XN_DEVICE
+    if (kit->plan->gridded) {
+        for (int a = 0; a < XN_GROUPS; a++) prepare_gridded(kit, group + a);
+        grid_spread(XN_GROUPS, kit, kit->y + group_at(kit, group), group_size(kit),
+                    kit->s + (size_t)group * grid_size(kit), grid_size(kit));
+        return;
+    }
+#endif
     switch (kit->plan->closed ? kit->plan->n_columns : -1) {
     case 0:
         prepare_closed(0, kit, group);

@@ -124,6 +124,18 @@ XN_FN void geometric_real(int n, real unit, vf x, vf s[3])
     }
 }
 
+// Gram sums of a pair of modes from P and R above, of nu^0 .. nu^2
+XN_FN void gram_store(const vc p[3], const vc r[3], int j, int l, struct sums *s)
+{
+    vf(*g[3])[XN_Q] = {s->g0, s->g1, s->g2};
+    for (int o = 0; o < 3; o++) {
+        g[o][2 * j][2 * l] = R(0.5) * (p[o].re + r[o].re);
+        g[o][2 * j + 1][2 * l + 1] = R(0.5) * (r[o].re - p[o].re);
+        g[o][2 * j + 1][2 * l] = R(0.5) * (p[o].im + r[o].im);
+        if (j != l) g[o][2 * j][2 * l + 1] = R(0.5) * (p[o].im - r[o].im);
+    }
+}
+
 XN_FN void gram_pair(int n, real unit, vc zj, vc zl, int j, int l, struct sums *s)
 {
     vc p[3], r[3];
@@ -135,20 +147,12 @@ XN_FN void gram_pair(int n, real unit, vc zj, vc zl, int j, int l, struct sums *
     } else {
         geometric(2, n, unit, c_mul(zj, c_conj(zl)), r);
     }
-    vf(*g[3])[XN_Q] = {s->g0, s->g1, s->g2};
-    for (int o = 0; o < 3; o++) {
-        g[o][2 * j][2 * l] = R(0.5) * (p[o].re + r[o].re);
-        g[o][2 * j + 1][2 * l + 1] = R(0.5) * (r[o].re - p[o].re);
-        g[o][2 * j + 1][2 * l] = R(0.5) * (p[o].im + r[o].im);
-        if (j != l) g[o][2 * j][2 * l + 1] = R(0.5) * (p[o].im - r[o].im);
-    }
+    gram_store(p, r, j, l, s);
 }
 
-// sum nu^p column_b z^n from the monomial sums; B is constant in each caller
-XN_FN void gram_background(const int B, const struct kit *kit, vc z, int k, struct sums *s)
+// sum nu^p column_b z^n from the monomial sums m
+XN_FN void gram_store_columns(const int B, const struct kit *kit, const vc *m, int k, struct sums *s)
 {
-    vc m[XN_B + 1];
-    geometric(B, kit->plan->n, kit->table->unit, z, m);
     for (int b = 0; b < B; b++) {
         vc c0 = {v_set(R(0)), v_set(R(0))}, c1 = c0;
         for (int p = 0; p <= b; p++) {
@@ -161,6 +165,14 @@ XN_FN void gram_background(const int B, const struct kit *kit, vc z, int k, stru
         s->c1[b][2 * k] = c1.re;
         s->c1[b][2 * k + 1] = c1.im;
     }
+}
+
+// B is constant in each caller
+XN_FN void gram_background(const int B, const struct kit *kit, vc z, int k, struct sums *s)
+{
+    vc m[XN_B + 1];
+    geometric(B, kit->plan->n, kit->table->unit, z, m);
+    gram_store_columns(B, kit, m, k, s);
 }
 
 XN_FN void gram_columns(const struct kit *kit, vc z, int k, struct sums *s)

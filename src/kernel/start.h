@@ -117,9 +117,15 @@ XN_PART void powers_fourier(const struct block *b, int a, const real *y, real *x
     const struct table *t = kit->table;
     const int n = kit->plan->n, half = kit->plan->n_grid / 2;
     const size_t pitch = XN_WAVE(kit);
-    const int filled = kit->plan->uniform ? n : 0; // else slots between samples may stay empty
+    const int filled = kit->plan->uniform && !kit->plan->gridded ? n : 0; // else slots may stay empty
     for (int i = filled; i < kit->plan->n_grid; i++) v_store(x + (size_t)i * pitch, v_set(R(0)));
-    for (int i = 0; i < n; i++) {
+#ifndef XN_DEVICE
+    for (int i = 0; kit->plan->gridded && i < t->grid.points; i++) { // y is on the grid; one turn of it may be shorter
+        real *at = x + (size_t)t->grid.slot[i] * pitch;
+        v_store(at, v_fma(v_set(t->grid.window[i]), v_load(y + (size_t)i * XN_W), v_load(at)));
+    }
+#endif
+    for (int i = 0; !kit->plan->gridded && i < n; i++) {
         vf v = v_set(t->window[i]) * v_load(y + (size_t)i * XN_PITCH(kit));
         if (!kit->plan->closed) v = v * v_load(b->h[a] + (size_t)i * XN_PITCH(kit));
         v_store(x + (size_t)t->slot[i] * pitch, v);
@@ -156,6 +162,30 @@ XN_PART void powers_direct(const struct block *b, const real *const y[XN_GROUPS]
             for (int d = 0; d < XN_DIRECT && j + d < count; d++)
                 v_store(power[a] + (size_t)(plan->grid_lo - 1 + j + d) * XN_WAVE(b->kit),
                         sum[a][d].re * sum[a][d].re + sum[a][d].im * sum[a][d].im);
+    }
+}
+
+// Powers of the block's samples y, its own or what is left of them.
+XN_PART void block_powers(const struct block *b, const real *const y[XN_GROUPS], real *const power[XN_GROUPS],
+                          real *work)
+{
+    const struct kit *kit = b->kit;
+    if (!kit->plan->near_grid) {
+        powers_direct(b, y, power);
+        return;
+    }
+    for (int a = 0; a < XN_GROUPS; a++) {
+        const real *from = y[a];
+#ifndef XN_DEVICE
+        if (kit->plan->gridded && from == b->y[a]) {
+            from = b->s[a];
+        } else if (kit->plan->gridded) {
+            real *spread = kit->rest + XN_GROUPS * group_size(kit);
+            grid_spread(1, kit, from, 0, spread, 0);
+            from = spread;
+        }
+#endif
+        powers_fourier(b, a, from, work, power[a]);
     }
 }
 
@@ -217,10 +247,7 @@ XN_PART void start_periodogram(const struct block *b, const real *const y[XN_GRO
     const size_t count = (size_t)(plan->n_grid / 2 + 1) * XN_WAVE(kit);
     real *power[XN_GROUPS];
     for (int a = 0; a < XN_GROUPS; a++) power[a] = kit->wave + (size_t)a * count;
-    if (plan->near_grid)
-        for (int a = 0; a < XN_GROUPS; a++) powers_fourier(b, a, y[a], kit->wave + XN_GROUPS * count, power[a]);
-    else
-        powers_direct(b, y, power);
+    block_powers(b, y, power, kit->wave + XN_GROUPS * count);
     for (int a = 0; a < XN_GROUPS; a++)
         w[a] = v_min(v_max(peak(kit, power[a]), v_set(kit->table->lo[1])), v_set(kit->table->hi[1]));
 }

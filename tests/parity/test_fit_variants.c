@@ -206,16 +206,17 @@ END_TEST
 
 START_TEST(test_paths)
 {
-    // Closed forms, explicit sums on the grid and explicit sums at the times give the same fits; so do sigmas of one.
-    static xani_fit_result r[3][P];
+    // Closed forms, explicit sums on the grid, and gridded and explicit sums at the times give the same fits.
+    static const int kinds[] = {XN_PLAN_CLOSED, XN_PLAN_EXPLICIT, XN_PLAN_UNEVEN, XN_PLAN_EXACT};
+    static xani_fit_result r[4][P];
     make_traces(2, 10, 9);
-    for (int path = 0; path < 3; path++) {
+    for (int path = 0; path < 4; path++) {
         const xn_fit_setup s = {.delay_ps = t, .n = N, .background = 2, .modes_max = 2, .tolerance = 1e-6};
         xn_fit_plans plans;
         if (path == 2) t[100] += 1e-7; // not a grid by the last digits: exact times are laid out as well
         ck_assert_int_eq(xn_fit_plans_create(ctx, &s, &plans), XANI_OK);
-        ck_assert(plans.has[path]);
-        plans.first = path;
+        ck_assert(plans.has[kinds[path]]);
+        plans.first = kinds[path];
         const xn_fit_job job = {.plans = &plans,
                                 .n_delays = N,
                                 .background = 2,
