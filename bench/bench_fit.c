@@ -65,7 +65,9 @@ static xani_status run_hsvd(xn_fit_bench *s, const xn_fit_case *c, xn_peer_answe
     const int64_t n = 1500;
     xn_lp_work *work;
     int64_t good = 0;
-    XN_TRY(xn_lp_work_create(s->bench->context, s->t.samples, c->modes, XN_LP_SPARE, &work));
+    xani_lp_options o;
+    xn_lp_options_start(&o, c->modes, XN_LP_SPARE);
+    XN_TRY(xn_lp_work_create(s->bench->context, s->t.samples, &o, XN_LP_LOOSE, &work));
     double start = xn_bench_cpu_seconds();
     for (int64_t i = 0; i < n; i++) {
         double f[XN_TRACE_MODES], g[XN_TRACE_MODES];

@@ -45,7 +45,7 @@ void xn_fit_bench_poles(const xn_peer_traces *t, int64_t i, xn_lp_work *work, do
     double y[XN_TRACE_SAMPLES], w[XN_TRACE_MODES], decay[XN_TRACE_MODES], a[XN_TRACE_MODES], mean = 0;
     for (int s = 0; s < t->samples; s++) mean += (double)t->y[i * t->samples + s] / t->samples;
     for (int s = 0; s < t->samples; s++) y[s] = (double)t->y[i * t->samples + s] - mean;
-    int found = xn_lp_hsvd(y, t->samples, t->modes, XN_LP_SPARE, work, w, decay, a);
+    int found = xn_lp_modes(y, t->samples, t->modes, work, w, decay, a);
     for (int k = 0; k < t->modes; k++) {
         f[k] = k < found ? w[k] / (2 * XN_TRACE_PI * t->step_ps) : 1 + k;
         g[k] = fmin(fmax(k < found ? decay[k] / t->step_ps : 0.3, 0.03), 5);
@@ -55,7 +55,9 @@ void xn_fit_bench_poles(const xn_peer_traces *t, int64_t i, xn_lp_work *work, do
 static xani_status make_starts(xn_fit_bench *s)
 {
     xn_lp_work *work;
-    XN_TRY(xn_lp_work_create(s->bench->context, s->t.samples, s->t.modes, XN_LP_SPARE, &work));
+    xani_lp_options o;
+    xn_lp_options_start(&o, s->t.modes, XN_LP_SPARE);
+    XN_TRY(xn_lp_work_create(s->bench->context, s->t.samples, &o, XN_LP_LOOSE, &work));
     for (int64_t i = 0; i < s->t.n; i++) {
         double f[XN_TRACE_MODES], g[XN_TRACE_MODES];
         xn_fit_bench_poles(&s->t, i, work, f, g);

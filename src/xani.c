@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fit/fit.h"
+#include "fit/linear_prediction.h"
 #include "pipeline.h"
 #include "source/recognise.h"
 
@@ -135,4 +136,18 @@ xani_status xani_fit_traces(xani_context *context, const xani_fit_options *optio
         return xn_fail(context, XANI_ERR_USAGE, "%lld delays, %lld traces: negative", (long long)n_delays,
                        (long long)n_traces);
     return xn_fit_traces(context, options, traces, delay_ps, n_delays, n_traces, sigma, results);
+}
+
+void xani_lp_options_init(xani_lp_options *options)
+{
+    if (options != NULL) xn_lp_options_init(options);
+}
+
+xani_status xani_linear_prediction(xani_context *context, const xani_lp_options *options, const double *traces,
+                                   const double *delay_ps, int64_t n_delays, int64_t n_traces, int components_max,
+                                   xani_lp_component *components, xani_lp_result *results)
+{
+    xn_clear_error(context);
+    return xn_linear_prediction(context, options, traces, delay_ps, n_delays, n_traces, components_max, components,
+                                results);
 }

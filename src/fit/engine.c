@@ -254,7 +254,7 @@ static xani_status worker_create(engine *e, worker *k)
     if (e->rounds) XN_TRY(xn_rounds_create(e->ctx, e->plans, &k->rounds));
     if (!e->lp_possible && e->job->start != XN_FROM_PREDICTION) return XANI_OK;
     return xn_lp_start_create(e->ctx, e->job->n_delays, e->plans->plan[e->plans->first].modes_max, e->job->background,
-                              &k->lp);
+                              e->job->linear_prediction, &k->lp);
 }
 
 static void engine_free(engine *e)

@@ -37,12 +37,13 @@ typedef struct xn_fit_job {
     int64_t row_stride;
     const int64_t *pixel; // (count) traces to fit; NULL: 0..count-1
     int64_t count;
-    const float *sigma;  // by pixel; NULL: errors from the residual
-    int start;           // XN_FROM_*; PREDICTION: alone
-    xn_fit_given given;  // for GIVEN
-    double favour;       // NEIGHBOURS: see kernels.h
-    int precision;       // 0, 32, 64
-    const float *weight; // as y: factor on the weight of each sample, relative; NULL: none
+    const float *sigma;                       // by pixel; NULL: errors from the residual
+    int start;                                // XN_FROM_*; PREDICTION: alone
+    const xani_lp_options *linear_prediction; // NULL: the usual
+    xn_fit_given given;                       // for GIVEN
+    double favour;                            // NEIGHBOURS: see kernels.h
+    int precision;                            // 0, 32, 64
+    const float *weight;                      // as y: factor on the weight of each sample, relative; NULL: none
     xn_reweight_rule reweight;
     bool covariance; // hand it to the sink
     const char *kernels;

@@ -9,7 +9,23 @@
 #define MISSING_MOST 0.2
 #define NEAR 0.8 // of the threshold: a mode that was only just refused might be found by the other start
 
-xani_status xn_lp_start_create(xn_ctx *ctx, int n, int modes_max, int background, xn_lp_start *s)
+// LPSVD's matrix has as few rows for long traces as the others have columns.
+static xani_lp_options settings(const xani_lp_options *given, int modes_max, int n)
+{
+    xani_lp_options o;
+    xn_lp_options_start(&o, modes_max, XN_LP_SPARE);
+    if (given == NULL) return o;
+    o.method = given->method;
+    if (o.method == XANI_LP_LPSVD) o.columns = n > 4 * XN_LP_COLUMNS ? n - XN_LP_COLUMNS : 0;
+    if (given->rank > 0) o.rank = given->rank;
+    o.direction = given->direction;
+    o.compensate = given->compensate;
+    o.amplitude_threshold = given->amplitude_threshold;
+    return o;
+}
+
+xani_status xn_lp_start_create(xn_ctx *ctx, int n, int modes_max, int background, const xani_lp_options *options,
+                               xn_lp_start *s)
 {
     memset(s, 0, sizeof *s);
     s->n = n;
@@ -35,7 +51,8 @@ xani_status xn_lp_start_create(xn_ctx *ctx, int n, int modes_max, int background
         for (int i = 0; i < n; i++) norm += u[i] * u[i];
         for (int i = 0; i < n; i++) u[i] /= sqrt(norm);
     }
-    xani_status st = xn_lp_work_create(ctx, n, modes_max, XN_LP_SPARE, &s->work);
+    const xani_lp_options o = settings(options, modes_max, n);
+    xani_status st = xn_lp_work_create(ctx, n, &o, XN_LP_LOOSE, &s->work);
     if (st != XANI_OK) xn_lp_start_free(s);
     return st;
 }
@@ -82,7 +99,7 @@ int xn_lp_start_trace(xn_lp_start *s, const float *y, int64_t row_stride, const 
     for (int i = 0; i < s->n; i++) largest = fmax(largest, fabs(s->y[i]));
     if (largest == 0.0) return 0;
     for (int i = 0; i < s->n; i++) s->y[i] /= largest;
-    return xn_lp_hsvd(s->y, s->n, s->modes_max, XN_LP_SPARE, s->work, w, g, amplitude);
+    return xn_lp_modes(s->y, s->n, s->modes_max, s->work, w, g, amplitude);
 }
 
 bool xn_lp_start_matters(const xn_fit_plan *plan, const xn_fit_kernel *kernel, const xn_fit_tile *tile, int i)

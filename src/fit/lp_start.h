@@ -18,7 +18,9 @@ typedef struct xn_lp_start {
     xn_lp_work *work;
 } xn_lp_start;
 
-xani_status xn_lp_start_create(xn_ctx *ctx, int n, int modes_max, int background, xn_lp_start *s);
+// options: NULL, or method, rank and threshold to use; a rank of 0 is chosen.
+xani_status xn_lp_start_create(xn_ctx *ctx, int n, int modes_max, int background, const xani_lp_options *options,
+                               xn_lp_start *s);
 void xn_lp_start_free(xn_lp_start *s);
 // Poles of one trace (samples row_stride apart), per step; returns how many. 0 when too much is missing.
 int xn_lp_start_trace(xn_lp_start *s, const float *y, int64_t row_stride, const double *weight, double *w, double *g);

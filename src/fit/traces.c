@@ -6,6 +6,7 @@
 
 #include "fit/engine.h"
 #include "fit/fit.h"
+#include "fit/linear_prediction.h"
 
 #define FIRST_SIZE offsetof(xani_fit_options, weight) // of the first version of the options
 
@@ -50,6 +51,7 @@ static xani_status check_options(xn_ctx *ctx, const xani_fit_options *o)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: counting_zero is %g", o->counting_zero);
     if (o->precision != 0 && o->precision != 32 && o->precision != 64)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: precision is %d, not 0, 32, 64", o->precision);
+    if (o->linear_prediction != NULL) XN_TRY(xn_lp_options_check(ctx, o->linear_prediction, 0));
     if (o->threads < 0) return xn_fail(ctx, XANI_ERR_USAGE, "fit options: threads is %d", o->threads);
     return XANI_OK;
 }
@@ -153,6 +155,7 @@ xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const fl
                             .weight = o.sample_weight,
                             .reweight = {o.robust, o.counting != 0, o.counting_zero},
                             .start = o.start,
+                            .linear_prediction = o.linear_prediction,
                             .given = {.n_modes = o.start_modes,
                                       .shared = o.start_shared != 0,
                                       .stride = o.start_shared != 0 ? 1 : n_traces,

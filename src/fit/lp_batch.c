@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// lp_batch.c -- linear prediction of many traces: poles, then amplitudes and phases, in parallel.
+//
+// A thread owns one work space and takes traces in small portions; BLAS stays in the calling thread, so the number of
+// threads is what was asked for.  A trace is divided by its largest sample first, so results do not depend on units.
+// Amplitudes: linear least squares by LAPACK's rank-revealing QR over all poles that do not grow wildly, with a cosine
+// and a sine for each pair of a real trace; two poles at one place share its amplitude instead of spoiling all.
+#include "fit/lp_work.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define PI 3.14159265358979323846
+#define OFF_GRID 1e-3 // of a step
+#define DEFICIENT 1e-12
+#define PORTION 8    // traces
+#define AT_ONCE 1e-3 // |z|: gone after one sample, so it describes nothing
+
+typedef struct {
+    double w, g, a, b, energy; // the term is exp(-g n) (a cos(w n) + b sin(w n)), or (a + i b) exp((-g + i w) n)
+    bool single;               // real trace, pole on the real axis: one column
+} term;
+
+typedef struct {
+    const xani_lp_options *o;
+    const double *traces, *delay_ps;
+    double step_ps;
+    int n, most;
+    int64_t count;
+    xani_lp_component *components;
+    xani_lp_result *results;
+} job;
+
+// ---- amplitudes
+
+// exp((-g + i w) n) into re, im (samples `stride` apart); im may be NULL.
+static void damped(const term *t, int n, int stride, double *re, double *im)
+{
+    const double complex z = cexp(CMPLX(-t->g, t->w));
+    const double x = creal(z), y = cimag(z);
+    double c = 1, s = 0;
+    for (int i = 0; i < n; i++) {
+        re[i * stride] = c;
+        if (im != NULL) im[i * stride] = s;
+        const double t0 = c * x - s * y;
+        s = c * y + s * x;
+        c = t0;
+    }
+}
+
+// Terms worth an amplitude: one of each pair, none that grows or dies at once.
+static int make_terms(const xn_lp_work *k, int n, const double *re, const double *im, int poles, term *t)
+{
+    int count = 0;
+    for (int i = 0; i < poles; i++) {
+        const double size = hypot(re[i], im[i]);
+        if (!(size > AT_ONCE && -log(size) > -XN_LP_GROWTH / n)) continue;
+        if (!k->o.complex_traces && im[i] < 0) continue;
+        t[count++] = (term){.w = atan2(im[i], re[i]), .g = -log(size), .single = !k->o.complex_traces && im[i] == 0};
+    }
+    return count;
+}
+
+// Fills a, b and energy of each term and returns the mean square of what they leave of y; NaN where LAPACK gave up.
+static double fit_terms(xn_lp_work *k, const double *y, int n, term *t, int count)
+{
+    const int width = k->o.complex_traces ? 2 : 1;
+    int columns = 0;
+    lapack_int rank = 0;
+    for (int i = 0; i < count; i++) {
+        double *c = k->atom + (size_t)columns * (size_t)(width * n);
+        if (width == 2)
+            damped(&t[i], n, 2, c, c + 1);
+        else
+            damped(&t[i], n, 1, c, t[i].single ? NULL : c + n);
+        columns += width == 2 || t[i].single ? 1 : 2;
+    }
+    memcpy(k->rest, y, (size_t)(width * n) * sizeof *y);
+    for (int i = 0; i < columns; i++) k->index[i] = 0;
+    if (columns > n) return NAN;
+    lapack_int bad = 0;
+    if (columns > 0 && width == 2)
+        bad = LAPACKE_zgelsy_work(LAPACK_COL_MAJOR, n, columns, 1, (lapack_complex_double *)k->atom, n,
+                                  (lapack_complex_double *)k->rest, n, k->index, DEFICIENT, &rank,
+                                  (lapack_complex_double *)k->scratch, k->scratch_size, k->real_scratch);
+    else if (columns > 0)
+        bad = LAPACKE_dgelsy_work(LAPACK_COL_MAJOR, n, columns, 1, k->atom, n, k->rest, n, k->index, DEFICIENT, &rank,
+                                  k->scratch, k->scratch_size);
+    if (bad != 0) return NAN;
+    for (int i = 0, c = 0; i < count; i++) {
+        t[i].a = k->rest[c++];
+        t[i].b = !t[i].single ? k->rest[c++] : 0;
+        const double decay = 2 * t[i].g, length = fabs(decay * n) < 1e-6 ? n : -expm1(-decay * n) / decay;
+        t[i].energy = (t[i].a * t[i].a + t[i].b * t[i].b) * length;
+    }
+    double *model = k->atom, sum = 0; // room for one more column of pairs
+    memcpy(k->rest, y, (size_t)(width * n) * sizeof *y);
+    for (int i = 0; i < count; i++) {
+        damped(&t[i], n, 2, model, model + 1);
+        for (int s = 0; s < n; s++) {
+            const double c = model[2 * s], d = model[2 * s + 1];
+            if (width == 1) {
+                k->rest[s] -= t[i].a * c + t[i].b * d;
+            } else {
+                k->rest[2 * s] -= t[i].a * c - t[i].b * d;
+                k->rest[2 * s + 1] -= t[i].a * d + t[i].b * c;
+            }
+        }
+    }
+    for (int i = 0; i < width * n; i++) sum += k->rest[i] * k->rest[i];
+    return sum / n;
+}
+
+// ---- one trace
+
+static xani_lp_component make_component(const job *j, bool is_complex, const term *t, double scale)
+{
+    const double first = j->delay_ps[0], g = t->g / j->step_ps, f = t->w / (2 * PI * j->step_ps);
+    const double phase = is_complex ? atan2(t->b, t->a) : t->single ? (t->a < 0 ? PI : 0) : atan2(-t->b, t->a);
+    return (xani_lp_component){.frequency_thz = f,
+                               .damping_per_ps = g,
+                               .amplitude = scale * hypot(t->a, t->b) * exp(g * first),
+                               .phase = remainder(phase - 2 * PI * f * first, 2 * PI)};
+}
+
+static int by_energy(const void *a, const void *b)
+{
+    const double x = ((const term *)a)->energy, y = ((const term *)b)->energy;
+    return (x < y) - (x > y);
+}
+
+// Gathers trace i, divided by its largest sample, which is returned: 0 for nothing, NaN where a sample is not finite.
+static double gather(const job *j, int64_t i, double *y)
+{
+    const int width = j->o->complex_traces ? 2 : 1;
+    double largest = 0;
+    for (int s = 0; s < j->n; s++)
+        for (int h = 0; h < width; h++) {
+            const double v = j->traces[((int64_t)s * j->count + i) * width + h];
+            if (!isfinite(v)) return NAN;
+            largest = fmax(largest, fabs(v));
+            y[width * s + h] = v;
+        }
+    for (int s = 0; s < width * j->n && largest > 0; s++) y[s] /= largest;
+    return largest;
+}
+
+static void predict(const job *j, xn_lp_work *k, double *y, int64_t i)
+{
+    xani_lp_result *r = &j->results[i];
+    const double scale = gather(j, i, y);
+    double re[XN_LP_MOST_POLES], im[XN_LP_MOST_POLES], largest = 0;
+    term t[XN_LP_MOST_POLES];
+    *r = (xani_lp_result){.status = isnan(scale) ? XANI_LP_NOT_FINITE : XANI_LP_NOTHING, .residual = scale};
+    if (!(scale > 0)) return;
+    const int poles = xn_lp_poles(y, j->n, k, re, im, &r->rank), count = make_terms(k, j->n, re, im, poles, t);
+    r->residual = scale * sqrt(fit_terms(k, y, j->n, t, count));
+    if (isnan(r->residual)) return;
+    qsort(t, (size_t)count, sizeof *t, by_energy);
+    for (int c = 0; c < count; c++) largest = fmax(largest, hypot(t[c].a, t[c].b));
+    for (int c = 0; c < count && r->n_components < j->most; c++) {
+        const double a = hypot(t[c].a, t[c].b);
+        if (!(a > 0 && a >= j->o->amplitude_threshold * largest)) continue;
+        j->components[i * j->most + r->n_components++] = make_component(j, j->o->complex_traces, &t[c], scale);
+    }
+    if (r->n_components > 0) r->status = XANI_LP_FOUND;
+}
+
+// ---- all
+
+static xani_status check_delays(xn_ctx *ctx, const double *delay_ps, int64_t n, double *step_ps)
+{
+    *step_ps = (delay_ps[n - 1] - delay_ps[0]) / (double)(n - 1);
+    if (!(*step_ps > 0 && isfinite(*step_ps)))
+        return xn_fail(ctx, XANI_ERR_USAGE, "linear prediction: delays do not rise from %g to %g ps", delay_ps[0],
+                       delay_ps[n - 1]);
+    double step = *step_ps; // of the first samples: one delay that is off is then named itself
+    if (n > 2 && fabs(delay_ps[1] - delay_ps[0] - step) > OFF_GRID * step) step = delay_ps[1] - delay_ps[0];
+    for (int64_t i = 0; i < n; i++)
+        if (!(fabs(delay_ps[i] - delay_ps[0] - (double)i * step) <= OFF_GRID * fabs(step)))
+            return xn_fail(ctx, XANI_ERR_USAGE,
+                           "linear prediction: delay %lld (%.9g ps) is not one of equal steps of %.6g ps from %.9g ps",
+                           (long long)i, delay_ps[i], step, delay_ps[0]);
+    return XANI_OK;
+}
+
+static xani_status run(xn_ctx *ctx, const job *j, int threads, xn_lp_work **work, double *room)
+{
+    const int64_t portions = (j->count + PORTION - 1) / PORTION;
+    const size_t samples = (size_t)j->n * (j->o->complex_traces ? 2 : 1);
+    xn_progress(ctx, "linear prediction", 0, j->count, "traces");
+    atomic_llong done;
+    atomic_init(&done, 0);
+#pragma omp parallel for schedule(dynamic) num_threads(threads)
+    for (int64_t p = 0; p < portions; p++) {
+        const int me = omp_get_thread_num();
+        if (xn_interrupted(ctx)) continue;
+        const int64_t end = xn_min64((p + 1) * PORTION, j->count);
+        for (int64_t i = p * PORTION; i < end; i++) predict(j, work[me], room + (size_t)me * samples, i);
+        const int64_t now = atomic_fetch_add(&done, end - p * PORTION) + end - p * PORTION;
+        if (me == 0 && now < j->count) xn_progress(ctx, "linear prediction", now, j->count, "traces");
+    }
+    XN_TRY(xn_check_interrupt(ctx));
+    xn_progress(ctx, "linear prediction", j->count, j->count, "traces");
+    return XANI_OK;
+}
+
+xani_status xn_linear_prediction(xn_ctx *ctx, const xani_lp_options *o, const double *traces, const double *delay_ps,
+                                 int64_t n_delays, int64_t n_traces, int components_max, xani_lp_component *components,
+                                 xani_lp_result *results)
+{
+    if (n_delays < XN_LP_SHORTEST || n_delays > 1 << 20 || n_traces < 0 || components_max < 1)
+        return xn_fail(ctx, XANI_ERR_USAGE, "linear prediction: %lld traces of %lld delays, %d components: cannot be",
+                       (long long)n_traces, (long long)n_delays, components_max);
+    XN_TRY(xn_lp_options_check(ctx, o, n_delays));
+    if (n_traces == 0) return XANI_OK;
+    if (traces == NULL || delay_ps == NULL || components == NULL || results == NULL)
+        return xn_fail(ctx, XANI_ERR_USAGE, "linear prediction: traces, delay_ps, components or results is NULL");
+    job j = {.o = o,
+             .traces = traces,
+             .delay_ps = delay_ps,
+             .n = (int)n_delays,
+             .most = components_max,
+             .count = n_traces,
+             .components = components,
+             .results = results};
+    XN_TRY(check_delays(ctx, delay_ps, n_delays, &j.step_ps));
+    const int64_t portions = (n_traces + PORTION - 1) / PORTION;
+    const int threads = (int)xn_min64(xn_threads(o->threads), portions);
+    const size_t samples = (size_t)n_delays * (o->complex_traces ? 2 : 1);
+    xani_status st = XANI_OK;
+    xn_lp_work **work = xn_calloc((size_t)threads, sizeof *work);
+    double *room = xn_alloc((size_t)threads * samples, sizeof *room);
+    if (work == NULL || room == NULL)
+        st = xn_fail_memory(ctx, "linear prediction", (size_t)threads * samples * sizeof *room);
+    for (int i = 0; i < threads && st == XANI_OK; i++) st = xn_lp_work_create(ctx, j.n, o, XN_LP_TIGHT, &work[i]);
+    if (st == XANI_OK) st = run(ctx, &j, threads, work, room);
+    for (int i = 0; work != NULL && i < threads; i++) xn_lp_work_destroy(&work[i]);
+    xn_free(work);
+    xn_free(room);
+    return st;
+}
