@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "fit/engine.h"
+#include "fit/linear_prediction.h"
 
 #define SIGMA_CHUNK 512 // pixels worked on together
 
@@ -18,6 +19,7 @@ typedef struct {
     const xn_cube *cube;
     xn_fit_setup setup;
     xn_fit_plans plans;
+    xani_lp_options linear_prediction;
     int first, start; // first bin used
     double *weight;   // (setup.n)
     float *sigma;     // (y, x), or NULL
@@ -47,6 +49,16 @@ static xani_status read_start(xn_ctx *ctx, const xn_config *c, int *start)
     return XANI_OK;
 }
 
+static void read_linear_prediction(const xn_config *c, xani_lp_options *o)
+{
+    static const char *const names[] = {"hsvd", "htls", "lpsvd"};
+    xn_lp_options_init(o);
+    for (int i = 0; i < 3; i++)
+        if (strcmp(xn_config_string(c, "fit.linear_prediction.method"), names[i]) == 0) o->method = i;
+    o->rank = (int)xn_config_int(c, "fit.linear_prediction.rank");
+    o->amplitude_threshold = xn_config_double(c, "fit.linear_prediction.amplitude_threshold");
+}
+
 static xani_status read_background(xn_ctx *ctx, const xn_config *c, int *degree)
 {
     static const char *const names[] = {"none", "constant", "polynomial1", "polynomial2", "polynomial3"};
@@ -63,6 +75,7 @@ static xani_status read_settings(xn_ctx *ctx, const xn_config *c, fit_job *j)
 {
     xn_fit_setup *s = &j->setup;
     XN_TRY(read_start(ctx, c, &j->start));
+    read_linear_prediction(c, &j->linear_prediction);
     XN_TRY(read_background(ctx, c, &s->background));
     if (strcmp(xn_config_string(c, "engine.device"), "cuda") == 0)
         return not_yet(ctx, c, "engine.device", "fits run on the processor");
@@ -263,6 +276,7 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
                             .count = j->count,
                             .sigma = j->sigma,
                             .start = j->start,
+                            .linear_prediction = &j->linear_prediction,
                             .kernels = xn_config_string(c, "engine.kernels"),
                             .threads = threads,
                             .tile = xn_config_has(c, "engine.tile") ? xn_config_int(c, "engine.tile") : 0,
