@@ -38,8 +38,29 @@ foreach(folder unit parity science)
   endforeach()
 endforeach()
 
+# The device driver's own source on an emulated runtime: it needs a C++ compiler, not CUDA.
+include(CheckLanguage)
+check_language(CXX)
+if(CMAKE_CXX_COMPILER)
+  enable_language(CXX)
+  set(emulation ${CMAKE_SOURCE_DIR}/tests/emulation)
+  add_executable(parity-test_device ${emulation}/test_device.c ${emulation}/driver.cpp ${emulation}/runtime.cpp)
+  target_link_libraries(parity-test_device PRIVATE xani_static PkgConfig::CHECK)
+  target_include_directories(parity-test_device PRIVATE ${CMAKE_SOURCE_DIR}/tests)
+  set_source_files_properties(${emulation}/driver.cpp ${emulation}/runtime.cpp PROPERTIES COMPILE_OPTIONS
+    "-I${emulation};-std=gnu++17;-O2;-Wno-unknown-pragmas;-Wno-shadow")
+  set_target_properties(parity-test_device PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  add_dependencies(tests parity-test_device)
+  add_test(NAME parity/test_device COMMAND parity-test_device WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+else()
+  add_test(NAME parity/test_device COMMAND sh -c "echo 'no C++ compiler'; exit 77")
+endif()
+set_tests_properties(parity/test_device PROPERTIES LABELS parity SKIP_RETURN_CODE 77 TIMEOUT 600
+  ENVIRONMENT "${test_environment}")
+
 set(script_environment ${test_environment} XN_ROOT=${CMAKE_SOURCE_DIR} XN_BUILD=${CMAKE_BINARY_DIR}
-  XN_VERSION=${PROJECT_VERSION} CC=${CMAKE_C_COMPILER} XN_SANITIZE=${XANI_SANITIZE})
+  XN_VERSION=${PROJECT_VERSION} CC=${CMAKE_C_COMPILER} XN_SANITIZE=${XANI_SANITIZE}
+  XN_NVCC=$<$<BOOL:${XANI_HAVE_CUDA}>:${XANI_NVCC}>)
 foreach(folder cli lint)
   file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/*.sh ${CMAKE_SOURCE_DIR}/tests/${folder}/*.py)
   if(folder STREQUAL "cli" AND NOT TARGET xani)

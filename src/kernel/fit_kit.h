@@ -75,6 +75,21 @@ struct table {
     int *slot;           // and where sample i goes (n)
 };
 
+// Pointers of a table whose memory was copied from `from` to `to`.
+static inline void table_move(struct table *t, const void *from, void *to)
+{
+#define XN_MOVE(type, field) t->field = (type *)(void *)((char *)to + ((const char *)t->field - (const char *)from))
+    XN_MOVE(real, window);
+    XN_MOVE(real, column);
+    XN_MOVE(real, scale);
+    XN_MOVE(real, time);
+    XN_MOVE(real, cosine);
+    XN_MOVE(real, sine);
+    XN_MOVE(int, place);
+    XN_MOVE(int, slot);
+#undef XN_MOVE
+}
+
 struct sums {
     vf g0[XN_Q][XN_Q], g1[XN_Q][XN_Q], g2[XN_Q][XN_Q]; // sum nu^p phi_i phi_j, lower triangle
     vf c0[XN_B][XN_Q], c1[XN_B][XN_Q];                 // sum nu^p column_b phi_i

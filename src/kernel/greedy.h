@@ -14,6 +14,7 @@
 
 #define XN_PASSES_TOGETHER 5 // before stragglers are packed
 #define XN_COARSE R(0.1)
+#define XN_TOLERANCE(plan, K) ((K) == (plan)->modes_max ? R((plan)->tolerance) : XN_COARSE)
 
 // K modes of a block's traces: parameters, amplitudes, and, from block_residual, what they leave
 struct rest {
@@ -208,11 +209,6 @@ XN_FN bool stage_close(const struct kit *kit, const int K, int t)
     return false;
 }
 
-XN_FN real stage_tolerance(const struct kit *kit, int K)
-{
-    return K == kit->plan->modes_max ? R(kit->plan->tolerance) : XN_COARSE;
-}
-
 #ifndef XN_DEVICE
 // Fits K modes of the listed traces to `tolerance`; search: with a new start for the last mode.
 static void list_refine(const struct kit *kit, const int *list, int count, int K, real tolerance, bool search)
@@ -277,7 +273,7 @@ static void list_given(const struct kit *kit, const int *list, int count, int K,
 static int list_stage(const struct kit *kit, int *list, int count, int K)
 {
     const xn_fit_tile *tile = kit->tile;
-    const real tolerance = stage_tolerance(kit, K);
+    const real tolerance = XN_TOLERANCE(kit->plan, K);
     int n = 0;
     for (int i = 0; i < count; i++)
         if (stage_open(kit, K, list[i])) list[n++] = list[i];

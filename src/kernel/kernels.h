@@ -149,10 +149,16 @@ typedef struct xn_fit_kernel {
                     int passes);
 } xn_fit_kernel;
 
+#ifdef __cplusplus
+extern "C" {
+#endif
 // "auto", "scalar", "avx2", "avx512"; bits 32 or 64. NULL: no such name, or this processor does not have it.
 const xn_fit_kernel *xn_fit_kernel_find(const char *name, int bits);
 // The i-th variant built and usable here, scalar first; NULL past the end.
 const xn_fit_kernel *xn_fit_kernel_list(int i);
+#ifdef __cplusplus
+}
+#endif
 
 // Standard error of a sample of weight 1 of a tile's trace; 0: not known.
 static inline double xn_fit_sigma(const xn_fit_tile *t, int i)

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// fit_cuda.cu -- the device driver of device.h on CUDA: memory, copies, and the order of the kernels.
+//
+// A lane works on one tile at a time: samples are gathered into pinned memory by rows and copied while later rows are
+// still gathered; all kernels follow in the lane's stream, then the copies back.  Nothing waits in between: lengths of
+// work lists stay on the device.  Several lanes, each with a thread of the host, keep both directions of the bus and
+// the processors busy.  The runtime is linked statically and looks for the driver itself, so a machine without one runs
+// the same program and is told so by `count`.
+#include "cuda/walk.h"
+
+namespace
+{
+
+const int rows_at_once = 32; // gathered before they are copied
+
+// ---- devices
+
+int device_count(char *why, size_t size)
+{
+    int n = 0, driver = 0;
+    const cudaError_t e = cudaGetDeviceCount(&n);
+    if (e == cudaSuccess && n > 0) return n;
+    if (!worked(cudaDriverGetVersion(&driver)) || driver == 0)
+        snprintf(why, size, "this machine has no CUDA driver");
+    else if (e == cudaErrorInsufficientDriver)
+        snprintf(why, size, "the CUDA driver of this machine (%d.%d) is older than the one needed (%d.%d)",
+                 driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+    else if (e == cudaErrorNoDevice || (e == cudaSuccess && n == 0))
+        snprintf(why, size, "this machine has no CUDA device");
+    else
+        snprintf(why, size, "CUDA: %s", cudaGetErrorString(e));
+    (void)cudaGetLastError();
+    return 0;
+}
+
+// Lanes of single precision of a multiprocessor
+int lanes_of(int capability) { return capability == 80 || capability < 70 ? 64 : 128; }
+
+bool describe(int device, xn_device_info *info, char *why, size_t size)
+{
+    struct cudaDeviceProp p;
+    int clock_khz = 0, memory_khz = 0, bits = 0;
+    memset(info, 0, sizeof *info);
+    if (failed(cudaGetDeviceProperties(&p, device), "device", why, size)) return false;
+    worked(cudaDriverGetVersion(&info->driver));
+    worked(cudaRuntimeGetVersion(&info->runtime));
+    worked(cudaDeviceGetAttribute(&clock_khz, cudaDevAttrClockRate, device));
+    worked(cudaDeviceGetAttribute(&memory_khz, cudaDevAttrMemoryClockRate, device));
+    worked(cudaDeviceGetAttribute(&bits, cudaDevAttrGlobalMemoryBusWidth, device));
+    snprintf(info->name, sizeof info->name, "%s", p.name);
+    info->capability = 10 * p.major + p.minor;
+    info->multiprocessors = p.multiProcessorCount;
+    info->memory_bytes = (int64_t)p.totalGlobalMem;
+    info->cache_bytes = p.l2CacheSize;
+    info->memory_bytes_per_s = 2.0 * 1e3 * memory_khz * bits / 8; // two transfers a clock
+    info->flop_per_s = 2.0 * 1e3 * clock_khz * lanes_of(info->capability) * p.multiProcessorCount;
+    return true;
+}
+
+int lane_tile(int device, const xn_fit_plan *plan, int lanes, char *why, size_t size)
+{
+    struct cudaDeviceProp p;
+    size_t free_bytes = 0, total = 0;
+    if (failed(cudaSetDevice(device), "device", why, size)) return 0;
+    if (failed(cudaGetDeviceProperties(&p, device), "device", why, size)) return 0;
+    if (failed(cudaMemGetInfo(&free_bytes, &total), "memory of the device", why, size)) return 0;
+    // Half of the cache holds the samples of the tile in work; a small cache must not leave the processors idle.
+    size_t tile = (size_t)p.l2CacheSize / 2 / ((size_t)plan->n * sizeof(real));
+    tile = more(tile, (size_t)p.multiProcessorCount * XN_THREADS);
+    const size_t share = free_bytes / 2 / (size_t)lanes;
+    while (tile > 1 && bytes_of(plan, tile) > share) tile /= 2;
+    tile = tile > XN_THREADS ? tile / XN_THREADS * XN_THREADS : tile;
+    return (int)(tile > (1u << 20) ? (1u << 20) : tile);
+}
+
+// ---- copies
+
+// Row n of the plan of all traces of the tile
+void gather_row(const xn_fit_tile *tile, int n, bool neighbours, real *out)
+{
+    const float *row = tile->y + (int64_t)tile->row[n] * tile->row_stride;
+    if (neighbours)
+        memcpy(out, row + tile->pixel[0], (size_t)tile->count * sizeof *out);
+    else
+        for (int i = 0; i < tile->count; i++) out[i] = row[tile->pixel[i]];
+}
+
+bool copy_in(xn_device_lane *l, int plan, const xn_fit_tile *tile, size_t room, char *why, size_t size)
+{
+    const int n = l->plan[plan].n;
+    bool neighbours = true;
+    for (int i = 1; i < tile->count; i++) neighbours &= tile->pixel[i] == tile->pixel[0] + i;
+    for (int i = 0; i < tile->count; i++) {
+        const double sigma = xn_fit_sigma(tile, i), inflate = tile->inflate != NULL ? tile->inflate[i] : 1.0;
+        l->host_sigma[i] = (float)(sigma > 0.0 ? sigma : -inflate);
+    }
+    if (failed(cudaMemcpyAsync(l->sigma, l->host_sigma, (size_t)tile->count * sizeof(float), cudaMemcpyHostToDevice,
+                               l->stream),
+               "copy to the device", why, size))
+        return false;
+    for (int begin = 0; begin < n; begin += rows_at_once) {
+        const int end = begin + rows_at_once < n ? begin + rows_at_once : n;
+        for (int i = begin; i < end; i++) gather_row(tile, i, neighbours, l->host_y + (size_t)i * room);
+        if (failed(cudaMemcpyAsync(l->y + (size_t)begin * room, l->host_y + (size_t)begin * room,
+                                   (size_t)(end - begin) * room * sizeof(real), cudaMemcpyHostToDevice, l->stream),
+                   "copy to the device", why, size))
+            return false;
+    }
+    return true;
+}
+
+bool copy_out(xn_device_lane *l, int plan, size_t room, char *why, size_t size)
+{
+    const size_t modes = (size_t)l->plan[plan].modes_max;
+    bool ok = !failed(cudaMemcpyAsync(l->host_marks, l->marks, 2 * room, cudaMemcpyDeviceToHost, l->stream),
+                      "copy from the device", why, size);
+    for (size_t slot = 0; ok && slot < XN_OUT_SLOTS;) { // slots of modes that cannot be are left out
+        const bool of_modes = slot < XN_OUT_BACKGROUND;
+        const size_t count = of_modes ? modes : XN_OUT_SLOTS - slot;
+        if (count > 0)
+            ok = !failed(cudaMemcpyAsync(l->host_out + slot * room, l->out + slot * room, count * room * sizeof(real),
+                                         cudaMemcpyDeviceToHost, l->stream),
+                         "copy from the device", why, size);
+        slot += of_modes ? XANI_MAX_MODES : count;
+    }
+    return ok;
+}
+
+bool lane_fit(xn_device_lane *l, int plan, xn_fit_tile *tile, char *why, size_t size)
+{
+    if (tile->count < 1 || tile->count > l->traces || !l->has[plan]) {
+        snprintf(why, size, "a tile of %d traces does not fit the lane of %d", tile->count, l->traces);
+        return false;
+    }
+    if (failed(cudaSetDevice(l->device), "device", why, size)) return false;
+    const size_t room = room_of(tile->count);
+    if (!copy_in(l, plan, tile, room, why, size)) return false;
+    struct walk w;
+    memset(&w, 0, sizeof w);
+    w.lane = l;
+    w.moments = !l->plan[plan].closed ? XN_MOMENTS_EXPLICIT : tile->horner ? XN_MOMENTS_HORNER : XN_MOMENTS_GOERTZEL;
+    struct stage *s = &w.stage;
+    s->plan = l->plan[plan];
+    s->table = l->table[plan];
+    s->tile.count = tile->count;
+    s->tile.out = l->out;
+    s->tile.out_stride = (int64_t)room;
+    s->tile.n_modes = l->marks;
+    s->tile.flags = l->marks + room;
+    s->y = l->y, s->h = l->h, s->rest = l->rest, s->wave = l->wave, s->plane = l->plane;
+    s->sigma = l->sigma;
+    s->room = (int)room;
+    l->counters_used = 0;
+    if (failed(cudaMemsetAsync(l->counter, 0, n_counters * sizeof(int), l->stream), "work lists", why, size) ||
+        failed(cudaEventRecord(l->begin, l->stream), "event", why, size))
+        return false;
+    walk_stages(&w);
+    if (failed(cudaGetLastError(), "launch of a kernel", why, size) ||
+        failed(cudaEventRecord(l->end, l->stream), "event", why, size) || !copy_out(l, plan, room, why, size) ||
+        failed(cudaStreamSynchronize(l->stream), "fit on the device", why, size))
+        return false;
+    float milliseconds = 0.0f;
+    if (worked(cudaEventElapsedTime(&milliseconds, l->begin, l->end))) l->seconds += 1e-3 * (double)milliseconds;
+    tile->out = l->host_out;
+    tile->out_stride = (int64_t)room;
+    tile->n_modes = l->host_marks;
+    tile->flags = l->host_marks + room;
+    return true;
+}
+
+double lane_seconds(const xn_device_lane *lane) { return lane->seconds; }
+
+} // namespace
+
+#ifndef XN_DRIVER
+#define XN_DRIVER xn_device_cuda
+#endif
+extern "C" {
+extern const xn_device_driver XN_DRIVER;
+const xn_device_driver XN_DRIVER = {"cuda",    device_count, describe,     lane_tile,
+                                    lane_open, lane_fit,     lane_seconds, lane_close};
+}

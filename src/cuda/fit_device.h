@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// fit_device.h -- the fit as kernels of a graphics processor: one thread is one trace, a lane of width one.
+//
+// The formulas are those of the processor (kernel/*.h); here stands only how a tile walks through them.  Samples lie
+// [sample][trace], so that the threads of a warp read neighbours; the state of a fit stays in registers over all passes
+// of a launch.  Each stage works on a list of traces and appends those that go on to the next list: after a few passes
+// the traces that still move are so packed into full warps.  Lists are appended to in any order, which changes no
+// result, because traces do not know of each other.  The host never reads a length: each launch has a thread for every
+// trace of the tile, and those past the end of a list leave at once.
+#ifndef XN_CUDA_FIT_DEVICE_H
+#define XN_CUDA_FIT_DEVICE_H
+
+#include "cuda/launch.h"
+
+#define XN_DEVICE 1
+#define XN_REAL_BITS 32
+#define XN_VECTOR_BYTES 0
+#include "kernel/finish.h"
+
+#define XN_THREADS 128 // of a block
+
+// What a launch is told. Pointers are the device's, those of plan.time, .scale, .column are not used.
+struct stage {
+    xn_fit_plan plan;
+    struct table table;
+    xn_fit_tile tile; // count, start, out, out_stride, n_modes, flags
+    real *y, *h, *rest, *wave, *plane;
+    const float *sigma; // (count) of a sample of each trace, or NULL
+    int room;
+    const int *count, *list; // traces to work on; NULL: all
+    int *next_count, *next;  // those that go on
+    int modes;               // K of kernels that serve any
+    int passes;
+    real tolerance;
+    bool resume; // goes on with a fit; else begins one
+    bool last;   // what still moves at the end did not converge
+};
+
+// The thread's trace, and the kit of the headers. False: nothing to do for this thread.
+XN_FN bool stage_trace(const struct stage *s, int moments, struct kit *kit, int *trace)
+{
+    const int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i >= (s->list != NULL ? *s->count : s->tile.count)) return false;
+    *trace = s->list != NULL ? s->list[i] : (int)i;
+    kit->plan = &s->plan;
+    kit->table = &s->table;
+    kit->tile = &s->tile;
+    kit->room = s->room;
+    kit->pitch = kit->wave_pitch = (size_t)s->room;
+    kit->y = s->y;
+    kit->h = s->h;
+    kit->rest = s->rest;
+    kit->wave = s->wave + *trace;
+    kit->plane = s->plane;
+    kit->moments = moments;
+    return true;
+}
+
+XN_FN void stage_append(const struct stage *s, int trace) { s->next[atomicAdd(s->next_count, 1)] = trace; }
+
+static __global__ void __launch_bounds__(XN_THREADS) kernel_prepare(const __grid_constant__ struct stage s)
+{
+    struct kit kit;
+    int t;
+    if (!stage_trace(&s, 0, &kit, &t)) return;
+    prepare_groups(&kit, t);
+    if (prepare_trace(&kit, t, s.sigma != NULL ? (double)s.sigma[t] : -1.0)) stage_append(&s, t);
+}
+
+static __global__ void __launch_bounds__(XN_THREADS) kernel_open(const __grid_constant__ struct stage s)
+{
+    struct kit kit;
+    int t;
+    if (stage_trace(&s, 0, &kit, &t) && stage_open(&kit, s.modes, t)) stage_append(&s, t);
+}
+
+static __global__ void __launch_bounds__(XN_THREADS) kernel_close(const __grid_constant__ struct stage s)
+{
+    struct kit kit;
+    int t;
+    if (stage_trace(&s, 0, &kit, &t) && stage_close(&kit, s.modes, t)) stage_append(&s, t);
+}
+
+// Traces that end with `modes` modes.
+static __global__ void __launch_bounds__(XN_THREADS) kernel_choose(const __grid_constant__ struct stage s)
+{
+    struct kit kit;
+    int t;
+    if (stage_trace(&s, 0, &kit, &t) && finish_due(&s.tile, t, s.modes)) stage_append(&s, t);
+}
+
+static __global__ void __launch_bounds__(XN_THREADS) kernel_start(const __grid_constant__ struct stage s)
+{
+    struct kit kit;
+    struct block b;
+    int t;
+    if (!stage_trace(&s, 0, &kit, &t)) return;
+    block_open(&kit, &t, 1, &b);
+    block_start(&b, s.modes);
+}
+
+template <int K, bool closed>
+static __global__ void __launch_bounds__(XN_THREADS) kernel_rest(const __grid_constant__ struct stage s)
+{
+    struct kit kit;
+    struct block b;
+    int t;
+    if (!stage_trace(&s, 0, &kit, &t)) return;
+    block_open(&kit, &t, 1, &b);
+    block_rest(&b, K);
+}
+
+template <int K, int moments>
+static __global__ void __launch_bounds__(XN_THREADS) kernel_fit(const __grid_constant__ struct stage s)
+{
+    struct kit kit;
+    struct block b;
+    struct lm state[XN_GROUPS];
+    int t, left[1];
+    if (!stage_trace(&s, moments, &kit, &t)) return;
+    block_open(&kit, &t, 1, &b);
+    if (s.resume) {
+        lm_resume(&b, K, state);
+    } else {
+        s.tile.flags[t] &= (uint8_t)~XN_FLAG_STUCK;
+        lm_begin(&b, K, state);
+    }
+    lm_run(K, &b, state, s.passes, s.tolerance);
+    if (lm_suspend(&b, K, state, left, 0) == 0) return;
+    if (s.last)
+        s.tile.flags[t] |= XN_FLAG_STUCK;
+    else
+        stage_append(&s, t);
+}
+
+template <int K, bool closed>
+static __global__ void __launch_bounds__(XN_THREADS) kernel_finish(const __grid_constant__ struct stage s)
+{
+    struct kit kit;
+    struct block b;
+    struct rest r;
+    int t;
+    if (!stage_trace(&s, 0, &kit, &t)) return;
+    block_open(&kit, &t, 1, &b);
+    rest_open(&b, K, &r);
+    block_residual(&b, K, &r, NULL);
+    finish_group(K, &b, 0, &r);
+}
+
+#endif

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// lane.h -- a lane of a device: its stream, its memory, the tables of its plans.
+//
+// All memory is taken when the lane is opened, for the largest tile and the most demanding plan; a fit takes none.
+// Tables are those of the scalar kernel, made on the host and moved to the device as a whole.  Samples and results
+// pass through pinned memory, without which copies would not overlap with anything.
+#ifndef XN_CUDA_LANE_H
+#define XN_CUDA_LANE_H
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "cuda/fit_device.h"
+#include "kernel/device.h"
+
+namespace
+{
+
+const int most_plans = 4;
+const int n_lists = 4;
+const int n_counters = 128; // lists of one tile
+
+size_t more(size_t a, size_t b) { return a > b ? a : b; }
+
+bool failed(cudaError_t e, const char *what, char *why, size_t size)
+{
+    if (e == cudaSuccess) return false;
+    snprintf(why, size, "%s: %s", what, cudaGetErrorString(e));
+    (void)cudaGetLastError(); // the runtime remembers it; the next tile must not find it
+    return true;
+}
+
+// The same where nothing depends on the call.
+bool worked(cudaError_t e)
+{
+    if (e != cudaSuccess) (void)cudaGetLastError();
+    return e == cudaSuccess;
+}
+
+struct sizes {
+    size_t row, y, h, rest, wave, plane, out; // numbers of each
+};
+
+size_t room_of(int traces) { return ((size_t)traces + 31) / 32 * 32; }
+
+struct sizes sizes_of(const xn_fit_plan *p, size_t room)
+{
+    struct sizes s = {0, 0, 0, 0, 0, 0, 0};
+    const size_t n = (size_t)p->n;
+    s.y = n * room;
+    s.h = p->closed ? 0 : n * room;
+    s.rest = p->modes_max > 1 ? n * room : 0;
+    s.wave = ((size_t)p->n_grid / 2 + 1 + (size_t)p->n_grid) * room;
+    s.plane = PLANE_SLOTS * room;
+    s.out = XN_OUT_SLOTS * room;
+    return s;
+}
+
+size_t bytes_of(const xn_fit_plan *p, size_t room)
+{
+    const struct sizes s = sizes_of(p, room);
+    return (s.y + s.h + s.rest + s.wave + s.plane + s.out) * sizeof(real) + room * (4 * n_lists + 8);
+}
+
+} // namespace
+
+struct xn_device_lane {
+    int device, traces, n_plans;
+    cudaStream_t stream;
+    cudaEvent_t begin, end;
+    double seconds;
+    bool has[most_plans];
+    xn_fit_plan plan[most_plans];
+    struct table table[most_plans]; // with pointers of the device
+    void *table_memory[most_plans];
+    // of the device
+    real *y, *h, *rest, *wave, *plane, *out;
+    float *sigma;
+    int *list[n_lists], *counter;
+    uint8_t *marks; // n_modes, then flags
+    // of the host, pinned
+    real *host_y, *host_out;
+    float *host_sigma;
+    uint8_t *host_marks;
+    // of the tile in work
+    int counters_used;
+};
+
+namespace
+{
+
+bool on_device(void *memory, size_t count, size_t size, char *why, size_t why_size)
+{
+    return !failed(cudaMalloc((void **)memory, more(count, 1) * size), "memory of the device", why, why_size);
+}
+
+bool pinned(void *memory, size_t count, size_t size, char *why, size_t why_size)
+{
+    return !failed(cudaMallocHost((void **)memory, more(count, 1) * size), "pinned memory", why, why_size);
+}
+
+// The table of a plan, made by the scalar kernel and moved as a whole.
+bool table_open(xn_device_lane *lane, int i, const xn_fit_plan *plan, char *why, size_t size)
+{
+    const xn_fit_kernel *scalar = xn_fit_kernel_find("scalar", XN_REAL_BITS);
+    const size_t bytes = scalar->table_bytes(plan);
+    void *host = malloc(bytes);
+    if (host == NULL) {
+        snprintf(why, size, "out of memory for the tables of the fit");
+        return false;
+    }
+    scalar->tabulate(plan, host);
+    bool ok = on_device(&lane->table_memory[i], bytes, 1, why, size);
+    ok = ok && !failed(cudaMemcpy(lane->table_memory[i], host, bytes, cudaMemcpyHostToDevice), "tables", why, size);
+    lane->table[i] = *(struct table *)host;
+    table_move(&lane->table[i], host, lane->table_memory[i]);
+    lane->plan[i] = *plan;
+    lane->has[i] = true;
+    free(host);
+    return ok;
+}
+
+void lane_close(xn_device_lane *lane)
+{
+    if (lane == NULL) return;
+    worked(cudaSetDevice(lane->device));
+    void *device[] = {lane->y,   lane->h,     lane->rest,    lane->wave, lane->plane,
+                      lane->out, lane->sigma, lane->counter, lane->marks};
+    void *host[] = {lane->host_y, lane->host_out, lane->host_sigma, lane->host_marks};
+    for (void *p : device) worked(cudaFree(p));
+    for (void *p : lane->list) worked(cudaFree(p));
+    for (void *p : lane->table_memory) worked(cudaFree(p));
+    for (void *p : host) worked(cudaFreeHost(p));
+    if (lane->begin != NULL) worked(cudaEventDestroy(lane->begin));
+    if (lane->end != NULL) worked(cudaEventDestroy(lane->end));
+    if (lane->stream != NULL) worked(cudaStreamDestroy(lane->stream));
+    free(lane);
+}
+
+bool lane_allocate(xn_device_lane *l, const struct sizes *most, size_t room, char *why, size_t size)
+{
+    bool ok = on_device(&l->y, most->y, sizeof(real), why, size) && on_device(&l->h, most->h, sizeof(real), why, size);
+    ok = ok && on_device(&l->rest, most->rest, sizeof(real), why, size);
+    ok = ok && on_device(&l->wave, most->wave, sizeof(real), why, size);
+    ok = ok && on_device(&l->plane, most->plane, sizeof(real), why, size);
+    ok = ok && on_device(&l->out, most->out, sizeof(real), why, size);
+    ok = ok && on_device(&l->sigma, room, sizeof(float), why, size);
+    ok = ok && on_device(&l->counter, n_counters, sizeof(int), why, size);
+    ok = ok && on_device(&l->marks, 2 * room, 1, why, size);
+    for (int i = 0; i < n_lists; i++) ok = ok && on_device(&l->list[i], room, sizeof(int), why, size);
+    ok = ok && pinned(&l->host_y, most->y, sizeof(real), why, size);
+    ok = ok && pinned(&l->host_out, most->out, sizeof(real), why, size);
+    ok = ok && pinned(&l->host_sigma, room, sizeof(float), why, size);
+    return ok && pinned(&l->host_marks, 2 * room, 1, why, size);
+}
+
+xn_device_lane *lane_open(int device, const xn_fit_plan *const *plans, int n_plans, int traces, char *why, size_t size)
+{
+    if (failed(cudaSetDevice(device), "device", why, size)) return NULL;
+    xn_device_lane *lane = (xn_device_lane *)calloc(1, sizeof *lane);
+    if (lane == NULL || n_plans > most_plans) {
+        snprintf(why, size, "out of memory for a lane of the device");
+        free(lane);
+        return NULL;
+    }
+    const size_t room = room_of(traces);
+    struct sizes most = {0, 0, 0, 0, 0, 0, 0};
+    lane->device = device;
+    lane->traces = traces;
+    lane->n_plans = n_plans;
+    bool ok = !failed(cudaStreamCreateWithFlags(&lane->stream, cudaStreamNonBlocking), "stream", why, size);
+    ok = ok && !failed(cudaEventCreate(&lane->begin), "event", why, size);
+    ok = ok && !failed(cudaEventCreate(&lane->end), "event", why, size);
+    for (int i = 0; ok && i < n_plans; i++) {
+        if (plans[i] == NULL) continue;
+        const struct sizes s = sizes_of(plans[i], room);
+        most.y = more(most.y, s.y), most.h = more(most.h, s.h), most.rest = more(most.rest, s.rest);
+        most.wave = more(most.wave, s.wave), most.plane = more(most.plane, s.plane), most.out = more(most.out, s.out);
+        ok = table_open(lane, i, plans[i], why, size);
+    }
+    ok = ok && lane_allocate(lane, &most, room, why, size);
+    if (ok) return lane;
+    lane_close(lane);
+    return NULL;
+}
+
+} // namespace
+
+#endif

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// cuda_runtime.h -- the part of CUDA's runtime that src/cuda uses, on a processor, for tests.
+//
+// The very source of the driver and of its kernels is compiled against this header by an ordinary compiler.  Arithmetic
+// is what the device does (fused multiply-add, correctly rounded division and roots), thread after thread; kernels
+// share nothing between threads, so this is a faithful device, if a slow one.  It is also an unkind one: copies and
+// kernels only wait in their stream until someone waits for it, threads of a launch run in scattered order, memory
+// starts full of NaN, a copy must name memory of the right kind and size, and any call can be made to fail.
+#ifndef XN_EMULATED_CUDA_RUNTIME_H
+#define XN_EMULATED_CUDA_RUNTIME_H
+
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <functional>
+
+#define CUDART_VERSION 13000
+#define __global__
+#define __device__
+#define __forceinline__ inline __attribute__((always_inline))
+#define __noinline__ __attribute__((noinline))
+#define __launch_bounds__(...)
+#define __grid_constant__
+
+struct emulated_index {
+    unsigned x;
+};
+extern thread_local emulated_index threadIdx, blockIdx, blockDim;
+
+static inline float __frsqrt_rn(float x) { return (float)(1.0 / sqrt((double)x)); }
+static inline int atomicAdd(int *p, int by)
+{
+    const int before = *p;
+    *p += by;
+    return before;
+}
+
+typedef enum {
+    cudaSuccess = 0,
+    cudaErrorInvalidValue = 1,
+    cudaErrorMemoryAllocation = 2,
+    cudaErrorInsufficientDriver = 35,
+    cudaErrorNoDevice = 100,
+    cudaErrorInvalidDevice = 101,
+    cudaErrorLaunchFailure = 719
+} cudaError_t;
+
+typedef enum { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 } cudaMemcpyKind;
+typedef enum { cudaDevAttrClockRate, cudaDevAttrMemoryClockRate, cudaDevAttrGlobalMemoryBusWidth } cudaDeviceAttr;
+enum { cudaStreamNonBlocking = 1 };
+
+typedef struct emulated_stream *cudaStream_t;
+typedef struct emulated_event *cudaEvent_t;
+
+struct cudaDeviceProp {
+    char name[256];
+    size_t totalGlobalMem;
+    int major, minor, multiProcessorCount, l2CacheSize;
+};
+
+const char *cudaGetErrorString(cudaError_t e);
+cudaError_t cudaGetLastError(void);
+cudaError_t cudaGetDeviceCount(int *n);
+cudaError_t cudaDriverGetVersion(int *version);
+cudaError_t cudaRuntimeGetVersion(int *version);
+cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device);
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int device);
+cudaError_t cudaSetDevice(int device);
+cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total);
+cudaError_t cudaMalloc(void **p, size_t bytes);
+cudaError_t cudaFree(void *p);
+cudaError_t cudaMallocHost(void **p, size_t bytes);
+cudaError_t cudaFreeHost(void *p);
+cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind kind);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemsetAsync(void *p, int value, size_t bytes, cudaStream_t stream);
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
+cudaError_t cudaStreamDestroy(cudaStream_t stream);
+cudaError_t cudaStreamSynchronize(cudaStream_t stream);
+cudaError_t cudaEventCreate(cudaEvent_t *event);
+cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEvent_t end);
+
+void emulated_launch(unsigned blocks, unsigned threads, cudaStream_t stream, std::function<void()> thread);
+
+#define XN_LAUNCH(kernel, blocks, threads, stream, argument)                                                           \
+    do {                                                                                                               \
+        const auto emulated_kernel = kernel;                                                                           \
+        const auto emulated_argument = argument;                                                                       \
+        emulated_launch((unsigned)(blocks), threads, stream, [=]() { emulated_kernel(emulated_argument); });           \
+    } while (0)
+
+#endif

@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_device.c -- the source of the device driver, on an emulated device, finds what the scalar kernel finds.
+#include "test.h"
+
+#include "core/rng.h"
+#include "emulation/emulation.h"
+#include "fit/engine.h"
+
+#define TWO_PI 6.28318530717958647693
+enum { N = 200, P = 2000, FEW = 300 };
+
+static float y[N * P];
+static double t[N];
+static int row[N];
+static int64_t pixel[P];
+static xn_ctx *ctx;
+
+static void set_up(void)
+{
+    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
+    xn_emulation_reset();
+    for (int i = 0; i < N; i++) row[i] = i;
+    for (int p = 0; p < P; p++) pixel[p] = p;
+}
+
+static void tear_down(void) { xani_destroy(&ctx); }
+
+// Damped cosines: f 0.5-6 THz, tau 1-10 ps, offset +-1, a second mode 0.5-1 as strong and 0.5 THz apart.
+static void make_traces(int n_modes, double snr, uint64_t seed)
+{
+    for (int i = 0; i < N; i++) t[i] = 0.05 * i;
+    for (int p = 0; p < P; p++) {
+        xn_rng r;
+        xn_rng_init(&r, seed, (uint64_t)p);
+        double f[3], g[3], phase[3], a[3] = {1, 0.5 + 0.5 * xn_rng_uniform(&r), 0.7};
+        for (int k = 0; k < 3; k++) {
+            bool apart;
+            do {
+                f[k] = 0.5 + 5.5 * xn_rng_uniform(&r);
+                apart = true;
+                for (int j = 0; j < k; j++) apart &= fabs(f[k] - f[j]) > 0.5;
+            } while (!apart);
+            g[k] = 1 / (1 + 9 * xn_rng_uniform(&r));
+            phase[k] = TWO_PI * xn_rng_uniform(&r);
+        }
+        const double offset = 2 * xn_rng_uniform(&r) - 1;
+        for (int i = 0; i < N; i++) {
+            double v = offset + xn_rng_normal(&r) / snr;
+            for (int k = 0; k < n_modes; k++) v += a[k] * exp(-g[k] * t[i]) * cos(TWO_PI * f[k] * t[i] + phase[k]);
+            y[i * P + p] = (float)v;
+        }
+    }
+}
+
+static void make_plans(int modes_max, int background, double tolerance, xn_fit_plans *plans)
+{
+    const xn_fit_setup s = {
+        .delay_ps = t, .n = N, .background = background, .modes_max = modes_max, .tolerance = tolerance};
+    ck_assert_int_eq(xn_fit_plans_create(ctx, &s, plans), XANI_OK);
+}
+
+typedef struct {
+    uint8_t n_modes[P], flags[P];
+    float out[XN_OUT_SLOTS][P];
+} fits;
+
+static xn_fit_tile tile_of(int first, int count, bool horner)
+{
+    return (xn_fit_tile){.count = count, .y = y, .row = row, .row_stride = P, .pixel = pixel + first, .horner = horner};
+}
+
+static void keep(const xn_fit_tile *tile, int first, fits *f)
+{
+    for (int i = 0; i < tile->count; i++) {
+        f->n_modes[first + i] = tile->n_modes[i];
+        f->flags[first + i] = tile->flags[i];
+        for (int s = 0; s < XN_OUT_SLOTS; s++)
+            f->out[s][first + i] = ((const float *)tile->out)[s * tile->out_stride + i];
+    }
+}
+
+static void fit_scalar(const xn_fit_plan *plan, bool horner, fits *f)
+{
+    const xn_fit_kernel *k = xn_fit_kernel_find("scalar", 32);
+    xn_fit_tile tile = tile_of(0, P, horner);
+    void *table = xn_alloc(k->table_bytes(plan), 1), *work = xn_alloc(k->work_bytes(plan, P), 1);
+    tile.out = xn_alloc(XN_OUT_SLOTS * (P + 32), sizeof(float));
+    tile.out_stride = P + 32;
+    tile.n_modes = xn_alloc(P + 32, 1);
+    tile.flags = xn_alloc(P + 32, 1);
+    k->tabulate(plan, table);
+    k->fit(plan, table, work, &tile);
+    keep(&tile, 0, f);
+    xn_free(table), xn_free(work), xn_free(tile.out), xn_free(tile.n_modes), xn_free(tile.flags);
+}
+
+// Traces [0, count) in tiles of `tile` traces.
+static void fit_device(const xn_fit_plan *plan, bool horner, int count, int tile_size, fits *f)
+{
+    char why[256] = "";
+    const xn_fit_plan *plans[] = {NULL, plan};
+    xn_device_lane *lane = xn_device_emulated.open(1, plans, 2, tile_size, why, sizeof why);
+    ck_assert_msg(lane != NULL, "%s", why);
+    for (int first = 0; first < count; first += tile_size) {
+        xn_fit_tile tile = tile_of(first, count - first < tile_size ? count - first : tile_size, horner);
+        ck_assert_msg(xn_device_emulated.fit(lane, 1, &tile, why, sizeof why), "%s", why);
+        keep(&tile, first, f);
+    }
+    ck_assert(xn_device_emulated.kernel_seconds(lane) > 0.0);
+    xn_device_emulated.close(lane);
+    ck_assert_int_eq(xn_emulated.alive, 0);
+    ck_assert_int_eq(xn_emulated.launches_on[0], 0);
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const double x = *(const double *)a, z = *(const double *)b;
+    return (x > z) - (x < z);
+}
+
+// Share of traces with the same modes, each within 0.1 of its error; where they are, how far apart they lie: the
+// median and the 99 % quantile of all frequencies, in errors.
+static double same_minimum(const fits *a, const fits *b, double *median, double *most)
+{
+    static double d[4 * P];
+    int n = 0, same = 0;
+    for (int p = 0; p < P; p++) {
+        bool close = a->n_modes[p] == b->n_modes[p] && a->flags[p] == b->flags[p];
+        for (int k = 0; close && k < a->n_modes[p]; k++)
+            close = fabs(a->out[XN_OUT_W + k][p] - b->out[XN_OUT_W + k][p]) < 0.1 * b->out[XN_OUT_W_ERROR + k][p];
+        same += close;
+        for (int k = 0; close && k < a->n_modes[p]; k++) {
+            d[n++] = fabs(a->out[XN_OUT_W + k][p] - b->out[XN_OUT_W + k][p]) / b->out[XN_OUT_W_ERROR + k][p];
+            const double errors = a->out[XN_OUT_W_ERROR + k][p] / b->out[XN_OUT_W_ERROR + k][p];
+            ck_assert_msg(fabs(errors - 1) < 0.02, "trace %d: error %g of the scalar's", p, errors);
+            ck_assert_double_eq_tol(a->out[XN_OUT_AMPLITUDE + k][p], b->out[XN_OUT_AMPLITUDE + k][p],
+                                    0.1 * b->out[XN_OUT_AMPLITUDE_ERROR + k][p]);
+        }
+    }
+    ck_assert_int_gt(n, P / 2);
+    qsort(d, (size_t)n, sizeof *d, ascending);
+    *median = d[n / 2], *most = d[n * 99 / 100];
+    return (double)same / P;
+}
+
+static void agree(const xn_fit_plan *plan, bool horner, const char *what, int n_modes, int snr)
+{
+    static fits device, scalar;
+    double median, most;
+    fit_scalar(plan, horner, &scalar);
+    fit_device(plan, horner, P, 1500, &device);
+    const double same = same_minimum(&device, &scalar, &median, &most);
+    ck_assert_msg(same >= 0.999 && median < 2e-3 && most < 0.05,
+                  "%s, %d modes, SNR %d: same minimum %.4f, median %.2g, 99 %% %.2g of an error", what, n_modes, snr,
+                  same, median, most);
+}
+
+START_TEST(test_parity)
+{
+    // The same minimum as the scalar kernel in 99.9 % of traces, for 1, 2 and 3 modes at signal to noise 3 and 10, by
+    // Goertzel's and Horner's moments and by explicit sums; frequencies within 2e-3 (median), 0.05 (99 %) of an error.
+    const int n_modes = 1 + _i % 3, snr = _i < 3 ? 3 : 10;
+    xn_fit_plans plans;
+    make_traces(n_modes, snr, 21);
+    make_plans(n_modes, _i % 4, 1e-5, &plans);
+    agree(&plans.plan[XN_PLAN_CLOSED], false, "Goertzel", n_modes, snr);
+    agree(&plans.plan[XN_PLAN_CLOSED], true, "Horner", n_modes, snr);
+    for (int p = 0; p < P; p += 3)
+        for (int i = p % 50; i < N; i += 50) y[i * P + p] = NAN;
+    agree(&plans.plan[XN_PLAN_EXPLICIT], false, "explicit", n_modes, snr);
+    xn_fit_plans_free(&plans);
+}
+END_TEST
+
+START_TEST(test_tiles)
+{
+    // A trace has the same bits whatever tile it stands in, whoever its neighbours are, in whatever order threads run.
+    static fits a, b;
+    xn_fit_plans plans;
+    make_traces(3, 4, 22);
+    make_plans(4, 2, 0, &plans);
+    for (int p = 0; p < FEW; p += 17) y[7 * P + p] = INFINITY;
+    for (int p = 5; p < FEW; p += 19)
+        for (int i = 0; i < N; i++) y[i * P + p] = 3;
+    for (int plan = XN_PLAN_CLOSED; plan <= XN_PLAN_EXPLICIT; plan++) {
+        memset(&a, 0, sizeof a);
+        fit_device(&plans.plan[plan], false, FEW, FEW, &a);
+        const int sizes[] = {1, 31, 128, 129};
+        for (int i = 0; i < 4; i++) {
+            memset(&b, 0, sizeof b);
+            fit_device(&plans.plan[plan], false, FEW, sizes[i], &b);
+            for (int p = 0; p < FEW; p++) {
+                ck_assert(a.n_modes[p] == b.n_modes[p] && a.flags[p] == b.flags[p]);
+                for (int s = 0; s < XN_OUT_SLOTS && !(a.flags[p] & (XN_FLAG_MISSING | XN_FLAG_FEW)); s++) {
+                    if (s < XN_OUT_BACKGROUND && s % XANI_MAX_MODES >= a.n_modes[p]) continue;
+                    if (s >= XN_OUT_BACKGROUND + 3 && s < XN_OUT_MEAN) continue; // three columns
+                    ck_assert_msg(memcmp(&a.out[s][p], &b.out[s][p], 4) == 0, "tiles of %d: trace %d slot %d: %g, %g",
+                                  sizes[i], p, s, (double)a.out[s][p], (double)b.out[s][p]);
+                }
+            }
+        }
+    }
+    xn_fit_plans_free(&plans);
+}
+END_TEST
+
+START_TEST(test_missing_and_constant)
+{
+    // Under a closed plan a trace with a missing sample is only flagged, its neighbours do not notice; a constant has
+    // no mode; too few samples are told.
+    static fits a, b;
+    xn_fit_plans plans;
+    make_traces(1, 10, 23);
+    make_plans(1, 0, 0, &plans);
+    fit_device(&plans.plan[XN_PLAN_CLOSED], false, FEW, FEW, &a);
+    y[3 * P + 7] = NAN;
+    for (int i = 0; i < N; i++) y[i * P + 9] = 1e6f;
+    for (int i = 6; i < N; i++) y[i * P + 11] = NAN;
+    fit_device(&plans.plan[XN_PLAN_CLOSED], false, FEW, FEW, &b);
+    ck_assert(b.flags[7] == XN_FLAG_MISSING && b.n_modes[7] == 0);
+    ck_assert(b.flags[9] == 0 && b.n_modes[9] == 0 && b.out[XN_OUT_MEAN][9] == 1e6f);
+    for (int p = 0; p < FEW; p++)
+        if (p != 7 && p != 9 && p != 11)
+            ck_assert(a.n_modes[p] == b.n_modes[p] && a.out[XN_OUT_W][p] == b.out[XN_OUT_W][p]);
+    fit_device(&plans.plan[XN_PLAN_EXPLICIT], false, FEW, FEW, &b);
+    ck_assert(b.flags[11] == XN_FLAG_FEW && b.n_modes[11] == 0);
+    ck_assert(b.flags[7] == 0 && b.n_modes[7] == 1);
+    ck_assert_double_eq_tol(a.out[XN_OUT_W][7], b.out[XN_OUT_W][7], b.out[XN_OUT_W_ERROR][7]);
+    xn_fit_plans_free(&plans);
+}
+END_TEST
+
+START_TEST(test_far_elements)
+{
+    // A trace whose samples lie beyond 2^31 elements of the device's arrays has the bits of one at their beginning.
+    static float trace[N], near[XN_OUT_SLOTS], far[XN_OUT_SLOTS];
+    xn_fit_plans plans;
+    make_traces(1, 10, 24);
+    make_plans(1, 1, 0, &plans);
+    for (int i = 0; i < N; i++) trace[i] = y[i * P];
+    for (int plan = XN_PLAN_CLOSED; plan <= XN_PLAN_EXPLICIT; plan++) {
+        ck_assert(xn_emulated_one(&plans.plan[plan], trace, 32, 5, near));
+        if (!xn_emulated_one(&plans.plan[plan], trace, 24000000, 23999999, far)) {
+            xn_skip("device: no address space for 2^31 elements");
+            break;
+        }
+        for (int s = 0; s < XN_OUT_SLOTS; s++)
+            if (s >= XN_OUT_BACKGROUND || s % XANI_MAX_MODES == 0) ck_assert(memcmp(near + s, far + s, 4) == 0);
+    }
+    xn_fit_plans_free(&plans);
+}
+END_TEST
+
+START_TEST(test_failures)
+{
+    // Whichever call of the runtime fails, open or fit says so in one line, and nothing is left behind.
+    char why[256];
+    xn_fit_plans plans;
+    make_traces(1, 10, 25);
+    make_plans(2, 0, 0, &plans);
+    const xn_fit_plan *list[] = {&plans.plan[XN_PLAN_CLOSED]};
+    bool done = false;
+    int failures = 0;
+    for (int at = 1; !done; at++) {
+        xn_emulation_reset();
+        xn_emulated.fail_at = at;
+        why[0] = 0;
+        xn_device_lane *lane = xn_device_emulated.open(0, list, 1, 32, why, sizeof why);
+        xn_fit_tile tile = tile_of(0, 32, false);
+        const bool ok = lane != NULL && xn_device_emulated.fit(lane, 0, &tile, why, sizeof why);
+        done = xn_emulated.calls < at;
+        if (!ok) {
+            ck_assert_msg(why[0] != 0 && strchr(why, '\n') == NULL, "call %d: no reason", at);
+            failures++;
+        }
+        if (lane != NULL) xn_device_emulated.close(lane);
+        ck_assert_msg(xn_emulated.alive == 0, "call %d: %ld left", at, xn_emulated.alive);
+        if (done) ck_assert_msg(ok, "%s", why);
+    }
+    ck_assert_int_gt(failures, 40);
+    xn_fit_plans_free(&plans);
+}
+END_TEST
+
+START_TEST(test_devices)
+{
+    // Without a driver, with an old one and without a device, the reason is told; tiles shrink with the memory.
+    char why[256] = "";
+    xn_device_info info;
+    ck_assert_int_eq(xn_device_emulated.count(why, sizeof why), 2);
+    ck_assert(xn_device_emulated.describe(1, &info, why, sizeof why));
+    ck_assert(info.capability == 90 && info.multiprocessors == 2 && info.cache_bytes == 1 << 20);
+    ck_assert(!xn_device_emulated.describe(2, &info, why, sizeof why) && why[0] != 0);
+    xn_emulated.driver = 12040;
+    ck_assert_int_eq(xn_device_emulated.count(why, sizeof why), 0);
+    ck_assert_msg(strstr(why, "12.4") != NULL && strstr(why, "13.0") != NULL, "%s", why);
+    xn_emulated.driver = 0;
+    ck_assert_int_eq(xn_device_emulated.count(why, sizeof why), 0);
+    ck_assert_msg(strstr(why, "no CUDA driver") != NULL, "%s", why);
+    xn_emulation_reset();
+    xn_emulated.devices = 0;
+    ck_assert_int_eq(xn_device_emulated.count(why, sizeof why), 0);
+    ck_assert_msg(strstr(why, "no CUDA device") != NULL, "%s", why);
+    xn_emulation_reset();
+    xn_fit_plans plans;
+    for (int i = 0; i < N; i++) t[i] = 0.05 * i;
+    make_plans(2, 0, 0, &plans);
+    const int wide = xn_device_emulated.tile(0, &plans.plan[0], 4, why, sizeof why);
+    xn_emulated.memory = 1 << 20;
+    const int narrow = xn_device_emulated.tile(0, &plans.plan[0], 4, why, sizeof why);
+    ck_assert_msg(wide >= 256 && narrow >= 1 && narrow < wide, "%d, %d", wide, narrow);
+    xn_fit_plans_free(&plans);
+}
+END_TEST
+
+static void add(TCase *tc)
+{
+    tcase_add_checked_fixture(tc, set_up, tear_down);
+    tcase_add_loop_test(tc, test_parity, 0, 6);
+    tcase_add_test(tc, test_tiles);
+    tcase_add_test(tc, test_missing_and_constant);
+    tcase_add_test(tc, test_far_elements);
+    tcase_add_test(tc, test_failures);
+    tcase_add_test(tc, test_devices);
+}
+XN_TEST_MAIN("device", add)

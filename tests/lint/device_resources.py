@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""device_resources.py -- kernels of up to two modes keep their state in registers: no spills, no stack, on any device.
+
+Reads what ptxas said when the library was built, and compiles the kernels of up to two modes alone for the architectures
+that were not. Where nvcc is missing there is nothing to test.
+"""
+import concurrent.futures
+import os
+import re
+import subprocess
+import sys
+import tempfile
+
+ARCHITECTURES = (80, 86, 89, 90, 100)
+MODES = 2
+LIMIT = {"fit1": 96, "fit2": 192}  # registers: with more, fewer than 21 and 10 warps fit on a multiprocessor
+STACK = 16                         # bytes that the start may use for its rare second search
+root, nvcc = os.environ["XN_ROOT"], os.environ.get("XN_NVCC", "")
+
+
+def kernels(text):
+    """(architecture, kernel, modes) -> stack, spilled bytes, registers"""
+    found = {}
+    for block in re.split(r"ptxas info\s*: Compiling entry function ", text)[1:]:
+        name, arch = re.match(r"'(\S+)' for 'sm_(\d+)", block).groups()
+        kind, modes = re.search(r"kernel_([a-z]+?)(?:ILi(\d)E|\d)", name).groups()
+        # what follows may also speak of a function that the kernel calls; the kernel's own comes first
+        stack, stores, loads = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+)", block).groups()
+        registers = re.search(r"Used (\d+) registers", block).group(1)
+        key = (int(arch), kind, int(modes or 0))
+        now = (int(stack), int(stores) + int(loads), int(registers))
+        found[key] = max(found.get(key, now), now)
+    return found
+
+
+def compiled(arch):
+    with tempfile.TemporaryDirectory() as folder:
+        command = [nvcc, "-std=c++17", "-O3", "-fmad=false", f"-arch=sm_{arch}", f"-DXN_DEVICE_MODES={MODES}",
+                   "-Xptxas", "-v", "-cubin", f"-I{root}/src", f"-I{root}/include", f"{root}/src/cuda/fit_cuda.cu",
+                   "-o", os.path.join(folder, "fit.cubin")]
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
+        return kernels(run.stderr) if run.returncode == 0 else run.stderr
+
+
+def faults(arch, found):
+    """What is wrong with the kernels of an architecture."""
+    mine = {(kind, modes): v for (a, kind, modes), v in found.items() if a == arch and modes <= MODES}
+    wanted = {(k, m) for k, most in (("fit", 2), ("rest", 2), ("finish", 2)) for m in range(1, most + 1)}
+    wanted |= {(k, 0) for k in ("prepare", "open", "close", "choose", "start", "finish")}
+    bad = [f"no kernel {kind} of {modes} modes" for kind, modes in sorted(wanted - set(mine))]
+    for (kind, modes), (stack, spilled, registers) in sorted(mine.items()):
+        if spilled or stack > (STACK if kind == "start" else 0):
+            bad.append(f"{kind}<{modes}>: {stack} bytes of stack, {spilled} spilled, {registers} registers")
+        if registers > LIMIT.get(f"{kind}{modes}", 255):
+            bad.append(f"{kind}<{modes}>: {registers} registers")
+    return bad, mine
+
+
+if not nvcc:
+    print("no nvcc in this build")
+    sys.exit(77)
+with open(os.path.join(os.environ["XN_BUILD"], "cuda", "fit_cuda.resources"), encoding="utf-8") as f:
+    built = kernels(f.read())
+# the check itself must be able to fail
+sample = ("ptxas info : Compiling entry function '_ZN1x10kernel_fitILi1ELi0EEEv5stage' for 'sm_90'\n"
+          "ptxas info : Function properties\n  8 bytes stack frame, 4 bytes spill stores, 4 bytes spill loads\n"
+          "ptxas info : Used 72 registers, used 0 barriers\n")
+assert kernels(sample) == {(90, "fit", 1): (8, 8, 72)} and len(faults(90, kernels(sample))[0]) > 1
+missing = [a for a in ARCHITECTURES if not any(k[0] == a for k in built)]
+failed = False
+print(f"1..{len(ARCHITECTURES)}")
+with concurrent.futures.ThreadPoolExecutor(2) as pool:
+    others = dict(zip(missing, pool.map(compiled, missing)))
+for number, arch in enumerate(ARCHITECTURES, 1):
+    found = others.get(arch, built)
+    bad, mine = ([found], {}) if isinstance(found, str) else faults(arch, found)
+    for line in bad:
+        print("#", line)
+    used = ", ".join(f"{k}<{m}> {v[2]}" for (k, m), v in sorted(mine.items()) if k in ("fit", "finish", "start"))
+    print("not ok" if bad else "ok", f"{number} - sm_{arch}: no spills up to {MODES} modes; registers {used}")
+    failed = failed or bool(bad)
+sys.exit(1 if failed else 0)
