@@ -17,9 +17,20 @@
 #define CLI_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define CLI_ERROR_LENGTH 1024
 #define CLI_MAX_SET 64
+#define CLI_MAX_PARAM 64
 
 // Options a command takes beside --json -q -v --help.
-enum { O_NONE = 0, O_OUT = 1, O_CONFIG = 2, O_SET = 4, O_DRY = 8, O_FORCE = 16, O_TRUTH = 32, O_REPEATS = 64 };
+enum {
+    O_NONE = 0,
+    O_OUT = 1,
+    O_CONFIG = 2,
+    O_SET = 4,
+    O_DRY = 8,
+    O_FORCE = 16,
+    O_TRUTH = 32,
+    O_REPEATS = 64,
+    O_MODEL = 128
+};
 
 struct cli;
 typedef xani_status (*cli_fn)(struct cli *c);
@@ -43,6 +54,16 @@ typedef struct cli_progress {
     const char *stage;
 } cli_progress;
 
+// xani fit --model and what belongs to it.
+typedef struct cli_model {
+    const char *expression, *data, *x, *sigma;
+    const char *param[CLI_MAX_PARAM];
+    int n_param, axis;
+    double range[2];
+    bool relative_sigma, covariance;
+    const char *first; // option given of these beside --model, for the message when --model is missing
+} cli_model;
+
 typedef struct cli {
     const cli_command *command;
     xani_context *context;
@@ -53,6 +74,7 @@ typedef struct cli {
     int repeats;
     const char *set[CLI_MAX_SET];
     int n_set;
+    cli_model model;
     cli_progress progress;
     bool colour; // stderr takes colour
     char error[CLI_ERROR_LENGTH];
@@ -97,6 +119,7 @@ xani_status cli_run_check(cli *c);
 xani_status cli_run_run(cli *c);
 xani_status cli_run_reduce(cli *c);
 xani_status cli_run_fit(cli *c);
+xani_status cli_fit_model(cli *c); // fit_model.c: with --model
 xani_status cli_run_map(cli *c);
 xani_status cli_run_report(cli *c);
 xani_status cli_run_plan(cli *c);

@@ -6,6 +6,7 @@
 // kills.  Whatever happens, at most one line "xani: ..." says why the command failed.
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -195,7 +196,7 @@ static xani_status dispatch(cli *c, int argc, char **argv, bool *help)
 
 int main(int argc, char **argv)
 {
-    cli c = {.repeats = 5};
+    cli c = {.repeats = 5, .model.range = {NAN, NAN}};
     if (argc < 2) {
         fputs("xani: a command is needed; xani --help lists them, xani demo shows the whole\n", stderr);
         return xani_exit_code(XANI_ERR_USAGE);

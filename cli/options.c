@@ -5,6 +5,7 @@
 // nearest one that exists.  A command accepts only the options its row lists.
 #include <argp.h>
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,7 @@ const cli_command cli_commands[] = {
 const int cli_n_commands = sizeof cli_commands / sizeof cli_commands[0];
 
 enum { KEY_JSON = 256, KEY_DRY, KEY_SET, KEY_CONFIG, KEY_FORCE, KEY_TRUTH, KEY_REPEATS, KEY_HELP };
+enum { KEY_MODEL = 300, KEY_PARAM, KEY_DATA, KEY_X, KEY_SIGMA, KEY_AXIS, KEY_RANGE, KEY_RELATIVE, KEY_COVARIANCE };
 
 typedef struct option_row {
     unsigned need; // O_* that allows it; O_NONE: every command
@@ -32,6 +34,17 @@ static const option_row option_rows[] = {
     {O_FORCE, {"force", KEY_FORCE, NULL, 0, "Overwrite what is there", 0}},
     {O_TRUTH, {"truth", KEY_TRUTH, "FILE", 0, "truth.h5 of a simulation, to overlay in the report", 0}},
     {O_REPEATS, {"repeats", KEY_REPEATS, "N", 0, "Medians of N runs (at least and by default 5)", 0}},
+    {O_MODEL,
+     {"model", KEY_MODEL, "EXPRESSION", 0, "Fit this model instead, e.g. \"gaussian + constant\"; list: all functions",
+      0}},
+    {O_MODEL, {"param", KEY_PARAM, "NAME=…", 0, "Start, min=, max=, fix of a parameter, or a tie (repeatable)", 0}},
+    {O_MODEL, {"data", KEY_DATA, "DATASET", 0, "Dataset to fit, of any HDF5 file", 0}},
+    {O_MODEL, {"x", KEY_X, "DATASET", 0, "Values the traces run over", 0}},
+    {O_MODEL, {"sigma", KEY_SIGMA, "DATASET", 0, "Standard errors of the data", 0}},
+    {O_MODEL, {"axis", KEY_AXIS, "N", 0, "Axis of DATASET the traces run along (default 0)", 0}},
+    {O_MODEL, {"range", KEY_RANGE, "LO,HI", 0, "Part of x to fit", 0}},
+    {O_MODEL, {"relative-sigma", KEY_RELATIVE, NULL, 0, "Scale errors by the residuals although sigma is known", 0}},
+    {O_MODEL, {"covariance", KEY_COVARIANCE, NULL, 0, "Write the covariance of the parameters too", 0}},
     {O_NONE, {"json", KEY_JSON, NULL, 0, "Results and errors as JSON on stdout", 0}},
     {O_NONE, {"quiet", 'q', NULL, 0, "No progress and no information; warnings stay", 0}},
     {O_NONE, {"verbose", 'v', NULL, 0, "More information on stderr", 0}},
@@ -105,6 +118,75 @@ typedef struct parse_state {
     xani_status status;
 } parse_state;
 
+// "LO,HI", either may be empty.
+static bool read_range(const char *text, double range[2])
+{
+    char *end;
+    range[0] = range[1] = NAN;
+    if (*text != ',') {
+        range[0] = strtod(text, &end);
+        if (end == text || *end != ',') return false;
+        text = end;
+    }
+    if (*++text == '\0') return true;
+    range[1] = strtod(text, &end);
+    return end != text && *end == '\0' && !(range[0] >= range[1]);
+}
+
+// Options of O_MODEL.
+static error_t parse_model(int key, char *arg, parse_state *p)
+{
+    cli *c = p->c;
+    cli_model *m = &c->model;
+    char *end;
+    if (m->first == NULL && key != KEY_MODEL)
+        for (int i = 0; i < N_ROWS; i++)
+            if (option_rows[i].option.key == key) m->first = option_rows[i].option.name;
+    switch (key) {
+    case KEY_MODEL:
+        m->expression = arg;
+        return 0;
+    case KEY_DATA:
+        m->data = arg;
+        return 0;
+    case KEY_X:
+        m->x = arg;
+        return 0;
+    case KEY_SIGMA:
+        m->sigma = arg;
+        return 0;
+    case KEY_RELATIVE:
+        m->relative_sigma = true;
+        return 0;
+    case KEY_COVARIANCE:
+        m->covariance = true;
+        return 0;
+    case KEY_PARAM:
+        if (m->n_param < CLI_MAX_PARAM) {
+            m->param[m->n_param++] = arg;
+            return 0;
+        }
+        p->status = cli_fail(c, XANI_ERR_USAGE, "more than %d --param options", CLI_MAX_PARAM);
+        return EINVAL;
+    case KEY_AXIS: {
+        errno = 0;
+        const long n = strtol(arg, &end, 10);
+        m->axis = (int)n;
+        if (errno == 0 && end != arg && *end == '\0' && n >= -XANI_MAX_RANK && n < XANI_MAX_RANK) return 0;
+        p->status =
+            cli_fail(c, XANI_ERR_USAGE, "--axis %s: the number of an axis is needed, 0 the slowest, -1 the last", arg);
+        return EINVAL;
+    }
+    case KEY_RANGE:
+        if (read_range(arg, m->range)) return 0;
+        p->status =
+            cli_fail(c, XANI_ERR_USAGE, "--range %s: LO,HI is needed, LO below HI, either may be left out", arg);
+        return EINVAL;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
 static error_t parse_one(int key, char *arg, struct argp_state *state)
 {
     parse_state *p = state->input;
@@ -159,7 +241,7 @@ static error_t parse_one(int key, char *arg, struct argp_state *state)
         c->args[c->n_args++] = arg;
         return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return parse_model(key, arg, p);
     }
 }
 

@@ -93,6 +93,11 @@ xani_status cli_run_reduce(cli *c)
 
 xani_status cli_run_fit(cli *c)
 {
+    if (c->model.expression != NULL) return cli_fit_model(c);
+    if (c->model.first != NULL)
+        return cli_fail(c, XANI_ERR_USAGE, "--%s belongs to --model EXPRESSION, which is missing", c->model.first);
+    if (c->n_args != 1)
+        return cli_fail(c, XANI_ERR_USAGE, "usage: xani %s %s", c->command->name, c->command->arguments);
     xani_status st = need_output(c);
     if (st != XANI_OK) return st;
     xani_config *config = NULL;

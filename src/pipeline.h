@@ -21,6 +21,10 @@ xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *config, const char *co
 // Pieces of stages.c that the whole run uses too. index: in runs[], -1 for none; to_map: the geometry must fit the
 // frames, which is worth knowing before they are read.
 xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, bool to_map, xn_cube *cube);
+// What is stored with a fit: the configuration given, else the one in its input.
+xani_status xn_stage_configure(xn_ctx *ctx, const xn_config *given, const char *cube_path, xn_config **config);
+// cube.h5 or run%04d_on.h5.
+xani_status xn_stage_open_cube(xn_ctx *ctx, xn_config *config, const char *path, xn_cube *cube);
 // Counts by fit_status; adds to the pixels fitted and to those that did not converge.
 json_t *xn_stage_count(const xn_modes *modes, int64_t *fitted, int64_t *failed);
 // XANI_FAILED_PIXELS when more than fit.max_failed did not converge.
@@ -34,6 +38,11 @@ xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer)
 // Geometry and lattice load, for frames of this shape, where the configuration says enough for a map.
 xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx);
 xani_status xn_plan_budget(xn_ctx *ctx, const xn_config *config, json_t **answer);
+
+// fit_file.c: any model on every trace of a cube or dataset. *summary: owned, counts by status.
+xani_status xn_pipeline_fit_model(xn_ctx *ctx, const xn_config *config, const xani_model *model,
+                                  const xani_model_options *options, const xani_model_file *file, const char *output,
+                                  json_t **summary);
 
 // verify.c: every published result below the paths against its manifest.
 xani_status xn_verify(xn_ctx *ctx, const char *const *paths, size_t n, json_t **answer);

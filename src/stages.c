@@ -113,7 +113,7 @@ static xani_status reduce_field_cube(xn_ctx *ctx, xn_config *config, const char 
     return st;
 }
 
-static xani_status open_cube(xn_ctx *ctx, xn_config *config, const char *path, xn_cube *cube)
+xani_status xn_stage_open_cube(xn_ctx *ctx, xn_config *config, const char *path, xn_cube *cube)
 {
     xn_h5 *file = NULL;
     XN_TRY(xn_h5_open(ctx, path, &file));
@@ -123,7 +123,7 @@ static xani_status open_cube(xn_ctx *ctx, xn_config *config, const char *path, x
 }
 
 // What is stored with the modes: the given configuration, else the cube's own, so that xani map can go on from it.
-static xani_status configure_fit(xn_ctx *ctx, const xn_config *given, const char *cube_path, xn_config **config)
+xani_status xn_stage_configure(xn_ctx *ctx, const xn_config *given, const char *cube_path, xn_config **config)
 {
     if (given != NULL) return xn_config_copy(ctx, given, config);
     char *yaml = NULL, *base = NULL;
@@ -144,8 +144,8 @@ xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *given, const char *cub
     int64_t fitted = 0, failed = 0;
     const char *const inputs[] = {cube_path, NULL};
     xani_status st;
-    XN_GOTO(out, st, configure_fit(ctx, given, cube_path, &config));
-    XN_GOTO(out, st, open_cube(ctx, config, cube_path, &cube));
+    XN_GOTO(out, st, xn_stage_configure(ctx, given, cube_path, &config));
+    XN_GOTO(out, st, xn_stage_open_cube(ctx, config, cube_path, &cube));
     XN_GOTO(out, st, xn_fit(ctx, config, &cube, &modes));
     XN_GOTO(out, st, xn_identity_fit(ctx, config, cube_path, &identity));
     const xn_provenance p = {config, inputs, identity};

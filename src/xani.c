@@ -110,6 +110,21 @@ xani_status xani_machine(xani_context *context, char **json)
     return json_text(context, st, object, json);
 }
 
+xani_status xani_model_fit_file(xani_context *context, const xani_config *config, const xani_model *model,
+                                const xani_model_options *options, const xani_model_file *file, const char *output,
+                                char **summary)
+{
+    xn_clear_error(context);
+    json_t *object = NULL;
+    xani_status st = xn_pipeline_fit_model(context, config, model, options, file, output, &object);
+    if (summary == NULL) {
+        json_decref(object);
+        return st;
+    }
+    *summary = NULL;
+    return json_text(context, st, object, summary);
+}
+
 // ---- traces in memory
 
 void xani_fit_options_init(xani_fit_options *options)

@@ -321,6 +321,25 @@ XANI_API void xani_model_results_init(xani_model_results *results);
 /* Fits every data set. options may be NULL. A set that cannot be fitted is data, not an error: see its status. */
 XANI_API xani_status xani_model_fit(xani_context *context, const xani_model *model, const xani_model_data *data,
                                     const xani_model_options *options, xani_model_results *results);
+/* One file's traces to fit; set what is not the default. */
+typedef struct xani_model_file {
+    size_t size;       /* set by xani_model_file_init */
+    const char *input; /* cube.h5, run%04d_on.h5, or any HDF5 file */
+    const char
+        *data;     /* dataset; NULL: the cube's signal over its delay, with its errors where they come from counting */
+    const char *x; /* dataset of one value per sample; NULL: 0, 1, 2, ... */
+    const char *sigma; /* standard errors: a dataset of the shape of data, or of one value per sample; NULL: none */
+    int axis;          /* of data along which the traces run, 0 the slowest; negative: from the last */
+    double range[2];   /* of x to use; NaN: all */
+    int covariance;    /* 1: write it too */
+} xani_model_file;
+
+XANI_API void xani_model_file_init(xani_model_file *file);
+/* Fits every trace and writes planes of values, errors, statistics and status to a NeXus file, whole or not at all.
+   config may be NULL; options NULL: errors follow from sigma where it is known. summary: JSON text (may be NULL). */
+XANI_API xani_status xani_model_fit_file(xani_context *context, const xani_config *config, const xani_model *model,
+                                         const xani_model_options *options, const xani_model_file *file,
+                                         const char *output, char **summary);
 /* Confidence intervals of one free parameter by profile: where the sum of squares, minimised over all others, rises by
    what the level (0.6827, ...) allows: by the F test, with absolute_sigma by the chi^2 test.  values (n_sets, P): of
    xani_model_fit.  intervals (n_sets, n_levels, 2): lower and upper end, -INFINITY and INFINITY where the level is not

@@ -30,7 +30,7 @@ xani_status xn_data_check(xn_ctx *ctx, const xani_model *m, const xani_model_dat
 
 xani_status xn_batch_create(xn_ctx *ctx, const xn_scheme *scheme, const xani_model_data *data, int threads, xn_batch *b)
 {
-    *b = (xn_batch){.ctx = ctx, .scheme = scheme, .data = data};
+    *b = (xn_batch){.ctx = ctx, .scheme = scheme, .data = data, .in_total = data->n_sets};
     b->threads = (int)xn_max64(1, xn_min64(xn_threads(threads), (data->n_sets + RUN - 1) / RUN));
     b->fitter = xn_calloc((size_t)b->threads, sizeof *b->fitter);
     if (b->fitter == NULL) return xn_fail_memory(ctx, "fitting", (size_t)b->threads * sizeof *b->fitter);
@@ -52,15 +52,16 @@ xani_status xn_batch_run(const xn_batch *b, const char *stage, xn_batch_fn one, 
 {
     const int64_t n = b->data->n_sets;
     atomic_int_fast64_t done = 0;
-    xn_progress(b->ctx, stage, 0, n, "data sets");
+    if (b->before == 0) xn_progress(b->ctx, stage, 0, b->in_total, "data sets");
 #pragma omp parallel for schedule(dynamic, RUN) num_threads(b->threads)
     for (int64_t set = 0; set < n; set++) {
         if (xn_interrupted(b->ctx)) continue;
         one(user, &b->fitter[omp_get_thread_num()], set);
         const int64_t so_far = atomic_fetch_add(&done, 1) + 1;
-        if (omp_get_thread_num() == 0 && so_far < n) xn_progress(b->ctx, stage, so_far, n, "data sets");
+        if (omp_get_thread_num() == 0 && so_far < n)
+            xn_progress(b->ctx, stage, b->before + so_far, b->in_total, "data sets");
     }
     XN_TRY(xn_check_interrupt(b->ctx));
-    xn_progress(b->ctx, stage, n, n, "data sets");
+    xn_progress(b->ctx, stage, b->before + n, b->in_total, "data sets");
     return XANI_OK;
 }

@@ -129,10 +129,10 @@ static void fit_one(void *user, xn_fitter *f, int64_t set)
     put_curve(j, f, set, p);
 }
 
-xani_status xani_model_fit(xani_context *ctx, const xani_model *model, const xani_model_data *data,
-                           const xani_model_options *options, xani_model_results *results)
+xani_status xn_model_fit_part(xn_ctx *ctx, const xani_model *model, const xani_model_data *data,
+                              const xani_model_options *options, xani_model_results *results, int64_t before,
+                              int64_t in_total)
 {
-    xn_clear_error(ctx);
     if (results == NULL || results->size != sizeof *results)
         return xn_fail(ctx, XANI_ERR_USAGE, "results were not made by xani_model_results_init of this version");
     XN_TRY(xn_data_check(ctx, model, data));
@@ -142,10 +142,19 @@ xani_status xani_model_fit(xani_context *ctx, const xani_model *model, const xan
     job j = {scheme, data, results};
     xani_status st = xn_scheme_make(ctx, model, options, data->start != NULL, scheme);
     if (st == XANI_OK) st = xn_batch_create(ctx, scheme, data, options != NULL ? options->threads : 0, &batch);
+    batch.before = before;
+    batch.in_total = in_total;
     if (st == XANI_OK) st = xn_batch_run(&batch, "fit", fit_one, &j);
     xn_batch_free(&batch);
     xn_free(scheme);
     return st;
+}
+
+xani_status xani_model_fit(xani_context *ctx, const xani_model *model, const xani_model_data *data,
+                           const xani_model_options *options, xani_model_results *results)
+{
+    xn_clear_error(ctx);
+    return xn_model_fit_part(ctx, model, data, options, results, 0, data != NULL ? data->n_sets : 0);
 }
 
 xani_status xani_model_evaluate(xani_context *ctx, const xani_model *model, const double *p, const double *x, int64_t n,

@@ -50,6 +50,7 @@ xani_status xn_model_parse(xn_ctx *ctx, const char *expression, const xani_funct
 // A linear expression in the model's parameters, for the parameter `name`.
 xani_status xn_tie_parse(xn_ctx *ctx, const xani_model *model, const char *name, const char *text, double *constant,
                          double *factors);
+char *xn_tie_text(const xani_model *model, int parameter); // "b.sigma=2*a.sigma+1"; owned, NULL: no memory
 // The next word of letters, digits, _ and . from *at on; its length, 0: none.
 size_t xn_word(const char **at);
 bool xn_number(const char **at, double *value); // reads one number, "inf" counts as one; false: there is none
@@ -117,7 +118,8 @@ typedef struct xn_batch {
     const xn_scheme *scheme;
     const xani_model_data *data;
     int threads;
-    xn_fitter *fitter; // one per thread
+    xn_fitter *fitter;        // one per thread
+    int64_t before, in_total; // sets done before these, and of all: for progress
 } xn_batch;
 xani_status xn_batch_create(xn_ctx *ctx, const xn_scheme *scheme, const xani_model_data *data, int threads,
                             xn_batch *b);
@@ -126,6 +128,11 @@ void xn_batch_free(xn_batch *b);
 typedef void (*xn_batch_fn)(void *user, xn_fitter *f, int64_t set);
 xani_status xn_batch_run(const xn_batch *b, const char *stage, xn_batch_fn one, void *user);
 xani_status xn_data_check(xn_ctx *ctx, const xani_model *model, const xani_model_data *data);
+
+// fit.c: xani_model_fit on a part of a larger task, of which `before` sets are done and `in_total` are all.
+xani_status xn_model_fit_part(xn_ctx *ctx, const xani_model *model, const xani_model_data *data,
+                              const xani_model_options *options, xani_model_results *results, int64_t before,
+                              int64_t in_total);
 
 // distribution.c: the rise of chi^2 over its minimum, relative to it (F test) or absolute (chi^2 test), for a level.
 double xn_level_rise(double level, int64_t degrees, bool absolute);

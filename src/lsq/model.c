@@ -173,6 +173,19 @@ xani_status xani_model_tie(xani_context *ctx, xani_model *m, const char *name, c
     return set_tie(ctx, m, &m->parameter[k], expression);
 }
 
+char *xn_tie_text(const xani_model *m, int k)
+{
+    const xn_parameter *p = &m->parameter[k];
+    char *text = xn_format("%s=%.17g", p->name, p->tie_constant);
+    for (int j = 0; j < m->n_parameters && text != NULL; j++) {
+        if (p->tie[j] == 0.0) continue;
+        char *longer = xn_format("%s%+.17g*%s", text, p->tie[j], m->parameter[j].name);
+        xn_free(text);
+        text = longer;
+    }
+    return text;
+}
+
 // ---- settings as text: name=VALUE|TIE[,min=X][,max=X][,fix|vary], or name,fix ...
 
 static bool key_is(const char *at, size_t n, const char *key) { return strlen(key) == n && memcmp(at, key, n) == 0; }

@@ -20,6 +20,23 @@ xani_status xn_result_read_cube(xn_ctx *ctx, const char *path, xn_cube *cube);
 xani_status xn_result_write_modes(xn_ctx *ctx, const char *path, const xn_modes *modes, const xn_provenance *p);
 xani_status xn_result_read_modes(xn_ctx *ctx, const char *path, xn_modes *modes);
 xani_status xn_result_write_dispersion(xn_ctx *ctx, const char *path, const xn_dispersion *d, const xn_provenance *p);
+// fit.h5: what a model (lsq/lsq.h) gave on every trace. Planes of n_traces, one behind the other.
+typedef struct xn_fit_planes {
+    const xani_model *model;
+    int n_parameters, rank;
+    int64_t n_traces, dims[XANI_MAX_RANK];
+    double *values, *errors, *covariance; // (parameter), (parameter), (parameter, parameter) or NULL
+    double *chi2, *chi2_reduced, *aic, *bic;
+    int64_t *points, *evaluations;
+    uint8_t *status;         // xani_model_status
+    bool is_cube;            // axes y and x
+    const char *errors_from; // "counting", "sigma", "residual"
+    const char *data, *x;    // datasets fitted, NULL: those of the cube, or none
+} xn_fit_planes;
+xani_status xn_fit_planes_alloc(xn_ctx *ctx, const xani_model *model, int rank, const int64_t *dims, bool covariance,
+                                xn_fit_planes *planes);
+void xn_fit_planes_free(xn_fit_planes *planes);
+xani_status xn_result_write_fit(xn_ctx *ctx, const char *path, const xn_fit_planes *planes, const xn_provenance *p);
 // run%04d_on.h5 and _off.h5 with both spellings of the counts (formats.md 1.8). prefix "dir/run0001".
 xani_status xn_result_write_field_cubes(xn_ctx *ctx, const char *prefix, const xn_cube *cube);
 // Configuration text and identity stored in a result (owned; NULL when absent).
