@@ -14,7 +14,8 @@
 
 #include "kernel/prepare.h"
 
-#define XN_DIRECT 4 // frequencies summed at once
+#define XN_DIRECT 4    // frequencies summed at once
+#define XN_TOWERS R(4) // power of a slope at 1/T over the highest maximum, to be a mode of less than two periods
 
 XN_FN vc c_load(const real *p, size_t pitch) { return (vc){v_load(p), v_load(p + pitch)}; }
 XN_FN void c_store(real *p, size_t pitch, vc x)
@@ -209,6 +210,15 @@ XN_RARE void peak_inside(const struct kit *kit, const real *power, struct peak *
         p->right = v_sel(m, after, p->right);
         p->at = v_sel(m, v_set(R(j)), p->at);
     }
+    if (plan->w_lo * plan->length > 6.2831854) return; // a band that was asked for: what lies below is not wanted
+    // Less than two periods in a trace may have no maximum: a slope that towers over all maxima is taken for such a
+    // mode.
+    vf end = v_load(power + (size_t)plan->grid_lo * pitch), below = v_load(power + (size_t)(plan->grid_lo - 1) * pitch);
+    vm m = v_and(v_ge(below, end), v_gt(end, XN_TOWERS * p->best));
+    p->best = v_sel(m, end, p->best);
+    p->left = v_sel(m, end, p->left);
+    p->right = v_sel(m, end, p->right);
+    p->at = v_sel(m, v_set(R(plan->grid_lo)), p->at);
 }
 
 // w of the highest local maximum; without one (a slope all over the band) its lower end.
