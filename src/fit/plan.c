@@ -5,7 +5,7 @@
 // trace: a timing error of rms j adds noise of 2 pi f A j, harmless below 0.2 sigma.  Where even A = sigma at the top
 // of the band would break that, all traces use exact delays; else each is judged after its first fit (engine.c).
 // Bounds: 0.1/T <= g <= 1/(3 dt), 1/T <= f <= 0.95 f_Nyquist, T = n dt.  Below them a mode is an offset or a slope,
-// above them a spike of three samples.
+// above them a spike of three samples.  A fit that started inside the widest band may end half a line above it.
 // Background columns are Legendre polynomials on the span of the delays, made orthonormal under the weights.
 #include "fit/plan.h"
 
@@ -20,6 +20,8 @@
 #define ALIKE 0.2         // relative spread of weights below which they are ignored
 #define PADDING 1.15      // grid of the start: next power of two above this many times the trace
 #define NEAR_GRID 0.1     // rms distance in steps: at Nyquist a third of a radian, no matter for a start
+#define BEYOND 0.5        // lines 1/T above 0.95 of Nyquist where a fit may end: noise moves what lies just below
+#define HIGHEST 3.1       // rad per step
 #define WINDOW_PER_PS 0.2 // about the damping of a phonon; twice 1/T for shorter traces
 
 static double square(double x) { return x * x; }
@@ -109,8 +111,10 @@ static void make_columns(xn_fit_plan *p, double (*legendre)[XN_FIT_COLUMNS])
 static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_plan *p)
 {
     const double unit_ps = all->step_ps;
+    const bool widest = all->band_thz[1] >= all->widest_thz[1];
+    const double w_top = TWO_PI * all->band_thz[1] * unit_ps;
     p->w_lo = TWO_PI * all->band_thz[0] * unit_ps;
-    p->w_hi = TWO_PI * all->band_thz[1] * unit_ps;
+    p->w_hi = widest ? fmin(w_top + BEYOND * TWO_PI / p->length, HIGHEST) : w_top;
     p->g_lo = 0.1 / p->length;
     p->g_hi = 1.0 / 3.0;
     p->window_rate = fmin(fmax(2.0 / p->length, WINDOW_PER_PS * unit_ps), p->g_hi);
@@ -119,7 +123,8 @@ static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_pla
     while (p->n_grid * p->grid_step < PADDING * p->length) p->n_grid *= 2;
     const double line = TWO_PI / (p->n_grid * p->grid_step), last = 0.5 * p->n_grid - 1.0;
     p->grid_lo = (int)fmax(1.0, ceil(p->w_lo / line));
-    p->grid_hi = (int)fmin(last, floor(p->w_hi / line));
+    // the point above the top is nearest to a mode just below it
+    p->grid_hi = (int)fmin(last, widest ? ceil(w_top / line) : floor(w_top / line));
     if (p->grid_hi < p->grid_lo) p->grid_lo = p->grid_hi = (int)fmax(1.0, fmin(last, rint(p->w_lo / line)));
     p->modes_max = s->modes_max;
     p->tolerance = s->tolerance > 0.0 ? s->tolerance : 1e-3;

@@ -148,7 +148,8 @@ static void traces_of_bin(int bin, double snr)
 START_TEST(test_every_frequency)
 {
     // From 1.5/T to 0.95 of Nyquist success is the same within the sampling error: 0.999 within 5 of the bound at SNR
-    // 10, 0.998 at SNR 3 between 3/T and 0.94 of Nyquist.
+    // 10, 0.998 at SNR 3. Below three periods in a trace no estimator is as good (one that starts at the truth has
+    // 0.988 at 1.5/T and SNR 3): there 0.997 and 0.955.
     static const double snrs[] = {10, 3};
     options.modes_max = 1;
     for (int s = 0; s < 2; s++)
@@ -169,8 +170,8 @@ START_TEST(test_every_frequency)
                 "\"spread\": %.4f",
                 snrs[s], edge_thz[bin], edge_thz[bin + 1], PER_BIN, (double)good / PER_BIN, (double)percent / PER_BIN,
                 gather_spread(&z));
-            const bool inside = edge_thz[bin] >= 0.3 && edge_thz[bin + 1] <= 9.4;
-            const double least = inside ? (s == 0 ? .999 : .998) : s == 0 ? .98 : .93;
+            const bool inside = edge_thz[bin] >= 0.3;
+            const double least = inside ? (s == 0 ? .999 : .998) : s == 0 ? .997 : .955;
             ck_assert_msg((double)good / PER_BIN >= below(least, PER_BIN), "SNR %g, %g-%g THz: %g", snrs[s],
                           edge_thz[bin], edge_thz[bin + 1], (double)good / PER_BIN);
         }
