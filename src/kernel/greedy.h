@@ -41,12 +41,13 @@ XN_FN void residual_closed(const int K, struct block *b, struct rest *r, real *c
     vf chi2[XN_GROUPS];
     for (int a = 0; a < XN_GROUPS; a++) {
         struct sums s;
+        memset(s.c0, 0, sizeof s.c0);
         chi2[a] = v_set(R(0));
         XN_FLAT
         for (int k = 0; k < K; k++) {
             u[0][a][k] = (vc){v_set(R(1)), v_set(R(0))};
             u[1][a][k] = z[a][k] = v_pole(r->parameter[a][2 * k], r->parameter[a][2 * k + 1], v_set(R(1)));
-            gram_columns(b->kit, z[a][k], k, &s);
+            gram_columns(b->kit, z[a][k], pole_power(z[a][k], n), k, &s);
             z[a][k] = c_mul(z[a][k], z[a][k]);
         }
         XN_COLUMNS (j, b->kit->plan->n_columns) {

@@ -12,46 +12,109 @@
 
 #include "kernel/fit_kit.h"
 
-XN_FN void moments_store(const int K, struct sums s[XN_GROUPS], int a, int k, vc m0, vc m1, real unit)
+// z^n by squaring, so that it goes with the rounded z of the moments
+XN_FN vc pole_power(vc z, int n)
 {
-    (void)K;
-    s[a].y0[2 * k] = m0.re;
-    s[a].y0[2 * k + 1] = m0.im;
-    s[a].y1[2 * k] = unit * m1.re;
-    s[a].y1[2 * k + 1] = unit * m1.im;
+    vc power = z;
+    for (int bit = 30 - __builtin_clz((unsigned)n); bit >= 0; bit--) {
+        power = c_mul(power, power);
+        if (n >> bit & 1) power = c_mul(power, z);
+    }
+    return power;
+}
+
+XN_FN void moments_store(struct sums *s, int k, vc m0, vc m1, real unit)
+{
+    s->y0[2 * k] = m0.re;
+    s->y0[2 * k + 1] = m0.im;
+    s->y1[2 * k] = unit * m1.re;
+    s->y1[2 * k + 1] = unit * m1.im;
+}
+
+struct goertzel {
+    vf b1, b2, d1, d2;
+};
+
+XN_FN void goertzel_step(vf c1, vf c2, vf y, struct goertzel *g)
+{
+    vf t = v_fma(c1, g->b1, v_fma(c2, g->b2, y));
+    vf u = v_fma(c1, g->d1, v_fma(c2, g->d2, g->b1));
+    g->b2 = g->b1;
+    g->b1 = t;
+    g->d2 = g->d1;
+    g->d1 = u;
+}
+
+// The moments after the step of sample 1; y is sample 0.
+XN_FN void goertzel_end(vc z, vf c2, vf y, const struct goertzel *g, vc *m0, vc *m1)
+{
+    *m0 = (vc){v_fma(g->b1, z.re, v_fma(c2, g->b2, y)), g->b1 * z.im};
+    vc q = {v_fnma(z.re, g->d2, g->d1), z.im * g->d2},
+       derivative = {v_fnma(R(2) * z.im, q.im, g->b1), R(2) * z.im * q.re};
+    *m1 = c_mul(z, derivative);
+}
+
+XN_FN vf goertzel_c2(vc z) { return -v_fma(z.re, z.re, z.im * z.im); }
+
+// One mode: both halves of the trace side by side, M_p = A_p + z^half (B_p + p half B_0), because the four chains of
+// one mode in two groups would wait for each other.
+XN_FN void moments_halves(const struct block *b, vc z[XN_GROUPS][XN_M], struct sums s[XN_GROUPS])
+{
+    const int n = b->kit->plan->n, half = n / 2;
+    struct goertzel g[XN_GROUPS][2];
+    vf c1[XN_GROUPS], c2[XN_GROUPS];
+    memset(g, 0, sizeof g);
+    for (int a = 0; a < XN_GROUPS; a++) {
+        c1[a] = R(2) * z[a][0].re;
+        c2[a] = goertzel_c2(z[a][0]);
+        if (n & 1) g[a][1].b1 = v_load(b->y[a] + (size_t)(n - 1) * XN_PITCH(b->kit));
+    }
+    for (int i = half - 1; i >= 1; i--)
+        for (int a = 0; a < XN_GROUPS; a++)
+            for (int h = 0; h < 2; h++)
+                goertzel_step(c1[a], c2[a], v_load(b->y[a] + (size_t)(h * half + i) * XN_PITCH(b->kit)), &g[a][h]);
+    for (int a = 0; a < XN_GROUPS; a++) {
+        vc low[2], high[2], to = pole_power(z[a][0], half);
+        goertzel_end(z[a][0], c2[a], v_load(b->y[a]), &g[a][0], &low[0], &low[1]);
+        goertzel_end(z[a][0], c2[a], v_load(b->y[a] + (size_t)half * XN_PITCH(b->kit)), &g[a][1], &high[0], &high[1]);
+        high[1] = c_axpy(v_set(R(half)), high[0], high[1]);
+        moments_store(&s[a], 0, c_fma(to, high[0], low[0]), c_fma(to, high[1], low[1]), b->kit->table->unit);
+    }
+}
+
+// Several modes of `many` groups from group `first` on: enough chains, and no more states than registers.
+XN_FN void moments_chains(const int K, const int first, const int many, const struct block *b, vc z[XN_GROUPS][XN_M],
+                          struct sums s[XN_GROUPS])
+{
+    struct goertzel g[XN_GROUPS][XN_M];
+    vf c1[XN_GROUPS][XN_M], c2[XN_GROUPS][XN_M];
+    memset(g, 0, sizeof g);
+    for (int a = first; a < first + many; a++)
+        for (int k = 0; k < K; k++) {
+            c1[a][k] = R(2) * z[a][k].re;
+            c2[a][k] = goertzel_c2(z[a][k]);
+        }
+    for (int i = b->kit->plan->n - 1; i >= 1; i--)
+        for (int a = first; a < first + many; a++) {
+            vf y = v_load(b->y[a] + (size_t)i * XN_PITCH(b->kit));
+            for (int k = 0; k < K; k++) goertzel_step(c1[a][k], c2[a][k], y, &g[a][k]);
+        }
+    for (int a = first; a < first + many; a++)
+        for (int k = 0; k < K; k++) {
+            vc m0, m1;
+            goertzel_end(z[a][k], c2[a][k], v_load(b->y[a]), &g[a][k], &m0, &m1);
+            moments_store(&s[a], k, m0, m1, b->kit->table->unit);
+        }
 }
 
 XN_FN void moments_goertzel(const int K, const struct block *b, vc z[XN_GROUPS][XN_M], struct sums s[XN_GROUPS])
 {
-    const xn_fit_plan *plan = b->kit->plan;
-    vf c1[XN_GROUPS][XN_M], c2[XN_GROUPS][XN_M];
-    vf b1[XN_GROUPS][XN_M], b2[XN_GROUPS][XN_M], d1[XN_GROUPS][XN_M], d2[XN_GROUPS][XN_M];
-    for (int a = 0; a < XN_GROUPS; a++)
-        for (int k = 0; k < K; k++) {
-            c1[a][k] = R(2) * z[a][k].re;
-            c2[a][k] = -(z[a][k].re * z[a][k].re + z[a][k].im * z[a][k].im);
-            b1[a][k] = b2[a][k] = d1[a][k] = d2[a][k] = v_set(R(0));
-        }
-    for (int n = plan->n - 1; n >= 1; n--)
-        for (int a = 0; a < XN_GROUPS; a++) {
-            vf y = v_load(b->y[a] + (size_t)n * XN_PITCH(b->kit));
-            for (int k = 0; k < K; k++) {
-                vf t = v_fma(c1[a][k], b1[a][k], v_fma(c2[a][k], b2[a][k], y));
-                vf u = v_fma(c1[a][k], d1[a][k], v_fma(c2[a][k], d2[a][k], b1[a][k]));
-                b2[a][k] = b1[a][k];
-                b1[a][k] = t;
-                d2[a][k] = d1[a][k];
-                d1[a][k] = u;
-            }
-        }
-    for (int a = 0; a < XN_GROUPS; a++)
-        for (int k = 0; k < K; k++) {
-            vc p = z[a][k];
-            vc m0 = {v_load(b->y[a]) + b1[a][k] * p.re + c2[a][k] * b2[a][k], b1[a][k] * p.im};
-            vc q = {d1[a][k] - p.re * d2[a][k], p.im * d2[a][k]};
-            vc derivative = {b1[a][k] - R(2) * p.im * q.im, R(2) * p.im * q.re};
-            moments_store(K, s, a, k, m0, c_mul(p, derivative), b->kit->table->unit);
-        }
+    if (K == 1 && b->kit->plan->n >= 4)
+        moments_halves(b, z, s);
+    else if (K <= 2)
+        moments_chains(K, 0, XN_GROUPS, b, z, s);
+    else
+        for (int a = 0; a < XN_GROUPS; a++) moments_chains(K, a, 1, b, z, s);
 }
 
 XN_FN void moments_horner(const int K, const struct block *b, vc z[XN_GROUPS][XN_M], struct sums s[XN_GROUPS])
@@ -69,12 +132,12 @@ XN_FN void moments_horner(const int K, const struct block *b, vc z[XN_GROUPS][XN
             }
         }
     for (int a = 0; a < XN_GROUPS; a++)
-        for (int k = 0; k < K; k++) moments_store(K, s, a, k, p[a][k], c_mul(z[a][k], q[a][k]), b->kit->table->unit);
+        for (int k = 0; k < K; k++) moments_store(&s[a], k, p[a][k], c_mul(z[a][k], q[a][k]), b->kit->table->unit);
 }
 
 XN_TABLE real xn_binomial[5][5] = {{1}, {1, 1}, {1, 2, 1}, {1, 3, 3, 1}, {1, 4, 6, 4, 1}};
 
-// s[p] = sum_{i<n} (i unit)^p x^i for p = 0..P
+// s[p] = sum_{i<n} (i unit)^p x^i for p = 0..P, any x
 XN_FN void geometric(const int P, int n, real unit, vc x, vc *s)
 {
     for (int p = 0; p <= P; p++) s[p] = (vc){v_set(p == 0 ? R(1) : R(0)), v_set(R(0))};
@@ -100,6 +163,25 @@ XN_FN void geometric(const int P, int n, real unit, vc x, vc *s)
         }
         power = c_mul(power, x);
         m += unit;
+    }
+}
+
+// The same for x away from 1, with power = x^n: from (1 - x) sum i^p x^i = sum (i^p - (i-1)^p) x^i - (n-1)^p x^n.
+// 1/(1 - x) is at most n/6 for every z and z_j z_l in the band (from 1/T to 0.95 Nyquist), so nothing cancels.
+XN_FN void geometric_direct(const int P, int n, real unit, vc x, vc power, vc *s)
+{
+    const vf one = v_set(R(1));
+    vf re = one - x.re, scale = one / v_fma(re, re, x.im * x.im);
+    const vc d = {re * scale, x.im * scale};
+    s[0] = c_mul((vc){one - power.re, -power.im}, d);
+    const vc first = {s[0].re - one, s[0].im}; // without i = 0, which is there for p = 0 only
+    real last = R(1);
+    for (int p = 1; p <= P; p++) {
+        last *= R(n - 1) * unit;
+        vc t = {-last * power.re, -last * power.im};
+        real f = unit;
+        for (int j = p - 1; j >= 0; j--, f *= -unit) t = c_axpy(v_set(xn_binomial[p][j] * f), j > 0 ? s[j] : first, t);
+        s[p] = c_mul(t, d);
     }
 }
 
@@ -136,10 +218,11 @@ XN_FN void gram_store(const vc p[3], const vc r[3], int j, int l, struct sums *s
     }
 }
 
-XN_FN void gram_pair(int n, real unit, vc zj, vc zl, int j, int l, struct sums *s)
+// to: z^n
+XN_FN void gram_pair(int n, real unit, vc zj, vc zl, vc to_j, vc to_l, int j, int l, struct sums *s)
 {
     vc p[3], r[3];
-    geometric(2, n, unit, c_mul(zj, zl), p);
+    geometric_direct(2, n, unit, c_mul(zj, zl), c_mul(to_j, to_l), p);
     if (j == l) {
         vf q[3];
         geometric_real(n, unit, zj.re * zj.re + zj.im * zj.im, q);
@@ -168,27 +251,27 @@ XN_FN void gram_store_columns(const int B, const struct kit *kit, const vc *m, i
 }
 
 // B is constant in each caller
-XN_FN void gram_background(const int B, const struct kit *kit, vc z, int k, struct sums *s)
+XN_FN void gram_background(const int B, const struct kit *kit, vc z, vc to, int k, struct sums *s)
 {
     vc m[XN_B + 1];
-    geometric(B, kit->plan->n, kit->table->unit, z, m);
+    geometric_direct(B, kit->plan->n, kit->table->unit, z, to, m);
     gram_store_columns(B, kit, m, k, s);
 }
 
-XN_FN void gram_columns(const struct kit *kit, vc z, int k, struct sums *s)
+XN_FN void gram_columns(const struct kit *kit, vc z, vc to, int k, struct sums *s)
 {
     switch (kit->plan->n_columns) {
     case 1:
-        gram_background(1, kit, z, k, s);
+        gram_background(1, kit, z, to, k, s);
         break;
     case 2:
-        gram_background(2, kit, z, k, s);
+        gram_background(2, kit, z, to, k, s);
         break;
     case 3:
-        gram_background(3, kit, z, k, s);
+        gram_background(3, kit, z, to, k, s);
         break;
     case 4:
-        gram_background(4, kit, z, k, s);
+        gram_background(4, kit, z, to, k, s);
         break;
     default:
         break;
@@ -197,11 +280,13 @@ XN_FN void gram_columns(const struct kit *kit, vc z, int k, struct sums *s)
 
 XN_FN void gram_closed(const int K, const struct kit *kit, const vc *z, struct sums *s)
 {
+    vc to[XN_M];
     XN_FLAT
     for (int j = 0; j < K; j++) {
-        gram_columns(kit, z[j], j, s);
+        to[j] = pole_power(z[j], kit->plan->n);
+        gram_columns(kit, z[j], to[j], j, s);
         XN_FLAT
-        for (int l = 0; l <= j; l++) gram_pair(kit->plan->n, kit->table->unit, z[j], z[l], j, l, s);
+        for (int l = 0; l <= j; l++) gram_pair(kit->plan->n, kit->table->unit, z[j], z[l], to[j], to[l], j, l, s);
     }
 }
 
