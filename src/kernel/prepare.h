@@ -12,8 +12,8 @@
 #include "kernel/gridded.h"
 #endif
 
-#define XN_AHEAD 4                  // rows fetched ahead: each lies in another page
-#define XN_LOAD_GROUPS (512 / XN_W) // groups loaded together: 2 KiB of each row, so that rows are read as streams
+#define XN_AHEAD 4            // rows fetched ahead: each lies in another page
+#define XN_CHUNK (512 / XN_W) // groups loaded together: 2 KiB of each row, so that rows are read as streams
 
 XN_FN real *plane_of(const struct kit *kit, int slot) { return kit->plane + (size_t)slot * (size_t)kit->room; }
 XN_FN size_t group_size(const struct kit *kit) { return (size_t)kit->plan->n * XN_W; }
@@ -30,36 +30,45 @@ XN_FN size_t group_at(const struct kit *kit, int group)
 
 #ifndef XN_DEVICE
 
-XN_FN vf load_lanes(const float *row, const int64_t *pixel, bool direct)
+// Where the lanes of a group stand in a row; traces past the end of the tile repeat the last one.
+struct lanes {
+    int64_t pixel[XN_W];
+    bool direct; // neighbours
+};
+
+static void lanes_of(const struct kit *kit, int group, struct lanes *l)
 {
-    if (direct) return v_load_float(row + pixel[0]);
+    const xn_fit_tile *tile = kit->tile;
+    l->direct = true;
+    for (int i = 0; i < XN_W; i++) {
+        const int trace = group * XN_W + i;
+        l->pixel[i] = tile->pixel[trace < tile->count ? trace : tile->count - 1];
+        l->direct &= l->pixel[i] == l->pixel[0] + i;
+    }
+}
+
+XN_FN const float *row_of(const xn_fit_tile *tile, int n) { return tile->y + (int64_t)tile->row[n] * tile->row_stride; }
+
+XN_FN vf load_lanes(const float *row, const struct lanes *l)
+{
+    if (l->direct) return v_load_float(row + l->pixel[0]);
     float x[XN_W];
-    for (int i = 0; i < XN_W; i++) x[i] = row[pixel[i]];
+    for (int i = 0; i < XN_W; i++) x[i] = row[l->pixel[i]];
     return v_load_float(x);
 }
 
-// Copies the raw samples of groups [g0, g1) into lane order; traces past the end repeat the last one.
+// Copies the raw samples of groups [g0, g1) into lane order.  Row by row: a block alone would touch one line in each
+// of as many pages as there are delays, and rows a power of two apart would throw each other out of the cache.
 static void load_groups(const struct kit *kit, int g0, int g1)
 {
-    const xn_fit_tile *tile = kit->tile;
-    int64_t pixel[XN_LOAD_GROUPS][XN_W];
-    bool direct[XN_LOAD_GROUPS];
-    for (int g = g0; g < g1; g++) {
-        for (int i = 0; i < XN_W; i++) {
-            int trace = g * XN_W + i;
-            pixel[g - g0][i] = tile->pixel[trace < tile->count ? trace : tile->count - 1];
-        }
-        direct[g - g0] = true;
-        for (int i = 1; i < XN_W; i++) direct[g - g0] &= pixel[g - g0][i] == pixel[g - g0][0] + i;
-    }
-    for (int n = 0; n < kit->plan->n; n++) {
-        const float *row = tile->y + (int64_t)tile->row[n] * tile->row_stride;
-        const int later = n + XN_AHEAD < kit->plan->n ? n + XN_AHEAD : n;
-        const float *ahead = tile->y + (int64_t)tile->row[later] * tile->row_stride;
-        for (int g = g0; g < g1; g += XN_W < 16 ? 16 / XN_W : 1) __builtin_prefetch(ahead + pixel[g - g0][0]);
+    struct lanes lanes[XN_CHUNK];
+    const int n = kit->plan->n;
+    for (int g = g0; g < g1; g++) lanes_of(kit, g, &lanes[g - g0]);
+    for (int i = 0; i < n; i++) {
+        const float *row = row_of(kit->tile, i), *ahead = row_of(kit->tile, i + XN_AHEAD < n ? i + XN_AHEAD : i);
+        for (int g = g0; g < g1; g += XN_W < 16 ? 16 / XN_W : 1) __builtin_prefetch(ahead + lanes[g - g0].pixel[0]);
         for (int g = g0; g < g1; g++)
-            v_store(kit->y + (size_t)g * group_size(kit) + (size_t)n * XN_W,
-                    load_lanes(row, pixel[g - g0], direct[g - g0]));
+            v_store(kit->y + (size_t)g * group_size(kit) + (size_t)i * XN_W, load_lanes(row, &lanes[g - g0]));
     }
 }
 
@@ -99,6 +108,30 @@ XN_FN void prepare_store(const struct kit *kit, int group, vf yy, vf samples, vf
 #define XN_Y(a) (y[a] + (size_t)i * XN_PITCH(kit))
 #define XN_H(a) (h[a] + (size_t)i * XN_PITCH(kit))
 
+// Closed plan, first sweep: sums are taken less the first sample, so that they round in units of the signal and not
+// of its offset. mean: of the rest; unscale: what makes that of order one.
+XN_FN void closed_scale(const bool centred, const struct kit *kit, real *const y[XN_GROUPS], vf first[XN_GROUPS],
+                        vf mean[XN_GROUPS], vf unscale[XN_GROUPS])
+{
+    const int n = kit->plan->n;
+    vf sum[XN_GROUPS], low[XN_GROUPS], high[XN_GROUPS];
+    for (int a = 0; a < XN_GROUPS; a++) {
+        first[a] = centred ? v_load(y[a]) : v_set(R(0));
+        sum[a] = low[a] = high[a] = v_set(R(0));
+    }
+    for (int i = 0; i < n; i++)
+        for (int a = 0; a < XN_GROUPS; a++) {
+            vf x = v_load(XN_Y(a)) - first[a];
+            sum[a] = sum[a] + x;
+            low[a] = v_min(x, low[a]);
+            high[a] = v_max(x, high[a]);
+        }
+    for (int a = 0; a < XN_GROUPS; a++) {
+        mean[a] = sum[a] * R(centred ? 1.0 / n : 0.0); // NaN of a missing sample stays
+        unscale[a] = power_of_two(v_max(high[a] - mean[a], mean[a] - low[a]));
+    }
+}
+
 // Closed plan, groups `group` and the next. Sums that are not finite betray missing samples; PLANE_YY shows them.
 XN_FN void prepare_closed(const int n_columns, const struct kit *kit, int group)
 {
@@ -106,35 +139,37 @@ XN_FN void prepare_closed(const int n_columns, const struct kit *kit, int group)
     const real *column = kit->table->column;
     const vf zero = v_set(R(0));
     real *y[XN_GROUPS];
-    vf mean[XN_GROUPS], big[XN_GROUPS], yy[XN_GROUPS], scale[XN_GROUPS], c[XN_GROUPS][XN_B];
+    vf first[XN_GROUPS], mean[XN_GROUPS], unscale[XN_GROUPS], scale[XN_GROUPS], shift[XN_GROUPS], yy[XN_GROUPS];
+    vf c[XN_GROUPS][XN_B];
+    for (int a = 0; a < XN_GROUPS; a++) y[a] = kit->y + group_at(kit, group + a);
+    closed_scale(n_columns > 0, kit, y, first, mean, unscale);
     for (int a = 0; a < XN_GROUPS; a++) {
-        y[a] = kit->y + group_at(kit, group + a);
-        mean[a] = big[a] = yy[a] = zero;
+        scale[a] = R(1) / unscale[a];
+        shift[a] = -(mean[a] * scale[a]);
+        yy[a] = zero;
         for (int b = 0; b < XN_B; b++) c[a][b] = zero;
     }
-    for (int i = 0; n_columns > 0 && i < n; i++)
-        for (int a = 0; a < XN_GROUPS; a++) mean[a] = mean[a] + v_load(XN_Y(a));
-    for (int a = 0; a < XN_GROUPS; a++) mean[a] = mean[a] * R(1.0 / n);
     for (int i = 0; i < n; i++)
         for (int a = 0; a < XN_GROUPS; a++) {
-            vf r = v_load(XN_Y(a)) - mean[a];
+            vf r = v_fma(v_load(XN_Y(a)) - first[a], scale[a], shift[a]);
             v_store(XN_Y(a), r);
-            big[a] = v_max(v_abs(r), big[a]);
-            for (int b = 0; b < n_columns; b++)
+            yy[a] = v_fma(r, r, yy[a]);
+            for (int b = 0; n_columns > 1 && b < n_columns; b++)
                 c[a][b] = v_fma(v_set(column[(size_t)b * (size_t)n + (size_t)i]), r, c[a][b]);
         }
-    for (int a = 0; a < XN_GROUPS; a++) scale[a] = R(1) / power_of_two(big[a]);
-    for (int i = 0; i < n; i++)
+    for (int a = 0; n_columns > 1 && a < XN_GROUPS; a++) yy[a] = zero;
+    for (int i = 0; n_columns > 1 && i < n; i++)
         for (int a = 0; a < XN_GROUPS; a++) {
             vf r = v_load(XN_Y(a));
             for (int b = 0; b < n_columns; b++)
                 r = v_fnma(v_set(column[(size_t)b * (size_t)n + (size_t)i]), c[a][b], r);
-            r = r * scale[a];
             v_store(XN_Y(a), r);
             yy[a] = v_fma(r, r, yy[a]);
         }
-    for (int a = 0; a < XN_GROUPS; a++)
-        prepare_store(kit, group + a, yy[a], v_set(R(n)), power_of_two(big[a]), mean[a], c[a]);
+    for (int a = 0; a < XN_GROUPS; a++) {
+        for (int b = 0; b < n_columns; b++) c[a][b] = c[a][b] * unscale[a];
+        prepare_store(kit, group + a, yy[a], v_set(R(n)), unscale[a], first[a] + mean[a], c[a]);
+    }
 }
 
 // Cholesky factor of the columns' Gram matrix, also kept in the planes.
@@ -267,33 +302,41 @@ XN_PART void prepare_groups(const struct kit *kit, int group)
     }
 }
 
-// Trace i after its group was prepared: its flags and sizes; whether it can be fitted. `sigma`: of a sample, or
-// negative: from the residual, variance times -sigma.
-XN_FN bool prepare_trace(const struct kit *kit, int i, double sigma)
+// After a group was prepared: sizes and flags of its first `count` traces. Which lanes can be fitted. `sigma`: of a
+// sample, or negative: from the residual, variance times -sigma.
+XN_FN unsigned prepare_judge(const struct kit *kit, int group, int count, vf sigma)
 {
     const xn_fit_plan *plan = kit->plan;
     const xn_fit_tile *tile = kit->tile;
-    const double yy = plane_of(kit, PLANE_YY)[i], unscale = plane_of(kit, PLANE_UNSCALE)[i];
-    const double samples = plane_of(kit, PLANE_SAMPLES)[i], mean = plane_of(kit, PLANE_MEAN)[i];
-    const double known = sigma / unscale;
-    plane_of(kit, PLANE_SIGMA2)[i] = known > 0.0 && known < 1e15 ? R(known * known) : sigma < 0.0 ? R(sigma) : R(-1);
-    double size = yy + samples * (mean / unscale) * (mean / unscale); // sum of squares of the samples as given
-    for (int b = 0; b < plan->n_columns; b++) {
-        const double c = plane_of(kit, PLANE_BACKGROUND + b)[i] / unscale;
-        size += c * c;
+    const size_t at = (size_t)group * XN_W;
+    const vf zero = v_set(R(0)), yy = v_load(plane_of(kit, PLANE_YY) + at);
+    const vf scale = R(1) / v_load(plane_of(kit, PLANE_UNSCALE) + at);
+    const vf samples = v_load(plane_of(kit, PLANE_SAMPLES) + at), mean = v_load(plane_of(kit, PLANE_MEAN) + at) * scale;
+    vf known = sigma * scale, size = v_fma(samples * mean, mean, yy); // sum of squares of the samples as given
+    vm fine = v_and(v_lt(zero, known), v_lt(known, v_set(R(1e15))));
+    v_store(plane_of(kit, PLANE_SIGMA2) + at,
+            v_sel(fine, known * known, v_sel(v_lt(sigma, zero), sigma, v_set(R(-1)))));
+    XN_COLUMNS (b, plan->n_columns) {
+        vf c = v_load(plane_of(kit, PLANE_BACKGROUND + b) + at) * scale;
+        size = v_fma(c, c, size);
     }
-    const double grain = XN_GRAIN * XN_GRAIN * size / fmax(samples, 1.0);
-    plane_of(kit, PLANE_FLOOR2)[i] = R(fmax(grain, (double)XN_TINY));
-    plane_of(kit, PLANE_CHI2)[i] = R(yy);
-    plane_of(kit, PLANE_NEXT)[i] = R(NAN);
-    tile->n_modes[i] = tile->flags[i] = 0;
-    if (!(yy >= 0.0 && yy < 1e37))
-        tile->flags[i] = XN_FLAG_MISSING;
-    else if (samples < plan->n_columns + 8)
-        tile->flags[i] = XN_FLAG_FEW;
-    else
-        return yy > samples * grain; // else a constant
-    return false;
+    vf grain = R(XN_GRAIN * XN_GRAIN) * size; // yy of a constant
+    v_store(plane_of(kit, PLANE_FLOOR2) + at, v_max(grain / v_max(samples, v_set(R(1))), v_set(XN_TINY)));
+    v_store(plane_of(kit, PLANE_CHI2) + at, yy);
+    v_store(plane_of(kit, PLANE_NEXT) + at, v_set(R(NAN)));
+    const unsigned whole = v_bits_of(v_and(v_ge(yy, zero), v_lt(yy, v_set(R(1e37)))));
+    const unsigned many = v_bits_of(v_ge(samples, v_set(R(plan->n_columns + 8))));
+    const unsigned moving = v_bits_of(v_lt(grain, yy));
+    for (int i = 0; i < count; i++) {
+        tile->n_modes[(int)at + i] = 0;
+        tile->flags[(int)at + i] = !(whole >> i & 1) ? XN_FLAG_MISSING : !(many >> i & 1) ? XN_FLAG_FEW : 0;
+    }
+    return whole & many & moving;
+}
+
+XN_FN bool prepare_trace(const struct kit *kit, int i, double sigma)
+{
+    return prepare_judge(kit, i, 1, v_set(R(sigma))) & 1u;
 }
 
 #ifndef XN_DEVICE
@@ -302,14 +345,20 @@ static int prepare_tile(const struct kit *kit, int *list)
 {
     const xn_fit_tile *tile = kit->tile;
     const int groups = (tile->count + XN_BLOCK - 1) / XN_BLOCK * XN_GROUPS;
-    for (int g = 0; g < groups; g += XN_LOAD_GROUPS)
-        load_groups(kit, g, g + XN_LOAD_GROUPS < groups ? g + XN_LOAD_GROUPS : groups);
-    for (int g = 0; g < groups && tile->weight != NULL; g++) load_weights(kit, g);
-    for (int g = 0; g < groups; g += XN_GROUPS) prepare_groups(kit, g);
     int count = 0;
-    for (int i = 0; i < tile->count; i++) {
-        const double sigma = xn_fit_sigma(tile, i), inflate = tile->inflate != NULL ? tile->inflate[i] : 1.0;
-        if (prepare_trace(kit, i, sigma > 0.0 ? sigma : -inflate)) list[count++] = i;
+    for (int g = 0; g < groups; g += XN_CHUNK) load_groups(kit, g, g + XN_CHUNK < groups ? g + XN_CHUNK : groups);
+    for (int g = 0; g < groups && tile->weight != NULL; g++) load_weights(kit, g);
+    for (int g = 0; g < groups; g++) {
+        if (g % XN_GROUPS == 0) prepare_groups(kit, g);
+        const int first = g * XN_W, lanes = tile->count - first < XN_W ? tile->count - first : XN_W;
+        real sigma[XN_W];
+        for (int i = 0; i < XN_W; i++) {
+            const double known = i < lanes ? xn_fit_sigma(tile, first + i) : 0.0;
+            sigma[i] = R(known > 0.0 ? known : i < lanes && tile->inflate != NULL ? -tile->inflate[first + i] : -1.0);
+        }
+        const unsigned fit = prepare_judge(kit, g, lanes, v_load(sigma));
+        for (int i = 0; i < lanes; i++)
+            if (fit >> i & 1) list[count++] = first + i;
     }
     return count;
 }
