@@ -12,6 +12,7 @@
 #include "kernel/gridded.h"
 #endif
 
+#define XN_ROUNDING 2         // of chi^2, which is a difference of sums as large as yy, per degree of freedom
 #define XN_AHEAD 4            // rows fetched ahead: each lies in another page
 #define XN_CHUNK (512 / XN_W) // groups loaded together: 2 KiB of each row, so that rows are read as streams
 
@@ -321,7 +322,8 @@ XN_FN unsigned prepare_judge(const struct kit *kit, int group, int count, vf sig
         size = v_fma(c, c, size);
     }
     vf grain = R(XN_GRAIN * XN_GRAIN) * size; // yy of a constant
-    v_store(plane_of(kit, PLANE_FLOOR2) + at, v_max(grain / v_max(samples, v_set(R(1))), v_set(XN_TINY)));
+    vf least = v_max(grain / v_max(samples, v_set(R(1))), XN_EPSILON * R(XN_ROUNDING) * yy);
+    v_store(plane_of(kit, PLANE_FLOOR2) + at, v_max(least, v_set(XN_TINY)));
     v_store(plane_of(kit, PLANE_CHI2) + at, yy);
     v_store(plane_of(kit, PLANE_NEXT) + at, v_set(R(NAN)));
     const unsigned whole = v_bits_of(v_and(v_ge(yy, zero), v_lt(yy, v_set(R(1e37)))));
