@@ -3,8 +3,30 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "kernel/device.h"
 #include "kernel/kernels.h"
 #include "pipeline.h"
+
+// Whether CUDA is built in, the devices there are, or why there are none.
+static json_t *cuda_state(void)
+{
+    const xn_device_driver *driver = xn_device_driver_built();
+    char why[256] = "this xani was built without CUDA";
+    const int n = driver != NULL ? driver->count(why, sizeof why) : 0;
+    json_t *devices = json_array();
+    for (int i = 0; i < n; i++) {
+        xn_device_info d;
+        if (!driver->describe(i, &d, why, sizeof why)) continue;
+        json_array_append_new(devices,
+                              json_pack("{s:i, s:s, s:i, s:i, s:I, s:I, s:i, s:i}", "number", i, "name", d.name,
+                                        "capability", d.capability, "multiprocessors", d.multiprocessors,
+                                        "memory_bytes", (json_int_t)d.memory_bytes, "cache_bytes",
+                                        (json_int_t)d.cache_bytes, "driver", d.driver, "runtime", d.runtime));
+    }
+    json_t *state = json_pack("{s:b, s:o}", "built", driver != NULL, "devices", devices);
+    if (n == 0) json_object_set_new(state, "why", json_string(why));
+    return state;
+}
 
 xani_status xn_machine(xn_ctx *ctx, json_t **answer)
 {
@@ -14,7 +36,8 @@ xani_status xn_machine(xn_ctx *ctx, json_t **answer)
         json_array_append_new(kernels,
                               json_pack("{s:s, s:i, s:i}", "name", k->name, "bits", k->bits, "lanes", k->width));
     double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    *answer = json_pack("{s:s, s:s, s:i, s:I, s:o}", "version", xani_version(), "compiler", __VERSION__, "threads",
-                        xn_threads(0), "memory_bytes", (json_int_t)memory, "fit_kernels", kernels);
+    *answer =
+        json_pack("{s:s, s:s, s:i, s:I, s:o, s:o}", "version", xani_version(), "compiler", __VERSION__, "threads",
+                  xn_threads(0), "memory_bytes", (json_int_t)memory, "fit_kernels", kernels, "cuda", cuda_state());
     return *answer ? XANI_OK : xn_fail_memory(ctx, "the answer", 4096);
 }

@@ -3,7 +3,8 @@
 //
 // A way to fit is (plan, depth, whether modes are given to start from, whether for the second time).  A trace that
 // needs more gets a way with a larger number, so one sweep over the ways in order, each with the list of traces that
-// came to it, serves all of them.  All memory is laid out before the threads start; a thread owns one worker.
+// came to it, serves all of them.  All memory is laid out before the threads start; a thread owns one worker, and with
+// devices each worker owns a lane of one: tiles are handed out to whoever is free, so that several devices share them.
 #include "fit/engine.h"
 
 #include <math.h>
@@ -21,6 +22,7 @@
 #define SNR_FLOAT 100.0         // A/sigma of 200 samples: above, rounding in float begins to look like further modes
 #define TILE_BYTES (512u << 10) // of trace data: a tile stays in the second-level cache
 #define TILE_LEAST 64
+#define LANES 4 // of a device: one gathers, one copies in, one computes, one copies out
 
 enum { DEPTH_GOERTZEL = 0, DEPTH_HORNER, DEPTH_DOUBLE, DEPTHS };
 #define WAYS (XN_PLANS * DEPTHS * 2 * 2)
@@ -48,6 +50,7 @@ typedef struct {
     xn_lp_start lp;
     double *covariance, *covariance_work;
     xn_rounds rounds;
+    xn_device_lane *lane; // NULL: none, or it failed
 } worker;
 
 typedef struct {
@@ -59,7 +62,9 @@ typedef struct {
     int tile, threads;
     double demand[XN_PLANS]; // (200 samples/length)^3: an error of w shrinks as length^-3/2, its rounding not
     bool lp_possible;
-    bool rounds; // traces have weights of their own
+    bool rounds;                   // traces have weights of their own
+    const xn_fit_devices *devices; // NULL: none, or they cannot serve this fit
+    atomic_int lost;               // status of a device that was asked for and failed
     worker *workers;
     atomic_llong done;
 } engine;
@@ -140,6 +145,34 @@ static void report(const engine *e, worker *k, way w, const xn_fit_tile *tile, i
     if (e->job->sink != NULL) e->job->sink(e->job->user, tile->pixel[i], r, k->covariance);
 }
 
+// A device that fails takes no more tiles. Where it was not asked for, the processor goes on.
+static xani_status device_lost(engine *e, int number, const char *why)
+{
+    if (!e->devices->asked) {
+        xn_warn(e->ctx, "fit: device %d: %s; the processor goes on", number, why);
+        return XANI_OK;
+    }
+    return xn_fail(e->ctx, XANI_ERR_CONFIG, "engine.device: cuda: device %d: %s", number, why);
+}
+
+static int device_of(const engine *e, const worker *k)
+{
+    return e->devices->number[(k - e->workers) % e->devices->count];
+}
+
+// Fits the tile on the worker's device; false: the processor must.
+static bool run_on_device(engine *e, worker *k, way w, xn_fit_tile *tile)
+{
+    char why[256];
+    if (k->lane == NULL || deep(&w) || tile->start != XN_START_PERIODOGRAM) return false;
+    if (tile->weight != NULL || tile->rest != NULL) return false;
+    if (e->devices->driver->fit(k->lane, w.plan, tile, why, sizeof why)) return true;
+    e->devices->driver->close(k->lane);
+    k->lane = NULL;
+    if (device_lost(e, device_of(e, k), why) != XANI_OK) atomic_store(&e->lost, XANI_ERR_CONFIG);
+    return false;
+}
+
 static void run_way(engine *e, worker *k, int64_t begin, int number)
 {
     const way w = way_of(number);
@@ -171,7 +204,7 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
         take_given(e, k, plan, tile.pixel, count);
     else if (w.given)
         find_poles(e, k, tile.pixel, count);
-    kernel->fit(plan, e->table[w.plan][deep(&w)], k->work, &tile);
+    if (!run_on_device(e, k, w, &tile)) kernel->fit(plan, e->table[w.plan][deep(&w)], k->work, &tile);
     for (int m = 0; tile.evaluations != NULL && m < XANI_MAX_MODES; m++)
 #pragma omp atomic
         e->job->evaluations[m] += evaluations[m];
@@ -257,6 +290,47 @@ static xani_status worker_create(engine *e, worker *k)
                               e->job->linear_prediction, &k->lp);
 }
 
+// Gives worker k a lane of its device.
+static xani_status lane_create(engine *e, worker *k)
+{
+    const xn_fit_plan *plans[XN_PLANS];
+    char why[256];
+    if (e->devices == NULL) return XANI_OK;
+    for (int p = 0; p < XN_PLANS; p++) plans[p] = e->plans->has[p] ? &e->plans->plan[p] : NULL;
+    k->lane = e->devices->driver->open(device_of(e, k), plans, XN_PLANS, e->tile, why, sizeof why);
+    return k->lane != NULL ? XANI_OK : device_lost(e, device_of(e, k), why);
+}
+
+// Devices count in single precision, from the periodogram, and do not count evaluations.
+static bool devices_serve(const xn_fit_job *job)
+{
+    const bool start = job->start == XN_FROM_PERIODOGRAM || job->start == XN_FROM_BOTH;
+    return job->devices != NULL && job->devices->driver != NULL && job->precision != 64 && start &&
+           job->weight == NULL && job->evaluations == NULL;
+}
+
+// Tile and threads of a fit with devices
+static xani_status devices_share(engine *e)
+{
+    const xn_fit_job *job = e->job;
+    const xn_fit_plan *p = &e->plans->plan[e->plans->has[XN_PLAN_EXPLICIT] ? XN_PLAN_EXPLICIT : e->plans->first];
+    char why[256];
+    const int most = (int)xn_max64(job->devices->count, xn_threads(job->threads));
+    e->threads = (int)xn_min64(most, (int64_t)LANES * job->devices->count);
+    const int lanes = (e->threads + job->devices->count - 1) / job->devices->count;
+    int failed;
+    e->devices = job->devices;
+    int tile = xn_fit_devices_tile(job->devices, p, lanes, &failed, why, sizeof why);
+    if (tile == 0) {
+        const xani_status st = device_lost(e, failed, why);
+        e->devices = NULL;
+        return st;
+    }
+    if (job->tile > 0 && job->tile < tile) tile = (int)job->tile;
+    e->tile = (int)xn_min64(tile, xn_max64(job->count, 1));
+    return XANI_OK;
+}
+
 static void engine_free(engine *e)
 {
     for (int p = 0; p < XN_PLANS; p++)
@@ -268,6 +342,7 @@ static void engine_free(engine *e)
         for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) xn_free(all[j]);
         for (int w = 0; w < WAYS; w++) xn_free(k->slot[w]);
         xn_rounds_free(&k->rounds);
+        if (k->lane != NULL) e->devices->driver->close(k->lane);
         xn_lp_start_free(&k->lp);
     }
     xn_free(e->workers);
@@ -285,8 +360,10 @@ static xani_status engine_create(engine *e)
     int64_t tile = job->tile > 0 ? job->tile : xn_max64(TILE_LEAST, (int64_t)(TILE_BYTES / trace));
     tile = xn_min64(tile, xn_max64(job->count, 1));
     e->tile = (int)xn_min64((tile + 31) / 32 * 32, 1 << 20);
+    e->threads = xn_threads(job->threads);
+    if (devices_serve(job)) XN_TRY(devices_share(e));
     const int64_t tiles = (job->count + e->tile - 1) / e->tile;
-    e->threads = (int)xn_max64(1, xn_min64(xn_threads(job->threads), tiles));
+    e->threads = (int)xn_max64(1, xn_min64(e->threads, tiles));
     e->lp_possible = job->start == XN_FROM_BOTH && e->plans->grid;
     e->rounds = job->weight != NULL || xn_reweight_wanted(&job->reweight);
     for (int p = 0; p < XN_PLANS; p++) e->demand[p] = pow(200.0 / fmax(e->plans->plan[p].length, 1.0), 3.0);
@@ -295,6 +372,7 @@ static xani_status engine_create(engine *e)
     if (e->workers == NULL)
         return xn_fail_memory(e->ctx, "the threads of the fit", (size_t)e->threads * sizeof *e->workers);
     for (int i = 0; i < e->threads; i++) XN_TRY(worker_create(e, &e->workers[i]));
+    for (int i = 0; i < e->threads; i++) XN_TRY(lane_create(e, &e->workers[i]));
     return XANI_OK;
 }
 
@@ -302,18 +380,20 @@ xani_status xn_fit_run(xn_ctx *ctx, const xn_fit_job *job)
 {
     engine e = {.ctx = ctx, .job = job, .plans = job->plans};
     atomic_init(&e.done, 0);
+    atomic_init(&e.lost, XANI_OK);
     xani_status st;
     XN_GOTO(out, st, engine_create(&e));
     const int64_t tiles = (job->count + e.tile - 1) / e.tile;
     xn_progress(ctx, "fit", 0, job->count, "traces");
 #pragma omp parallel for schedule(dynamic) num_threads(e.threads)
     for (int64_t i = 0; i < tiles; i++) {
-        if (xn_interrupted(ctx)) continue;
+        if (xn_interrupted(ctx) || atomic_load(&e.lost) != XANI_OK) continue;
         run_tile(&e, &e.workers[omp_get_thread_num()], i * e.tile);
         const int64_t count = xn_min64(e.tile, job->count - i * e.tile);
         const int64_t done = atomic_fetch_add(&e.done, count) + count;
         if (omp_get_thread_num() == 0 && done < job->count) xn_progress(ctx, "fit", done, job->count, "traces");
     }
+    XN_GOTO(out, st, (xani_status)atomic_load(&e.lost));
     XN_GOTO(out, st, xn_check_interrupt(ctx));
     xn_progress(ctx, "fit", job->count, job->count, "traces");
 out:

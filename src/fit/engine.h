@@ -7,10 +7,12 @@
 //   A/sigma > 100 (of 200 samples)           double precision; where float is asked for, Horner's moments
 //   start `both`, see lp_start.h             linear prediction beside the periodogram
 //   reweighting asked for, see reweight.h    a second time, by explicit sums, with weights from the first fit
-// Each is decided from the trace alone, so results depend on neither tile size nor number of threads.
+// Devices take the fits they can serve, in single precision from the periodogram; what else a trace needs, the
+// processor does.  Each is decided from the trace alone, so results depend on neither tile size nor number of threads.
 #ifndef XN_FIT_ENGINE_H
 #define XN_FIT_ENGINE_H
 
+#include "fit/devices.h"
 #include "fit/plan.h"
 #include "fit/reweight.h"
 
@@ -47,6 +49,7 @@ typedef struct xn_fit_job {
     xn_reweight_rule reweight;
     bool covariance; // hand it to the sink
     const char *kernels;
+    const xn_fit_devices *devices; // NULL: the processor alone
     int threads;
     int64_t tile;             // traces worked on at once; 0: chosen
     xani_fit_result *results; // by pixel; NULL: each is handed to sink

@@ -25,6 +25,7 @@ typedef struct {
     float *sigma;     // (y, x), or NULL
     int64_t *pixel;   // pixels to fit
     int64_t count;
+    xn_fit_devices devices;
     xn_modes *modes;
 } fit_job;
 
@@ -77,8 +78,7 @@ static xani_status read_settings(xn_ctx *ctx, const xn_config *c, fit_job *j)
     XN_TRY(read_start(ctx, c, &j->start));
     read_linear_prediction(c, &j->linear_prediction);
     XN_TRY(read_background(ctx, c, &s->background));
-    if (strcmp(xn_config_string(c, "engine.device"), "cuda") == 0)
-        return not_yet(ctx, c, "engine.device", "fits run on the processor");
+    XN_TRY(xn_fit_devices_find(ctx, c, xn_device_driver_built(), j->cube->ny * j->cube->nx, &j->devices));
     const char *kernels = xn_config_string(c, "engine.kernels");
     if (xn_fit_kernel_find(kernels, 32) == NULL)
         return xn_config_bad(ctx, c, "engine.kernels", "this processor does not have %s", kernels);
@@ -233,7 +233,7 @@ static xani_status prepare_modes(xn_ctx *ctx, const xn_config *c, fit_job *j)
     m->n_modules = cube->n_modules;
     m->module_rows = xn_alloc((size_t)cube->n_modules, sizeof *m->module_rows);
     const xn_fit_kernel *k = xn_fit_kernel_find(xn_config_string(c, "engine.kernels"), 32);
-    m->kernels = xn_strdup(k->name);
+    m->kernels = xn_strdup(j->devices.driver != NULL ? j->devices.driver->name : k->name);
     m->run = xn_strdup(cube->run != NULL ? cube->run : "");
     if (m->module_rows == NULL || m->kernels == NULL || m->run == NULL) return xn_fail_memory(ctx, "the modes", 64);
     if (cube->n_modules > 0)
@@ -278,6 +278,7 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
                             .start = j->start,
                             .linear_prediction = &j->linear_prediction,
                             .kernels = xn_config_string(c, "engine.kernels"),
+                            .devices = &j->devices,
                             .threads = threads,
                             .tile = xn_config_has(c, "engine.tile") ? xn_config_int(c, "engine.tile") : 0,
                             .sink = store_result,

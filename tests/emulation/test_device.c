@@ -313,6 +313,165 @@ START_TEST(test_devices)
 }
 END_TEST
 
+// ---- the engine and the configuration
+
+static void collect(void *user, int64_t i, const xani_fit_result *r, const double *covariance)
+{
+    (void)covariance;
+    ((xani_fit_result *)user)[i] = *r;
+}
+
+static xani_status run(const xn_fit_devices *devices, int start, int precision, int threads, int64_t tile,
+                       const float *sigma, xani_fit_result *r)
+{
+    const xn_fit_setup s = {.delay_ps = t, .n = N, .background = 1, .modes_max = 2};
+    xn_fit_plans plans;
+    ck_assert_int_eq(xn_fit_plans_create(ctx, &s, &plans), XANI_OK);
+    const xn_fit_job job = {.plans = &plans,
+                            .n_delays = N,
+                            .background = 1,
+                            .y = y,
+                            .row_stride = P,
+                            .count = P,
+                            .sigma = sigma,
+                            .start = start,
+                            .precision = precision,
+                            .kernels = "scalar",
+                            .devices = devices,
+                            .threads = threads,
+                            .tile = tile,
+                            .sink = collect,
+                            .user = r};
+    const xani_status st = xn_fit_run(ctx, &job);
+    xn_fit_plans_free(&plans);
+    ck_assert_int_eq(xn_emulated.alive, 0);
+    return st;
+}
+
+static const xn_fit_devices two = {&xn_device_emulated, {1, 0}, 2, true};
+
+START_TEST(test_engine)
+{
+    // The whole fit with two devices against the processor alone: the same minimum in 99.9 % of traces, those with
+    // missing samples, constants, and strong ones, which go on to double precision, among them; the same bits for any
+    // tile and number of threads. Both devices get work.
+    static xani_fit_result cpu[P], gpu[P], again[P];
+    static float sigma[P];
+    make_traces(2, 5, 26);
+    for (int p = 0; p < P; p += 37)
+        for (int i = 3; i < N; i += 50) y[i * P + p] = NAN;
+    for (int p = 5; p < P; p += 41)
+        for (int i = 0; i < N; i++) y[i * P + p] = (float)(exp(-0.02 * i) * cos(0.3 * i + p)); // to double precision
+    for (int p = 6; p < P; p += 97)
+        for (int i = 0; i < N; i++) y[i * P + p] = 7;
+    for (int p = 0; p < P; p++) sigma[p] = 0.2f + 0.0001f * (float)(p % 7);
+    for (int with_sigma = 0; with_sigma < 2; with_sigma++) {
+        const float *s = with_sigma ? sigma : NULL;
+        ck_assert_int_eq(run(NULL, XN_FROM_PERIODOGRAM, 0, 1, 0, s, cpu), XANI_OK);
+        xn_emulation_reset();
+        ck_assert_int_eq(run(&two, XN_FROM_PERIODOGRAM, 0, 8, 257, s, gpu), XANI_OK);
+        ck_assert(xn_emulated.launches_on[0] > 0 && xn_emulated.launches_on[1] > 0);
+        int same = 0;
+        for (int p = 0; p < P; p++) {
+            bool close = cpu[p].n_modes == gpu[p].n_modes && cpu[p].status == gpu[p].status;
+            for (int k = 0; close && k < cpu[p].n_modes; k++)
+                close = fabs(cpu[p].frequency_thz[k] - gpu[p].frequency_thz[k]) < 0.1 * cpu[p].frequency_error[k];
+            same += close;
+            if (p % 41 == 5 && !with_sigma)
+                ck_assert_msg(memcmp(&cpu[p], &gpu[p], sizeof cpu[p]) == 0, "double trace %d", p);
+        }
+        ck_assert_msg(same >= 0.999 * P, "same minimum %.4f", (double)same / P);
+        for (int threads = 1; threads <= 3; threads += 2) {
+            ck_assert_int_eq(run(&two, XN_FROM_PERIODOGRAM, 0, threads, 100 * threads, s, again), XANI_OK);
+            for (int p = 0; p < P; p++) ck_assert_msg(memcmp(&gpu[p], &again[p], sizeof gpu[p]) == 0, "trace %d", p);
+        }
+    }
+}
+END_TEST
+
+START_TEST(test_engine_declines)
+{
+    // What devices cannot serve the processor does: double precision from the start, starts given by prediction.
+    static xani_fit_result cpu[P], gpu[P];
+    make_traces(1, 10, 27);
+    for (int i = 0; i < 2; i++) {
+        const int start = i == 0 ? XN_FROM_PERIODOGRAM : XN_FROM_PREDICTION, precision = i == 0 ? 64 : 0;
+        ck_assert_int_eq(run(NULL, start, precision, 2, 0, NULL, cpu), XANI_OK);
+        xn_emulation_reset();
+        ck_assert_int_eq(run(&two, start, precision, 2, 0, NULL, gpu), XANI_OK);
+        ck_assert_int_eq(xn_emulated.launches, 0);
+        for (int p = 0; p < P; p++) ck_assert(memcmp(&cpu[p], &gpu[p], sizeof cpu[p]) == 0);
+    }
+}
+END_TEST
+
+START_TEST(test_engine_failures)
+{
+    // Whatever call fails: asked for, the fit fails and says which device; else every trace is fitted all the same.
+    static xani_fit_result gpu[P];
+    make_traces(1, 10, 28);
+    for (int at = 1; at < 400; at += 13) {
+        xn_emulation_reset();
+        xn_emulated.fail_at = at;
+        const xani_status st = run(&two, XN_FROM_PERIODOGRAM, 0, 2, 1000, NULL, gpu);
+        if (xn_emulated.calls < at) break;
+        if (st != XANI_OK)
+            ck_assert_msg(strstr(xani_error_text(ctx), "engine.device: cuda: device") != NULL, "%s",
+                          xani_error_text(ctx));
+        xn_clear_error(ctx);
+        xn_emulation_reset();
+        xn_emulated.fail_at = at;
+        xn_fit_devices spared = two;
+        spared.asked = false;
+        for (int p = 0; p < P; p++) gpu[p].status = -1;
+        ck_assert_int_eq(run(&spared, XN_FROM_PERIODOGRAM, 0, 2, 1000, NULL, gpu), XANI_OK);
+        for (int p = 0; p < P; p++) ck_assert_msg(gpu[p].status >= 0, "call %d: trace %d", at, p);
+    }
+}
+END_TEST
+
+static xani_status find(const char *text, const xn_device_driver *driver, int64_t traces, xn_fit_devices *d)
+{
+    xn_config *c = NULL;
+    xn_clear_error(ctx);
+    ck_assert_msg(xn_config_parse(ctx, text, "test.yaml", ".", &c) == XANI_OK, "%s", xani_error_text(ctx));
+    const xani_status st = xn_fit_devices_find(ctx, c, driver, traces, d);
+    xani_config_destroy(&c);
+    return st;
+}
+
+START_TEST(test_settings)
+{
+    // engine.device and engine.devices: all, some, none; an error names its key and says why.
+    xn_fit_devices d;
+    const xn_device_driver *e = &xn_device_emulated;
+    const int64_t many = XN_DEVICE_WORTH;
+    ck_assert_int_eq(find("engine: {device: cuda}", e, 1, &d), XANI_OK);
+    ck_assert(d.driver == e && d.asked && d.count == 2 && d.number[0] == 0 && d.number[1] == 1);
+    ck_assert_int_eq(find("engine: {device: auto, devices: [1]}", e, many, &d), XANI_OK);
+    ck_assert(d.driver == e && !d.asked && d.count == 1 && d.number[0] == 1);
+    ck_assert_int_eq(find("engine: {device: cpu}", e, many, &d), XANI_OK);
+    ck_assert(d.driver == NULL);
+    ck_assert_int_eq(find("engine: {device: auto}", e, many - 1, &d), XANI_OK);
+    ck_assert_msg(d.driver == NULL, "a small fit is not worth a device");
+    ck_assert_int_eq(find("engine: {device: cuda, devices: [0, 2]}", e, 1, &d), XANI_ERR_CONFIG);
+    ck_assert_msg(strstr(xani_error_text(ctx), "engine.devices") != NULL, "%s", xani_error_text(ctx));
+    ck_assert_int_eq(find("engine: {device: cuda, devices: [1, 1]}", e, 1, &d), XANI_ERR_CONFIG);
+    ck_assert_msg(strstr(xani_error_text(ctx), "twice") != NULL, "%s", xani_error_text(ctx));
+    ck_assert_int_eq(find("engine: {device: cuda}", NULL, 1, &d), XANI_ERR_CONFIG);
+    ck_assert_msg(strstr(xani_error_text(ctx), "engine.device") != NULL &&
+                      strstr(xani_error_text(ctx), "without CUDA") != NULL,
+                  "%s", xani_error_text(ctx));
+    ck_assert_int_eq(find("engine: {device: auto}", NULL, many, &d), XANI_OK);
+    ck_assert(d.driver == NULL);
+    xn_emulated.driver = 0;
+    ck_assert_int_eq(find("engine: {device: cuda}", e, 1, &d), XANI_ERR_CONFIG);
+    ck_assert_msg(strstr(xani_error_text(ctx), "no CUDA driver") != NULL, "%s", xani_error_text(ctx));
+    ck_assert_int_eq(find("engine: {device: auto}", e, many, &d), XANI_OK);
+    ck_assert_msg(d.driver == NULL, "silently the processor");
+}
+END_TEST
+
 static void add(TCase *tc)
 {
     tcase_add_checked_fixture(tc, set_up, tear_down);
@@ -322,5 +481,9 @@ static void add(TCase *tc)
     tcase_add_test(tc, test_far_elements);
     tcase_add_test(tc, test_failures);
     tcase_add_test(tc, test_devices);
+    tcase_add_test(tc, test_engine);
+    tcase_add_test(tc, test_engine_declines);
+    tcase_add_test(tc, test_engine_failures);
+    tcase_add_test(tc, test_settings);
 }
 XN_TEST_MAIN("device", add)
