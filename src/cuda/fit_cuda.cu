@@ -168,6 +168,34 @@ bool lane_fit(xn_device_lane *l, int plan, xn_fit_tile *tile, char *why, size_t 
     return true;
 }
 
+// Bytes per second of `repeats` copies between host and device, from the first to the end of the last.
+bool copy_rate(xn_device_lane *l, void *to, const void *from, size_t bytes, cudaMemcpyKind kind, double *rate,
+               char *why, size_t size)
+{
+    const int repeats = 10;
+    float milliseconds = 0.0f;
+    bool ok = !failed(cudaEventRecord(l->begin, l->stream), "event", why, size);
+    for (int i = 0; ok && i < repeats; i++)
+        ok = !failed(cudaMemcpyAsync(to, from, bytes, kind, l->stream), "copy", why, size);
+    ok = ok && !failed(cudaEventRecord(l->end, l->stream), "event", why, size) &&
+         !failed(cudaStreamSynchronize(l->stream), "copy", why, size) &&
+         !failed(cudaEventElapsedTime(&milliseconds, l->begin, l->end), "event", why, size);
+    if (ok) *rate = 1e3 * repeats * (double)bytes / (double)milliseconds;
+    return ok;
+}
+
+bool lane_copy_rates(xn_device_lane *l, double *to, double *from, char *why, size_t size)
+{
+    size_t samples = 0;
+    for (int i = 0; i < l->n_plans; i++)
+        if (l->has[i]) samples = more(samples, (size_t)l->plan[i].n);
+    const size_t in = samples * room_of(l->traces) * sizeof(real);
+    const size_t out = XN_OUT_SLOTS * room_of(l->traces) * sizeof(real);
+    return !failed(cudaSetDevice(l->device), "device", why, size) &&
+           copy_rate(l, l->y, l->host_y, in, cudaMemcpyHostToDevice, to, why, size) &&
+           copy_rate(l, l->host_out, l->out, out, cudaMemcpyDeviceToHost, from, why, size);
+}
+
 double lane_seconds(const xn_device_lane *lane) { return lane->seconds; }
 
 } // namespace
@@ -177,6 +205,6 @@ double lane_seconds(const xn_device_lane *lane) { return lane->seconds; }
 #endif
 extern "C" {
 extern const xn_device_driver XN_DRIVER;
-const xn_device_driver XN_DRIVER = {"cuda",    device_count, describe,     lane_tile,
-                                    lane_open, lane_fit,     lane_seconds, lane_close};
+const xn_device_driver XN_DRIVER = {"cuda",   device_count, describe,        lane_tile, lane_open,
+                                    lane_fit, lane_seconds, lane_copy_rates, lane_close};
 }

@@ -16,7 +16,7 @@
 namespace
 {
 
-const int most_plans = 4;
+const int most_plans = 8;
 const int n_lists = 4;
 const int n_counters = 128; // lists of one tile
 
@@ -159,7 +159,7 @@ xn_device_lane *lane_open(int device, const xn_fit_plan *const *plans, int n_pla
     if (failed(cudaSetDevice(device), "device", why, size)) return NULL;
     xn_device_lane *lane = (xn_device_lane *)calloc(1, sizeof *lane);
     if (lane == NULL || n_plans > most_plans) {
-        snprintf(why, size, "out of memory for a lane of the device");
+        snprintf(why, size, lane == NULL ? "out of memory for a lane of the device" : "too many plans");
         free(lane);
         return NULL;
     }

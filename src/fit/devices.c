@@ -55,3 +55,10 @@ int xn_fit_devices_tile(const xn_fit_devices *d, const xn_fit_plan *plan, int la
     }
     return tile;
 }
+
+xani_status xn_fit_devices_lost(xn_ctx *ctx, const xn_fit_devices *d, int number, const char *why)
+{
+    if (d->asked) return xn_fail(ctx, XANI_ERR_CONFIG, "engine.device: cuda: device %d: %s", number, why);
+    xn_warn(ctx, "fit: device %d: %s; the processor goes on", number, why);
+    return XANI_OK;
+}

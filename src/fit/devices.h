@@ -26,4 +26,7 @@ xani_status xn_fit_devices_find(xn_ctx *ctx, const xn_config *config, const xn_d
 int xn_fit_devices_tile(const xn_fit_devices *devices, const xn_fit_plan *plan, int lanes, int *failed, char *why,
                         size_t size);
 
+// A device that fails takes no more tiles: asked for by name, an error; else a warning, and the processor goes on.
+xani_status xn_fit_devices_lost(xn_ctx *ctx, const xn_fit_devices *devices, int number, const char *why);
+
 #endif

@@ -88,7 +88,7 @@ static int next_way(const engine *e, way w, const xn_fit_tile *tile, int i)
     const double snr2 = xn_fit_result_snr2(e->plans, w.plan, k, tile, i, &f);
     const double timing = TWO_PI * f * e->plans->jitter_ps / HARMLESS;
     if (!xn_plan_exact(w.plan) && e->plans->has[XN_PLAN_EXACT] && timing * timing * snr2 > 1.0)
-        w.plan = p->closed && e->plans->has[XN_PLAN_UNEVEN] ? XN_PLAN_UNEVEN : XN_PLAN_EXACT;
+        w.plan = p->closed && e->plans->has[XN_PLAN_UNEVEN] && e->devices == NULL ? XN_PLAN_UNEVEN : XN_PLAN_EXACT;
     const bool strong = snr2 > SNR_FLOAT * SNR_FLOAT * e->demand[w.plan];
     if (strong && e->job->precision != 32)
         w.depth = DEPTH_DOUBLE;
@@ -145,16 +145,6 @@ static void report(const engine *e, worker *k, way w, const xn_fit_tile *tile, i
     if (e->job->sink != NULL) e->job->sink(e->job->user, tile->pixel[i], r, k->covariance);
 }
 
-// A device that fails takes no more tiles. Where it was not asked for, the processor goes on.
-static xani_status device_lost(engine *e, int number, const char *why)
-{
-    if (!e->devices->asked) {
-        xn_warn(e->ctx, "fit: device %d: %s; the processor goes on", number, why);
-        return XANI_OK;
-    }
-    return xn_fail(e->ctx, XANI_ERR_CONFIG, "engine.device: cuda: device %d: %s", number, why);
-}
-
 static int device_of(const engine *e, const worker *k)
 {
     return e->devices->number[(k - e->workers) % e->devices->count];
@@ -169,7 +159,8 @@ static bool run_on_device(engine *e, worker *k, way w, xn_fit_tile *tile)
     if (e->devices->driver->fit(k->lane, w.plan, tile, why, sizeof why)) return true;
     e->devices->driver->close(k->lane);
     k->lane = NULL;
-    if (device_lost(e, device_of(e, k), why) != XANI_OK) atomic_store(&e->lost, XANI_ERR_CONFIG);
+    if (xn_fit_devices_lost(e->ctx, e->devices, device_of(e, k), why) != XANI_OK)
+        atomic_store(&e->lost, XANI_ERR_CONFIG);
     return false;
 }
 
@@ -225,7 +216,8 @@ static void run_tile(engine *e, worker *k, int64_t begin)
 {
     const xn_fit_job *job = e->job;
     const int count = (int)xn_min64(e->tile, job->count - begin);
-    const way first = {job->weight != NULL ? xn_plan_explicit(e->plans->first) : e->plans->first,
+    const bool by_sample = job->weight != NULL || (e->devices != NULL && e->plans->plan[e->plans->first].gridded);
+    const way first = {by_sample ? xn_plan_explicit(e->plans->first) : e->plans->first,
                        job->precision == 64 ? DEPTH_DOUBLE : DEPTH_GOERTZEL,
                        job->start != XN_FROM_PERIODOGRAM && job->start != XN_FROM_BOTH, false};
     const int number = way_number(first);
@@ -296,9 +288,10 @@ static xani_status lane_create(engine *e, worker *k)
     const xn_fit_plan *plans[XN_PLANS];
     char why[256];
     if (e->devices == NULL) return XANI_OK;
-    for (int p = 0; p < XN_PLANS; p++) plans[p] = e->plans->has[p] ? &e->plans->plan[p] : NULL;
+    for (int p = 0; p < XN_PLANS; p++)
+        plans[p] = e->plans->has[p] && !e->plans->plan[p].gridded ? &e->plans->plan[p] : NULL;
     k->lane = e->devices->driver->open(device_of(e, k), plans, XN_PLANS, e->tile, why, sizeof why);
-    return k->lane != NULL ? XANI_OK : device_lost(e, device_of(e, k), why);
+    return k->lane != NULL ? XANI_OK : xn_fit_devices_lost(e->ctx, e->devices, device_of(e, k), why);
 }
 
 // Devices count in single precision, from the periodogram, and do not count evaluations.
@@ -313,7 +306,7 @@ static bool devices_serve(const xn_fit_job *job)
 static xani_status devices_share(engine *e)
 {
     const xn_fit_job *job = e->job;
-    const xn_fit_plan *p = &e->plans->plan[e->plans->has[XN_PLAN_EXPLICIT] ? XN_PLAN_EXPLICIT : e->plans->first];
+    const xn_fit_plan *p = &e->plans->plan[xn_plan_explicit(e->plans->first)]; // needs most memory
     char why[256];
     const int most = (int)xn_max64(job->devices->count, xn_threads(job->threads));
     e->threads = (int)xn_min64(most, (int64_t)LANES * job->devices->count);
@@ -322,7 +315,7 @@ static xani_status devices_share(engine *e)
     e->devices = job->devices;
     int tile = xn_fit_devices_tile(job->devices, p, lanes, &failed, why, sizeof why);
     if (tile == 0) {
-        const xani_status st = device_lost(e, failed, why);
+        const xani_status st = xn_fit_devices_lost(e->ctx, e->devices, failed, why);
         e->devices = NULL;
         return st;
     }

@@ -7,8 +7,9 @@
 //   A/sigma > 100 (of 200 samples)           double precision; where float is asked for, Horner's moments
 //   start `both`, see lp_start.h             linear prediction beside the periodogram
 //   reweighting asked for, see reweight.h    a second time, by explicit sums, with weights from the first fit
-// Devices take the fits they can serve, in single precision from the periodogram; what else a trace needs, the
-// processor does.  Each is decided from the trace alone, so results depend on neither tile size nor number of threads.
+// Devices take the fits they can serve, in single precision from the periodogram, every sample visited
+// where there is no closed form; what else a trace needs, the processor does.  Each is decided from the trace alone, so
+// results depend on neither tile size nor number of threads.
 #ifndef XN_FIT_ENGINE_H
 #define XN_FIT_ENGINE_H
 
