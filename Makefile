@@ -5,6 +5,7 @@
 #   make install   PREFIX=/usr/local (DESTDIR is honoured)
 #   make lint      formatting, clang-tidy, cppcheck, rules of this project
 #   make bench     all benchmarks as JSON lines; bench-fit, bench-io, bench-reduce, bench-map: one each
+#   make gpu-test  the fit on this machine's CUDA devices against the processor; gpu-bench: how fast, recorded as NAME
 #   make bench-peers  a Python environment with the codes compared with, used by the benchmarks when present
 #   make asan, make tsan   all tests under the address and undefined-behaviour, or thread, sanitizer
 BUILD ?= build
@@ -54,6 +55,12 @@ bench: bench-fit bench-io bench-reduce bench-map
 bench-fit bench-io bench-reduce bench-map: build
 	@PATH="$(CURDIR)/$(PEERS)/bin:$$PATH" $(BUILD)/xani bench $(@:bench-%=%) --json
 
+gpu-test: setup-test
+	@tools/gpu-test $(BUILD)
+
+gpu-bench: build
+	@tools/gpu-bench $(BUILD) $(NAME)
+
 bench-peers:
 	tools/setup bench
 	test -d $(PEERS) || $(PEERS_PYTHON) -m venv $(PEERS)
@@ -65,4 +72,4 @@ clean:
 	rm -rf $(BUILD) build-asan build-tsan
 
 .PHONY: all setup setup-test build demo test install lint asan tsan clean
-.PHONY: bench bench-fit bench-io bench-reduce bench-map bench-peers
+.PHONY: gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-peers

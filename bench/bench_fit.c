@@ -209,5 +209,10 @@ xani_status xn_bench_fit(const xn_bench *bench)
     }
     if (st == XANI_OK) st = run_floors(&s, repeats);
     xn_fit_bench_free(&s);
-    return st;
+    return st == XANI_OK ? xn_fit_bench_device(bench, xn_device_driver_built(), false) : st;
+}
+
+xani_status xn_bench_device(const xn_bench *bench)
+{
+    return xn_fit_bench_device(bench, xn_device_driver_built(), true);
 }

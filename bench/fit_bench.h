@@ -10,6 +10,7 @@
 #include "bench/fit_peers.h"
 #include "core/core.h"
 #include "fit/linear_prediction.h"
+#include "kernel/device.h"
 
 enum { XN_FIT_BENCH_TRACES = 16384, XN_FIT_BENCH_REPEATS = 31 };
 
@@ -50,6 +51,10 @@ void xn_fit_bench_poles(const xn_peer_traces *t, int64_t i, xn_lp_work *work, do
 xani_status xn_fit_bench_run(xn_fit_bench *s, const xn_fit_case *c, bool plain, int threads, bool wall,
                              xn_peer_answer *out);
 double xn_fit_bench_median(double *v, int n);
+// Floating-point operations of one trace that no implementation can do without, and passes over its samples.
+xani_status xn_fit_bench_flops(xn_fit_bench *s, const xn_fit_case *c, double *flops, double *passes);
+// Lines of the driver's first device; without one: nothing, or, said aloud, why not.
+xani_status xn_fit_bench_device(const xn_bench *bench, const xn_device_driver *driver, bool aloud);
 
 // Lines with the peer floor:fma
 xani_status xn_fit_bench_peak(xn_fit_bench *s, const xn_fit_case *c, double rate); // share of the peak in a whole fit

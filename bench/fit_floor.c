@@ -43,7 +43,7 @@ static void ignore(void *user, int64_t i, const xani_fit_result *r, const double
 // Floating-point operations of one trace: two moments per evaluation and mode by Goertzel's rule, counted in the fit,
 // and one real Fourier transform of 256 points per mode.  Gram sums, algebra, centring and errors come on top and are
 // not counted.
-static xani_status needed_flops(xn_fit_bench *s, const xn_fit_case *c, double *flops)
+xani_status xn_fit_bench_flops(xn_fit_bench *s, const xn_fit_case *c, double *flops, double *passes)
 {
     int64_t evaluations[XANI_MAX_MODES] = {0};
     const xn_fit_setup setup = {
@@ -63,6 +63,8 @@ static xani_status needed_flops(xn_fit_bench *s, const xn_fit_case *c, double *f
     xani_status st = xn_fit_run(s->bench->context, &job);
     xn_fit_plans_free(&plans);
     double sum = c->modes * 2.5 * 256 * 8;
+    *passes = 0;
+    for (int k = 0; k < XANI_MAX_MODES; k++) *passes += (double)evaluations[k] / XN_FIT_BENCH_TRACES;
     for (int k = 0; k < XANI_MAX_MODES; k++)
         sum += (double)evaluations[k] / XN_FIT_BENCH_TRACES * (k + 1) * 8 * XN_TRACE_SAMPLES;
     *flops = sum;
@@ -73,8 +75,8 @@ xani_status xn_fit_bench_peak(xn_fit_bench *s, const xn_fit_case *c, double rate
 {
     char why[160];
     const char *kernels;
-    double flops, peak = xn_peer_fma_peak(&kernels);
-    XN_TRY(needed_flops(s, c, &flops));
+    double flops, passes, peak = xn_peer_fma_peak(&kernels);
+    XN_TRY(xn_fit_bench_flops(s, c, &flops, &passes));
     snprintf(why, sizeof why, "%.0f traces/s x %.0f flop (moments and transform only), peak of %s", rate, flops,
              peak_name(peak, kernels));
     emit(s, c->name, "floor:fma", rate * flops / 1e9, peak, "GFLOP/s", why);

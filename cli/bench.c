@@ -14,10 +14,8 @@ static const struct {
     const char *name;
     xn_bench_fn run;
 } bench_rows[] = {
-    {"fit", xn_bench_fit},
-    {"io", xn_bench_io},
-    {"reduce", xn_bench_reduce},
-    {"map", xn_bench_map},
+    {"fit", xn_bench_fit}, {"io", xn_bench_io},         {"reduce", xn_bench_reduce},
+    {"map", xn_bench_map}, {"device", xn_bench_device},
 };
 enum { N_BENCH = sizeof bench_rows / sizeof bench_rows[0] };
 
@@ -69,7 +67,8 @@ xani_status cli_run_bench(cli *c)
     const char *only = c->n_args > 0 ? c->args[0] : NULL;
     bool known = only == NULL;
     for (int i = 0; i < N_BENCH; i++) known |= only != NULL && strcmp(only, bench_rows[i].name) == 0;
-    if (!known) return cli_fail(c, XANI_ERR_USAGE, "no benchmark '%s'; there are fit, io, reduce and map", only);
+    if (!known)
+        return cli_fail(c, XANI_ERR_USAGE, "no benchmark '%s'; there are fit, io, reduce, map and device", only);
     if (c->n_args > 1 && strcmp(only, "io") != 0) return cli_fail(c, XANI_ERR_USAGE, "only xani bench io takes a path");
     if (!c->json)
         printf("%-7s %-22s %-16s %9s %9s %-12s %8s\n", "bench", "case", "peer", "ours", "theirs", "unit", "ratio");
@@ -80,6 +79,7 @@ xani_status cli_run_bench(cli *c)
                       .user = c};
     for (int i = 0; i < N_BENCH; i++) {
         if (only != NULL && strcmp(only, bench_rows[i].name) != 0) continue;
+        if (only == NULL && bench_rows[i].run == xn_bench_device) continue; // fit has it
         if (bench_rows[i].run == NULL) {
             cli_note(c, "bench %s is not in this build", bench_rows[i].name);
             continue;
