@@ -76,7 +76,7 @@ find_program(XANI_CCACHE ccache)
 if(NOT XANI_CCACHE)
   set(XANI_CCACHE "")
 endif()
-set(cuda_flags -std=c++17 -O3 -fmad=false -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra,-Wno-unknown-pragmas
+set(cuda_flags -std=c++17 -O3 -fmad=false -Xcompiler -fPIC,-fvisibility=hidden,-fno-exceptions,-Wall,-Wextra,-Wno-unknown-pragmas
   -I${CMAKE_SOURCE_DIR}/src -I${CMAKE_SOURCE_DIR}/include)
 if(XANI_WERROR)
   list(APPEND cuda_flags -Werror all-warnings)
