@@ -369,6 +369,7 @@ typedef struct xani_lp_options {
     int complex_traces;         /* 1: real and imaginary parts in turn */
     double noise;               /* standard deviation of a sample, for XANI_LP_RANK_THRESHOLD; 0: from the trace */
     double amplitude_threshold; /* 0..1: components weaker than this fraction of the strongest are dropped */
+    int refine;                 /* most Gauss-Newton steps on to the least-squares minimum; 0: none */
     int threads;                /* 0: all */
 } xani_lp_options;
 

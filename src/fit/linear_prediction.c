@@ -75,6 +75,8 @@ xani_status xn_lp_options_check(xn_ctx *ctx, const xani_lp_options *o, int64_t n
         bad = "noise is not a number from 0";
     else if (!(o->amplitude_threshold >= 0 && o->amplitude_threshold <= 1))
         bad = "amplitude_threshold is not within 0..1";
+    else if (o->refine < 0)
+        bad = "refine is negative";
     else if (o->threads < 0)
         bad = "threads is negative";
     if (bad != NULL) return xn_fail(ctx, XANI_ERR_USAGE, "linear prediction: %s", bad);
@@ -120,9 +122,10 @@ xani_status xn_lp_work_create(xn_ctx *ctx, int n, const xani_lp_options *options
     if (k->order > XN_LP_COMPANION_MOST) k->order = 0;
     const size_t width = k->o.complex_traces ? 2 : 1, samples = (size_t)k->n, order = (size_t)k->order;
     const size_t l = (size_t)k->dimension, m = (size_t)k->poles;
+    const int terms = lpsvd ? XN_LP_MOST_POLES : k->poles; // the companion matrix may give more than asked for
     k->scratch_size =
-        (lapack_int)(40 * larger(larger(k->dimension, 2 * k->poles + 8), k->order)); // blocks of 32, and more
-    k->index_size = (lapack_int)(12 * l + 4 * m);
+        (lapack_int)(40 * larger(larger(k->dimension, 2 * terms + 8), k->order)); // blocks of 32, and more
+    k->index_size = (lapack_int)(12 * l + 4 * (size_t)terms);
     const part parts[] = {{&k->series, width * samples},
                           {&k->gram, width * l * l},
                           {&k->basis, width * l * l},
@@ -140,10 +143,10 @@ xani_status xn_lp_work_create(xn_ctx *ctx, int n, const xani_lp_options *options
                           {&k->companion, width * order * order},
                           {&k->shift, width * m * m},
                           {&k->pencil, width * 4 * m * m},
-                          {&k->atom, width * ((lpsvd ? XN_LP_MOST_POLES : m) + 1) * samples},
+                          {&k->atom, width * (k->o.refine > 0 ? 2 : 1) * ((size_t)terms + 1) * samples},
                           {&k->rest, width * samples},
                           {&k->scratch, width * (size_t)k->scratch_size},
-                          {&k->real_scratch, 18 * l + 8 * m}};
+                          {&k->real_scratch, 18 * l + 8 * (size_t)terms}};
     size_t total = 0;
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) total += (parts[i].length + 7) / 8 * 8;
     k->block = xn_alloc(total, sizeof(double));

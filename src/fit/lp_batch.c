@@ -3,8 +3,6 @@
 //
 // A thread owns one work space and takes traces in small portions; BLAS stays in the calling thread, so the number of
 // threads is what was asked for.  A trace is divided by its largest sample first, so results do not depend on units.
-// Amplitudes: linear least squares by LAPACK's rank-revealing QR over all poles that do not grow wildly, with a cosine
-// and a sine for each pair of a real trace; two poles at one place share its amplitude instead of spoiling all.
 #include "fit/lp_work.h"
 
 #include <math.h>
@@ -14,14 +12,7 @@
 
 #define PI 3.14159265358979323846
 #define OFF_GRID 1e-3 // of a step
-#define DEFICIENT 1e-12
-#define PORTION 8    // traces
-#define AT_ONCE 1e-3 // |z|: gone after one sample, so it describes nothing
-
-typedef struct {
-    double w, g, a, b, energy; // the term is exp(-g n) (a cos(w n) + b sin(w n)), or (a + i b) exp((-g + i w) n)
-    bool single;               // real trace, pole on the real axis: one column
-} term;
+#define PORTION 8     // traces
 
 typedef struct {
     const xani_lp_options *o;
@@ -33,89 +24,9 @@ typedef struct {
     xani_lp_result *results;
 } job;
 
-// ---- amplitudes
-
-// exp((-g + i w) n) into re, im (samples `stride` apart); im may be NULL.
-static void damped(const term *t, int n, int stride, double *re, double *im)
-{
-    const double complex z = cexp(CMPLX(-t->g, t->w));
-    const double x = creal(z), y = cimag(z);
-    double c = 1, s = 0;
-    for (int i = 0; i < n; i++) {
-        re[i * stride] = c;
-        if (im != NULL) im[i * stride] = s;
-        const double t0 = c * x - s * y;
-        s = c * y + s * x;
-        c = t0;
-    }
-}
-
-// Terms worth an amplitude: one of each pair, none that grows or dies at once.
-static int make_terms(const xn_lp_work *k, int n, const double *re, const double *im, int poles, term *t)
-{
-    int count = 0;
-    for (int i = 0; i < poles; i++) {
-        const double size = hypot(re[i], im[i]);
-        if (!(size > AT_ONCE && -log(size) > -XN_LP_GROWTH / n)) continue;
-        if (!k->o.complex_traces && im[i] < 0) continue;
-        t[count++] = (term){.w = atan2(im[i], re[i]), .g = -log(size), .single = !k->o.complex_traces && im[i] == 0};
-    }
-    return count;
-}
-
-// Fills a, b and energy of each term and returns the mean square of what they leave of y; NaN where LAPACK gave up.
-static double fit_terms(xn_lp_work *k, const double *y, int n, term *t, int count)
-{
-    const int width = k->o.complex_traces ? 2 : 1;
-    int columns = 0;
-    lapack_int rank = 0;
-    for (int i = 0; i < count; i++) {
-        double *c = k->atom + (size_t)columns * (size_t)(width * n);
-        if (width == 2)
-            damped(&t[i], n, 2, c, c + 1);
-        else
-            damped(&t[i], n, 1, c, t[i].single ? NULL : c + n);
-        columns += width == 2 || t[i].single ? 1 : 2;
-    }
-    memcpy(k->rest, y, (size_t)(width * n) * sizeof *y);
-    for (int i = 0; i < columns; i++) k->index[i] = 0;
-    if (columns > n) return NAN;
-    lapack_int bad = 0;
-    if (columns > 0 && width == 2)
-        bad = LAPACKE_zgelsy_work(LAPACK_COL_MAJOR, n, columns, 1, (lapack_complex_double *)k->atom, n,
-                                  (lapack_complex_double *)k->rest, n, k->index, DEFICIENT, &rank,
-                                  (lapack_complex_double *)k->scratch, k->scratch_size, k->real_scratch);
-    else if (columns > 0)
-        bad = LAPACKE_dgelsy_work(LAPACK_COL_MAJOR, n, columns, 1, k->atom, n, k->rest, n, k->index, DEFICIENT, &rank,
-                                  k->scratch, k->scratch_size);
-    if (bad != 0) return NAN;
-    for (int i = 0, c = 0; i < count; i++) {
-        t[i].a = k->rest[c++];
-        t[i].b = !t[i].single ? k->rest[c++] : 0;
-        const double decay = 2 * t[i].g, length = fabs(decay * n) < 1e-6 ? n : -expm1(-decay * n) / decay;
-        t[i].energy = (t[i].a * t[i].a + t[i].b * t[i].b) * length;
-    }
-    double *model = k->atom, sum = 0; // room for one more column of pairs
-    memcpy(k->rest, y, (size_t)(width * n) * sizeof *y);
-    for (int i = 0; i < count; i++) {
-        damped(&t[i], n, 2, model, model + 1);
-        for (int s = 0; s < n; s++) {
-            const double c = model[2 * s], d = model[2 * s + 1];
-            if (width == 1) {
-                k->rest[s] -= t[i].a * c + t[i].b * d;
-            } else {
-                k->rest[2 * s] -= t[i].a * c - t[i].b * d;
-                k->rest[2 * s + 1] -= t[i].a * d + t[i].b * c;
-            }
-        }
-    }
-    for (int i = 0; i < width * n; i++) sum += k->rest[i] * k->rest[i];
-    return sum / n;
-}
-
 // ---- one trace
 
-static xani_lp_component make_component(const job *j, bool is_complex, const term *t, double scale)
+static xani_lp_component make_component(const job *j, bool is_complex, const xn_lp_term *t, double scale)
 {
     const double first = j->delay_ps[0], g = t->g / j->step_ps, f = t->w / (2 * PI * j->step_ps);
     const double phase = is_complex ? atan2(t->b, t->a) : t->single ? (t->a < 0 ? PI : 0) : atan2(-t->b, t->a);
@@ -127,7 +38,7 @@ static xani_lp_component make_component(const job *j, bool is_complex, const ter
 
 static int by_energy(const void *a, const void *b)
 {
-    const double x = ((const term *)a)->energy, y = ((const term *)b)->energy;
+    const double x = ((const xn_lp_term *)a)->energy, y = ((const xn_lp_term *)b)->energy;
     return (x < y) - (x > y);
 }
 
@@ -152,11 +63,11 @@ static void predict(const job *j, xn_lp_work *k, double *y, int64_t i)
     xani_lp_result *r = &j->results[i];
     const double scale = gather(j, i, y);
     double re[XN_LP_MOST_POLES], im[XN_LP_MOST_POLES], largest = 0;
-    term t[XN_LP_MOST_POLES];
+    xn_lp_term t[XN_LP_MOST_POLES];
     *r = (xani_lp_result){.status = isnan(scale) ? XANI_LP_NOT_FINITE : XANI_LP_NOTHING, .residual = scale};
     if (!(scale > 0)) return;
-    const int poles = xn_lp_poles(y, j->n, k, re, im, &r->rank), count = make_terms(k, j->n, re, im, poles, t);
-    r->residual = scale * sqrt(fit_terms(k, y, j->n, t, count));
+    const int poles = xn_lp_poles(y, j->n, k, re, im, &r->rank), count = xn_lp_terms_make(k, j->n, re, im, poles, t);
+    r->residual = scale * sqrt(xn_lp_terms_fit(k, y, j->n, t, count));
     if (isnan(r->residual)) return;
     qsort(t, (size_t)count, sizeof *t, by_energy);
     for (int c = 0; c < count; c++) largest = fmax(largest, hypot(t[c].a, t[c].b));

@@ -17,7 +17,6 @@
 #define XN_LP_COMPANION_MOST 1024 // order of prediction up to which all its roots may be computed
 #define XN_LP_FIRST_CHECK 16      // steps of Lanczos' iteration beyond twice the eigenvectors asked for,
 #define XN_LP_CHECK_STEP 6        // and between checks
-#define XN_LP_NOISE_MEDIAN 0.6    // median singular value of noise of unit strength over the root of the rows
 
 struct xn_lp_work {
     xani_lp_options o;
@@ -43,11 +42,21 @@ struct xn_lp_work {
     lapack_int scratch_size, index_size; // in numbers
 };
 
+typedef struct xn_lp_term {
+    double w, g, a, b, energy; // exp(-g n) (a cos(w n) + b sin(w n)); of a complex trace (a + i b) exp((-g + i w) n)
+    bool single;               // real trace, pole on the real axis: a cosine only
+} xn_lp_term;
+
 // Dimension for n samples.
 int xn_lp_dimension(const xani_lp_options *o, int n);
 // Poles by the chosen method (lp_body.h), of the series in work.
 int xn_lp_poles_real(int n, xn_lp_work *k, double *re, double *im, int *rank);
 int xn_lp_poles_complex(int n, xn_lp_work *k, double *re, double *im, int *rank);
+// One of each pair of poles of a real trace, all of a complex one; none that grows or dies at once. Returns how many.
+int xn_lp_terms_make(const xn_lp_work *k, int n, const double *re, const double *im, int poles, xn_lp_term *t);
+// Fills a, b and energy of each term, refined as the options say, and returns the mean square of what they leave of y;
+// NaN where LAPACK gave up.
+double xn_lp_terms_fit(xn_lp_work *k, const double *y, int n, xn_lp_term *t, int count);
 // How many of the c leading eigenvalues (falling; squares of singular values) of a Hankel matrix with `rows` and
 // `columns` belong to the signal; at most `most`.
 int xn_lp_rank_choose(const xani_lp_options *o, const double *eigenvalues, int c, int rows, int columns, int most);
