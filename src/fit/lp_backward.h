@@ -9,11 +9,14 @@
 // All L roots, eigenvalues of the companion matrix, cost 100 times the rest.  U also gives poles as in HSVD, Newton's
 // iteration from them mostly ends at the roots inside, and a count of the roots inside, O(L^2), tells whether any is
 // missing: then further starts around the circle are tried, and at last the companion matrix.
+// Forward (direction 1, here the reversed trace) signal and other roots lie on one side of the circle; then the roots
+// reached from the poles of U are taken.
 #ifndef XN_FIT_LP_BACKWARD_H
 #define XN_FIT_LP_BACKWARD_H
 
 #define NEWTON_PASSES 40
-#define OUTSIDE 1.1 // |z| from which a root is not of the signal
+#define OUTSIDE 0.1 // beyond the limit, where Newton's iteration may pass
+#define BEYOND 8.0  // |z| of a mode that loses nine tenths and more in one step
 #define SAME_ROOT 1e-9
 #define INSIDE 6.0 // times 1/order: how far inside the circle further starts lie
 #define TWO_PI 6.28318530717958647693
@@ -88,16 +91,16 @@ static int roots_inside(number *a, int order)
     return inside;
 }
 
-// Newton's iteration from z; a root inside the circle that is not among the count known ones is added to them.
-static int find_root(const number *b, int order, double complex z, int count, double *re, double *im)
+// Newton's iteration from z; a root of |z| < limit that is not among the count known ones is added to them.
+static int find_root(const number *b, int order, double complex z, double limit, int count, double *re, double *im)
 {
     bool settled = false;
-    for (int pass = 0; pass < NEWTON_PASSES && cabs(z) < OUTSIDE && !settled; pass++) {
+    for (int pass = 0; pass < NEWTON_PASSES && cabs(z) < limit + OUTSIDE && !settled; pass++) {
         const double complex step = newton_step(b, order, z);
         z -= step;
         settled = cabs(step) < ROOT_SETTLED;
     }
-    if (!settled || !(cabs(z) < 1 + ON_CIRCLE)) return count;
+    if (!settled || !(cabs(z) < limit)) return count;
     for (int j = 0; j < count; j++)
         if (cabs(z - CMPLX(re[j], im[j])) < SAME_ROOT) return count;
     re[count] = creal(z), im[count] = cimag(z);
@@ -148,21 +151,24 @@ static int companion(xn_lp_work *k, int order, double *re, double *im)
 static int backward_prediction(xn_lp_work *k, int rows, int order, int m, double *re, double *im)
 {
     const number *b = (const number *)k->prediction;
+    const bool forward = k->o.direction == 1;
+    const double limit = forward ? BEYOND : 1 + ON_CIRCLE;
     number *copy = (number *)k->rest;
     double x[XN_LP_MOST_POLES], y[XN_LP_MOST_POLES];
     int count = 0;
     prediction(k, rows, order, m);
     copy[0] = -1;
     for (int i = 0; i < order; i++) copy[i + 1] = b[i];
-    const int wanted = roots_inside(copy, order);
+    const int wanted = forward ? 0 : roots_inside(copy, order);
     if (wanted < 0) return 0;
     if (!k->companion_only && shift_least_squares(k, rows, m, x, y)) {
-        for (int i = 0; i < m; i++) count = find_root(b, order, CMPLX(x[i], y[i]), count, re, im);
+        for (int i = 0; i < m; i++) count = find_root(b, order, CMPLX(x[i], y[i]), limit, count, re, im);
         for (int i = 0; i < order / 2 && count < wanted && count < XN_LP_MOST_POLES; i++)
-            count = find_root(b, order, cexp(CMPLX(-INSIDE / order, (i + 0.5) * 2 * TWO_PI / order)), count, re, im);
-        if (count >= wanted) return count;
+            count =
+                find_root(b, order, cexp(CMPLX(-INSIDE / order, (i + 0.5) * 2 * TWO_PI / order)), limit, count, re, im);
+        if (count >= wanted || forward) return count;
     }
-    return companion(k, order, re, im);
+    return forward ? 0 : companion(k, order, re, im);
 }
 
 #endif

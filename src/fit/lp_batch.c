@@ -66,6 +66,7 @@ static void predict(const job *j, xn_lp_work *k, double *y, int64_t i)
     xn_lp_term t[XN_LP_MOST_POLES];
     *r = (xani_lp_result){.status = isnan(scale) ? XANI_LP_NOT_FINITE : XANI_LP_NOTHING, .residual = scale};
     if (!(scale > 0)) return;
+    k->o.noise = j->o->noise / scale;
     const int poles = xn_lp_poles(y, j->n, k, re, im, &r->rank), count = xn_lp_terms_make(k, j->n, re, im, poles, t);
     r->residual = scale * sqrt(xn_lp_terms_fit(k, y, j->n, t, count));
     if (isnan(r->residual)) return;
@@ -81,20 +82,32 @@ static void predict(const job *j, xn_lp_work *k, double *y, int64_t i)
 
 // ---- all
 
+// The delay to blame where they do not lie on one grid: after the first step unlike the one in the middle, or, where
+// the steps change slowly, the one farthest off.
+static int64_t delay_off(const double *delay_ps, int64_t n, double step_ps)
+{
+    const double usual = delay_ps[n / 2] - delay_ps[n / 2 - 1];
+    int64_t worst = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (!(fabs(delay_ps[i] - delay_ps[i - 1] - usual) <= OFF_GRID * fabs(usual))) return i;
+    for (int64_t i = 1; i < n; i++)
+        if (fabs(delay_ps[i] - delay_ps[0] - (double)i * step_ps) >
+            fabs(delay_ps[worst] - delay_ps[0] - (double)worst * step_ps))
+            worst = i;
+    return worst;
+}
+
 static xani_status check_delays(xn_ctx *ctx, const double *delay_ps, int64_t n, double *step_ps)
 {
     *step_ps = (delay_ps[n - 1] - delay_ps[0]) / (double)(n - 1);
-    if (!(*step_ps > 0 && isfinite(*step_ps)))
-        return xn_fail(ctx, XANI_ERR_USAGE, "linear prediction: delays do not rise from %g to %g ps", delay_ps[0],
-                       delay_ps[n - 1]);
-    double step = *step_ps; // of the first samples: one delay that is off is then named itself
-    if (n > 2 && fabs(delay_ps[1] - delay_ps[0] - step) > OFF_GRID * step) step = delay_ps[1] - delay_ps[0];
-    for (int64_t i = 0; i < n; i++)
-        if (!(fabs(delay_ps[i] - delay_ps[0] - (double)i * step) <= OFF_GRID * fabs(step)))
-            return xn_fail(ctx, XANI_ERR_USAGE,
-                           "linear prediction: delay %lld (%.9g ps) is not one of equal steps of %.6g ps from %.9g ps",
-                           (long long)i, delay_ps[i], step, delay_ps[0]);
-    return XANI_OK;
+    bool even = *step_ps > 0 && isfinite(*step_ps);
+    for (int64_t i = 0; i < n && even; i++)
+        even = fabs(delay_ps[i] - delay_ps[0] - (double)i * *step_ps) <= OFF_GRID * *step_ps;
+    if (even) return XANI_OK;
+    const int64_t off = delay_off(delay_ps, n, *step_ps);
+    return xn_fail(ctx, XANI_ERR_USAGE,
+                   "linear prediction: delay %lld (%.9g ps) is not one of equal, rising steps from %.9g ps",
+                   (long long)off, delay_ps[off], delay_ps[0]);
 }
 
 static xani_status run(xn_ctx *ctx, const job *j, int threads, xn_lp_work **work, double *room)
