@@ -154,7 +154,7 @@ static int device_of(const engine *e, const worker *k)
 static bool run_on_device(engine *e, worker *k, way w, xn_fit_tile *tile)
 {
     char why[256];
-    if (k->lane == NULL || deep(&w) || tile->start != XN_START_PERIODOGRAM) return false;
+    if (e->devices == NULL || k->lane == NULL || deep(&w) || tile->start != XN_START_PERIODOGRAM) return false;
     if (tile->weight != NULL || tile->rest != NULL) return false;
     if (e->devices->driver->fit(k->lane, w.plan, tile, why, sizeof why)) return true;
     e->devices->driver->close(k->lane);
@@ -196,7 +196,7 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
     else if (w.given)
         find_poles(e, k, tile.pixel, count);
     if (!run_on_device(e, k, w, &tile)) kernel->fit(plan, e->table[w.plan][deep(&w)], k->work, &tile);
-    for (int m = 0; tile.evaluations != NULL && m < XANI_MAX_MODES; m++)
+    for (int m = 0; e->job->evaluations != NULL && m < XANI_MAX_MODES; m++)
 #pragma omp atomic
         e->job->evaluations[m] += evaluations[m];
     for (int i = 0; i < count; i++) {
@@ -335,7 +335,7 @@ static void engine_free(engine *e)
         for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) xn_free(all[j]);
         for (int w = 0; w < WAYS; w++) xn_free(k->slot[w]);
         xn_rounds_free(&k->rounds);
-        if (k->lane != NULL) e->devices->driver->close(k->lane);
+        if (e->devices != NULL && k->lane != NULL) e->devices->driver->close(k->lane);
         xn_lp_start_free(&k->lp);
     }
     xn_free(e->workers);

@@ -36,9 +36,9 @@ typedef struct xn_device_driver {
     // Memory for tiles of up to `traces` traces, and the plans' tables; entries of plans may be NULL.
     xn_device_lane *(*open)(int device, const xn_fit_plan *const *plans, int n_plans, int traces, char *why,
                             size_t size);
-    // Fits a tile under plan number `plan` of those given to `open`, which is not gridded. Start XN_START_PERIODOGRAM alone, no weights of
-    // single traces, no residuals.  `out`, `out_stride`, `n_modes`, `flags` of the tile are set to the lane's memory,
-    // valid until its next tile; only slots of modes the plan allows are filled.
+    // Fits a tile under plan number `plan` of those given to `open`, which is not gridded. Start XN_START_PERIODOGRAM
+    // alone, no weights of single traces, no residuals.  `out`, `out_stride`, `n_modes`, `flags` of the tile are set to
+    // the lane's memory, valid until its next tile; only slots of modes the plan allows are filled.
     bool (*fit)(xn_device_lane *lane, int plan, xn_fit_tile *tile, char *why, size_t size);
     double (*kernel_seconds)(const xn_device_lane *lane); // time its kernels took so far, copies not included
     // Bytes per second of copies of a full tile's samples to the device and of results back, alone on the bus.

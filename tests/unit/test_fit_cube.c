@@ -315,7 +315,7 @@ START_TEST(test_refusals)
     const char *bad[][2] = {{"fit: {start: neighbours}", "fit.start"},
                             {"fit: {start: given}", "fit.start"},
                             {"fit: {background: exponential}", "fit.background"},
-                            {"engine: {device: cuda}", "engine.device"}};
+                            {"engine: {device: cuda, devices: [1000]}", "engine.device"}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         xn_clear_error(ctx);
         ck_assert_int_eq(fit(bad[i][0]), XANI_ERR_CONFIG);
