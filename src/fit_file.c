@@ -134,7 +134,8 @@ typedef struct block {
 
 static double sample(const float *f32, const double *f64, int64_t at)
 {
-    return f32 != NULL ? (double)f32[at] : f64[at];
+    if (f32 != NULL) return f32[at];
+    return f64 != NULL ? f64[at] : NAN;
 }
 
 static bool is_used(const traces *t, int64_t s)

@@ -14,12 +14,7 @@
 
 // ---- memory: one block
 
-static double *cut(char **at, size_t n)
-{
-    double *p = (double *)*at;
-    *at += ((n + 7) & ~(size_t)7) * sizeof(double);
-    return p;
-}
+static double *cut(char **at, size_t n) { return xn_cut(at, n, sizeof(double)); }
 
 xani_status xn_fitter_create(xn_ctx *ctx, const xn_scheme *s, int64_t n_points, xn_fitter *f)
 {
@@ -44,7 +39,7 @@ xani_status xn_fitter_create(xn_ctx *ctx, const xn_scheme *s, int64_t n_points, 
     f->value = cut(&at, room * (size_t)m->n_parts);
     f->other = cut(&at, room * XN_FITTER_SCRATCH);
     f->column = cut(&at, room * (size_t)m->n_parameters);
-    f->index = (int64_t *)cut(&at, room);
+    f->index = xn_cut(&at, room, sizeof *f->index);
     f->full = cut(&at, XN_MODEL_PARAMETERS);
     f->size = cut(&at, XN_MODEL_PARAMETERS);
     f->matrix = cut(&at, matrix);

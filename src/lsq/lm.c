@@ -22,12 +22,14 @@
 
 static size_t padded(size_t n) { return (n + 7) & ~(size_t)7; }
 
-static double *cut(char **at, size_t n)
+void *xn_cut(char **at, size_t n, size_t size)
 {
-    double *p = (double *)*at;
-    *at += padded(n) * sizeof(double);
+    void *p = *at;
+    *at += (n * size + 63) & ~(size_t)63;
     return p;
 }
+
+static double *cut(char **at, size_t n) { return xn_cut(at, n, sizeof(double)); }
 
 size_t xn_lm_work_bytes(int64_t m, int n)
 {
@@ -49,10 +51,10 @@ void xn_lm_work_bind(xn_lm_work *w, void *memory, int64_t m, int n)
     w->trial_j = cut(&at, rows * columns);
     w->small = cut(&at, columns * columns);
     w->trust = cut(&at, columns * (columns + 3));
-    w->pivot = (int *)cut(&at, columns);
-    w->free = (int *)cut(&at, columns);
-    w->loose = (int *)cut(&at, columns);
-    w->small_pivot = (int *)cut(&at, columns);
+    w->pivot = xn_cut(&at, columns, sizeof(int));
+    w->free = xn_cut(&at, columns, sizeof(int));
+    w->loose = xn_cut(&at, columns, sizeof(int));
+    w->small_pivot = xn_cut(&at, columns, sizeof(int));
 }
 
 static void swap(double **a, double **b)

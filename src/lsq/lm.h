@@ -60,6 +60,8 @@ typedef struct xn_lm_work {
     double offset; // remaining step in standard errors
 } xn_lm_work;
 
+// The next n elements of `size` bytes of a block, 64-byte aligned.
+void *xn_cut(char **at, size_t n, size_t size);
 size_t xn_lm_work_bytes(int64_t m, int n);
 void xn_lm_work_bind(xn_lm_work *w, void *memory, int64_t m, int n);
 

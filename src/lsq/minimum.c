@@ -57,7 +57,7 @@ xani_model_status xn_fitter_minimise(xn_fitter *f, double *p)
     const xn_scheme *s = f->scheme;
     if (f->n == 0) return XANI_MODEL_MASKED;
     if (f->n < s->n_free) return XANI_MODEL_FEW_POINTS;
-    double start[XN_MODEL_PARAMETERS], z[XN_MODEL_PARAMETERS], best[XN_MODEL_PARAMETERS];
+    double start[XN_MODEL_PARAMETERS] = {0}, z[XN_MODEL_PARAMETERS], best[XN_MODEL_PARAMETERS];
     xn_lm_problem problem = xn_fitter_problem(f);
     for (int k = 0; k < s->n_free; k++) start[k] = p[s->variable[k]];
     memcpy(f->full, p, (size_t)s->model->n_parameters * sizeof *p);

@@ -209,8 +209,8 @@ static void sort_samples(starting *st)
     xn_fitter *f = st->f;
     double *base = f->other;
     const int64_t room = f->room;
-    keyed *keys = (keyed *)base;
-    int64_t *order = (int64_t *)(base + 9 * room);
+    keyed *keys = (void *)base;
+    int64_t *order = (void *)(base + 9 * room);
     for (int64_t i = 0; i < f->n; i++) keys[i] = (keyed){f->x[i], i};
     bool ascending = true;
     for (int64_t i = 1; i < f->n && ascending; i++) ascending = keys[i - 1].x <= keys[i].x;

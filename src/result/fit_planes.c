@@ -159,11 +159,11 @@ static xani_status write_all(xn_ctx *ctx, xn_writer *w, const xn_fit_planes *p)
     return XANI_OK;
 }
 
-xani_status xn_result_write_fit(xn_ctx *ctx, const char *path, const xn_fit_planes *p, const xn_provenance *provenance)
+xani_status xn_result_write_fit(xn_ctx *ctx, const char *path, const xn_fit_planes *planes, const xn_provenance *p)
 {
     xn_writer *w;
-    XN_TRY(xn_nexus_create(ctx, path, "fit", "least squares of a model on every trace", provenance, &w));
-    xani_status st = write_all(ctx, w, p);
+    XN_TRY(xn_nexus_create(ctx, path, "fit", "least squares of a model on every trace", p, &w));
+    xani_status st = write_all(ctx, w, planes);
     if (st == XANI_OK) return xn_writer_publish(&w);
     xn_writer_abort(&w);
     return xn_context(ctx, st, "while writing %s", path);
