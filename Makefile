@@ -4,7 +4,7 @@
 #   make test      build and run all tests; ends with "N passed, N failed"
 #   make install   PREFIX=/usr/local (DESTDIR is honoured)
 #   make lint      formatting, clang-tidy, cppcheck, rules of this project
-#   make bench     all benchmarks as JSON lines; bench-fit, bench-io, bench-reduce, bench-map: one each
+#   make bench     all benchmarks as JSON lines; bench-fit, -io, -reduce, -map, -lsq: one each
 #   make gpu-test  the fit on this machine's CUDA devices against the processor; gpu-bench: how fast, recorded as NAME
 #   make bench-peers  a Python environment with the codes compared with, used by the benchmarks when present
 #   make asan, make tsan   all tests under the address and undefined-behaviour, or thread, sanitizer
@@ -50,9 +50,9 @@ tsan:
 	@cmake --preset tsan
 	@tools/run-tests build-tsan
 
-bench: bench-fit bench-io bench-reduce bench-map
+bench: bench-fit bench-io bench-reduce bench-map bench-lsq
 
-bench-fit bench-io bench-reduce bench-map: build
+bench-fit bench-io bench-reduce bench-map bench-lsq: build
 	@PATH="$(CURDIR)/$(PEERS)/bin:$$PATH" $(BUILD)/xani bench $(@:bench-%=%) --json
 
 gpu-test: setup-test
@@ -72,4 +72,4 @@ clean:
 	rm -rf $(BUILD) build-asan build-tsan
 
 .PHONY: all setup setup-test build demo test install lint asan tsan clean
-.PHONY: gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-peers
+.PHONY: gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers

@@ -37,5 +37,6 @@ xani_status xn_bench_device(const xn_bench *bench) __attribute__((weak)); // the
 xani_status xn_bench_io(const xn_bench *bench) __attribute__((weak));
 xani_status xn_bench_reduce(const xn_bench *bench) __attribute__((weak));
 xani_status xn_bench_map(const xn_bench *bench) __attribute__((weak));
+xani_status xn_bench_lsq(const xn_bench *bench) __attribute__((weak));
 
 #endif

@@ -14,8 +14,8 @@ static const struct {
     const char *name;
     xn_bench_fn run;
 } bench_rows[] = {
-    {"fit", xn_bench_fit}, {"io", xn_bench_io},         {"reduce", xn_bench_reduce},
-    {"map", xn_bench_map}, {"device", xn_bench_device},
+    {"fit", xn_bench_fit}, {"io", xn_bench_io},   {"reduce", xn_bench_reduce},
+    {"map", xn_bench_map}, {"lsq", xn_bench_lsq}, {"device", xn_bench_device},
 };
 enum { N_BENCH = sizeof bench_rows / sizeof bench_rows[0] };
 
@@ -68,7 +68,7 @@ xani_status cli_run_bench(cli *c)
     bool known = only == NULL;
     for (int i = 0; i < N_BENCH; i++) known |= only != NULL && strcmp(only, bench_rows[i].name) == 0;
     if (!known)
-        return cli_fail(c, XANI_ERR_USAGE, "no benchmark '%s'; there are fit, io, reduce, map and device", only);
+        return cli_fail(c, XANI_ERR_USAGE, "no benchmark '%s'; there are fit, io, reduce, map, lsq and device", only);
     if (c->n_args > 1 && strcmp(only, "io") != 0) return cli_fail(c, XANI_ERR_USAGE, "only xani bench io takes a path");
     if (!c->json)
         printf("%-7s %-22s %-16s %9s %9s %-12s %8s\n", "bench", "case", "peer", "ours", "theirs", "unit", "ratio");

@@ -176,7 +176,7 @@ static xani_status fit_blocks(xn_ctx *ctx, const xani_model *m, const xani_model
                               block *b, xn_fit_planes *p)
 {
     double *shared = NULL;
-    if (t->sigma_is_shared) {
+    if (t->sigma_is_shared && b->sigma != NULL) {
         shared = b->sigma;
         for (int64_t s = 0; s < t->n_points; s++) shared[s] = sample(t->sigma32, t->sigma, s);
     }
@@ -257,12 +257,12 @@ static json_t *count(const xn_fit_planes *p, const char *path, int64_t *fitted, 
     for (int64_t i = 0; i < p->n_traces; i++)
         if (p->status[i] <= XANI_MODEL_BAD_START) n[p->status[i]]++;
     *fitted = p->n_traces - n[XANI_MODEL_MASKED];
+    const json_int_t stuck = n[XANI_MODEL_NOT_CONVERGED] + n[XANI_MODEL_BAD_START];
     *failed = n[XANI_MODEL_NOT_CONVERGED] + n[XANI_MODEL_SINGULAR] + n[XANI_MODEL_BAD_START];
     return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "written", path, "traces", (json_int_t)p->n_traces,
                      "masked", (json_int_t)n[XANI_MODEL_MASKED], "converged", (json_int_t)n[XANI_MODEL_CONVERGED],
                      "at_a_bound", (json_int_t)n[XANI_MODEL_AT_BOUND], "too_few_points",
-                     (json_int_t)n[XANI_MODEL_FEW_POINTS], "not_converged",
-                     (json_int_t)(n[XANI_MODEL_NOT_CONVERGED] + n[XANI_MODEL_BAD_START]), "singular",
+                     (json_int_t)n[XANI_MODEL_FEW_POINTS], "not_converged", stuck, "singular",
                      (json_int_t)n[XANI_MODEL_SINGULAR]);
 }
 

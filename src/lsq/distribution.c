@@ -9,6 +9,12 @@
 
 #include "lsq/lsq.h"
 
+static double log_gamma(double x) // without the global sign that lgamma writes
+{
+    int sign;
+    return lgamma_r(x, &sign);
+}
+
 // I_x(a, b) for x < (a + 1)/(a + b + 2).
 static double beta_fraction(double x, double a, double b)
 {
@@ -28,7 +34,7 @@ static double beta_fraction(double x, double a, double b)
         }
         if (fabs(c * d - 1.0) < 1e-15) break;
     }
-    return h * exp(a * log(x) + b * log1p(-x) - lgamma(a) - lgamma(b) + lgamma(a + b)) / a;
+    return h * exp(a * log(x) + b * log1p(-x) - log_gamma(a) - log_gamma(b) + log_gamma(a + b)) / a;
 }
 
 // P(|T| > t) of Student's distribution.

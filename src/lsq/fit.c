@@ -143,7 +143,7 @@ xani_status xn_model_fit_part(xn_ctx *ctx, const xani_model *model, const xani_m
     xani_status st = xn_scheme_make(ctx, model, options, data->start != NULL, scheme);
     if (st == XANI_OK) st = xn_batch_create(ctx, scheme, data, options != NULL ? options->threads : 0, &batch);
     batch.before = before;
-    batch.in_total = in_total;
+    if (in_total > 0) batch.in_total = in_total;
     if (st == XANI_OK) st = xn_batch_run(&batch, "fit", fit_one, &j);
     xn_batch_free(&batch);
     xn_free(scheme);
@@ -154,7 +154,7 @@ xani_status xani_model_fit(xani_context *ctx, const xani_model *model, const xan
                            const xani_model_options *options, xani_model_results *results)
 {
     xn_clear_error(ctx);
-    return xn_model_fit_part(ctx, model, data, options, results, 0, data != NULL ? data->n_sets : 0);
+    return xn_model_fit_part(ctx, model, data, options, results, 0, 0);
 }
 
 xani_status xani_model_evaluate(xani_context *ctx, const xani_model *model, const double *p, const double *x, int64_t n,

@@ -33,7 +33,10 @@ void xn_kind_polynomial(int order, const double *x, int64_t n, const double *p, 
         double sum = p[order], power = 1.0;
         for (int k = order - 1; k >= 0; k--) sum = sum * x[i] + p[k];
         y[i] = sum;
-        for (int k = 0; d != NULL && k <= order; k++, power *= x[i]) d[k][i] = power;
+        for (int k = 0; d != NULL && k <= order; k++) {
+            d[k][i] = power;
+            power *= x[i];
+        }
     }
 }
 

@@ -129,7 +129,7 @@ typedef void (*xn_batch_fn)(void *user, xn_fitter *f, int64_t set);
 xani_status xn_batch_run(const xn_batch *b, const char *stage, xn_batch_fn one, void *user);
 xani_status xn_data_check(xn_ctx *ctx, const xani_model *model, const xani_model_data *data);
 
-// fit.c: xani_model_fit on a part of a larger task, of which `before` sets are done and `in_total` are all.
+// fit.c: xani_model_fit on a part of a larger task, of which `before` sets are done and `in_total` are all (0: these).
 xani_status xn_model_fit_part(xn_ctx *ctx, const xani_model *model, const xani_model_data *data,
                               const xani_model_options *options, xani_model_results *results, int64_t before,
                               int64_t in_total);

@@ -132,7 +132,7 @@ static xani_status write_axes(xn_ctx *ctx, xn_writer *w, const xn_fit_planes *p,
 static xani_status write_all(xn_ctx *ctx, xn_writer *w, const xn_fit_planes *p)
 {
     const xani_model *m = p->model;
-    const char *names[XN_MODEL_PARAMETERS], *axes[XANI_MAX_RANK];
+    const char *names[XN_MODEL_PARAMETERS] = {""}, *axes[XANI_MAX_RANK];
     char axis_names[XANI_MAX_RANK][16];
     int signal = 0;
     for (int k = m->n_parameters - 1; k >= 0; k--) {
