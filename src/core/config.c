@@ -123,12 +123,17 @@ void xani_config_destroy(xani_config **config)
     *config = NULL;
 }
 
+xani_status xn_config_text(xn_ctx *ctx, const xn_config *config, char **yaml)
+{
+    if (config->text == NULL) return xn_yaml_text(ctx, config->root, yaml);
+    *yaml = xn_strdup(config->text);
+    return *yaml ? XANI_OK : xn_fail_memory(ctx, "the configuration's text", strlen(config->text));
+}
+
 xani_status xani_config_text(xani_context *context, const xani_config *config, char **yaml)
 {
     xn_clear_error(context);
-    if (config->text == NULL) return xn_yaml_text(context, config->root, yaml);
-    *yaml = xn_strdup(config->text);
-    return *yaml ? XANI_OK : xn_fail_memory(context, "the configuration's text", strlen(config->text));
+    return xn_config_text(context, config, yaml);
 }
 
 xani_status xn_config_copy(xn_ctx *ctx, const xn_config *c, xn_config **copy)

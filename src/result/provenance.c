@@ -55,7 +55,7 @@ out:
 static xani_status write_config(xn_ctx *ctx, xn_writer *w, const xn_config *config)
 {
     char *yaml;
-    XN_TRY(xani_config_text(ctx, config, &yaml));
+    XN_TRY(xn_config_text(ctx, config, &yaml));
     xn_writer_text(w, PROCESS "/configuration", yaml);
     xn_writer_attr_text(w, PROCESS "/configuration", "type", "text/yaml");
     xn_free(yaml);
