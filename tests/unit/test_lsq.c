@@ -238,6 +238,64 @@ START_TEST(test_missing)
 }
 END_TEST
 
+// Largest cosine between the residual and a column of the Jacobian, by the public evaluation alone.
+static double alignment(const xani_model *m, const double *p, const double *y)
+{
+    double f[N], d[MOST * N], r = 0.0, most = 0.0;
+    ck_assert_int_eq(xani_model_evaluate(ctx, m, p, peak_x, N, f, d), XANI_OK);
+    for (int i = 0; i < N; i++) r += (f[i] - y[i]) * (f[i] - y[i]);
+    for (int k = 0; k < xani_model_count(m); k++) {
+        double length = 0.0, along = 0.0;
+        for (int i = 0; i < N; i++) {
+            length += d[k * N + i] * d[k * N + i];
+            along += d[k * N + i] * (f[i] - y[i]);
+        }
+        most = fmax(most, fabs(along) / sqrt(length * r));
+    }
+    return most;
+}
+
+static void check_verdicts(const char *expression, const double *y, const double *centre, const double *spread,
+                           int least)
+{
+    xani_model *m = make(expression);
+    const int n = xani_model_count(m);
+    xn_rng rng;
+    xn_rng_init(&rng, 3, 0);
+    int converged = 0, trials = 400;
+    for (int k = 0; k < n; k++) // no bounds, so that every minimum is a stationary point
+        ck_assert_int_eq(xani_model_bound(ctx, m, xani_model_parameter(m, k), -INFINITY, INFINITY), XANI_OK);
+    for (int t = 0; t < trials; t++) {
+        double start[MOST];
+        for (int k = 0; k < n; k++) start[k] = centre[k] + spread[k] * xn_rng_normal(&rng);
+        single s;
+        single_init(&s, N, peak_x, y);
+        s.data.start = start;
+        const int status = single_fit(&s, m);
+        if (status != XANI_MODEL_CONVERGED) {
+            for (int k = 0; k < n; k++) ck_assert_double_nan(s.errors[k]);
+            continue;
+        }
+        converged++;
+        const double cosine = alignment(m, s.values, y);
+        ck_assert_msg(cosine < 1e-5, "%s, trial %d: cosine %g at a point called converged", expression, t, cosine);
+        for (int k = 0; k < n; k++) ck_assert(isfinite(s.values[k]) && s.errors[k] > 0.0);
+    }
+    ck_assert_msg(converged >= least, "%s: %d of %d converged", expression, converged, trials);
+    xani_model_destroy(&m);
+}
+
+START_TEST(test_verdicts)
+{
+    // From wild starts, far outside the data and with wrong signs: what is called converged is a stationary point.
+    static const double peak_spread[] = {20.0, 6.0, 3.0, 3.0, 10.0}, decay_spread[] = {5.0, 5.0, 5.0, 3.0};
+    check_verdicts("gaussian + linear", peak_y, peak_values, peak_spread, 250);
+    check_verdicts("exponentials2", decay_y, decay_values, decay_spread, 120); // many starts overflow
+    static const double wave[] = {2.0, 0.5, 0.0, 0.2, 1.0};
+    check_verdicts("sine + linear", peak_y, wave, peak_spread, 250);
+}
+END_TEST
+
 static void check_status(const char *expression, int n, const double *y, int status)
 {
     xani_model *m = make(expression);
@@ -283,6 +341,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_bounded_minimum);
     tcase_add_test(t, test_scales);
     tcase_add_test(t, test_missing);
+    tcase_add_test(t, test_verdicts);
     tcase_add_test(t, test_hopeless);
 }
 XN_TEST_MAIN("lsq", add)
