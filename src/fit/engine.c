@@ -57,14 +57,14 @@ typedef struct {
     xn_ctx *ctx;
     const xn_fit_job *job;
     const xn_fit_plans *plans;
-    const xn_fit_kernel *kernel[2]; // float, double
-    void *table[XN_PLANS][2];
+    const xn_fit_kernel *kernel[2];     // float, double
+    _Atomic(void *) table[XN_PLANS][2]; // made when first needed: some take longer than a thousand fits
     int tile, threads;
     double demand[XN_PLANS]; // (200 samples/length)^3: an error of w shrinks as length^-3/2, its rounding not
     bool lp_possible;
     bool rounds;                   // traces have weights of their own
     const xn_fit_devices *devices; // NULL: none, or they cannot serve this fit
-    atomic_int lost;               // status of a device that was asked for and failed
+    atomic_int lost;               // status of a device that was asked for and failed, or of a table without memory
     worker *workers;
     atomic_llong done;
 } engine;
@@ -164,13 +164,35 @@ static bool run_on_device(engine *e, worker *k, way w, xn_fit_tile *tile)
     return false;
 }
 
+// The table of a plan; NULL: no memory.
+static const void *table_of(engine *e, int plan, bool deep)
+{
+    void *table = atomic_load(&e->table[plan][deep]);
+    if (table != NULL) return table;
+#pragma omp critical(xn_fit_table)
+    {
+        table = atomic_load(&e->table[plan][deep]);
+        const size_t bytes = table == NULL ? e->kernel[deep]->table_bytes(&e->plans->plan[plan]) : 0;
+        if (table == NULL && (table = xn_alloc(bytes, 1)) != NULL) {
+            e->kernel[deep]->tabulate(&e->plans->plan[plan], table);
+            atomic_store(&e->table[plan][deep], table);
+        } else if (table == NULL) {
+            xn_fail_memory(e->ctx, "the tables of the fit", bytes);
+            atomic_store(&e->lost, XANI_ERR_MEMORY);
+        }
+    }
+    return table;
+}
+
 static void run_way(engine *e, worker *k, int64_t begin, int number)
 {
     const way w = way_of(number);
     const int count = k->waiting[number], *slot = k->slot[number];
     const xn_fit_kernel *kernel = e->kernel[deep(&w)];
     const xn_fit_plan *plan = &e->plans->plan[w.plan];
+    const void *table = table_of(e, w.plan, deep(&w));
     int64_t evaluations[XANI_MAX_MODES] = {0};
+    if (table == NULL) return;
     for (int i = 0; i < count; i++) k->pixel[i] = pixel_of(e, begin + slot[i]);
     xn_fit_tile tile = {.count = count,
                         .y = e->job->y,
@@ -195,7 +217,7 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
         take_given(e, k, plan, tile.pixel, count);
     else if (w.given)
         find_poles(e, k, tile.pixel, count);
-    if (!run_on_device(e, k, w, &tile)) kernel->fit(plan, e->table[w.plan][deep(&w)], k->work, &tile);
+    if (!run_on_device(e, k, w, &tile)) kernel->fit(plan, table, k->work, &tile);
     for (int m = 0; e->job->evaluations != NULL && m < XANI_MAX_MODES; m++)
 #pragma omp atomic
         e->job->evaluations[m] += evaluations[m];
@@ -232,26 +254,13 @@ static void run_tile(engine *e, worker *k, int64_t begin)
 
 static bool depth_used(const xn_fit_job *job, int bits) { return job->precision == 0 || job->precision == bits; }
 
-static xani_status tables_create(engine *e)
-{
-    for (int p = 0; p < XN_PLANS; p++)
-        for (int d = 0; d < 2; d++) {
-            if (!e->plans->has[p] || !depth_used(e->job, d ? 64 : 32)) continue;
-            const size_t bytes = e->kernel[d]->table_bytes(&e->plans->plan[p]);
-            e->table[p][d] = xn_alloc(bytes, 1);
-            if (e->table[p][d] == NULL) return xn_fail_memory(e->ctx, "the tables of the fit", bytes);
-            e->kernel[d]->tabulate(&e->plans->plan[p], e->table[p][d]);
-        }
-    return XANI_OK;
-}
-
 static xani_status worker_create(engine *e, worker *k)
 {
     const size_t room = (size_t)e->tile + 2 * 16; // whole blocks of the widest lanes
     size_t bytes = 0;
     for (int p = 0; p < XN_PLANS; p++)
         for (int d = 0; d < 2; d++)
-            if (e->table[p][d] != NULL) {
+            if (e->plans->has[p] && depth_used(e->job, d ? 64 : 32)) {
                 const size_t need = e->kernel[d]->work_bytes(&e->plans->plan[p], e->tile);
                 bytes = need > bytes ? need : bytes;
             }
@@ -360,7 +369,6 @@ static xani_status engine_create(engine *e)
     e->lp_possible = job->start == XN_FROM_BOTH && e->plans->grid;
     e->rounds = job->weight != NULL || xn_reweight_wanted(&job->reweight);
     for (int p = 0; p < XN_PLANS; p++) e->demand[p] = pow(200.0 / fmax(e->plans->plan[p].length, 1.0), 3.0);
-    XN_TRY(tables_create(e));
     e->workers = xn_calloc((size_t)e->threads, sizeof *e->workers);
     if (e->workers == NULL)
         return xn_fail_memory(e->ctx, "the threads of the fit", (size_t)e->threads * sizeof *e->workers);

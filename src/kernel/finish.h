@@ -194,6 +194,32 @@ static void rest_store(const struct block *b, real *const *keep)
     }
 }
 
+// Chi^2 and background of a block's fits, and what they leave if wanted. On a grid the residual costs several passes,
+// and chi^2 of the fit itself is as good where it is not small beside the data; each lane decides for itself.
+static void block_outcome(struct block *b, const int K, struct rest *r, real *const *keep)
+{
+    vm good[XN_GROUPS];
+    bool all = b->kit->plan->gridded && keep == NULL;
+    for (int a = 0; a < XN_GROUPS && all; a++) {
+        good[a] = v_ge(plane_load(b, a, PLANE_CHI2), b->yy[a] * R(0.01));
+        all = v_bits_of(good[a]) == v_bits_of(v_all());
+    }
+    if (!all) block_residual(b, K, r, keep);
+    for (int a = 0; a < XN_GROUPS && b->kit->plan->gridded && keep == NULL; a++) {
+        struct sums s;
+        const vf chi2 = plane_load(b, a, PLANE_CHI2);
+        good[a] = v_ge(chi2, b->yy[a] * R(0.01));
+        r->chi2[a] = all ? chi2 : v_sel(good[a], chi2, r->chi2[a]);
+        for (int k = 0; k < K; k++)
+            gram_columns_gridded(b->kit, r->parameter[a][2 * k], r->parameter[a][2 * k + 1], k, &s);
+        for (int j = 0; j < b->kit->plan->n_columns; j++) {
+            vf c = v_set(R(0));
+            for (int q = 0; q < 2 * K; q++) c = v_fnma(s.c0[j][q], r->beta[a][q], c);
+            r->c[a][j] = all ? c : v_sel(good[a], c, r->c[a][j]);
+        }
+    }
+}
+
 // Results of every trace that could be fitted, those without a mode included.
 static void finish(const struct kit *kit, int *list)
 {
@@ -208,7 +234,7 @@ static void finish(const struct kit *kit, int *list)
         for (int i = 0; i < count; i += XN_BLOCK) {
             block_open(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, &b);
             rest_open(&b, K, &r);
-            block_residual(&b, K, &r, kit->tile->rest != NULL ? keep : NULL);
+            block_outcome(&b, K, &r, kit->tile->rest != NULL ? keep : NULL);
             if (kit->tile->rest != NULL) rest_store(&b, keep);
             for (int a = 0; a < XN_GROUPS; a++) finish_of[K](&b, a, &r);
         }

@@ -49,8 +49,8 @@ struct grid {
     real step;
     int *base;            // (n) first point of a sample
     real *tap;            // (n, taps)
-    int *first, *sample;  // point j is reached by sample[first[j]..first[j + 1])
-    real *spread;         // with these taps
+    int *first, *sample;  // point j is reached by first[j + 1] - first[j] samples from sample[j] on
+    real *spread;         // with taps from spread[first[j]] on
     real *window;         // (points) of the start
     int *slot;            // (points) and where they go
     real lowest;          // g of the first row

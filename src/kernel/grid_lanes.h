@@ -50,7 +50,7 @@ static size_t grid_place(const xn_fit_plan *p, const struct grid_layout *l, stru
     g->base = take(&next, n * sizeof(int));
     g->tap = take(&next, n * taps * sizeof(real));
     g->first = take(&next, (points + 1) * sizeof(int));
-    g->sample = take(&next, n * taps * sizeof(int));
+    g->sample = take(&next, points * sizeof(int));
     g->spread = take(&next, n * taps * sizeof(real));
     g->window = take(&next, points * sizeof(real));
     g->slot = take(&next, points * sizeof(int));
@@ -66,10 +66,11 @@ static void taps_by_point(const xn_fit_plan *p, struct grid *g)
     int at = 0;
     for (int j = 0; j < g->points; j++) {
         g->first[j] = at;
+        g->sample[j] = 0;
         for (int i = 0; i < p->n; i++) {
             const int k = j - g->base[i];
             if (k < 0 || k >= g->taps) continue;
-            g->sample[at] = i;
+            if (at == g->first[j]) g->sample[j] = i;
             g->spread[at++] = g->tap[(size_t)i * (size_t)g->taps + (size_t)k];
         }
     }

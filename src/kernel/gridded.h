@@ -22,9 +22,11 @@ XN_FN void grid_spread(const int groups, const struct kit *kit, const real *y, s
     for (int j = 0; j < grid->points; j++) {
         vf sum[XN_GROUPS];
         for (int a = 0; a < groups; a++) sum[a] = v_set(R(0));
-        for (int i = grid->first[j]; i < grid->first[j + 1]; i++, tap++)
-            for (int a = 0; a < groups; a++)
-                sum[a] = v_fma(v_set(*tap), v_load(y + (size_t)a * y_step + (size_t)grid->sample[i] * XN_W), sum[a]);
+        const real *from = y + (size_t)grid->sample[j] * XN_W;
+        for (int i = grid->first[j]; i < grid->first[j + 1]; i++, tap++, from += XN_W) {
+            const vf t = v_set(*tap);
+            for (int a = 0; a < groups; a++) sum[a] = v_fma(t, v_load(from + (size_t)a * y_step), sum[a]);
+        }
         for (int a = 0; a < groups; a++) v_store(s + (size_t)a * s_step + (size_t)j * XN_W, sum[a]);
     }
 }

@@ -240,34 +240,42 @@ XN_PART void prepare_explicit(const struct kit *kit, int group)
 XN_PART void prepare_gridded(const struct kit *kit, int group)
 {
     const int n = kit->plan->n, n_columns = kit->plan->n_columns;
-    real *y[1] = {kit->y + group_at(kit, group)};
     const real *column = kit->table->column, *scale = kit->table->scale;
     const vf zero = v_set(R(0));
-    vf mean = zero, big = zero, yy = zero, c[XN_B];
-    real weight = R(0), samples = R(0);
-    for (int j = 0; j < XN_B; j++) c[j] = zero;
+    real *y[XN_GROUPS], weight = R(0), samples = R(0);
+    vf mean[XN_GROUPS], big[XN_GROUPS], yy[XN_GROUPS], by[XN_GROUPS], c[XN_GROUPS][XN_B];
+    for (int a = 0; a < XN_GROUPS; a++) {
+        y[a] = kit->y + group_at(kit, group + a);
+        mean[a] = big[a] = yy[a] = zero;
+        for (int j = 0; j < XN_B; j++) c[a][j] = zero;
+    }
     for (int i = 0; i < n; i++) {
         if (!(scale[i] > R(0))) continue;
         samples += R(1);
         weight += scale[i] * scale[i];
-        mean = v_fma(v_set(scale[i] * scale[i]), v_load(XN_Y(0)), mean);
+        for (int a = 0; a < XN_GROUPS; a++) mean[a] = v_fma(v_set(scale[i] * scale[i]), v_load(XN_Y(a)), mean[a]);
     }
-    mean = n_columns > 0 ? mean * (R(1) / weight) : zero;
-    for (int i = 0; i < n; i++) {
-        vf r = scale[i] > R(0) ? scale[i] * (v_load(XN_Y(0)) - mean) : zero;
-        v_store(XN_Y(0), r);
-        big = v_max(v_abs(r), big);
-        for (int j = 0; j < n_columns; j++) c[j] = v_fma(v_set(column[(size_t)j * (size_t)n + (size_t)i]), r, c[j]);
-    }
-    const vf unscale = power_of_two(big), by = R(1) / unscale;
-    for (int i = 0; i < n; i++) {
-        vf r = v_load(XN_Y(0));
-        for (int j = 0; j < n_columns; j++) r = v_fnma(v_set(column[(size_t)j * (size_t)n + (size_t)i]), c[j], r);
-        r = r * by;
-        v_store(XN_Y(0), r);
-        yy = v_fma(r, r, yy);
-    }
-    prepare_store(kit, group, yy, v_set(samples), unscale, mean, c);
+    for (int a = 0; a < XN_GROUPS; a++) mean[a] = n_columns > 0 ? mean[a] * (R(1) / weight) : zero;
+    for (int i = 0; i < n; i++)
+        for (int a = 0; a < XN_GROUPS; a++) {
+            vf r = scale[i] > R(0) ? scale[i] * (v_load(XN_Y(a)) - mean[a]) : zero;
+            v_store(XN_Y(a), r);
+            big[a] = v_max(v_abs(r), big[a]);
+            for (int j = 0; j < n_columns; j++)
+                c[a][j] = v_fma(v_set(column[(size_t)j * (size_t)n + (size_t)i]), r, c[a][j]);
+        }
+    for (int a = 0; a < XN_GROUPS; a++) by[a] = R(1) / power_of_two(big[a]);
+    for (int i = 0; i < n; i++)
+        for (int a = 0; a < XN_GROUPS; a++) {
+            vf r = v_load(XN_Y(a));
+            for (int j = 0; j < n_columns; j++)
+                r = v_fnma(v_set(column[(size_t)j * (size_t)n + (size_t)i]), c[a][j], r);
+            r = r * by[a];
+            v_store(XN_Y(a), r);
+            yy[a] = v_fma(r, r, yy[a]);
+        }
+    for (int a = 0; a < XN_GROUPS; a++)
+        prepare_store(kit, group + a, yy[a], v_set(samples), power_of_two(big[a]), mean[a], c[a]);
 }
 #endif
 
@@ -276,7 +284,7 @@ XN_PART void prepare_groups(const struct kit *kit, int group)
 {
 #ifndef XN_DEVICE
     if (kit->plan->gridded) {
-        for (int a = 0; a < XN_GROUPS; a++) prepare_gridded(kit, group + a);
+        prepare_gridded(kit, group);
         grid_spread(XN_GROUPS, kit, kit->y + group_at(kit, group), group_size(kit),
                     kit->s + (size_t)group * grid_size(kit), grid_size(kit));
         return;

@@ -132,13 +132,15 @@ XN_PART void powers_fourier(const struct block *b, int a, const real *y, real *x
         v_store(x + (size_t)t->slot[i] * pitch, v);
     }
     fourier(kit, x);
-    for (int j = 0; j <= half / 2; j++) {
+    const int top = kit->plan->grid_hi + 1, bottom = top < half - top ? top : half - top; // else above the band
+    for (int j = 0; j <= (top <= half / 2 ? top : half / 2); j++) {
         vc p = c_load(x + (size_t)t->place[j] * 2 * pitch, pitch);
         vc q = c_conj(c_load(x + (size_t)t->place[(half - j) & (half - 1)] * 2 * pitch, pitch));
         vc e = c_add(p, q), o = twiddle(t, j, c_turn(c_sub(p, q)));
         vc up = c_add(e, o), down = c_sub(e, o);
         v_store(power + (size_t)j * pitch, v_fma(up.re, up.re, up.im * up.im));
-        v_store(power + (size_t)(half - j) * pitch, v_fma(down.re, down.re, down.im * down.im));
+        if (j >= bottom || top > half / 2)
+            v_store(power + (size_t)(half - j) * pitch, v_fma(down.re, down.re, down.im * down.im));
     }
 }
 
