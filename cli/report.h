@@ -59,6 +59,7 @@ typedef struct report_run {
     report_cuts cuts;
     // modes
     int64_t n_modes, n_background;
+    bool exponential; // background: offset, c, r of offset + c exp(-r t)
     double *frequency, *frequency_errors, *amplitude, *amplitude_errors, *phase, *phase_errors, *damping,
         *damping_errors, *significance; // (mode, y, x)
     double *angles_deg;

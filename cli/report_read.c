@@ -107,6 +107,9 @@ static void read_modes(report *r, report_run *run)
     run->background = report_numbers(r, run->modes, "/entry/background", 3, shape);
     run->n_background = run->background != NULL ? shape[0] : 0;
     run->errors_from = report_attribute(r, run->modes, "/entry/modes", "errors_from");
+    char *terms = report_attribute(r, run->modes, "/entry/modes", "background");
+    run->exponential = terms != NULL && strncmp(terms, "offset", 6) == 0 && run->n_background == 3;
+    free(terms);
     run->lo_ps = report_scalar(r, run->modes, "/entry/fit/delay_first");
     run->hi_ps = report_scalar(r, run->modes, "/entry/fit/delay_last");
     run->n_delays = report_scalar(r, run->modes, "/entry/fit/n_delays");

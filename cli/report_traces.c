@@ -27,7 +27,11 @@ static double model(const report_run *run, int64_t pixel, double t)
 {
     int64_t n = run->ny * run->nx;
     double x = (2 * t - run->lo_ps - run->hi_ps) / (run->hi_ps - run->lo_ps), y = 0, p0 = 1, p1 = x;
-    for (int64_t c = 0; c < run->n_background; c++) {
+    if (run->exponential) {
+        const double *b = run->background + pixel;
+        if (isfinite(b[0] + b[n] + b[2 * n])) y = b[0] + b[n] * exp(-b[2 * n] * t);
+    }
+    for (int64_t c = 0; !run->exponential && c < run->n_background; c++) {
         double coefficient = run->background[c * n + pixel], p = c == 0 ? 1 : p1;
         if (isfinite(coefficient)) y += coefficient * p;
         if (c == 0) continue;

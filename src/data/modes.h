@@ -15,6 +15,7 @@ typedef struct xn_modes {
     int n_modules;
     int64_t *module_rows;
     int n_background;                    // Legendre coefficients c0.. on the span of the delays used
+    bool background_exponential;         // else: offset, c, r of offset + c exp(-r t), r in 1/ps
     float *frequency, *frequency_errors; // (mode, y, x), THz; NaN where there is no accepted mode
     float *amplitude, *amplitude_errors; // at delay zero
     float *phase, *phase_errors;         // rad, (-pi, pi]

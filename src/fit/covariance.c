@@ -71,12 +71,27 @@ void xn_covariance_of(int n_modes, const xn_covariance_mode *modes, int n, const
         for (int k = 0; k < Q; k++) out[j * Q + k] = fine ? a[j][k] * variance : NAN;
 }
 
+// The columns of the background; an exponential adds itself and, where its rate was fitted, its derivative.
+static int background_columns(const xn_fit_plan *p, double rate, bool fitted, double *column)
+{
+    const size_t n = (size_t)p->n;
+    int n_columns = p->n_columns;
+    memcpy(column, p->column, n * (size_t)n_columns * sizeof *column);
+    if (!p->exponential) return n_columns;
+    double *own = column + n * (size_t)n_columns, *slope = own + n;
+    for (size_t i = 0; i < n; i++) {
+        own[i] = exp(-rate * p->time[i]);
+        if (fitted) slope[i] = p->time[i] * own[i];
+    }
+    return n_columns + 1 + fitted;
+}
+
 void xn_covariance_trace(const xn_fit_plans *all, int kind, const xn_fit_kernel *kernel, const xn_fit_tile *tile, int i,
                          double *work, double *out)
 {
     const xn_fit_plan *p = &all->plan[kind];
     const int side = XN_COVARIANCE_SIDE(p->modes_max), K = tile->n_modes[i];
-    double *time = work, *weight = work + p->n, full[16 * XANI_MAX_MODES * XANI_MAX_MODES];
+    double *time = work, *weight = work + p->n, *column = work + 2 * p->n, full[16 * XANI_MAX_MODES * XANI_MAX_MODES];
     int order[XANI_MAX_MODES];
     xn_covariance_mode modes[XANI_MAX_MODES];
     for (int j = 0; j < side * side; j++) out[j] = NAN;
@@ -96,8 +111,10 @@ void xn_covariance_trace(const xn_fit_plans *all, int kind, const xn_fit_kernel 
         if (!isfinite(tile->y[(int64_t)tile->row[j] * tile->row_stride + tile->pixel[i]]) || !(own > 0.0))
             weight[j] = 0.0;
     }
-    xn_covariance_of(K, modes, p->n, time, weight, p->n_columns, p->column, xn_fit_result_variance(kernel, tile, i),
-                     full);
+    const double rate = xn_fit_out(kernel, tile, XN_OUT_RATE, i);
+    const bool fitted = isfinite(xn_fit_out(kernel, tile, XN_OUT_RATE_ERROR, i));
+    const int n_columns = background_columns(p, rate, fitted, column);
+    xn_covariance_of(K, modes, p->n, time, weight, n_columns, column, xn_fit_result_variance(kernel, tile, i), full);
     for (int a = 0; a < 4 * n_modes; a++)
         for (int b = 0; b < 4 * n_modes; b++)
             out[a * side + b] = full[(4 * order[a / 4] + a % 4) * 4 * K + 4 * order[b / 4] + b % 4];

@@ -275,7 +275,8 @@ static xani_status worker_create(engine *e, worker *k)
     const size_t side = XN_COVARIANCE_SIDE((size_t)e->plans->plan[e->plans->first].modes_max) + 1;
     if (e->job->covariance) {
         ok = ok && (k->covariance = xn_alloc(side * side, sizeof(double))) != NULL;
-        ok = ok && (k->covariance_work = xn_alloc(2 * (size_t)e->job->n_delays, sizeof(double))) != NULL;
+        ok = ok &&
+             (k->covariance_work = xn_alloc((2 + XN_FIT_COLUMNS) * (size_t)e->job->n_delays, sizeof(double))) != NULL;
     }
     if (!ok) return xn_fail_memory(e->ctx, "the work space of the fit", bytes + room * (XN_OUT_SLOTS + WAYS) * 8);
     k->rounds = (xn_rounds){.rule = &e->job->reweight,
@@ -287,8 +288,8 @@ static xani_status worker_create(engine *e, worker *k)
                             .pitch = e->tile};
     if (e->rounds) XN_TRY(xn_rounds_create(e->ctx, e->plans, &k->rounds));
     if (!e->lp_possible && e->job->start != XN_FROM_PREDICTION) return XANI_OK;
-    return xn_lp_start_create(e->ctx, e->job->n_delays, e->plans->plan[e->plans->first].modes_max, e->job->background,
-                              e->job->linear_prediction, &k->lp);
+    return xn_lp_start_create(e->ctx, e->job->n_delays, e->plans->plan[e->plans->first].modes_max,
+                              e->plans->plan[e->plans->first].n_columns - 1, e->job->linear_prediction, &k->lp);
 }
 
 // Gives worker k a lane of its device.

@@ -69,8 +69,14 @@ static xani_status read_background(xn_ctx *ctx, const xn_config *c, int *degree)
             *degree = i - 1;
             return XANI_OK;
         }
-    return not_yet(ctx, c, "fit.background", "use constant or polynomial1 to polynomial3");
+    *degree = XANI_BACKGROUND_EXPONENTIAL;
+    if (xn_config_int(c, "fit.modes_max") == XANI_MAX_MODES)
+        return xn_config_bad(ctx, c, "fit.modes_max", "4 is too many: at most 3 with fit.background: exponential");
+    return XANI_OK;
 }
+
+// Coefficients of a background
+static int planes_of(int background) { return background == XANI_BACKGROUND_EXPONENTIAL ? 3 : background + 1; }
 
 static xani_status read_settings(xn_ctx *ctx, const xn_config *c, fit_job *j)
 {
@@ -138,7 +144,7 @@ static bool enough_delays(const fit_job *j)
 {
     int filled = 0;
     for (int i = 0; i < j->setup.n; i++) filled += j->weight[i] > 0.0;
-    return filled >= j->setup.background + 1 + 8;
+    return filled >= planes_of(j->setup.background) + 8;
 }
 
 static void warn_band(xn_ctx *ctx, const fit_job *j)
@@ -228,7 +234,8 @@ static xani_status prepare_modes(xn_ctx *ctx, const xn_config *c, fit_job *j)
 {
     const xn_cube *cube = j->cube;
     xn_modes *m = j->modes;
-    XN_TRY(xn_modes_alloc(ctx, j->setup.modes_max, j->setup.background + 1, cube->ny, cube->nx, m));
+    XN_TRY(xn_modes_alloc(ctx, j->setup.modes_max, planes_of(j->setup.background), cube->ny, cube->nx, m));
+    m->background_exponential = j->setup.background == XANI_BACKGROUND_EXPONENTIAL;
     m->spatial_bin = cube->spatial_bin;
     m->n_modules = cube->n_modules;
     m->module_rows = xn_alloc((size_t)cube->n_modules, sizeof *m->module_rows);

@@ -6,6 +6,7 @@
 // of the band would break that, all traces use exact delays; else each is judged after its first fit (engine.c).
 // Bounds: 0.1/T <= g <= 1/(3 dt), 1/T <= f <= 0.95 f_Nyquist, T = n dt.  Below them a mode is an offset or a slope,
 // above them a spike of three samples.  A fit that started inside the widest band may end half a line above it.
+// An exponential in the background has a rate of 0.3/T to 1/(3 dt) and stands beside a constant; its sums are explicit.
 // Background columns are Legendre polynomials on the span of the delays, made orthonormal under the weights.
 #include "fit/plan.h"
 
@@ -24,6 +25,9 @@
 #define HIGHEST 3.1       // rad per step
 #define WINDOW_PER_PS 0.2 // about the damping of a phonon; twice 1/T for shorter traces
 
+static bool exponential(const xn_fit_setup *s) { return s->background == XANI_BACKGROUND_EXPONENTIAL; }
+// Linear columns of the background, without that of an exponential
+static int columns_of(const xn_fit_setup *s) { return exponential(s) ? 1 : s->background + 1; }
 static double square(double x) { return x * x; }
 static double weight_of(const xn_fit_setup *s, int i) { return s->weight == NULL ? 1.0 : s->weight[i]; }
 
@@ -117,6 +121,9 @@ static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_pla
     p->w_hi = widest ? fmin(w_top + BEYOND * TWO_PI / p->length, HIGHEST) : w_top;
     p->g_lo = 0.1 / p->length;
     p->g_hi = 1.0 / 3.0;
+    p->exponential = exponential(s);
+    p->r_lo = 0.3 / p->length;
+    p->r_hi = 1.0 / 3.0;
     p->window_rate = fmin(fmax(2.0 / p->length, WINDOW_PER_PS * unit_ps), p->g_hi);
     p->n_grid = 16;
     p->grid_step = p->gridded && !p->uniform ? fmin(0.25 * TWO_PI / p->w_hi, 1.0) : 1.0;
@@ -162,7 +169,7 @@ static xani_status make_plan(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *a
 {
     xn_fit_plan *p = &all->plan[kind];
     const size_t n = (size_t)s->n;
-    p->n_columns = s->background + 1;
+    p->n_columns = columns_of(s);
     p->gridded = kind == XN_PLAN_WEIGHTED || kind == XN_PLAN_UNEVEN;
     p->closed = kind == XN_PLAN_CLOSED || p->gridded;
     p->uniform = !xn_plan_exact(kind);
@@ -214,7 +221,8 @@ static void common_settings(const xn_fit_setup *s, xn_fit_plans *all, int filled
     all->band_thz[0] = asked ? fmin(fmax(s->band_thz[0], all->widest_thz[0]), all->widest_thz[1]) : all->widest_thz[0];
     all->band_thz[1] = asked ? fmin(fmax(s->band_thz[1], all->band_thz[0]), all->widest_thz[1]) : all->widest_thz[1];
     const double lines = (all->band_thz[1] - all->band_thz[0]) * span;
-    all->threshold = xn_fit_threshold(s->significance, lines, filled - s->background - 1, &all->false_alarm);
+    all->threshold =
+        xn_fit_threshold(s->significance, lines, filled - columns_of(s) - (exponential(s) ? 2 : 0), &all->false_alarm);
 }
 
 xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *all)
@@ -231,12 +239,12 @@ xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans
     if (!(all->step_ps > 0.0)) return xn_fail(ctx, XANI_ERR_INPUT, "delays do not increase: nothing can be fitted");
     const bool same = all->grid && TWO_PI * all->band_thz[1] * all->jitter_ps < HARMLESS;
     const bool exact = !same || all->jitter_ps > 1e-9 * all->step_ps;
-    const bool closed = same && filled == s->n && spread < ALIKE;
+    const bool sums = exponential(s), closed = same && filled == s->n && spread < ALIKE && !sums;
     xani_status st = XANI_OK;
     if (closed) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_CLOSED));
-    if (same && !closed) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_WEIGHTED));
+    if (same && !closed && !sums) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_WEIGHTED));
     if (same) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_EXPLICIT));
-    if (exact) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_UNEVEN));
+    if (exact && !sums) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_UNEVEN));
     if (exact) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_EXACT));
     for (int i = 0; i < XN_PLANS; i++)
         if (all->has[i] && all->plan[i].gridded && !xn_grid_worth(&all->plan[i])) all->has[i] = false;

@@ -24,7 +24,7 @@ typedef struct xn_fit_setup {
     const double *delay_ps; // (n) increasing
     const double *weight;   // (n) relative, 0: empty; NULL: all alike
     int n;
-    int background; // Legendre degree 0..3; -1: none
+    int background; // Legendre degree 0..3; -1: none; XANI_BACKGROUND_EXPONENTIAL
     int modes_max;
     double band_thz[2];  // {0, 0}: what the delays allow
     double significance; // 0: calibrated

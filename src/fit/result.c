@@ -113,6 +113,10 @@ void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *
         for (int b = 0; b < p->n_columns; b++)
             r->background[q] += out(k, t, XN_OUT_BACKGROUND + b, i) * all->legendre[kind][b][q];
     }
+    if (p->exponential) {
+        r->background[1] = out(k, t, XN_OUT_EXPONENTIAL, i);
+        r->background[2] = out(k, t, XN_OUT_RATE, i) / all->step_ps;
+    }
     if (t->flags[i] & XN_FLAG_STUCK)
         r->status = XN_FIT_NOT_CONVERGED;
     else if (t->flags[i] & XN_FLAG_BOUND)

@@ -29,9 +29,12 @@ static xani_status check_options(xn_ctx *ctx, const xani_fit_options *o)
 {
     if (o->modes_max < 0 || o->modes_max > XANI_MAX_MODES)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: modes_max is %d, not 0..%d", o->modes_max, XANI_MAX_MODES);
-    if (o->background < -1 || o->background >= XN_FIT_COLUMNS)
+    if (o->background < -1 || o->background > XANI_BACKGROUND_EXPONENTIAL)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: background is %d, not -1..%d", o->background,
-                       XN_FIT_COLUMNS - 1);
+                       XANI_BACKGROUND_EXPONENTIAL);
+    if (o->background == XANI_BACKGROUND_EXPONENTIAL && o->modes_max == XANI_MAX_MODES)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: modes_max is %d, not 0..%d, as the background is exponential",
+                       o->modes_max, XANI_MAX_MODES - 1);
     const double lo = o->frequency_thz[0], hi = o->frequency_thz[1];
     if (!(lo == 0.0 && hi == 0.0) && !(lo >= 0.0 && lo < hi && isfinite(hi)))
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: frequency_thz is %g, %g, not an increasing pair", lo, hi);

@@ -76,10 +76,11 @@ XN_FN void covariance_at(const int K, struct block *b, int a, const vf *paramete
     vf diagonal[XN_Q];
     for (int j = 0; j < 2 * K; j++)
         c->fixed[j] = v_or(v_le(parameter[j], bound_lo(kit, j)), v_ge(parameter[j], bound_hi(kit, j)));
+    c->s2 = variance_of(b, a, K, chi2);
+    if (kit->plan->exponential) exponential_fixed(kit, parameter, e->schur[0][0], c->s2, c->fixed);
     schur_without(2 * K, c->fixed, e->schur, e->gradient);
     for (int j = 0; j < 2 * K; j++) diagonal[j] = e->schur[j][j] = e->schur[j][j] + XN_TINY;
     cholesky(2 * K, e->schur, diagonal, c->l, c->inverse);
-    c->s2 = variance_of(b, a, K, chi2);
 }
 
 // Results of mode k
@@ -88,6 +89,7 @@ XN_FN void finish_mode(const int K, const struct block *b, int a, int k, const v
 {
     const int Q = 2 * K;
     const xn_fit_plan *plan = b->kit->plan;
+    const int at = k - poles_beside(b->kit); // among the modes
     const vf zero = v_set(R(0)), none = v_set(R(NAN));
     const real unit = b->kit->table->unit, t_zero = R(plan->t_zero);
     vf g = parameter[2 * k], w = parameter[2 * k + 1], ca = beta[2 * k], cb = beta[2 * k + 1];
@@ -105,15 +107,15 @@ XN_FN void finish_mode(const int K, const struct block *b, int a, int k, const v
         m22 = v_fma(u2[j], u2[j], m22);
     }
     vf drop = (m22 * ca * ca - R(2) * m12 * ca * cb + m11 * cb * cb) / (m11 * m22 - m12 * m12);
-    out_store(b, a, XN_OUT_SIGNIFICANCE + k, drop / c->s2);
-    out_store(b, a, XN_OUT_G + k, g);
-    out_store(b, a, XN_OUT_W + k, w);
+    out_store(b, a, XN_OUT_SIGNIFICANCE + at, drop / c->s2);
+    out_store(b, a, XN_OUT_G + at, g);
+    out_store(b, a, XN_OUT_W + at, w);
 
     q[2 * k] = v_set(R(1));
-    out_store(b, a, XN_OUT_G_ERROR + k, v_sel(c->fixed[2 * k], none, error_of(Q, c, u, q) * unit));
+    out_store(b, a, XN_OUT_G_ERROR + at, v_sel(c->fixed[2 * k], none, error_of(Q, c, u, q) * unit));
     q[2 * k] = zero;
     q[2 * k + 1] = v_set(R(1));
-    out_store(b, a, XN_OUT_W_ERROR + k, v_sel(c->fixed[2 * k + 1], none, error_of(Q, c, u, q) * unit));
+    out_store(b, a, XN_OUT_W_ERROR + at, v_sel(c->fixed[2 * k + 1], none, error_of(Q, c, u, q) * unit));
 
     vf square = v_max(ca * ca + cb * cb, v_set(XN_TINY)), amplitude = v_sqrt(square);
     vf pa = ca / square, pb = cb / square;
@@ -122,16 +124,16 @@ XN_FN void finish_mode(const int K, const struct block *b, int a, int k, const v
     q[2 * k + 1] = zero;
     vf relative = error_of(Q, c, u, q);
     amplitude = amplitude * plane_load(b, a, PLANE_UNSCALE) * v_exp(-(g * t_zero));
-    out_store(b, a, XN_OUT_AMPLITUDE + k, amplitude);
-    out_store(b, a, XN_OUT_AMPLITUDE_ERROR + k, amplitude * relative);
+    out_store(b, a, XN_OUT_AMPLITUDE + at, amplitude);
+    out_store(b, a, XN_OUT_AMPLITUDE_ERROR + at, amplitude * relative);
 
     for (int j = 0; j < Q; j++) u[j] = pb * u1[j] - pa * u2[j];
     q[2 * k] = zero;
     q[2 * k + 1] = v_set(t_zero * unit);
-    out_store(b, a, XN_OUT_PHASE_ERROR + k, error_of(Q, c, u, q));
+    out_store(b, a, XN_OUT_PHASE_ERROR + at, error_of(Q, c, u, q));
     vf phase = v_atan2(-cb, ca) + w * t_zero, turn = v_set(R(6.28318530717958647693));
     phase = phase - turn * ((phase * R(0.15915494309189533577) + XN_MAGIC) - XN_MAGIC);
-    out_store(b, a, XN_OUT_PHASE + k, v_sel(v_le(phase, v_set(R(-3.14159265358979323846))), phase + turn, phase));
+    out_store(b, a, XN_OUT_PHASE + at, v_sel(v_le(phase, v_set(R(-3.14159265358979323846))), phase + turn, phase));
 }
 
 XN_FN void finish_group(const int K, struct block *b, int a, const struct rest *r)
@@ -150,19 +152,24 @@ XN_FN void finish_group(const int K, struct block *b, int a, const struct rest *
     if (K == 0) return;
     for (int j = 0; j < 2 * K; j++) e.beta[j] = r->beta[a][j];
     covariance_at(K, b, a, r->parameter[a], &e, r->chi2[a], &cov);
+    const int beside = poles_beside(kit);
+    if (beside > 0) {
+        const vf rate = r->parameter[a][0];
+        out_store(b, a, XN_OUT_EXPONENTIAL, e.beta[0] * unscale * v_exp(-(rate * R(kit->plan->t_zero))));
+        vf u[XN_Q], q[XN_Q];
+        for (int j = 0; j < 2 * K; j++) u[j] = q[j] = v_set(R(0));
+        q[0] = v_set(R(1));
+        const vf error = error_of(2 * K, &cov, u, q) * kit->table->unit;
+        out_store(b, a, XN_OUT_RATE, rate);
+        out_store(b, a, XN_OUT_RATE_ERROR, v_sel(cov.fixed[0], v_set(R(NAN)), error));
+    }
     XN_FLAT
-    for (int k = 0; k < K; k++) finish_mode(K, b, a, k, r->parameter[a], e.beta, &cov);
+    for (int k = beside; k < K; k++) finish_mode(K, b, a, k, r->parameter[a], e.beta, &cov);
     vm at_bound = v_lt(v_set(R(0)), v_set(R(-1)));
-    for (int j = 0; j < 2 * K; j++) at_bound = v_or(at_bound, cov.fixed[j]);
+    for (int j = 2 * beside; j < 2 * K; j++) at_bound = v_or(at_bound, cov.fixed[j]);
     const unsigned bits = v_bits_of(at_bound) & block_lanes(b, a);
     for (int i = 0; i < XN_W && bits >> i; i++)
         if (bits >> i & 1) kit->tile->flags[b->trace[a * XN_W + i]] |= XN_FLAG_BOUND;
-}
-
-// Whether trace i ends with K modes.
-XN_FN bool finish_due(const xn_fit_tile *tile, int i, int K)
-{
-    return tile->n_modes[i] == K && !(tile->flags[i] & (XN_FLAG_MISSING | XN_FLAG_FEW));
 }
 
 #ifndef XN_DEVICE
@@ -227,10 +234,11 @@ static void finish(const struct kit *kit, int *list)
     struct rest r;
     real *keep[XN_GROUPS];
     for (int a = 0; a < XN_GROUPS; a++) keep[a] = kit->rest + (size_t)a * group_size(kit);
-    for (int K = 0; K <= kit->plan->modes_max; K++) {
+    for (int modes = 0; modes <= kit->plan->modes_max; modes++) {
+        const int K = modes + poles_beside(kit);
         int count = 0;
         for (int i = 0; i < kit->tile->count; i++)
-            if (finish_due(kit->tile, i, K)) list[count++] = i;
+            if (finish_due(kit->tile, i, modes)) list[count++] = i;
         for (int i = 0; i < count; i += XN_BLOCK) {
             block_open(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, &b);
             rest_open(&b, K, &r);

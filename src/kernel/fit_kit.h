@@ -52,7 +52,6 @@ struct grid {
     int *first, *sample;  // point j is reached by first[j + 1] - first[j] samples from sample[j] on
     real *spread;         // with taps from spread[first[j]] on
     real *window;         // (points) of the start
-    int *slot;            // (points) and where they go
     real lowest;          // g of the first row
     real per_cell, cells; // rows are looked up by g in even cells
     real length;
@@ -64,7 +63,7 @@ struct grid {
 struct table {
     struct grid grid;
     real unit, line;           // 1/length; 2 pi/n_grid
-    real lo[2], hi[2];         // bounds of g, w
+    real lo[4], hi[4];         // bounds of g, w; of an exponential's rate, and zero
     real monomial[XN_B][XN_B]; // of the plan
     real *window;              // (n) of the start
     real *column;              // (B, n)

@@ -53,8 +53,8 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
         for (int q = 0; q < XN_B; q++) t->monomial[b][q] = R(p->monomial[b][q]);
     t->unit = R(1.0 / p->length);
     t->line = R(6.28318530717958647693 / (p->n_grid * p->grid_step));
-    t->lo[0] = R(p->g_lo), t->lo[1] = R(p->w_lo);
-    t->hi[0] = R(p->g_hi), t->hi[1] = R(p->w_hi);
+    t->lo[0] = R(p->g_lo), t->lo[1] = R(p->w_lo), t->lo[2] = R(p->r_lo), t->lo[3] = R(0);
+    t->hi[0] = R(p->g_hi), t->hi[1] = R(p->w_hi), t->hi[2] = R(p->r_hi), t->hi[3] = R(0);
     const double unit = 6.28318530717958647693 / p->n_grid;
     for (size_t i = 0; i < waves && p->near_grid; i++) {
         t->cosine[i] = R(cos(unit * (double)i));

@@ -174,22 +174,30 @@ XN_PART void planes_copy(const struct kit *kit, int from, int to, int slots, int
     for (int j = 0; j < slots; j++) plane_of(kit, to + j)[trace] = plane_of(kit, from + j)[trace];
 }
 
+// Whether trace i ends with K modes.
+XN_FN bool finish_due(const xn_fit_tile *tile, int i, int K)
+{
+    return tile->n_modes[i] == K && !(tile->flags[i] & (XN_FLAG_MISSING | XN_FLAG_FEW));
+}
+
+// Numbers that K modes have taken from the samples.
+XN_FN int parameters_of(const struct kit *kit, int K) { return 4 * K + kit->plan->n_columns + 2 * poles_beside(kit); }
+
 // D of a trace with K modes against the fit with chi^2 `before`
 XN_PART double significance(const struct kit *kit, int K, int t, double before)
 {
     const double chi2 = plane_of(kit, PLANE_CHI2)[t];
     const double known = plane_of(kit, PLANE_SIGMA2)[t], floor = plane_of(kit, PLANE_FLOOR2)[t];
-    const double freedom = plane_of(kit, PLANE_SAMPLES)[t] - 4 * K - kit->plan->n_columns;
+    const double freedom = plane_of(kit, PLANE_SAMPLES)[t] - parameters_of(kit, K);
     return (before - chi2) / fmax(known > 0.0 ? known : -known * chi2 / freedom, floor);
 }
 
 // Whether trace t can be tried with a K-th mode; remembers its fit without.
 XN_FN bool stage_open(const struct kit *kit, const int K, int t)
 {
-    if (plane_of(kit, PLANE_SAMPLES)[t] < R(4 * K + kit->plan->n_columns + 4))
-        return false; // samples must be left over
+    if (plane_of(kit, PLANE_SAMPLES)[t] < R(parameters_of(kit, K) + 4)) return false; // samples must be left over
     if (kit->tile->start == XN_START_GIVEN && kit->tile->given[t] < K) return false;
-    planes_copy(kit, PLANE_PARAMETER, PLANE_KEEP, 2 * (K - 1), t);
+    planes_copy(kit, PLANE_PARAMETER, PLANE_KEEP, 2 * (K - 1 + poles_beside(kit)), t);
     plane_of(kit, PLANE_CHI2_BEFORE)[t] = plane_of(kit, PLANE_CHI2)[t];
     return true;
 }
@@ -204,14 +212,14 @@ XN_FN bool stage_close(const struct kit *kit, const int K, int t)
         return true;
     }
     plane_of(kit, PLANE_NEXT)[t] = R(d);
-    planes_copy(kit, PLANE_KEEP, PLANE_PARAMETER, 2 * (K - 1), t);
+    planes_copy(kit, PLANE_KEEP, PLANE_PARAMETER, 2 * (K - 1 + poles_beside(kit)), t);
     plane_of(kit, PLANE_CHI2)[t] = plane_of(kit, PLANE_CHI2_BEFORE)[t];
     tile->flags[t] &= (uint8_t)~XN_FLAG_STUCK;
     return false;
 }
 
 #ifndef XN_DEVICE
-// Fits K modes of the listed traces to `tolerance`; search: with a new start for the last mode.
+// Fits K poles of the listed traces to `tolerance`; search: with a new start for the last one.
 static void list_refine(const struct kit *kit, const int *list, int count, int K, real tolerance, bool search)
 {
     int *rest = kit->list[3], n_rest = 0;
@@ -242,28 +250,31 @@ static void list_given(const struct kit *kit, const int *list, int count, int K,
 {
     const xn_fit_tile *tile = kit->tile;
     const xn_fit_plan *plan = kit->plan;
+    const int beside = poles_beside(kit), poles = K + beside;
     int *have = kit->list[2], n_have = 0;
     for (int i = 0; i < count; i++) {
         const int t = list[i];
         if (tile->given[t] < K) continue;
-        planes_copy(kit, PLANE_PARAMETER, PLANE_OTHER, 2 * K, t);
-        planes_copy(kit, PLANE_BETA, PLANE_OTHER_BETA, 2 * K, t);
+        planes_copy(kit, PLANE_PARAMETER, PLANE_OTHER, 2 * poles, t);
+        planes_copy(kit, PLANE_BETA, PLANE_OTHER_BETA, 2 * poles, t);
         plane_of(kit, PLANE_OTHER_CHI2)[t] = plane_of(kit, PLANE_CHI2)[t];
         plane_of(kit, PLANE_OTHER_STUCK)[t] = R(tile->flags[t] & XN_FLAG_STUCK);
         for (int k = 0; k < K; k++) {
             const int64_t at = (int64_t)k * tile->given_stride + t;
-            plane_of(kit, PLANE_PARAMETER + 2 * k)[t] = R(fmin(fmax(tile->given_g[at], plan->g_lo), plan->g_hi));
-            plane_of(kit, PLANE_PARAMETER + 2 * k + 1)[t] = R(fmin(fmax(tile->given_w[at], plan->w_lo), plan->w_hi));
+            real *const g = plane_of(kit, PLANE_PARAMETER + 2 * (k + beside)) + t;
+            real *const w = plane_of(kit, PLANE_PARAMETER + 2 * (k + beside) + 1) + t;
+            *g = R(fmin(fmax(tile->given_g[at], plan->g_lo), plan->g_hi));
+            *w = R(fmin(fmax(tile->given_w[at], plan->w_lo), plan->w_hi));
         }
         have[n_have++] = t;
     }
-    list_refine(kit, have, n_have, K, tolerance, false);
+    list_refine(kit, have, n_have, poles, tolerance, false);
     for (int i = 0; compare && i < n_have; i++) {
         const int t = have[i];
         const double other = plane_of(kit, PLANE_OTHER_CHI2)[t];
         if (plane_of(kit, PLANE_CHI2)[t] < other || significance(kit, K, t, other) > -tile->favour) continue;
-        planes_copy(kit, PLANE_OTHER, PLANE_PARAMETER, 2 * K, t);
-        planes_copy(kit, PLANE_OTHER_BETA, PLANE_BETA, 2 * K, t);
+        planes_copy(kit, PLANE_OTHER, PLANE_PARAMETER, 2 * poles, t);
+        planes_copy(kit, PLANE_OTHER_BETA, PLANE_BETA, 2 * poles, t);
         plane_of(kit, PLANE_CHI2)[t] = plane_of(kit, PLANE_OTHER_CHI2)[t];
         tile->flags[t] &= (uint8_t)~XN_FLAG_STUCK;
         if (plane_of(kit, PLANE_OTHER_STUCK)[t] != R(0)) tile->flags[t] |= XN_FLAG_STUCK;
@@ -275,6 +286,7 @@ static int list_stage(const struct kit *kit, int *list, int count, int K)
 {
     const xn_fit_tile *tile = kit->tile;
     const real tolerance = XN_TOLERANCE(kit->plan, K);
+    const int poles = K + poles_beside(kit);
     int n = 0;
     for (int i = 0; i < count; i++)
         if (stage_open(kit, K, list[i])) list[n++] = list[i];
@@ -282,9 +294,9 @@ static int list_stage(const struct kit *kit, int *list, int count, int K)
     for (int i = 0; i < n && tile->start == XN_START_GIVEN_FIRST; i++)
         if (tile->given[list[i]] < K) search[n_search++] = list[i];
     if (tile->start == XN_START_GIVEN_FIRST)
-        list_refine(kit, search, n_search, K, tolerance, true);
+        list_refine(kit, search, n_search, poles, tolerance, true);
     else if (tile->start != XN_START_GIVEN)
-        list_refine(kit, list, n, K, tolerance, true);
+        list_refine(kit, list, n, poles, tolerance, true);
     if (tile->start != XN_START_PERIODOGRAM) list_given(kit, list, n, K, tolerance, tile->start == XN_START_BOTH);
     int accepted = 0;
     for (int i = 0; i < n; i++)
@@ -292,16 +304,57 @@ static int list_stage(const struct kit *kit, int *list, int count, int K)
     return accepted;
 }
 
+#define XN_RATES 8 // tried as starts of an exponential
+
+// The exponential of each trace alone: from the best of a few rates.
+static void list_exponential(const struct kit *kit, const int *list, int count, real tolerance)
+{
+    struct block b;
+    struct eval e[XN_GROUPS];
+    vf parameter[XN_GROUPS][XN_Q], best[XN_GROUPS], rate[XN_GROUPS];
+    const vf *at[XN_GROUPS];
+    const double lo = kit->plan->r_lo, hi = kit->plan->r_hi;
+    for (int i = 0; i < count; i += XN_BLOCK) {
+        block_open(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, &b);
+        for (int a = 0; a < XN_GROUPS; a++) {
+            at[a] = parameter[a];
+            best[a] = v_set(XN_UNKNOWN);
+            rate[a] = parameter[a][1] = v_set(R(0));
+        }
+        for (int c = 0; c < XN_RATES; c++) {
+            const vf r = v_set(R(lo * pow(hi / lo, (c + 0.5) / XN_RATES)));
+            for (int a = 0; a < XN_GROUPS; a++) parameter[a][0] = r;
+            evaluate_modes(1, &b, at, e);
+            for (int a = 0; a < XN_GROUPS; a++) {
+                const vm better = v_lt(e[a].chi2, best[a]);
+                best[a] = v_sel(better, e[a].chi2, best[a]);
+                rate[a] = v_sel(better, r, rate[a]);
+            }
+        }
+        for (int a = 0; a < XN_GROUPS; a++) {
+            plane_store(&b, a, PLANE_PARAMETER, rate[a]);
+            plane_store(&b, a, PLANE_PARAMETER + 1, v_set(R(0)));
+        }
+    }
+    list_refine(kit, list, count, 1, tolerance, false);
+}
+
 // Accepts modes as long as they are significant, then refines each trace with as many as it has.
 static void greedy(const struct kit *kit, int *list, int count)
 {
     const xn_fit_plan *plan = kit->plan;
+    const int beside = poles_beside(kit);
+    for (int i = 0; beside > 0 && i < kit->tile->count; i++) { // those not on the list too: they have results
+        plane_of(kit, PLANE_PARAMETER)[i] = R(plan->r_lo);
+        plane_of(kit, PLANE_PARAMETER + 1)[i] = plane_of(kit, PLANE_BETA)[i] = plane_of(kit, PLANE_BETA + 1)[i] = R(0);
+    }
+    if (beside > 0) list_exponential(kit, list, count, XN_TOLERANCE(kit->plan, 0));
     for (int K = 1; K <= plan->modes_max && count > 0; K++) count = list_stage(kit, list, count, K);
-    for (int K = 1; K < plan->modes_max; K++) {
+    for (int K = 1 - beside; K < plan->modes_max; K++) {
         count = 0;
         for (int i = 0; i < kit->tile->count; i++)
-            if (kit->tile->n_modes[i] == K) list[count++] = i;
-        list_refine(kit, list, count, K, R(plan->tolerance), false);
+            if (finish_due(kit->tile, i, K)) list[count++] = i;
+        list_refine(kit, list, count, K + beside, R(plan->tolerance), false);
     }
 }
 

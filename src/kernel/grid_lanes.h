@@ -53,7 +53,6 @@ static size_t grid_place(const xn_fit_plan *p, const struct grid_layout *l, stru
     g->sample = take(&next, points * sizeof(int));
     g->spread = take(&next, n * taps * sizeof(real));
     g->window = take(&next, points * sizeof(real));
-    g->slot = take(&next, points * sizeof(int));
     g->row_of = take(&next, (size_t)l->cells);
     g->row = take(&next, (size_t)l->rows * sizeof *g->row);
     g->node = take(&next, (size_t)l->nodes * XN_NODE * sizeof(real));
@@ -86,10 +85,7 @@ static void fill_taps(const xn_fit_plan *p, struct grid *g, double *work)
             g->tap[at] = R(p->scale[i] * work[at]);
         }
     taps_by_point(p, g);
-    for (int j = 0; j < g->points; j++) {
-        g->window[j] = R(exp(-p->window_rate * p->grid_step * j));
-        g->slot[j] = j % p->n_grid;
-    }
+    for (int j = 0; j < g->points; j++) { g->window[j] = R(exp(-p->window_rate * p->grid_step * j)); }
 }
 
 // ---- nodes

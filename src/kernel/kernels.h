@@ -40,7 +40,11 @@ typedef struct xn_fit_plan {
     int n_grid;                                      // start: powers at w = 2 pi j/(n_grid grid_step), n_grid a power
     int grid_lo, grid_hi;                            //        of two, j = lo..hi
     double w_lo, w_hi, g_lo, g_hi;                   // bounds
-    double t_zero;                                   // t of delay zero: amplitude and phase refer to it
+    // An exponential beside the modes: the first pole of each trace, at w = 0, counted by no number of modes. Explicit
+    // plans only, with at most XANI_MAX_MODES - 1 modes.
+    bool exponential;
+    double r_lo, r_hi; // bounds of its rate per step
+    double t_zero;     // t of delay zero: amplitude and phase refer to it
     int modes_max;
     double threshold; // of delta chi^2/s^2
     double tolerance; // stop when the predicted decrease of chi^2 is below tolerance * s^2
@@ -67,7 +71,10 @@ enum {
     XN_OUT_PHASE_ERROR = XN_OUT_AMPLITUDE_ERROR + XANI_MAX_MODES,
     XN_OUT_SIGNIFICANCE = XN_OUT_PHASE_ERROR + XANI_MAX_MODES,
     XN_OUT_BACKGROUND = XN_OUT_SIGNIFICANCE + XANI_MAX_MODES, // coefficients of the orthonormal columns
-    XN_OUT_MEAN = XN_OUT_BACKGROUND + XN_FIT_COLUMNS,         // to be added to the background
+    XN_OUT_EXPONENTIAL = XN_OUT_BACKGROUND + XN_FIT_COLUMNS,  // at delay zero
+    XN_OUT_RATE,                                              // per step
+    XN_OUT_RATE_ERROR,                                        // NaN: at a bound, or less certain than itself
+    XN_OUT_MEAN,                                              // to be added to the background
     XN_OUT_CHI2,                                              // sum of squared residuals, explicit, of the scaled data
     XN_OUT_UNSCALE, // residual = unscale * that of the scaled data; chi^2 goes with its square
     XN_OUT_FREEDOM, // samples less parameters

@@ -18,13 +18,16 @@
 #define XN_SLACK (XN_EPSILON * R(64))
 
 XN_FN bool is_g(int j) { return (j & 1) == 0; }
-XN_FN vf bound_lo(const struct kit *kit, int j) { return v_set(kit->table->lo[j & 1]); }
-XN_FN vf bound_hi(const struct kit *kit, int j) { return v_set(kit->table->hi[j & 1]); }
+// Poles that are no modes: they come first.
+XN_FN int poles_beside(const struct kit *kit) { return kit->plan->exponential ? 1 : 0; }
+XN_FN int bound_of(const struct kit *kit, int j) { return j < 2 * poles_beside(kit) ? 2 + (j & 1) : j & 1; }
+XN_FN vf bound_lo(const struct kit *kit, int j) { return v_set(kit->table->lo[bound_of(kit, j)]); }
+XN_FN vf bound_hi(const struct kit *kit, int j) { return v_set(kit->table->hi[bound_of(kit, j)]); }
 
 // samples less parameters
 XN_FN vf freedom_of(const struct block *b, int a, int K)
 {
-    return v_max(b->samples[a] - R(4 * K + b->kit->plan->n_columns), v_set(R(1)));
+    return v_max(b->samples[a] - R(4 * K + b->kit->plan->n_columns - 2 * poles_beside(b->kit)), v_set(R(1)));
 }
 
 // Variance of a sample: known, or from the residual; not below the rounding of the samples themselves, which is no
@@ -74,6 +77,15 @@ XN_FN void bounds_active(const int Q, const struct kit *kit, const vf *parameter
     }
 }
 
+// An exponential has no frequency to be fitted; a rate less certain than itself stays, because there is nothing to lead
+// it.
+XN_FN void exponential_fixed(const struct kit *kit, const vf *parameter, vf information, vf s2, vm *fixed)
+{
+    const vf r = parameter[0] * R(kit->plan->length);
+    fixed[0] = v_or(fixed[0], v_lt(information * r * r, s2));
+    fixed[1] = v_all();
+}
+
 XN_FN void lm_accept(const int Q, const struct block *b, int a, struct lm *s, const struct eval *e)
 {
     vf slack = b->yy[a] * XN_SLACK;
@@ -101,9 +113,11 @@ XN_FN void advance(const int K, const struct block *b, int a, struct lm *s, cons
         gradient[j] = s->now.gradient[j];
         for (int i = 0; i <= j; i++) schur[j][i] = s->now.schur[j][i];
     }
+    const vf s2 = variance_of(b, a, K, s->now.chi2);
+    if (kit->plan->exponential) exponential_fixed(kit, s->parameter, schur[0][0], s2, fixed);
     schur_without(Q, fixed, schur, gradient);
     vf decrease = schur_step(Q, schur, v_set(R(0)), gradient, NULL);
-    vm done = v_lt(decrease, tolerance * variance_of(b, a, K, s->now.chi2));
+    vm done = v_lt(decrease, tolerance * s2);
     vm stuck = v_and(v_and(s->active, v_not(done)), v_lt(v_set(R(1e5)), s->lambda));
     s->stuck = v_or(s->stuck, stuck);
     s->active = v_and(s->active, v_not(v_or(done, stuck)));

@@ -118,29 +118,35 @@ XN_PART void powers_fourier(const struct block *b, int a, const real *y, real *x
     const struct table *t = kit->table;
     const int n = kit->plan->n, half = kit->plan->n_grid / 2;
     const size_t pitch = XN_WAVE(kit);
-    const int filled = kit->plan->uniform && !kit->plan->gridded ? n : 0; // else slots may stay empty
+#ifndef XN_DEVICE
+    const int points = kit->plan->gridded ? t->grid.points : 0; // y is on the grid; one turn of it may be shorter
+#else
+    const int points = 0;
+#endif
+    const int filled = points > 0 ? points : kit->plan->uniform ? n : 0; // else slots may stay empty
     for (int i = filled; i < kit->plan->n_grid; i++) v_store(x + (size_t)i * pitch, v_set(R(0)));
 #ifndef XN_DEVICE
-    for (int i = 0; kit->plan->gridded && i < t->grid.points; i++) { // y is on the grid; one turn of it may be shorter
-        real *at = x + (size_t)t->grid.slot[i] * pitch;
-        v_store(at, v_fma(v_set(t->grid.window[i]), v_load(y + (size_t)i * XN_W), v_load(at)));
+    for (int i = 0; i < points; i++) {
+        const vf v = v_set(t->grid.window[i]) * v_load(y + (size_t)i * XN_W);
+        real *at = x + (size_t)(i & (kit->plan->n_grid - 1)) * pitch;
+        v_store(at, i < kit->plan->n_grid ? v : v_load(at) + v);
     }
 #endif
-    for (int i = 0; !kit->plan->gridded && i < n; i++) {
+    for (int i = 0; points == 0 && i < n; i++) {
         vf v = v_set(t->window[i]) * v_load(y + (size_t)i * XN_PITCH(kit));
         if (!kit->plan->closed) v = v * v_load(b->h[a] + (size_t)i * XN_PITCH(kit));
         v_store(x + (size_t)t->slot[i] * pitch, v);
     }
     fourier(kit, x);
-    const int top = kit->plan->grid_hi + 1, bottom = top < half - top ? top : half - top; // else above the band
-    for (int j = 0; j <= (top <= half / 2 ? top : half / 2); j++) {
+    const int top = kit->plan->grid_hi + 1; // of the band
+    const bool upper = top > half / 2;
+    for (int j = 0; j <= (upper ? half / 2 : top); j++) {
         vc p = c_load(x + (size_t)t->place[j] * 2 * pitch, pitch);
         vc q = c_conj(c_load(x + (size_t)t->place[(half - j) & (half - 1)] * 2 * pitch, pitch));
         vc e = c_add(p, q), o = twiddle(t, j, c_turn(c_sub(p, q)));
         vc up = c_add(e, o), down = c_sub(e, o);
         v_store(power + (size_t)j * pitch, v_fma(up.re, up.re, up.im * up.im));
-        if (j >= bottom || top > half / 2)
-            v_store(power + (size_t)(half - j) * pitch, v_fma(down.re, down.re, down.im * down.im));
+        if (upper) v_store(power + (size_t)(half - j) * pitch, v_fma(down.re, down.re, down.im * down.im));
     }
 }
 

@@ -34,7 +34,7 @@ static const xn_field fields[] = {
     {"/entry/fit_status", offsetof(xn_modes, status), XN_U8, PLANE, NULL, "outcome of the fit"},
     {"/entry/chi2_reduced", offsetof(xn_modes, chi2_reduced), XN_F32, PLANE, "", "reduced chi^2"},
     {"/entry/background", offsetof(xn_modes, background), XN_F32, 3, DIMS(BACKGROUND, Y, X), false, "",
-     "Legendre coefficients c0, c1, ... on the span of the delays used"},
+     "coefficients of the background; attribute background of /entry/modes says which"},
     {"/entry/module_rows", offsetof(xn_modes, module_rows), XN_I64, 1, DIMS(MODULE), true, "pixel",
      "rows of each module"},
 };
@@ -69,6 +69,9 @@ static void write_attributes(xn_writer *w, const xn_modes *m)
     xn_writer_attr_text(w, "/entry/modes", "kernels", m->kernels ? m->kernels : "");
     xn_writer_attr_text(w, "/entry/modes", "model",
                         "background + sum A exp(-g t) cos(2 pi f t + phase), t = 0 at corrected delay zero");
+    xn_writer_attr_text(w, "/entry/modes", "background",
+                        m->background_exponential ? "offset, c, r of offset + c exp(-r t), r in 1/ps"
+                                                  : "Legendre coefficients on the span of the delays used");
     xn_writer_attr_text(w, "/entry/modes/frequency", "interpretation", "image");
     xn_writer_attr_texts(w, "/entry/fit_status", "names", status_names, XN_COUNT(status_names));
 }

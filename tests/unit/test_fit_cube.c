@@ -308,13 +308,35 @@ START_TEST(test_highest_frequencies)
 }
 END_TEST
 
+START_TEST(test_exponential)
+{
+    // An exponential background: offset, c and r of each pixel in the planes of the background, modes as put in.
+    make_cube(1e-5);
+    for (int i = 0; i < NB; i++)
+        for (int p = 0; p < NP; p++) {
+            const double t = cube.delay_ps[i];
+            if (t >= 0) cube.signal[i * NP + p] += (float)((0.03 + 0.001 * p) * exp(-(0.7 + 0.01 * p) * t));
+        }
+    ck_assert_int_eq(fit("fit: {modes_max: 2, background: exponential, start: both}"), XANI_OK);
+    ck_assert(modes.background_exponential && modes.n_background == 3);
+    for (int p = 0; p < NP; p++) {
+        good(p, 1e-3);
+        ck_assert_double_eq_tol(modes.background[p], 0.01, 1e-3);
+        ck_assert_double_eq_tol(modes.background[NP + p], 0.03 + 0.001 * p, 1e-3);
+        ck_assert_double_eq_tol(modes.background[2 * NP + p], 0.7 + 0.01 * p, 0.05);
+    }
+    ck_assert_int_eq(fit("fit: {modes_max: 2, background: polynomial1}"), XANI_OK);
+    ck_assert(!modes.background_exponential && modes.n_background == 2);
+}
+END_TEST
+
 START_TEST(test_refusals)
 {
     // What this version cannot do ends with a configuration error that names the key and what to use instead.
     make_cube(0);
     const char *bad[][2] = {{"fit: {start: neighbours}", "fit.start"},
                             {"fit: {start: given}", "fit.start"},
-                            {"fit: {background: exponential}", "fit.background"},
+                            {"fit: {background: exponential, modes_max: 4}", "fit.modes_max"},
                             {"engine: {device: cuda, devices: [1000]}", "engine.device"}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         xn_clear_error(ctx);
@@ -408,6 +430,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_uneven_delays);
     tcase_add_test(t, test_bounds);
     tcase_add_test(t, test_highest_frequencies);
+    tcase_add_test(t, test_exponential);
     tcase_add_test(t, test_refusals);
     tcase_add_test(t, test_few_delays);
     tcase_add_test(t, test_no_modes);
