@@ -52,6 +52,8 @@ struct grid {
     int *first, *sample;  // point j is reached by first[j + 1] - first[j] samples from sample[j] on
     real *spread;         // with taps from spread[first[j]] on
     real *window;         // (points) of the start
+    real *level;          // (n_grid/2 + 1) its powers are over 1/level
+    real shape, half;     // b of D(s), and half the width of the taps
     real lowest;          // g of the first row
     real per_cell, cells; // rows are looked up by g in even cells
     real length;

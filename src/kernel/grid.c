@@ -6,6 +6,7 @@
 // of order 1, where two dozen exponentials in so small a band are the same to 16 digits.
 #include "kernel/grid.h"
 
+#include <complex.h>
 #include <math.h>
 #include <string.h>
 
@@ -28,27 +29,39 @@ int xn_grid_points(const xn_fit_plan *p, int taps)
 typedef struct {
     int taps;
     double g[POINTS], w[POINTS], weight[POINTS];
-    double a[EQUATIONS][MOST]; // reflectors below, triangle above the diagonal
+    double complex over[POINTS]; // 1/D
+    double a[EQUATIONS][MOST];   // reflectors below, triangle above the diagonal
     double diagonal[MOST], scale[MOST];
 } solver;
 
+double xn_grid_window(const xn_fit_plan *p, int taps)
+{
+    const double band = p->grid_step * p->w_hi / 6.28318530717958647693; // of the grid's sampling rate
+    const double inner = taps * (1.0 - band);
+    return taps == 1 ? 0.0 : 3.14159265358979323846 * sqrt(inner * inner - 0.8);
+}
+
 static void place_points(const xn_fit_plan *p, solver *s)
 {
+    const double b = xn_grid_window(p, s->taps), half = 0.5 * s->taps * p->grid_step;
     for (int i = 0; i < POINTS; i++) {
         const double along = sin(1.57079632679489661923 * (i % EDGE) / (EDGE - 1.0));
         s->w[i] = i < 2 * EDGE ? p->w_hi * along : p->w_hi;
         s->g[i] = i < EDGE ? 0.0 : i < 2 * EDGE ? p->g_hi : p->g_hi * (i - 2 * EDGE + 0.5) / END;
         s->weight[i] = exp(-6.0 * s->g[i]); // what decays within a few samples has little to say
+        const double complex h = half * (-s->g[i] + I * s->w[i]), q = csqrt(b * b + h * h);
+        s->over[i] = q / b * cexp(-h * h / (q + b));
     }
 }
 
-// Real and imaginary parts of exp(s t) at all points.
-static void exponentials(const solver *s, double t, double *out)
+// Real and imaginary parts of exp(s t), or of that over D, at all points.
+static void exponentials(const solver *s, double t, bool over, double *out)
 {
     for (int i = 0; i < POINTS; i++) {
         const double size = s->weight[i] * exp(-s->g[i] * t);
-        out[2 * i] = size * cos(s->w[i] * t);
-        out[2 * i + 1] = size * sin(s->w[i] * t);
+        const double complex x = size * cexp(I * s->w[i] * t) * (over ? s->over[i] : 1.0);
+        out[2 * i] = creal(x);
+        out[2 * i + 1] = cimag(x);
     }
 }
 
@@ -59,7 +72,7 @@ static void triangulate(const xn_fit_plan *p, int taps, double ridge, solver *s)
     s->taps = taps;
     place_points(p, s);
     for (int j = 0; j < taps; j++) {
-        exponentials(s, p->grid_step * (j - 0.5 * (taps - 1)), column);
+        exponentials(s, p->grid_step * (j - 0.5 * (taps - 1)), true, column);
         for (int i = 0; i < 2 * POINTS; i++) s->a[i][j] = column[i];
         s->a[2 * POINTS + j][j] = ridge;
     }
@@ -81,7 +94,7 @@ static void triangulate(const xn_fit_plan *p, int taps, double ridge, solver *s)
 static void solve(const solver *s, double t, double *tap)
 {
     double b[EQUATIONS] = {0};
-    exponentials(s, t, b);
+    exponentials(s, t, false, b);
     for (int j = 0; j < s->taps; j++) {
         double dot = 0.0;
         for (int i = j; i < EQUATIONS; i++) dot += s->a[i][j] * b[i];

@@ -8,6 +8,8 @@
 #ifndef XN_KERNEL_GRID_LANES_H
 #define XN_KERNEL_GRID_LANES_H
 
+#include <complex.h>
+
 #include "kernel/finish.h"
 #include "kernel/grid.h"
 
@@ -53,6 +55,7 @@ static size_t grid_place(const xn_fit_plan *p, const struct grid_layout *l, stru
     g->sample = take(&next, points * sizeof(int));
     g->spread = take(&next, n * taps * sizeof(real));
     g->window = take(&next, points * sizeof(real));
+    g->level = take(&next, ((size_t)p->n_grid / 2 + 1) * sizeof(real));
     g->row_of = take(&next, (size_t)l->cells);
     g->row = take(&next, (size_t)l->rows * sizeof *g->row);
     g->node = take(&next, (size_t)l->nodes * XN_NODE * sizeof(real));
@@ -85,7 +88,21 @@ static void fill_taps(const xn_fit_plan *p, struct grid *g, double *work)
             g->tap[at] = R(p->scale[i] * work[at]);
         }
     taps_by_point(p, g);
-    for (int j = 0; j < g->points; j++) { g->window[j] = R(exp(-p->window_rate * p->grid_step * j)); }
+    for (int j = 0; j < g->points; j++) g->window[j] = R(exp(-p->window_rate * p->grid_step * j));
+}
+
+// 1/|D|^2 where the start takes powers
+static void fill_levels(const xn_fit_plan *p, struct grid *g)
+{
+    const double b = xn_grid_window(p, g->taps), half = 0.5 * g->taps * p->grid_step;
+    const double line = 6.28318530717958647693 / (p->n_grid * p->grid_step);
+    g->shape = R(b);
+    g->half = R(half);
+    for (int j = 0; j <= p->n_grid / 2; j++) {
+        const double complex h = half * (-p->window_rate + I * line * j), q = csqrt(b * b + h * h);
+        const double d = b > 0.0 && j <= p->grid_hi + 1 ? cabs(b / q * cexp(h * h / (q + b))) : 1.0;
+        g->level[j] = R(1.0 / (d * d));
+    }
 }
 
 // ---- nodes
@@ -197,6 +214,7 @@ static void grid_tabulate(const xn_fit_plan *p, struct grid *grid, char *memory)
     grid->step = R(p->grid_step);
     grid->length = R(p->length);
     fill_taps(p, grid, (double *)(void *)next);
+    fill_levels(p, grid);
     fill_nodes(p, &l, grid, (double *)(void *)next);
     fill_cells(p, &l, grid);
 }

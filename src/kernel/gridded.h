@@ -41,10 +41,37 @@ XN_FN void grid_powers(const struct kit *kit, vf g, vf w, vc power[9])
     power[8] = v_pole(g, w, R(8) * step);
 }
 
+// 1/D and D'/D at s = -g + i w
+XN_FN void grid_shape(const struct grid *grid, vf g, vf w, vc *over, vc *slope)
+{
+    const vf zero = v_set(R(0)), one = v_set(R(1)), b = v_set(grid->shape);
+    if (grid->taps == 1) {
+        *over = (vc){one, zero};
+        *slope = (vc){zero, zero};
+        return;
+    }
+    const vc h = {-g * grid->half, w * grid->half};
+    const vf re = v_fma(b, b, v_fnma(h.im, h.im, h.re * h.re)), im = R(2) * h.re * h.im;
+    const vf size = v_sqrt(v_fma(re, re, im * im)); // q^2 = re + i im with re > 0
+    vc q = {v_sqrt(R(0.5) * (size + re)), zero};
+    q.im = im / (q.re + q.re);
+    const vc sum = {q.re + b, q.im};
+    const vf scale = one / v_fma(sum.re, sum.re, sum.im * sum.im);
+    const vc exponent = c_mul((vc){re - b * b, im}, (vc){sum.re * scale, -sum.im * scale}); // q - b = h^2/(q + b)
+    vf sine, cosine, e = v_exp(-exponent.re);
+    v_sincos(-exponent.im, &sine, &cosine);
+    const vf by = one / b;
+    *over = c_mul((vc){q.re * by, q.im * by}, (vc){e * cosine, e * sine});
+    const vf inverse = one / size; // of |q|^2
+    const vc qi = {q.re * inverse, -q.im * inverse}, rate = c_mul(h, qi);
+    *slope = c_mul((vc){grid->half * rate.re, grid->half * rate.im}, (vc){one - qi.re, -qi.im});
+}
+
 XN_FN void moments_gridded(const int K, const struct block *b, int a, const vf *parameter, struct sums *s)
 {
     const struct kit *kit = b->kit;
-    const real unit = kit->table->unit * kit->table->grid.step;
+    const real unit = kit->table->unit;
+    const vf step = v_set(kit->table->grid.step);
     vc power[XN_M][9], rising[XN_M][8], p[XN_M], d[XN_M]; // rising: j z^j
     memset(p, 0, sizeof p);
     memset(d, 0, sizeof d);
@@ -68,10 +95,14 @@ XN_FN void moments_gridded(const int K, const struct block *b, int a, const vf *
         }
     }
     for (int k = 0; k < K; k++) {
-        s->y0[2 * k] = p[k].re;
-        s->y0[2 * k + 1] = p[k].im;
-        s->y1[2 * k] = unit * d[k].re;
-        s->y1[2 * k + 1] = unit * d[k].im;
+        vc over, slope;
+        grid_shape(&kit->table->grid, parameter[2 * k], parameter[2 * k + 1], &over, &slope);
+        const vc m0 = c_mul(p[k], over), sloped = c_mul(m0, slope);
+        const vc m1 = c_mul((vc){step * d[k].re, step * d[k].im}, over);
+        s->y0[2 * k] = m0.re;
+        s->y0[2 * k + 1] = m0.im;
+        s->y1[2 * k] = unit * (m1.re - sloped.re);
+        s->y1[2 * k + 1] = unit * (m1.im - sloped.im);
     }
 }
 
@@ -211,13 +242,15 @@ XN_FN void sums_gridded(const int K, const struct block *b, int a, const vf *par
 
 // ---- residual
 
-// The modes on the grid: of mode k, Re v z^j with v = (beta_c - i beta_s) z^(8 i).
+// The modes on the grid: of mode k, Re v z^j with v = (beta_c - i beta_s)/D z^(8 i).
 XN_FN void model_gridded(const int K, const struct kit *kit, const vf *parameter, const vf *beta, real *model)
 {
     vc power[XN_M][9], v[XN_M];
     for (int k = 0; k < K; k++) {
         grid_powers(kit, parameter[2 * k], parameter[2 * k + 1], power[k]);
-        v[k] = (vc){beta[2 * k], -beta[2 * k + 1]};
+        vc over, slope;
+        grid_shape(&kit->table->grid, parameter[2 * k], parameter[2 * k + 1], &over, &slope);
+        v[k] = c_mul((vc){beta[2 * k], -beta[2 * k + 1]}, over);
     }
     for (int i = 0; i < kit->table->grid.points; i += 8) {
         for (int j = 0; j < 8; j++) {

@@ -148,6 +148,12 @@ XN_PART void powers_fourier(const struct block *b, int a, const real *y, real *x
         v_store(power + (size_t)j * pitch, v_fma(up.re, up.re, up.im * up.im));
         if (upper) v_store(power + (size_t)(half - j) * pitch, v_fma(down.re, down.re, down.im * down.im));
     }
+#ifndef XN_DEVICE
+    for (int j = 0; points > 0 && j <= top; j++) {
+        real *at = power + (size_t)j * XN_W;
+        v_store(at, v_set(t->grid.level[j]) * v_load(at));
+    }
+#endif
 }
 
 XN_PART void powers_direct(const struct block *b, const real *const y[XN_GROUPS], real *const power[XN_GROUPS])
