@@ -358,7 +358,7 @@ static xani_status engine_create(engine *e)
         if ((e->kernel[d] = xn_fit_kernel_find(job->kernels, d ? 64 : 32)) == NULL)
             return xn_fail(e->ctx, XANI_ERR_CONFIG, "engine.kernels: this processor does not have %s", job->kernels);
     const xn_fit_plan *first = &e->plans->plan[e->plans->first];
-    const size_t points = first->gridded ? (size_t)xn_grid_points(first, xn_grid_taps(first, 32)) : 0;
+    const size_t points = first->gridded ? (size_t)xn_grid_points(first, first->grid_step, xn_grid_taps(first, 32)) : 0;
     const size_t trace = ((size_t)first->n + points) * sizeof(float);
     int64_t tile = job->tile > 0 ? job->tile : xn_max64(TILE_LEAST, (int64_t)(TILE_BYTES / trace));
     tile = xn_min64(tile, xn_max64(job->count, 1));

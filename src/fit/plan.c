@@ -128,8 +128,9 @@ static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_pla
     p->n_grid = 16;
     const bool finer = p->gridded && !p->uniform;
     p->grid_step = finer ? fmin(0.5 * TWO_PI / (XN_GRID_FINER * p->w_hi), 1.0) : 1.0;
-    while (p->n_grid * p->grid_step < (finer ? 1.0 : PADDING) * p->length) p->n_grid *= 2;
-    const double line = TWO_PI / (p->n_grid * p->grid_step), last = 0.5 * p->n_grid - 1.0;
+    p->start_step = finer ? fmin(0.5 * TWO_PI / (XN_GRID_FINER_START * p->w_hi), 1.0) : 1.0;
+    while (p->n_grid * p->start_step < PADDING * p->length) p->n_grid *= 2;
+    const double line = TWO_PI / (p->n_grid * p->start_step), last = 0.5 * p->n_grid - 1.0;
     p->grid_lo = (int)fmax(1.0, ceil(p->w_lo / line));
     // the point above the top is nearest to a mode just below it
     p->grid_hi = (int)fmin(last, widest ? ceil(w_top / line) : floor(w_top / line));

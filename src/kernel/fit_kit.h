@@ -44,14 +44,19 @@ struct grid_row {
     int last;
     real per_step; // nodes by w
 };
+// Spreading: point j is the sum of first[j + 1] - first[j] samples, from sample[j] on, with taps from tap[first[j]] on.
+struct spread {
+    int points;
+    int *first, *sample;
+    real *tap;
+};
 struct grid {
     int taps, points;
+    struct spread fine, start;
     real step;
     int *base;            // (n) first point of a sample
     real *tap;            // (n, taps)
-    int *first, *sample;  // point j is reached by first[j + 1] - first[j] samples from sample[j] on
-    real *spread;         // with taps from spread[first[j]] on
-    real *window;         // (points) of the start
+    real *window;         // (start.points)
     real *level;          // (n_grid/2 + 1) its powers are over 1/level
     real shape, half;     // b of D(s), and half the width of the taps
     real lowest;          // g of the first row

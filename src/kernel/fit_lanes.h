@@ -52,7 +52,7 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
     for (int b = 0; b < XN_B; b++)
         for (int q = 0; q < XN_B; q++) t->monomial[b][q] = R(p->monomial[b][q]);
     t->unit = R(1.0 / p->length);
-    t->line = R(6.28318530717958647693 / (p->n_grid * p->grid_step));
+    t->line = R(6.28318530717958647693 / (p->n_grid * p->start_step));
     t->lo[0] = R(p->g_lo), t->lo[1] = R(p->w_lo), t->lo[2] = R(p->r_lo), t->lo[3] = R(0);
     t->hi[0] = R(p->g_hi), t->hi[1] = R(p->w_hi), t->hi[2] = R(p->r_hi), t->hi[3] = R(0);
     const double unit = 6.28318530717958647693 / p->n_grid;
@@ -78,7 +78,7 @@ static size_t kit_place(struct kit *k, const xn_fit_plan *p, int traces, void *m
     const size_t room = room_of(traces), group = (size_t)p->n * XN_W;
     const size_t wave = (XN_GROUPS * ((size_t)p->n_grid / 2 + 1) + (size_t)p->n_grid) * XN_W; // powers, transform
     const size_t tile = room / XN_W * group, weights = p->closed ? 0 : tile;
-    const size_t grid = p->gridded ? (size_t)xn_grid_points(p, xn_grid_taps(p, XN_REAL_BITS)) * XN_W : 0;
+    const size_t grid = p->gridded ? (size_t)xn_grid_points(p, p->grid_step, xn_grid_taps(p, XN_REAL_BITS)) * XN_W : 0;
     const size_t second = grid > group ? grid : group; // beside a block's samples: row scales, or its grid
     const size_t sizes[] = {
         tile, weights,           room / XN_W * grid, XN_GROUPS * (group + second), XN_GROUPS * group + grid,

@@ -17,9 +17,9 @@
 #define PLACES 18
 #define EQUATIONS (2 * POINTS + MOST)
 
-int xn_grid_points(const xn_fit_plan *p, int taps)
+int xn_grid_points(const xn_fit_plan *p, double step, int taps)
 {
-    const double last = p->time[p->n - 1] / p->grid_step;
+    const double last = p->time[p->n - 1] / step;
     const int points = taps == 1 ? (int)lrint(last) + 1 : (int)floor(last) + taps / 2 + 1;
     return (points + 7) / 8 * 8;
 }
@@ -28,22 +28,23 @@ int xn_grid_points(const xn_fit_plan *p, int taps)
 
 typedef struct {
     int taps;
+    double step;
     double g[POINTS], w[POINTS], weight[POINTS];
     double complex over[POINTS]; // 1/D
     double a[EQUATIONS][MOST];   // reflectors below, triangle above the diagonal
     double diagonal[MOST], scale[MOST];
 } solver;
 
-double xn_grid_window(const xn_fit_plan *p, int taps)
+double xn_grid_window(const xn_fit_plan *p, double step, int taps)
 {
-    const double band = p->grid_step * p->w_hi / 6.28318530717958647693; // of the grid's sampling rate
+    const double band = step * p->w_hi / 6.28318530717958647693; // of the grid's sampling rate
     const double inner = taps * (1.0 - band);
     return taps == 1 ? 0.0 : 3.14159265358979323846 * sqrt(inner * inner - 0.8);
 }
 
 static void place_points(const xn_fit_plan *p, solver *s)
 {
-    const double b = xn_grid_window(p, s->taps), half = 0.5 * s->taps * p->grid_step;
+    const double b = xn_grid_window(p, s->step, s->taps), half = 0.5 * s->taps * s->step;
     for (int i = 0; i < POINTS; i++) {
         const double along = sin(1.57079632679489661923 * (i % EDGE) / (EDGE - 1.0));
         s->w[i] = i < 2 * EDGE ? p->w_hi * along : p->w_hi;
@@ -65,14 +66,15 @@ static void exponentials(const solver *s, double t, bool over, double *out)
     }
 }
 
-static void triangulate(const xn_fit_plan *p, int taps, double ridge, solver *s)
+static void triangulate(const xn_fit_plan *p, double step, int taps, double ridge, solver *s)
 {
     double column[2 * POINTS];
     memset(s->a, 0, sizeof s->a);
     s->taps = taps;
+    s->step = step;
     place_points(p, s);
     for (int j = 0; j < taps; j++) {
-        exponentials(s, p->grid_step * (j - 0.5 * (taps - 1)), true, column);
+        exponentials(s, step * (j - 0.5 * (taps - 1)), true, column);
         for (int i = 0; i < 2 * POINTS; i++) s->a[i][j] = column[i];
         s->a[2 * POINTS + j][j] = ridge;
     }
@@ -113,15 +115,15 @@ typedef struct {
     double x[PLACES], sign[PLACES], tap[PLACES][MOST];
 } places;
 
-static void make_places(const xn_fit_plan *p, int taps, places *c)
+static void make_places(const xn_fit_plan *p, double step, int taps, places *c)
 {
     solver s;
-    triangulate(p, taps, taps == XN_GRID_TAPS_FLOAT ? 1e-8 : 1e-12, &s);
+    triangulate(p, step, taps, taps == XN_GRID_TAPS_DOUBLE ? 1e-12 : 1e-8, &s);
     for (int i = 0; i < PLACES; i++) {
         const double angle = 3.14159265358979323846 * (i + 0.5) / PLACES;
         c->x[i] = cos(angle);
         c->sign[i] = (i & 1 ? -1.0 : 1.0) * sin(angle); // weight of Lagrange's formula in barycentric form
-        solve(&s, 0.5 * c->x[i] * p->grid_step, c->tap[i]);
+        solve(&s, 0.5 * c->x[i] * step, c->tap[i]);
     }
 }
 
@@ -140,12 +142,12 @@ static void interpolate(const places *c, double x, int taps, double *tap)
     }
 }
 
-void xn_grid_tabulate(const xn_fit_plan *p, int taps, int *base, double *tap)
+void xn_grid_tabulate(const xn_fit_plan *p, double step, int taps, int *base, double *tap)
 {
     places c;
-    if (taps > 1) make_places(p, taps, &c);
+    if (taps > 1) make_places(p, step, taps, &c);
     for (int i = 0; i < p->n; i++) {
-        const double at = p->time[i] / p->grid_step;
+        const double at = p->time[i] / step;
         base[i] = taps == 1 ? (int)lrint(at) : (int)floor(at) - taps / 2 + 1;
         if (taps == 1)
             tap[i] = 1.0;
@@ -225,6 +227,6 @@ bool xn_grid_worth(const xn_fit_plan *p)
 {
     xn_grid_row rows[XN_GRID_ROWS];
     int nodes;
-    if (xn_grid_points(p, XN_GRID_TAPS_FLOAT) > 8 * p->n) return false;
+    if (xn_grid_points(p, p->grid_step, XN_GRID_TAPS_FLOAT) > 8 * p->n) return false;
     return xn_grid_rows(p, 32, rows, &nodes) > 0; // double needs fewer
 }

@@ -19,6 +19,8 @@
 
 #define XN_GRID_FINER (4.0 / 3.0) // than the band needs
 #define XN_GRID_TAPS_FLOAT 12
+#define XN_GRID_TAPS_START 8 // of the coarser grid of the start, where 3e-3 will do
+#define XN_GRID_FINER_START 1.15
 #define XN_GRID_TAPS_DOUBLE 28
 #define XN_GRID_ROWS 255
 #define XN_GRID_NODES (1 << 15)
@@ -32,11 +34,11 @@ static inline int xn_grid_taps(const xn_fit_plan *p, int bits)
 }
 
 // Points of the grid in use, whole blocks of 8.
-int xn_grid_points(const xn_fit_plan *p, int taps);
+int xn_grid_points(const xn_fit_plan *p, double step, int taps);
 // b of D(s) above (Beatty, Nishimura and Pauly 2005, IEEE Trans. Med. Imaging 24, 799); 0 with one tap, D = 1.
-double xn_grid_window(const xn_fit_plan *p, int taps);
+double xn_grid_window(const xn_fit_plan *p, double step, int taps);
 // First grid point of each sample (n) and its taps (n, taps).
-void xn_grid_tabulate(const xn_fit_plan *p, int taps, int *base, double *tap);
+void xn_grid_tabulate(const xn_fit_plan *p, double step, int taps, int *base, double *tap);
 
 typedef struct xn_grid_row {
     double g, half; // centre and half height

@@ -21,7 +21,7 @@ typedef double wide __attribute__((vector_size(XN_WIDE * sizeof(double))));
 
 struct grid_layout {
     xn_grid_row row[XN_GRID_ROWS];
-    int rows, nodes, cells, taps, points;
+    int rows, nodes, cells, taps, points, start_taps, start_points;
 };
 
 static void grid_layout_make(const xn_fit_plan *p, struct grid_layout *l)
@@ -29,7 +29,9 @@ static void grid_layout_make(const xn_fit_plan *p, struct grid_layout *l)
     memset(l, 0, sizeof *l);
     if (!p->gridded) return;
     l->taps = xn_grid_taps(p, XN_REAL_BITS);
-    l->points = xn_grid_points(p, l->taps);
+    l->points = xn_grid_points(p, p->grid_step, l->taps);
+    l->start_taps = p->uniform ? 1 : XN_GRID_TAPS_START;
+    l->start_points = xn_grid_points(p, p->start_step, l->start_taps);
     l->rows = xn_grid_rows(p, XN_REAL_BITS, l->row, &l->nodes);
     double least = l->row[0].half;
     for (int i = 1; i < l->rows; i++) least = l->row[i].half < least ? l->row[i].half : least;
@@ -43,18 +45,25 @@ static void *take(char **next, size_t bytes)
     return p;
 }
 
+static void spread_place(struct spread *s, size_t points, size_t taps, char **next)
+{
+    s->points = (int)points;
+    s->first = take(next, (points + 1) * sizeof(int));
+    s->sample = take(next, points * sizeof(int));
+    s->tap = take(next, taps * sizeof(real));
+}
+
 // Places the arrays behind `memory`; returns their end. With NULL: the bytes they take.
 static size_t grid_place(const xn_fit_plan *p, const struct grid_layout *l, struct grid *g, char *memory)
 {
     char *next = memory;
     if (!p->gridded) return 0;
-    const size_t n = (size_t)p->n, points = (size_t)l->points, taps = (size_t)l->taps;
+    const size_t n = (size_t)p->n, taps = (size_t)l->taps;
     g->base = take(&next, n * sizeof(int));
     g->tap = take(&next, n * taps * sizeof(real));
-    g->first = take(&next, (points + 1) * sizeof(int));
-    g->sample = take(&next, points * sizeof(int));
-    g->spread = take(&next, n * taps * sizeof(real));
-    g->window = take(&next, points * sizeof(real));
+    spread_place(&g->fine, (size_t)l->points, n * taps, &next);
+    spread_place(&g->start, (size_t)l->start_points, n * (size_t)l->start_taps, &next);
+    g->window = take(&next, (size_t)l->start_points * sizeof(real));
     g->level = take(&next, ((size_t)p->n_grid / 2 + 1) * sizeof(real));
     g->row_of = take(&next, (size_t)l->cells);
     g->row = take(&next, (size_t)l->rows * sizeof *g->row);
@@ -63,41 +72,41 @@ static size_t grid_place(const xn_fit_plan *p, const struct grid_layout *l, stru
 }
 
 // The taps by grid point, from those by sample.
-static void taps_by_point(const xn_fit_plan *p, struct grid *g)
+static void taps_by_point(const xn_fit_plan *p, int taps, const int *base, const double *tap, struct spread *s)
 {
     int at = 0;
-    for (int j = 0; j < g->points; j++) {
-        g->first[j] = at;
-        g->sample[j] = 0;
+    for (int j = 0; j < s->points; j++) {
+        s->first[j] = at;
+        s->sample[j] = 0;
         for (int i = 0; i < p->n; i++) {
-            const int k = j - g->base[i];
-            if (k < 0 || k >= g->taps) continue;
-            if (at == g->first[j]) g->sample[j] = i;
-            g->spread[at++] = g->tap[(size_t)i * (size_t)g->taps + (size_t)k];
+            const int k = j - base[i];
+            if (k < 0 || k >= taps) continue;
+            if (at == s->first[j]) s->sample[j] = i;
+            s->tap[at++] = R(p->scale[i] * tap[(size_t)i * (size_t)taps + (size_t)k]);
         }
     }
-    g->first[g->points] = at;
+    s->first[s->points] = at;
 }
 
-static void fill_taps(const xn_fit_plan *p, struct grid *g, double *work)
+static void fill_taps(const xn_fit_plan *p, const struct grid_layout *l, struct grid *g, double *work)
 {
-    xn_grid_tabulate(p, g->taps, g->base, work);
+    xn_grid_tabulate(p, p->start_step, l->start_taps, g->base, work);
+    taps_by_point(p, l->start_taps, g->base, work, &g->start);
+    xn_grid_tabulate(p, p->grid_step, l->taps, g->base, work);
+    taps_by_point(p, l->taps, g->base, work, &g->fine);
     for (int i = 0; i < p->n; i++)
         for (int k = 0; k < g->taps; k++) {
             const size_t at = (size_t)i * (size_t)g->taps + (size_t)k;
             g->tap[at] = R(p->scale[i] * work[at]);
         }
-    taps_by_point(p, g);
-    for (int j = 0; j < g->points; j++) g->window[j] = R(exp(-p->window_rate * p->grid_step * j));
+    for (int j = 0; j < l->start_points; j++) g->window[j] = R(exp(-p->window_rate * p->start_step * j));
 }
 
 // 1/|D|^2 where the start takes powers
-static void fill_levels(const xn_fit_plan *p, struct grid *g)
+static void fill_levels(const xn_fit_plan *p, const struct grid_layout *l, struct grid *g)
 {
-    const double b = xn_grid_window(p, g->taps), half = 0.5 * g->taps * p->grid_step;
-    const double line = 6.28318530717958647693 / (p->n_grid * p->grid_step);
-    g->shape = R(b);
-    g->half = R(half);
+    const double b = xn_grid_window(p, p->start_step, l->start_taps), half = 0.5 * l->start_taps * p->start_step;
+    const double line = 6.28318530717958647693 / (p->n_grid * p->start_step);
     for (int j = 0; j <= p->n_grid / 2; j++) {
         const double complex h = half * (-p->window_rate + I * line * j), q = csqrt(b * b + h * h);
         const double d = b > 0.0 && j <= p->grid_hi + 1 ? cabs(b / q * cexp(h * h / (q + b))) : 1.0;
@@ -213,8 +222,10 @@ static void grid_tabulate(const xn_fit_plan *p, struct grid *grid, char *memory)
     grid->points = l.points;
     grid->step = R(p->grid_step);
     grid->length = R(p->length);
-    fill_taps(p, grid, (double *)(void *)next);
-    fill_levels(p, grid);
+    grid->shape = R(xn_grid_window(p, p->grid_step, l.taps));
+    grid->half = R(0.5 * l.taps * p->grid_step);
+    fill_taps(p, &l, grid, (double *)(void *)next);
+    fill_levels(p, &l, grid);
     fill_nodes(p, &l, grid, (double *)(void *)next);
     fill_cells(p, &l, grid);
 }

@@ -15,10 +15,10 @@
 XN_FN size_t grid_size(const struct kit *kit) { return (size_t)kit->table->grid.points * XN_W; }
 
 // y (samples of `groups` groups, y_step apart) onto the grid.
-XN_FN void grid_spread(const int groups, const struct kit *kit, const real *y, size_t y_step, real *s, size_t s_step)
+XN_FN void grid_spread(const int groups, const struct spread *grid, const real *y, size_t y_step, real *s,
+                       size_t s_step)
 {
-    const struct grid *grid = &kit->table->grid;
-    const real *tap = grid->spread;
+    const real *tap = grid->tap;
     for (int j = 0; j < grid->points; j++) {
         vf sum[XN_GROUPS];
         for (int a = 0; a < groups; a++) sum[a] = v_set(R(0));

@@ -36,8 +36,8 @@ typedef struct xn_fit_plan {
     double *column; // (n_columns, n) background polynomials, orthonormal under the weights scale^2
     double monomial[XN_FIT_COLUMNS][XN_FIT_COLUMNS]; // column b = sum_p monomial[b][p] (t/length)^p
     double window_rate;                              // start: exp(-rate t)
-    double grid_step;                                // of the grid that traces are spread on; 1 if not gridded
-    int n_grid;                                      // start: powers at w = 2 pi j/(n_grid grid_step), n_grid a power
+    double grid_step, start_step;                    // of grids that traces are spread on; 1 if not gridded
+    int n_grid;                                      // start: powers at w = 2 pi j/(n_grid start_step), n_grid a power
     int grid_lo, grid_hi;                            //        of two, j = lo..hi
     double w_lo, w_hi, g_lo, g_hi;                   // bounds
     // An exponential beside the modes: the first pole of each trace, at w = 0, counted by no number of modes. Explicit

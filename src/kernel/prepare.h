@@ -285,7 +285,7 @@ XN_PART void prepare_groups(const struct kit *kit, int group)
 #ifndef XN_DEVICE
     if (kit->plan->gridded) {
         prepare_gridded(kit, group);
-        grid_spread(XN_GROUPS, kit, kit->y + group_at(kit, group), group_size(kit),
+        grid_spread(XN_GROUPS, &kit->table->grid.fine, kit->y + group_at(kit, group), group_size(kit),
                     kit->s + (size_t)group * grid_size(kit), grid_size(kit));
         return;
     }

@@ -119,7 +119,7 @@ XN_PART void powers_fourier(const struct block *b, int a, const real *y, real *x
     const int n = kit->plan->n, half = kit->plan->n_grid / 2;
     const size_t pitch = XN_WAVE(kit);
 #ifndef XN_DEVICE
-    const int points = kit->plan->gridded ? t->grid.points : 0; // y is on the grid; one turn of it may be shorter
+    const int points = kit->plan->gridded ? t->grid.start.points : 0; // y is on the grid; one turn of it may be shorter
 #else
     const int points = 0;
 #endif
@@ -192,11 +192,9 @@ XN_PART void block_powers(const struct block *b, const real *const y[XN_GROUPS],
     for (int a = 0; a < XN_GROUPS; a++) {
         const real *from = y[a];
 #ifndef XN_DEVICE
-        if (kit->plan->gridded && from == b->y[a]) {
-            from = b->s[a];
-        } else if (kit->plan->gridded) {
+        if (kit->plan->gridded) {
             real *spread = kit->rest + XN_GROUPS * group_size(kit);
-            grid_spread(1, kit, from, 0, spread, 0);
+            grid_spread(1, &kit->table->grid.start, from, 0, spread, 0);
             from = spread;
         }
 #endif
