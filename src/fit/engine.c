@@ -304,12 +304,12 @@ static xani_status lane_create(engine *e, worker *k)
     return k->lane != NULL ? XANI_OK : xn_fit_devices_lost(e->ctx, e->devices, device_of(e, k), why);
 }
 
-// Devices count in single precision, from the periodogram, and do not count evaluations.
+// Devices count in single precision, from the periodogram, without an exponential, and do not count evaluations.
 static bool devices_serve(const xn_fit_job *job)
 {
     const bool start = job->start == XN_FROM_PERIODOGRAM || job->start == XN_FROM_BOTH;
     return job->devices != NULL && job->devices->driver != NULL && job->precision != 64 && start &&
-           job->weight == NULL && job->evaluations == NULL;
+           job->weight == NULL && job->evaluations == NULL && job->background != XANI_BACKGROUND_EXPONENTIAL;
 }
 
 // Tile and threads of a fit with devices
