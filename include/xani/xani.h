@@ -151,14 +151,11 @@ XANI_API xani_status xani_attribute_read(xani_context *context, const char *file
 /* ---- fitting traces held in memory ---------------------------------------------------------- */
 
 #define XANI_MAX_MODES 4
-
-#define XANI_BACKGROUND_EXPONENTIAL 4
-
+#define XANI_BACKGROUND_EXPONENTIAL 4 /* offset + c exp(-r t), with at most 3 modes */
 typedef struct xani_fit_options {
     size_t size;             /* sizeof(xani_fit_options), set by xani_fit_options_init */
     int modes_max;           /* 0..4 */
-    int background;          /* Legendre degree 0..3 beside the modes; -1: none, not even an offset;
-                                XANI_BACKGROUND_EXPONENTIAL: offset + c exp(-r t), with at most 3 modes */
+    int background;          /* Legendre degree 0..3 beside the modes; -1: not even an offset; or exponential */
     double frequency_thz[2]; /* band; {0, 0}: what the delays allow */
     double significance;     /* accept a mode when delta chi^2 / s^2 exceeds it; 0: calibrated */
     int start;               /* 0 periodogram, 1 linear prediction, 2 both, 4 given (below) */
@@ -202,8 +199,7 @@ typedef struct xani_fit_result {
     double phase[XANI_MAX_MODES], phase_error[XANI_MAX_MODES];
     double damping_per_ps[XANI_MAX_MODES], damping_error[XANI_MAX_MODES];
     double significance[XANI_MAX_MODES];
-    double background[4]; /* Legendre coefficients on the span of the delays used; of an exponential background its
-                             offset, c at delay zero, and r in 1/ps */
+    double background[4]; /* Legendre coefficients on the span of the delays used; exponential: offset, c, r in 1/ps */
 } xani_fit_result;
 
 /* Every option at its default. Options grow at the end only: those of an older header, told by `size`, are accepted

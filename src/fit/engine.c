@@ -60,9 +60,8 @@ typedef struct {
     const xn_fit_kernel *kernel[2];     // float, double
     _Atomic(void *) table[XN_PLANS][2]; // made when first needed: some take longer than a thousand fits
     int tile, threads;
-    double demand[XN_PLANS]; // (200 samples/length)^3: an error of w shrinks as length^-3/2, its rounding not
-    bool lp_possible;
-    bool rounds;                   // traces have weights of their own
+    double demand[XN_PLANS];       // (200 samples/length)^3: an error of w shrinks as length^-3/2, its rounding not
+    bool lp_possible, rounds;      // rounds: traces have weights of their own
     const xn_fit_devices *devices; // NULL: none, or they cannot serve this fit
     atomic_int lost;               // status of a device that was asked for and failed, or of a table without memory
     worker *workers;
@@ -170,16 +169,13 @@ static const void *table_of(engine *e, int plan, bool deep)
     void *table = atomic_load(&e->table[plan][deep]);
     if (table != NULL) return table;
 #pragma omp critical(xn_fit_table)
-    {
-        table = atomic_load(&e->table[plan][deep]);
-        const size_t bytes = table == NULL ? e->kernel[deep]->table_bytes(&e->plans->plan[plan]) : 0;
-        if (table == NULL && (table = xn_alloc(bytes, 1)) != NULL) {
+    if ((table = atomic_load(&e->table[plan][deep])) == NULL) {
+        const size_t bytes = e->kernel[deep]->table_bytes(&e->plans->plan[plan]);
+        if ((table = xn_alloc(bytes, 1)) != NULL)
             e->kernel[deep]->tabulate(&e->plans->plan[plan], table);
-            atomic_store(&e->table[plan][deep], table);
-        } else if (table == NULL) {
-            xn_fail_memory(e->ctx, "the tables of the fit", bytes);
-            atomic_store(&e->lost, XANI_ERR_MEMORY);
-        }
+        else
+            atomic_store(&e->lost, (int)xn_fail_memory(e->ctx, "the tables of the fit", bytes));
+        atomic_store(&e->table[plan][deep], table);
     }
     return table;
 }
