@@ -14,7 +14,7 @@ import tempfile
 
 ARCHITECTURES = (80, 86, 89, 90, 100)
 MODES = 2
-LIMIT = {"fit1": 96, "fit2": 192}  # registers: with more, fewer than 21 and 10 warps fit on a multiprocessor
+LIMIT = {"fit1": 128, "fit2": 200}  # registers: with more, fewer than 16 and 10 warps fit on a multiprocessor
 STACK = 16                         # bytes that the start may use for its rare second search
 root, nvcc = os.environ["XN_ROOT"], os.environ.get("XN_NVCC", "")
 
@@ -40,6 +40,8 @@ def compiled(arch):
                    "-Xptxas", "-v", "-cubin", f"-I{root}/src", f"-I{root}/include", f"{root}/src/cuda/fit_cuda.cu",
                    "-o", os.path.join(folder, "fit.cubin")]
         run = subprocess.run(command, capture_output=True, text=True, check=False)
+        if "Unsupported gpu architecture" in run.stderr or "is not defined for option 'gpu-architecture'" in run.stderr:
+            return None  # an older nvcc
         return kernels(run.stderr) if run.returncode == 0 else run.stderr
 
 
@@ -74,6 +76,9 @@ with concurrent.futures.ThreadPoolExecutor(2) as pool:
     others = dict(zip(missing, pool.map(compiled, missing)))
 for number, arch in enumerate(ARCHITECTURES, 1):
     found = others.get(arch, built)
+    if found is None:
+        print(f"ok {number} - sm_{arch} # SKIP not known to this nvcc")
+        continue
     bad, mine = ([found], {}) if isinstance(found, str) else faults(arch, found)
     for line in bad:
         print("#", line)
