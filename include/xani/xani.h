@@ -149,7 +149,6 @@ XANI_API xani_status xani_attribute_read(xani_context *context, const char *file
                                          char **text);
 
 /* ---- fitting traces held in memory ---------------------------------------------------------- */
-
 #define XANI_MAX_MODES 4
 #define XANI_BACKGROUND_EXPONENTIAL 4 /* offset + c exp(-r t), with at most 3 modes */
 typedef struct xani_fit_options {

@@ -192,7 +192,7 @@ START_TEST(test_options)
     xani_fit_options wrong[9];
     for (int i = 0; i < 9; i++) wrong[i] = options(1, 0);
     wrong[0].modes_max = 5;
-    wrong[1].background = 4;
+    wrong[1].background = 5;
     wrong[2].frequency_thz[0] = 3;
     wrong[2].frequency_thz[1] = 2;
     wrong[3].significance = -1;
