@@ -15,8 +15,8 @@
 #include <lapacke.h>
 
 #define XN_LP_COMPANION_MOST 1024 // order of prediction up to which all its roots may be computed
-#define XN_LP_FIRST_CHECK 16      // steps of Lanczos' iteration beyond twice the eigenvectors asked for,
-#define XN_LP_CHECK_STEP 6        // and between checks
+#define XN_LP_FIRST_CHECK 20      // steps of Lanczos' iteration beyond twice the eigenvectors asked for,
+#define XN_LP_CHECK_STEP 8        // and between checks
 
 struct xn_lp_work {
     xani_lp_options o;
