@@ -24,6 +24,11 @@ typedef struct {
     xani_lp_result *results;
 } job;
 
+typedef struct { // of one thread
+    xn_lp_work *work;
+    double *trace;
+} worker;
+
 // ---- one trace
 
 static xani_lp_component make_component(const job *j, bool is_complex, const xn_lp_term *t, double scale)
@@ -110,10 +115,9 @@ static xani_status check_delays(xn_ctx *ctx, const double *delay_ps, int64_t n, 
                    (long long)off, delay_ps[off], delay_ps[0]);
 }
 
-static xani_status run(xn_ctx *ctx, const job *j, int threads, xn_lp_work **work, double *room)
+static xani_status run(xn_ctx *ctx, const job *j, int threads, const worker *workers)
 {
     const int64_t portions = (j->count + PORTION - 1) / PORTION;
-    const size_t samples = (size_t)j->n * (j->o->complex_traces ? 2 : 1);
     xn_progress(ctx, "linear prediction", 0, j->count, "traces");
     atomic_llong done;
     atomic_init(&done, 0);
@@ -122,7 +126,7 @@ static xani_status run(xn_ctx *ctx, const job *j, int threads, xn_lp_work **work
         const int me = omp_get_thread_num();
         if (xn_interrupted(ctx)) continue;
         const int64_t end = xn_min64((p + 1) * PORTION, j->count);
-        for (int64_t i = p * PORTION; i < end; i++) predict(j, work[me], room + (size_t)me * samples, i);
+        for (int64_t i = p * PORTION; i < end; i++) predict(j, workers[me].work, workers[me].trace, i);
         const int64_t now = atomic_fetch_add(&done, end - p * PORTION) + end - p * PORTION;
         if (me == 0 && now < j->count) xn_progress(ctx, "linear prediction", now, j->count, "traces");
     }
@@ -154,15 +158,19 @@ xani_status xn_linear_prediction(xn_ctx *ctx, const xani_lp_options *o, const do
     const int64_t portions = (n_traces + PORTION - 1) / PORTION;
     const int threads = (int)xn_min64(xn_threads(o->threads), portions);
     const size_t samples = (size_t)n_delays * (o->complex_traces ? 2 : 1);
+    worker *workers = xn_calloc((size_t)threads, sizeof *workers);
+    if (workers == NULL) return xn_fail_memory(ctx, "linear prediction", (size_t)threads * sizeof *workers);
     xani_status st = XANI_OK;
-    xn_lp_work **work = xn_calloc((size_t)threads, sizeof *work);
-    double *room = xn_alloc((size_t)threads * samples, sizeof *room);
-    if (work == NULL || room == NULL)
-        st = xn_fail_memory(ctx, "linear prediction", (size_t)threads * samples * sizeof *room);
-    for (int i = 0; i < threads && st == XANI_OK; i++) st = xn_lp_work_create(ctx, j.n, o, XN_LP_TIGHT, &work[i]);
-    if (st == XANI_OK) st = run(ctx, &j, threads, work, room);
-    for (int i = 0; work != NULL && i < threads; i++) xn_lp_work_destroy(&work[i]);
-    xn_free(work);
-    xn_free(room);
+    for (int i = 0; i < threads && st == XANI_OK; i++) {
+        workers[i].trace = xn_alloc(samples, sizeof(double));
+        st = workers[i].trace != NULL ? xn_lp_work_create(ctx, j.n, o, XN_LP_TIGHT, &workers[i].work)
+                                      : xn_fail_memory(ctx, "linear prediction", samples * sizeof(double));
+    }
+    if (st == XANI_OK) st = run(ctx, &j, threads, workers);
+    for (int i = 0; i < threads; i++) {
+        xn_lp_work_destroy(&workers[i].work);
+        xn_free(workers[i].trace);
+    }
+    xn_free(workers);
     return st;
 }

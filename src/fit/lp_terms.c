@@ -156,10 +156,11 @@ static double refine(xn_lp_work *k, const double *y, int n, xn_lp_term *t, int c
     double dg[XN_LP_MOST_POLES], dw[XN_LP_MOST_POLES];
     xn_lp_term trial[XN_LP_MOST_POLES];
     for (int pass = 0; pass < k->o.refine; pass++) {
-        double next = NAN, part = 1;
+        double next = NAN;
         subtract_terms(k, y, n, t, count);
         if (!gauss_newton(k, n, t, count, dg, dw)) break;
-        for (int half = 0; half <= HALVINGS && !(next < sum); half++, part /= 2) {
+        for (int half = 0; half <= HALVINGS && !(next < sum); half++) {
+            const double part = ldexp(1, -half);
             for (int i = 0; i < count; i++) {
                 trial[i] = t[i];
                 trial[i].g = fmax(t[i].g + part * dg[i], -XN_LP_GROWTH / n);

@@ -245,7 +245,7 @@ START_TEST(test_nothing_to_find)
     for (int k = 0; k < found; k++) ck_assert(isfinite(w[k]) && isfinite(g[k]) && isfinite(a[k]));
     centre(y, 200);
     found = xn_lp_modes(y, 200, 4, work[4], w, g, a);
-    for (int k = 0; k < found; k++) ck_assert(isfinite(w[k]) && isfinite(g[k]) && a[k] < 1e-10);
+    for (int k = 0; k < found; k++) ck_assert(isfinite(w[k]) && isfinite(g[k]) && a[k] < 1e-7); // of 3.7
     y[17] = NAN;
     ck_assert_int_eq(xn_lp_modes(y, 200, 4, work[4], w, g, a), 0);
     y[17] = INFINITY;
