@@ -65,7 +65,7 @@ static double complex newton_step(const number *b, int order, double complex z)
 #endif
     }
     const double size = dr * dr + di * di;
-    return CMPLX((pr * dr + pi * di) / size, (pi * dr - pr * di) / size);
+    return make_complex((pr * dr + pi * di) / size, (pi * dr - pr * di) / size);
 }
 
 // How many roots lie inside the unit circle, by the algorithm of Schur and Cohn (Henrici, Applied and Computational
@@ -102,7 +102,7 @@ static int find_root(const number *b, int order, double complex z, double limit,
     }
     if (!settled || !(cabs(z) < limit)) return count;
     for (int j = 0; j < count; j++)
-        if (cabs(z - CMPLX(re[j], im[j])) < SAME_ROOT) return count;
+        if (cabs(z - make_complex(re[j], im[j])) < SAME_ROOT) return count;
     re[count] = creal(z), im[count] = cimag(z);
     return count + 1;
 }
@@ -137,7 +137,7 @@ static int companion(xn_lp_work *k, int order, double *re, double *im)
 #if XN_LP_COMPLEX
         const double complex inverse = z[i];
 #else
-        const double complex inverse = CMPLX(x[i], y[i]);
+        const double complex inverse = make_complex(x[i], y[i]);
 #endif
         if (!(cabs(inverse) > 1 / (1 + ON_CIRCLE))) continue;
         re[count] = creal(1 / inverse), im[count] = cimag(1 / inverse);
@@ -162,10 +162,10 @@ static int backward_prediction(xn_lp_work *k, int rows, int order, int m, double
     const int wanted = forward ? 0 : roots_inside(copy, order);
     if (wanted < 0) return 0;
     if (!k->companion_only && shift_least_squares(k, rows, m, x, y)) {
-        for (int i = 0; i < m; i++) count = find_root(b, order, CMPLX(x[i], y[i]), limit, count, re, im);
+        for (int i = 0; i < m; i++) count = find_root(b, order, make_complex(x[i], y[i]), limit, count, re, im);
         for (int i = 0; i < order / 2 && count < wanted && count < XN_LP_MOST_POLES; i++)
-            count =
-                find_root(b, order, cexp(CMPLX(-INSIDE / order, (i + 0.5) * 2 * TWO_PI / order)), limit, count, re, im);
+            count = find_root(b, order, cexp(make_complex(-INSIDE / order, (i + 0.5) * 2 * TWO_PI / order)), limit,
+                              count, re, im);
         if (count >= wanted || forward) return count;
     }
     return forward ? 0 : companion(k, order, re, im);

@@ -20,7 +20,7 @@
 // exp((-g + i w) n) into re, im (samples `stride` apart); im may be NULL.
 static void damped(const xn_lp_term *t, int n, int stride, double *re, double *im)
 {
-    const double complex z = cexp(CMPLX(-t->g, t->w));
+    const double complex z = cexp(make_complex(-t->g, t->w));
     const double x = creal(z), y = cimag(z);
     double c = 1, s = 0;
     for (int i = 0; i < n; i++) {

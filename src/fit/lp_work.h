@@ -14,6 +14,8 @@
 #define lapack_complex_double double _Complex
 #include <lapacke.h>
 
+static inline double complex make_complex(double re, double im) { return re + I * im; } // CMPLX is not in all compilers
+
 #define XN_LP_COMPANION_MOST 1024 // order of prediction up to which all its roots may be computed
 #define XN_LP_FIRST_CHECK 20      // steps of Lanczos' iteration beyond twice the eigenvectors asked for,
 #define XN_LP_CHECK_STEP 8        // and between checks
