@@ -13,7 +13,7 @@
 
 #include "core/core.h"
 
-#define XN_LP_TIGHT 1e-12   // tolerances: poles to rounding,
+#define XN_LP_TIGHT 1e-9    // tolerances: poles to 1e-11 and better,
 #define XN_LP_LOOSE 1e-5    // or to 0.003 of the Cramer-Rao bound, for half the work
 #define XN_LP_SPARE 2       // start: poles beyond those of the modes; they take up noise and background
 #define XN_LP_COLUMNS 64    // start: most columns of the Hankel matrix, so that long traces stay affordable
