@@ -353,10 +353,8 @@ enum { XANI_LP_HSVD = 0, XANI_LP_HTLS, XANI_LP_LPSVD };
 enum { XANI_LP_RANK_FIXED = 0, XANI_LP_RANK_MDL, XANI_LP_RANK_AIC, XANI_LP_RANK_THRESHOLD, XANI_LP_RANK_GAP };
 enum { XANI_LP_FOUND = 0, XANI_LP_NOTHING, XANI_LP_NOT_FINITE };
 
-/* Methods: HSVD (Barkhuijsen et al., J. Magn. Reson. 73, 553 (1987)), HTLS (Van Huffel et al., J. Magn. Reson. A 110,
-   228 (1994)), LPSVD (Kumaresan and Tufts, IEEE Trans. ASSP 30, 833 (1982); Barkhuijsen et al., J. Magn. Reson. 61,
-   465 (1985)). The rank is the number of poles: two per damped cosine of a real trace, one per line of a complex one,
-   one for a constant or a decaying background. */
+/* Methods and rules with their sources: docs/linear-prediction.md. The rank is the number of poles: two per damped
+   cosine of a real trace, one per line of a complex one, one for a constant or a decaying background. */
 typedef struct xani_lp_options {
     size_t size;                /* sizeof(xani_lp_options), set by xani_lp_options_init */
     int method;                 /* XANI_LP_*; default HSVD */
