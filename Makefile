@@ -7,6 +7,7 @@
 #   make bench     all benchmarks as JSON lines; bench-fit, -io, -reduce, -map, -lsq: one each
 #   make gpu-test  the fit on this machine's CUDA devices against the processor; gpu-bench: how fast, recorded as NAME
 #   make bench-peers  a Python environment with the codes compared with, used by the benchmarks when present
+#   make accuracy  the statistical tests of the fit, and docs/fit-accuracy.md from them
 #   make asan, make tsan   all tests under the address and undefined-behaviour, or thread, sanitizer
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -68,8 +69,13 @@ bench-peers:
 	@for peer in nlsq "--no-deps cuphoton"; do \
 	    $(PEERS)/bin/pip install --quiet $$peer 2>/dev/null || echo "not for this Python: $$peer"; done
 
+accuracy: setup-test
+	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
+	@cmake --build $(BUILD) --target science-test_fit_success science-test_fit_calibration
+	@PATH="$(CURDIR)/$(PEERS)/bin:$$PATH" python3 tools/make-accuracy $(BUILD)
+
 clean:
 	rm -rf $(BUILD) build-asan build-tsan
 
 .PHONY: all setup setup-test build demo test install lint asan tsan clean
-.PHONY: gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers
+.PHONY: accuracy gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers

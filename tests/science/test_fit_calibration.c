@@ -53,6 +53,26 @@ static void fit(uint64_t seed, int modes, double snr, bool sigma_known)
     ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
 }
 
+enum { BARS = 50 }; // of 0.2, from -5
+static int histogram[QUANTITIES][BARS];
+
+static void pull_add(gather pull[QUANTITIES], int q, double v)
+{
+    const double at = floor((v + 5) / 0.2);
+    gather_add(&pull[q], v);
+    if (at >= 0 && at < BARS) histogram[q][(int)at]++;
+}
+
+static void histogram_record(void)
+{
+    for (int q = 0; q < QUANTITIES; q++) {
+        char text[BARS * 12] = "";
+        for (int i = 0, at = 0; i < BARS; i++)
+            at += snprintf(text + at, sizeof text - (size_t)at, "%s%d", i > 0 ? ", " : "", histogram[q][i]);
+        record("histogram", "\"of\": \"%s\", \"from\": -5, \"step\": 0.2, \"counts\": [%s]", names[q], text);
+    }
+}
+
 // Pulls of the first true mode
 static void pulls_add(gather pull[QUANTITIES], int i)
 {
@@ -61,10 +81,10 @@ static void pulls_add(gather pull[QUANTITIES], int i)
     int order[XN_TRACE_MODES];
     xn_truth_found(t, r->frequency_thz, order);
     const int j = order[0];
-    gather_add(&pull[FREQUENCY], (r->frequency_thz[j] - t->f[0]) / r->frequency_error[j]);
-    gather_add(&pull[AMPLITUDE], (r->amplitude[j] - t->a[0]) / r->amplitude_error[j]);
-    gather_add(&pull[PHASE], turn(r->phase[j] - t->phase[0]) / r->phase_error[j]);
-    gather_add(&pull[DAMPING], (r->damping_per_ps[j] - t->g[0]) / r->damping_error[j]);
+    pull_add(pull, FREQUENCY, (r->frequency_thz[j] - t->f[0]) / r->frequency_error[j]);
+    pull_add(pull, AMPLITUDE, (r->amplitude[j] - t->a[0]) / r->amplitude_error[j]);
+    pull_add(pull, PHASE, turn(r->phase[j] - t->phase[0]) / r->phase_error[j]);
+    pull_add(pull, DAMPING, (r->damping_per_ps[j] - t->g[0]) / r->damping_error[j]);
 }
 
 static void pulls_measure(gather pull[QUANTITIES], int modes, double snr, bool sigma_known)
@@ -94,6 +114,7 @@ START_TEST(test_known_sigma)
     // % and 95.45 % lie within one and two errors, to 0.6 points; none is left out.
     gather pull[QUANTITIES] = {{0}};
     pulls_measure(pull, 1, 10, true);
+    histogram_record();
     for (int q = 0; q < DAMPING; q++) {
         ck_assert_msg(fabs(gather_mean(&pull[q])) <= 0.013, "%s: mean %g", names[q], gather_mean(&pull[q]));
         ck_assert_msg(fabs(gather_spread(&pull[q]) - 1) <= 0.009, "%s: width %g", names[q], gather_spread(&pull[q]));
