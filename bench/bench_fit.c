@@ -149,7 +149,8 @@ static xani_status run_case(xn_fit_bench *s, const xn_fit_case *c, int repeats)
     xn_peer_answer mine = {0}, other;
     int n_peers = split_peers(c->peers, peers);
     XN_TRY(xn_fit_bench_make(s, c));
-    if (strstr(c->peers, "hsvd") != NULL) s->python = xn_peer_python_start(&s->t);
+    if (strstr(c->peers, "hsvd") != NULL || strstr(c->peers, "curve_fit") != NULL)
+        s->python = xn_peer_python_start(&s->t);
     XN_TRY(c->own(s, c, &mine)); // first touch
     for (int r = 0; r < repeats; r++) {
         XN_TRY(xn_check_interrupt(s->bench->context));
@@ -170,6 +171,7 @@ static xani_status run_case(xn_fit_bench *s, const xn_fit_case *c, int repeats)
 }
 
 #define PYTHON "hsvd+curve_fit curve_fit curve_fit-jacobian lmfit jaxfit nlsq jax-vmap nmrglue cuphoton"
+#define MODEL "lmder curve_fit-jacobian lmfit"
 #define ALL "prototype lmder cpufit " PYTHON
 
 static const xn_fit_case cases[] = {
@@ -186,6 +188,8 @@ static const xn_fit_case cases[] = {
     {"K1-snr10-weights", 1, 10, false, true, false, 0, "auto", run_fit, "ours lmder"},
     {"K1-snr10-double", 1, 10, false, false, false, 64, "auto", run_fit, "ours"},
     {"K1-snr10-avx2", 1, 10, false, false, false, 0, "avx2", run_fit, "ours"},
+    {"K1-snr10-model", 1, 10, false, false, false, 0, "auto", xn_fit_bench_model, MODEL},
+    {"K2-snr10-model", 2, 10, false, false, false, 0, "auto", xn_fit_bench_model, MODEL},
     {"hsvd", 1, 10, false, false, false, 0, "auto", run_hsvd, "numpy-hsvd nmrglue ours"},
 };
 

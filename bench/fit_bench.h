@@ -50,6 +50,8 @@ void xn_fit_bench_poles(const xn_peer_traces *t, int64_t i, xn_lp_work *work, do
 // One fit of all traces y (plain: of those at uniform delays). wall: traces per second instead of per CPU-second.
 xani_status xn_fit_bench_run(xn_fit_bench *s, const xn_fit_case *c, bool plain, int threads, bool wall,
                              xn_peer_answer *out);
+// The same by the general least squares of xani_model_fit.
+xani_status xn_fit_bench_model(xn_fit_bench *s, const xn_fit_case *c, xn_peer_answer *out);
 double xn_fit_bench_median(double *v, int n);
 // Floating-point operations of one trace that no implementation can do without, and passes over its samples.
 xani_status xn_fit_bench_flops(xn_fit_bench *s, const xn_fit_case *c, double *flops, double *passes);
