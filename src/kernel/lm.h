@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // lm.h -- Levenberg-Marquardt over blocks: acceptance, bounds and stop are masks, nothing branches per lane.
 //
-// Trial accepted when chi^2 does not rise beyond rounding; lambda then times 0.1, else times 8.  A lane stops when
-// the *undamped* predicted decrease gradient^T S^-1 gradient of its accepted state is below tolerance * s^2: a damped
-// prediction shrinks after rejections and looks converged; the change of chi^2 says nothing after a rejection.
-// Bounds by projection; a parameter that stands at one and would leave it is dropped from the step.
+// Trial accepted when chi^2 does not rise beyond rounding; lambda then times 0.1, else times 8.  Where a step that was
+// accepted overshot, because Kaufman's matrix S is less than the curvature c S there, the slopes along it before and
+// after tell c = (1 + over)(1 + lambda), over = -after/before, and lambda becomes c - 1: else such a lane jumps to and
+// fro across its valley until its passes are used up.  A lane stops when the *undamped* predicted decrease gradient^T
+// S^-1 gradient of its accepted state is below tolerance * s^2: a damped prediction shrinks after rejections and looks
+// converged; the change of chi^2 says nothing after a rejection. Bounds by projection; a parameter that stands at one
+// and would leave it is dropped from the step.
 #ifndef XN_KERNEL_LM_H
 #define XN_KERNEL_LM_H
 
@@ -13,6 +16,7 @@
 #include "kernel/varpro.h"
 
 #define XN_LAMBDA_FIRST R(0.1) // the first acceptance makes it 0.01
+#define XN_OVERSHOT R(0.3)     // slope behind a step, of the one before it and against it
 #define XN_UNKNOWN R(1e30)     // chi^2 before the first pass
 // Rounding of chi^2 = yy - v v, in units of yy: a step that gains less must not be refused over and over.
 #define XN_SLACK (XN_EPSILON * R(64))
@@ -90,6 +94,14 @@ XN_FN void lm_accept(const int Q, const struct block *b, int a, struct lm *s, co
 {
     vf slack = b->yy[a] * XN_SLACK;
     vm better = v_and(s->active, v_le(e->chi2, s->now.chi2 + slack));
+    vf before = v_set(R(0)), after = before, one = v_set(R(1)); // slopes along the step
+    for (int j = 0; j < Q; j++) {
+        vf step = s->trial[j] - s->parameter[j];
+        before = v_fma(s->now.gradient[j], step, before);
+        after = v_fma(e->gradient[j], step, after);
+    }
+    vf over = v_min(-after / v_sel(v_lt(v_set(R(0)), before), before, one), v_set(R(4)));
+    vf next = v_sel(v_lt(v_set(XN_OVERSHOT), over), v_fma(over, s->lambda + one, s->lambda), s->lambda * R(0.1));
     s->now.chi2 = v_sel(better, e->chi2, s->now.chi2);
     for (int j = 0; j < Q; j++) {
         s->parameter[j] = v_sel(better, s->trial[j], s->parameter[j]);
@@ -97,7 +109,7 @@ XN_FN void lm_accept(const int Q, const struct block *b, int a, struct lm *s, co
         s->now.gradient[j] = v_sel(better, e->gradient[j], s->now.gradient[j]);
         for (int i = 0; i <= j; i++) s->now.schur[j][i] = v_sel(better, e->schur[j][i], s->now.schur[j][i]);
     }
-    s->lambda = v_sel(better, v_max(s->lambda * R(0.1), v_set(R(1e-7))), v_min(s->lambda * R(8), v_set(R(1e6))));
+    s->lambda = v_sel(better, v_max(next, v_set(R(1e-7))), v_min(s->lambda * R(8), v_set(R(1e6))));
 }
 
 // Accepts or rejects the trial, decides who is done, makes the next trial.
