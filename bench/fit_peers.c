@@ -169,7 +169,7 @@ typedef struct {
 
 static bool cpufit_alloc(cpufit_work *w, const xn_peer_traces *t, size_t n)
 {
-    const size_t p = (size_t)(4 * t->modes + 1);
+    const size_t p = 4 * (size_t)t->modes + 1;
     *w = (cpufit_work){xn_alloc(n * p, sizeof(float)), xn_alloc(n * p, sizeof(float)), xn_alloc(n, sizeof(float)),
                        xn_alloc(n, sizeof(int)), xn_alloc(n, sizeof(int))};
     bool ok = w->start && w->out && w->chi2 && w->states && w->iterations;
@@ -255,11 +255,9 @@ void xn_peer_prototype(const xn_peer_traces *t, xn_peer_answer *out)
     FILE *f = command ? popen(command, "r") : NULL;
     if (f != NULL && fgets(line, sizeof line, f) == NULL) line[0] = '\0';
     if (f != NULL) pclose(f);
-    if (dir != NULL) {
-        unlink(traces);
-        unlink(truth);
-        rmdir(dir);
-    }
+    if (traces != NULL) unlink(traces);
+    if (truth != NULL) unlink(truth);
+    if (dir != NULL) rmdir(dir);
     char *all[] = {command, traces, truth, dir};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     xn_free(v);

@@ -153,7 +153,7 @@ static inline void xn_truth_sort(int n, const double *f, int *order)
 // within 2 % of the truth. order[k]: fitted mode of true mode k. f: as many as the truth has.
 static inline bool xn_truth_found(const xn_truth *t, const double *f, int *order)
 {
-    int truth[XN_TRACE_MODES], fitted[XN_TRACE_MODES];
+    int truth[XN_TRACE_MODES] = {0}, fitted[XN_TRACE_MODES] = {0};
     bool all = true;
     xn_truth_sort(t->modes, t->f, truth);
     xn_truth_sort(t->modes, f, fitted);
