@@ -72,7 +72,7 @@ static xani_status work_run(const xn_fit_bench *s, int64_t n, work *w, xn_peer_a
     out->rate = (double)n / (xn_bench_cpu_seconds() - start);
     int64_t good = 0;
     for (int64_t i = 0; i < n; i++) {
-        double f[XN_TRACE_MODES];
+        double f[XN_TRACE_MODES] = {0};
         int order[XN_TRACE_MODES];
         for (int k = 0; k < s->t.modes; k++) f[k] = w->values[i * w->parameters + w->place[4 * k + 1]];
         good += xn_truth_found(&s->t.truth[i], f, order);

@@ -133,7 +133,7 @@ void xn_peer_lmder(const xn_peer_traces *t, int64_t n, xn_peer_answer *out)
     double start = xn_bench_cpu_seconds();
     for (int64_t i = 0; i < n; i++) {
         double x[MOST_PARAMETERS], diag[MOST_PARAMETERS], qtf[MOST_PARAMETERS], w[3][MOST_PARAMETERS],
-            f[XN_TRACE_MODES];
+            f[XN_TRACE_MODES] = {0};
         int nfev, njev, ipvt[MOST_PARAMETERS], order[XN_TRACE_MODES];
         lmder_trace trace = {t->y + i * m, t->modes, t->delay_ps, t->weight};
         memcpy(x, t->start + i * p, (size_t)p * sizeof *x);
@@ -201,7 +201,7 @@ void xn_peer_cpufit(const xn_peer_traces *t, int64_t n, xn_peer_answer *out)
     out->rate = (double)n / (xn_bench_cpu_seconds() - start);
     int64_t good = 0;
     for (int64_t i = 0; ok && i < n; i++) {
-        double f[XN_TRACE_MODES];
+        double f[XN_TRACE_MODES] = {0};
         for (int k = 0; k < t->modes; k++) f[k] = fabs((double)w.out[i * p + 4 * k + 1]);
         good += xn_truth_found(&t->truth[i], f, order);
     }
