@@ -73,7 +73,7 @@ XN_FN void sums_explicit(const int K, struct block *b, int a, const vf *paramete
             }
         }
     }
-    if (kit->plan->exponential) s->g0[1][1] = v_set(R(1)); // a sine of w = 0 has no amplitude
+    if (XN_EXPONENTIAL(kit)) s->g0[1][1] = v_set(R(1)); // a sine of w = 0 has no amplitude
     // the closed form fills both mixed entries of a pair of modes; here the lower triangle has them all
     for (int q = 0; q < 2 * K; q++) {
         columns_forward(n_columns, b->root[a], &s->c0[0][q], XN_Q);

@@ -77,7 +77,7 @@ XN_FN void covariance_at(const int K, struct block *b, int a, const vf *paramete
     for (int j = 0; j < 2 * K; j++)
         c->fixed[j] = v_or(v_le(parameter[j], bound_lo(kit, j)), v_ge(parameter[j], bound_hi(kit, j)));
     c->s2 = variance_of(b, a, K, chi2);
-    if (kit->plan->exponential) exponential_fixed(kit, parameter, e->schur[0][0], c->s2, c->fixed);
+    if (XN_EXPONENTIAL(kit)) exponential_fixed(kit, parameter, e->schur[0][0], c->s2, c->fixed);
     schur_without(2 * K, c->fixed, e->schur, e->gradient);
     for (int j = 0; j < 2 * K; j++) diagonal[j] = e->schur[j][j] = e->schur[j][j] + XN_TINY;
     cholesky(2 * K, e->schur, diagonal, c->l, c->inverse);

@@ -20,6 +20,12 @@
 #define XN_PITCH(kit) ((size_t)XN_W)
 #define XN_WAVE(kit) ((size_t)XN_W)
 #endif
+// Whether an exponential stands beside the modes; devices do not fit it, and their kernels need not ask.
+#ifdef XN_DEVICE
+#define XN_EXPONENTIAL(kit) ((void)(kit), false)
+#else
+#define XN_EXPONENTIAL(kit) ((kit)->plan->exponential)
+#endif
 #define XN_BLOCK (XN_GROUPS * XN_W)
 #define XN_M XANI_MAX_MODES
 #define XN_Q (2 * XN_M) // linear columns, and parameters

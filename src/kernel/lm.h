@@ -23,7 +23,7 @@
 
 XN_FN bool is_g(int j) { return (j & 1) == 0; }
 // Poles that are no modes: they come first.
-XN_FN int poles_beside(const struct kit *kit) { return kit->plan->exponential ? 1 : 0; }
+XN_FN int poles_beside(const struct kit *kit) { return XN_EXPONENTIAL(kit) ? 1 : 0; }
 XN_FN int bound_of(const struct kit *kit, int j) { return j < 2 * poles_beside(kit) ? 2 + (j & 1) : j & 1; }
 XN_FN vf bound_lo(const struct kit *kit, int j) { return v_set(kit->table->lo[bound_of(kit, j)]); }
 XN_FN vf bound_hi(const struct kit *kit, int j) { return v_set(kit->table->hi[bound_of(kit, j)]); }
@@ -126,7 +126,7 @@ XN_FN void advance(const int K, const struct block *b, int a, struct lm *s, cons
         for (int i = 0; i <= j; i++) schur[j][i] = s->now.schur[j][i];
     }
     const vf s2 = variance_of(b, a, K, s->now.chi2);
-    if (kit->plan->exponential) exponential_fixed(kit, s->parameter, schur[0][0], s2, fixed);
+    if (XN_EXPONENTIAL(kit)) exponential_fixed(kit, s->parameter, schur[0][0], s2, fixed);
     schur_without(Q, fixed, schur, gradient);
     vf decrease = schur_step(Q, schur, v_set(R(0)), gradient, NULL);
     vm done = v_lt(decrease, tolerance * s2);
