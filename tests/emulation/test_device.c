@@ -221,6 +221,7 @@ START_TEST(test_tiles)
                 for (int s = 0; s < XN_OUT_SLOTS && !(a.flags[p] & (XN_FLAG_MISSING | XN_FLAG_FEW)); s++) {
                     if (s < XN_OUT_BACKGROUND && s % XANI_MAX_MODES >= a.n_modes[p]) continue;
                     if (s >= XN_OUT_BACKGROUND + 3 && s < XN_OUT_MEAN) continue; // three columns
+                    if (s > XN_OUT_UNSCALE && a.n_modes[p] == 0) continue;       // some are told of modes only
                     ck_assert_msg(memcmp(&a.out[s][p], &b.out[s][p], 4) == 0, "tiles of %d: trace %d slot %d: %g, %g",
                                   sizes[i], p, s, (double)a.out[s][p], (double)b.out[s][p]);
                 }
