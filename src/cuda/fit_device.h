@@ -99,7 +99,7 @@ static __global__ void __launch_bounds__(XN_THREADS) kernel_start(const __grid_c
     block_start(&b, s.modes);
 }
 
-template <int K, bool closed>
+template <int K>
 static __global__ void __launch_bounds__(XN_THREADS) kernel_rest(const __grid_constant__ struct stage s)
 {
     struct kit kit;
@@ -133,7 +133,7 @@ static __global__ void __launch_bounds__(XN_THREADS) kernel_fit(const __grid_con
         stage_append(&s, t);
 }
 
-template <int K, bool closed>
+template <int K>
 static __global__ void __launch_bounds__(XN_THREADS) kernel_finish(const __grid_constant__ struct stage s)
 {
     struct kit kit;

@@ -36,24 +36,18 @@ stage_kernel fit_kernel(int K, int moments)
                     : fit_of<XN_MODES(4)>(moments);
 }
 
-stage_kernel rest_kernel(int K, bool closed)
+stage_kernel rest_kernel(int K)
 {
-    if (closed)
-        return K == 1   ? kernel_rest<XN_MODES(1), true>
-               : K == 2 ? kernel_rest<XN_MODES(2), true>
-                        : kernel_rest<XN_MODES(3), true>;
-    return K == 1   ? kernel_rest<XN_MODES(1), false>
-           : K == 2 ? kernel_rest<XN_MODES(2), false>
-                    : kernel_rest<XN_MODES(3), false>;
+    return K == 1 ? kernel_rest<XN_MODES(1)> : K == 2 ? kernel_rest<XN_MODES(2)> : kernel_rest<XN_MODES(3)>;
 }
 
-template <bool closed> stage_kernel finish_of(int K)
+stage_kernel finish_kernel(int K)
 {
-    return K == 0   ? kernel_finish<0, closed>
-           : K == 1 ? kernel_finish<XN_MODES(1), closed>
-           : K == 2 ? kernel_finish<XN_MODES(2), closed>
-           : K == 3 ? kernel_finish<XN_MODES(3), closed>
-                    : kernel_finish<XN_MODES(4), closed>;
+    return K == 0   ? kernel_finish<0>
+           : K == 1 ? kernel_finish<XN_MODES(1)>
+           : K == 2 ? kernel_finish<XN_MODES(2)>
+           : K == 3 ? kernel_finish<XN_MODES(3)>
+                    : kernel_finish<XN_MODES(4)>;
 }
 
 struct walk {
@@ -104,7 +98,7 @@ void walk_stages(struct walk *w)
         w->stage.modes = K;
         launch(w, kernel_open, 0, count, 1);
         count = w->stage.next_count;
-        if (K > 1) launch(w, rest_kernel(K - 1, p->closed), 1, count, -1);
+        if (K > 1) launch(w, rest_kernel(K - 1), 1, count, -1);
         launch(w, kernel_start, 1, count, -1);
         refine(w, K, count, XN_TOLERANCE(p, K));
         launch(w, kernel_close, 1, count, 0);
@@ -118,7 +112,7 @@ void walk_stages(struct walk *w)
     for (int K = 0; K <= p->modes_max; K++) {
         w->stage.modes = K;
         launch(w, kernel_choose, -1, NULL, 1);
-        launch(w, p->closed ? finish_of<true>(K) : finish_of<false>(K), 1, w->stage.next_count, -1);
+        launch(w, finish_kernel(K), 1, w->stage.next_count, -1);
     }
 }
 

@@ -50,7 +50,7 @@ bool walk_one(const xn_fit_plan *plan, const float *y, int room, int at, float *
     kernel_start(s);
     fit_kernel(1, plan->closed ? XN_MOMENTS_GOERTZEL : XN_MOMENTS_EXPLICIT)(s);
     kernel_close(s);
-    (plan->closed ? finish_of<true>(1) : finish_of<false>(1))(s);
+    finish_kernel(1)(s);
     for (int i = 0; i < XN_OUT_SLOTS; i++) out[i] = part[5][(size_t)i * (size_t)room + (size_t)at];
     const bool found = marks[at] == 1;
     for (int i = 0; i < 6; i++) munmap(part[i], (counts[i] + 1) * sizeof(real));
