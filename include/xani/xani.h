@@ -252,17 +252,16 @@ XANI_API int xani_model_count(const xani_model *model);                        /
 XANI_API const char *xani_model_parameter(const xani_model *model, int index); /* name; NULL past the end */
 XANI_API int xani_model_find(const xani_model *model, const char *name);       /* index, -1 if there is none */
 
-/* Settings of one parameter. Start values not given are guessed from each data set. */
+/* Settings of one parameter. Start values not given are guessed from each data set. Fixed at NaN: at the start value of
+   each set. vary undoes fix and tie. Bounds -INFINITY, INFINITY: none. A tie is linear in other parameters,
+   "0.5*a.sigma + 1", without bounds of its own. set: as text, "centre=1.0,min=0,max=2", "sigma=0.3,fix", "b.c=2*a.c".
+ */
 XANI_API xani_status xani_model_start(xani_context *context, xani_model *model, const char *name, double value);
-/* NaN: fixed at the start value of each data set. */
 XANI_API xani_status xani_model_fix(xani_context *context, xani_model *model, const char *name, double value);
-XANI_API xani_status xani_model_vary(xani_context *context, xani_model *model,
-                                     const char *name); /* undoes fix and tie */
+XANI_API xani_status xani_model_vary(xani_context *context, xani_model *model, const char *name);
 XANI_API xani_status xani_model_bound(xani_context *context, xani_model *model, const char *name, double low,
-                                      double high); /* -INFINITY, INFINITY: none */
-/* expression: linear in other parameters, "0.5*a.sigma + 1"; a tied parameter has no bounds of its own. */
+                                      double high);
 XANI_API xani_status xani_model_tie(xani_context *context, xani_model *model, const char *name, const char *expression);
-/* The same as text: "centre=1.0,min=0,max=2", "sigma=0.3,fix", "b.sigma=2*a.sigma". */
 XANI_API xani_status xani_model_set(xani_context *context, xani_model *model, const char *text);
 /* y (n) at x (n rows) for the parameters p; derivatives (parameters, n) unless NULL. Settings play no part. */
 XANI_API xani_status xani_model_evaluate(xani_context *context, const xani_model *model, const double *p,
@@ -275,13 +274,12 @@ typedef struct xani_model_data {
     int64_t n_sets, n_points;
     const double *x; /* (n_points, x_columns); NULL: 0, 1, 2, ... */
     int x_columns;
-    int64_t x_set;          /* distance between the x of sets, 0: one x for all */
-    const double *y;        /* (n_sets, n_points) */
-    int64_t y_set, y_point; /* a cube (n_points, n_sets): y_set 1, y_point n_sets */
-    const double *sigma;    /* standard errors of y; NULL: all 1 */
-    int64_t sigma_set;      /* distance between the sigma of sets, 0: one for all */
-    int64_t sigma_point;    /* 0: 1 */
-    const double *start;    /* (n_sets, parameters) or NULL; NaN: the model's, else guessed */
+    int64_t x_set;                  /* distance between the x of sets, 0: one x for all */
+    const double *y;                /* (n_sets, n_points) */
+    int64_t y_set, y_point;         /* a cube (n_points, n_sets): y_set 1, y_point n_sets */
+    const double *sigma;            /* standard errors of y; NULL: all 1 */
+    int64_t sigma_set, sigma_point; /* distances between the sigma of sets, 0: one for all; of points, 0: 1 */
+    const double *start;            /* (n_sets, parameters) or NULL; NaN: the model's, else guessed */
 } xani_model_data;
 
 /* Outcome of one data set; the numbers are those of fit_status in modes.h5 where they mean the same. */
