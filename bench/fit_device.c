@@ -79,9 +79,9 @@ static xani_status measure_kernels(const xn_bench *bench, device_bench *d, int r
     return XANI_OK;
 }
 
-static void ignore(void *user, int64_t i, const xani_fit_result *r, const double *covariance)
+static void ignore(void *user, int64_t i, const xani_fit_result *r, const xn_fit_more *more)
 {
-    (void)user, (void)i, (void)r, (void)covariance;
+    (void)user, (void)i, (void)r, (void)more;
 }
 
 static xani_status measure_end_to_end(const xn_bench *bench, device_bench *d, int repeats)

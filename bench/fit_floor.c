@@ -32,9 +32,9 @@ static const char *peak_name(double peak, const char *kernels)
 
 // ---- a whole fit
 
-static void ignore(void *user, int64_t i, const xani_fit_result *r, const double *covariance)
+static void ignore(void *user, int64_t i, const xani_fit_result *r, const xn_fit_more *more)
 {
-    (void)covariance;
+    (void)more;
     (void)user;
     (void)i;
     (void)r;

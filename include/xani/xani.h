@@ -157,7 +157,7 @@ typedef struct xani_fit_options {
     int background;          /* Legendre degree 0..3 beside the modes; -1: not even an offset; or exponential */
     double frequency_thz[2]; /* band; {0, 0}: what the delays allow */
     double significance;     /* accept a mode when delta chi^2 / s^2 exceeds it; 0: calibrated */
-    int start;               /* 0 periodogram, 1 linear prediction, 2 both, 4 given (below) */
+    int start;               /* 0 periodogram, 1 linear prediction, 2 both, 3 neighbours, 4 given: see below */
     const char *kernels;     /* "auto", "scalar", "avx2", "avx512" */
     int threads;             /* 0: all */
     double tolerance;        /* stop when the predicted decrease is below tolerance * s^2; 0: 1e-3 */
@@ -185,6 +185,14 @@ typedef struct xani_fit_options {
        modes that are not there and for what stands at a bound. NULL: not wanted. */
     double *covariance;
     const struct xani_lp_options *linear_prediction; /* method, rank, amplitude_threshold of starts 1, 2; NULL: HSVD */
+    /* start 3: the traces are the pixels of an image, row after row, image_width to a row. Powers of neighbourhood x
+       neighbourhood pixels (3, 5 or 7; 0: 3) are added for the start; a pixel where then nothing is significant is
+       fitted together with its neighbours, frequency and damping in common, and accepted where the neighbourhood as a
+       whole is significant (as seldom by chance as a single trace). shared, n_traces or NULL: 1 where that was done;
+       errors of f and damping there are the neighbourhood's and not independent of the neighbours'. */
+    int64_t image_width;
+    int neighbourhood;
+    uint8_t *shared;
 } xani_fit_options;
 
 /* One trace's result; arrays of XANI_MAX_MODES, unused entries NaN. y = background + sum A exp(-g t)

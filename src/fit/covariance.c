@@ -24,8 +24,7 @@ static void derivatives(int n_modes, const xn_covariance_mode *modes, double t, 
     }
 }
 
-// Inverse of the symmetric a in place; rows with a zero diagonal become NaN. False: not positive definite.
-static bool invert(int n, double a[MOST][MOST])
+bool xn_covariance_invert(int n, double a[MOST][MOST])
 {
     double unit[MOST], l[MOST][MOST] = {{0.0}}, inverse[MOST][MOST] = {{0.0}};
     for (int i = 0; i < n; i++) {
@@ -54,19 +53,24 @@ static bool invert(int n, double a[MOST][MOST])
     return true;
 }
 
-void xn_covariance_of(int n_modes, const xn_covariance_mode *modes, int n, const double *time_ps, const double *weight,
-                      int n_columns, const double *column, double variance, double *out)
+void xn_covariance_of(int n_modes, const xn_covariance_mode *modes, const xn_covariance_samples *s, double variance,
+                      const double *known, double *out)
 {
-    const int Q = 4 * n_modes, all = Q + n_columns;
+    const int Q = 4 * n_modes, all = Q + s->n_columns;
     double a[MOST][MOST] = {{0.0}}, d[MOST];
-    for (int i = 0; i < n; i++) {
-        if (!(weight[i] > 0.0)) continue;
-        derivatives(n_modes, modes, time_ps[i], d);
-        for (int b = 0; b < n_columns; b++) d[Q + b] = column[(size_t)b * (size_t)n + (size_t)i];
+    for (int i = 0; i < s->n; i++) {
+        if (!(s->weight[i] > 0.0)) continue;
+        derivatives(n_modes, modes, s->time_ps[i], d);
+        for (int b = 0; b < s->n_columns; b++) d[Q + b] = s->column[(size_t)b * (size_t)s->n + (size_t)i];
         for (int j = 0; j < all; j++)
-            for (int k = 0; k <= j; k++) a[j][k] += weight[i] * d[j] * d[k];
+            for (int k = 0; k <= j; k++) a[j][k] += s->weight[i] * d[j] * d[k];
     }
-    const bool fine = invert(all, a);
+    for (int j = 0; j < 2 * n_modes && known != NULL; j++)
+        for (int k = 0; k <= j; k++) {
+            const int row = 4 * (j / 2) + j % 2, column = 4 * (k / 2) + k % 2;
+            if (a[row][row] > 0.0 && a[column][column] > 0.0) a[row][column] += known[j * 2 * n_modes + k] * variance;
+        }
+    const bool fine = xn_covariance_invert(all, a);
     for (int j = 0; j < Q; j++)
         for (int k = 0; k < Q; k++) out[j * Q + k] = fine ? a[j][k] * variance : NAN;
 }
@@ -114,7 +118,8 @@ void xn_covariance_trace(const xn_fit_plans *all, int kind, const xn_fit_kernel 
     const double rate = xn_fit_out(kernel, tile, XN_OUT_RATE, i);
     const bool fitted = isfinite(xn_fit_out(kernel, tile, XN_OUT_RATE_ERROR, i));
     const int n_columns = background_columns(p, rate, fitted, column);
-    xn_covariance_of(K, modes, p->n, time, weight, n_columns, column, xn_fit_result_variance(kernel, tile, i), full);
+    const xn_covariance_samples samples = {p->n, n_columns, time, weight, column};
+    xn_covariance_of(K, modes, &samples, xn_fit_result_variance(kernel, tile, i), NULL, full);
     for (int a = 0; a < 4 * n_modes; a++)
         for (int b = 0; b < 4 * n_modes; b++)
             out[a * side + b] = full[(4 * order[a / 4] + a % 4) * 4 * K + 4 * order[b / 4] + b % 4];

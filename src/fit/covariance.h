@@ -17,10 +17,21 @@ typedef struct xn_covariance_mode {
     bool f_fixed, g_fixed;
 } xn_covariance_mode;
 
-// out: (4 n_modes, 4 n_modes) of the first n_modes modes: inverse of the normal matrix times variance. weight: (n) of
-// the samples, 0: missing; time_ps: (n) from delay zero; column: (n_columns, n).
-void xn_covariance_of(int n_modes, const xn_covariance_mode *modes, int n, const double *time_ps, const double *weight,
-                      int n_columns, const double *column, double variance, double *out);
+// Samples of a trace as the model sees them.
+typedef struct xn_covariance_samples {
+    int n, n_columns;
+    const double *time_ps; // (n) from delay zero
+    const double *weight;  // (n), 0: missing
+    const double *column;  // (n_columns, n) of the background
+} xn_covariance_samples;
+
+// out: (4 n_modes, 4 n_modes): inverse of the normal matrix, times variance. known: (2 n_modes, 2 n_modes) what other
+// traces tell of f and g of mode 0, of mode 1, ...: the inverse of a covariance, or NULL.
+void xn_covariance_of(int n_modes, const xn_covariance_mode *modes, const xn_covariance_samples *samples,
+                      double variance, const double *known, double *out);
+
+// Inverse of the symmetric a in place; rows with a zero diagonal become NaN. False: not positive definite.
+bool xn_covariance_invert(int n, double a[XN_COVARIANCE_MOST][XN_COVARIANCE_MOST]);
 
 // Trace i of a fitted tile: the modes of its result in their order, then NaN up to modes_max. out: (4 modes_max,
 // 4 modes_max); work: 2 n_delays.

@@ -14,6 +14,7 @@
 
 #include "fit/covariance.h"
 #include "fit/lp_start.h"
+#include "fit/neighbours.h"
 #include "fit/rounds.h"
 #include "kernel/grid.h"
 
@@ -141,7 +142,8 @@ static void report(const engine *e, worker *k, way w, const xn_fit_tile *tile, i
     xn_fit_result_make(e->plans, w.plan, kernel, tile, i, r);
     if (e->rounds && xn_fit_sigma(tile, i) == 0.0) r->chi2_reduced *= k->rounds.unit[slot[i]];
     if (e->job->covariance) xn_covariance_trace(e->plans, w.plan, kernel, tile, i, k->covariance_work, k->covariance);
-    if (e->job->sink != NULL) e->job->sink(e->job->user, tile->pixel[i], r, k->covariance);
+    const xn_fit_more more = {.covariance = k->covariance};
+    if (e->job->sink != NULL) e->job->sink(e->job->user, tile->pixel[i], r, &more);
 }
 
 static int device_of(const engine *e, const worker *k)
@@ -375,6 +377,11 @@ static xani_status engine_create(engine *e)
 }
 
 xani_status xn_fit_run(xn_ctx *ctx, const xn_fit_job *job)
+{
+    return job->start == XN_FROM_NEIGHBOURS ? xn_fit_neighbours(ctx, job) : xn_fit_each(ctx, job);
+}
+
+xani_status xn_fit_each(xn_ctx *ctx, const xn_fit_job *job)
 {
     engine e = {.ctx = ctx, .job = job, .plans = job->plans};
     atomic_init(&e.done, 0);

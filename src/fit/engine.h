@@ -20,9 +20,15 @@
 // Where start values come from, in the order of xani_fit_options.start and fit.start.
 enum { XN_FROM_PERIODOGRAM = 0, XN_FROM_PREDICTION, XN_FROM_BOTH, XN_FROM_NEIGHBOURS, XN_FROM_GIVEN };
 
-// Called once per trace, from several threads, in any order; results are sorted by significance. covariance: NULL
-// unless asked for, else see xani_fit_options.
-typedef void (*xn_fit_sink)(void *user, int64_t pixel, const xani_fit_result *result, const double *covariance);
+// What is known of a trace beside its result.
+typedef struct xn_fit_more {
+    const double *covariance; // where asked for: see xani_fit_options
+    bool shared;              // frequency and damping are those of the neighbourhood
+} xn_fit_more;
+
+// Called from several threads, in any order; results are sorted by significance. Once per trace, with start NEIGHBOURS
+// a second time where the neighbourhood gave modes.
+typedef void (*xn_fit_sink)(void *user, int64_t pixel, const xani_fit_result *result, const xn_fit_more *more);
 
 // Modes to start from, strongest first: plane m at frequency_thz[m * stride], by pixel, or one for all. NaN: none.
 typedef struct xn_fit_given {
@@ -44,9 +50,15 @@ typedef struct xn_fit_job {
     int start;                                // XN_FROM_*; PREDICTION: alone
     const xani_lp_options *linear_prediction; // NULL: the usual
     xn_fit_given given;                       // for GIVEN
-    double favour;                            // NEIGHBOURS: see kernels.h
-    int precision;                            // 0, 32, 64
-    const float *weight;                      // as y: factor on the weight of each sample, relative; NULL: none
+    // NEIGHBOURS: the traces are pixels of an image, row after row; modules are images below one another that have no
+    // neighbours in common
+    int64_t width;
+    int side; // of the neighbourhood, odd
+    int n_modules;
+    const int64_t *module_rows; // NULL: one
+    double favour;              // see kernels.h
+    int precision;              // 0, 32, 64
+    const float *weight;        // as y: factor on the weight of each sample, relative; NULL: none
     xn_reweight_rule reweight;
     bool covariance; // hand it to the sink
     const char *kernels;
@@ -60,6 +72,8 @@ typedef struct xn_fit_job {
 } xn_fit_job;
 
 xani_status xn_fit_run(xn_ctx *ctx, const xn_fit_job *job);
+// Each trace for itself; start NEIGHBOURS: with the modes of `given`, where the periodogram finds nothing better.
+xani_status xn_fit_each(xn_ctx *ctx, const xn_fit_job *job);
 
 #define XN_COVARIANCE_SIDE(modes_max) (4 * (modes_max))
 

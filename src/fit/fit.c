@@ -204,9 +204,9 @@ static xani_status choose_pixels(xn_ctx *ctx, fit_job *j)
     return XANI_OK;
 }
 
-static void store_result(void *user, int64_t pixel, const xani_fit_result *r, const double *covariance)
+static void store_result(void *user, int64_t pixel, const xani_fit_result *r, const xn_fit_more *more)
 {
-    (void)covariance;
+    (void)more;
     const fit_job *j = user;
     xn_modes *m = j->modes;
     const int64_t plane = m->ny * m->nx;

@@ -41,8 +41,8 @@ static xani_status check_options(xn_ctx *ctx, const xani_fit_options *o)
     if (!(o->significance >= 0.0) || !(o->tolerance >= 0.0))
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: significance is %g, tolerance %g: not 0 or above",
                        o->significance, o->tolerance);
-    if (o->start < 0 || o->start > 4 || o->start == 3)
-        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start is %d, not 0, 1, 2, 4", o->start);
+    if (o->start < 0 || o->start > 4)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start is %d, not 0..4", o->start);
     if (o->start == XN_FROM_GIVEN && (o->start_modes < 1 || o->start_modes > XANI_MAX_MODES))
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start_modes is %d, not 1..%d", o->start_modes,
                        XANI_MAX_MODES);
@@ -123,12 +123,28 @@ xani_status xn_fit_threshold_of(xn_ctx *ctx, const xani_fit_options *options, co
     return st;
 }
 
-static void keep_covariance(void *user, int64_t trace, const xani_fit_result *r, const double *covariance)
+static xani_status check_image(xn_ctx *ctx, const xani_fit_options *o, int64_t n_traces)
+{
+    if (o->start != XN_FROM_NEIGHBOURS) return XANI_OK;
+    if (o->image_width < 1 || n_traces % o->image_width != 0)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: image_width is %lld, which %lld traces are no multiple of",
+                       (long long)o->image_width, (long long)n_traces);
+    if (o->neighbourhood != 0 && o->neighbourhood != 3 && o->neighbourhood != 5 && o->neighbourhood != 7)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: neighbourhood is %d, not 3, 5, 7", o->neighbourhood);
+    if (o->robust != 0 || o->counting != 0 || o->sample_weight != NULL)
+        return xn_fail(ctx, XANI_ERR_USAGE,
+                       "fit options: start 3, neighbours, goes without robust, counting and sample_weight");
+    return XANI_OK;
+}
+
+static void keep_more(void *user, int64_t trace, const xani_fit_result *r, const xn_fit_more *more)
 {
     (void)r;
     const xani_fit_options *o = user;
     const size_t side = XN_COVARIANCE_SIDE((size_t)o->modes_max);
-    if (side > 0) memcpy(o->covariance + (size_t)trace * side * side, covariance, side * side * sizeof *covariance);
+    if (o->shared != NULL) o->shared[trace] = more->shared;
+    if (o->covariance == NULL) return;
+    if (side > 0) memcpy(o->covariance + (size_t)trace * side * side, more->covariance, side * side * sizeof(double));
 }
 
 xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const float *traces, const double *delay_ps,
@@ -142,6 +158,7 @@ xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const fl
     if (n_traces == 0) return XANI_OK;
     if (traces == NULL || results == NULL || n_traces < 0)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit: %lld traces cannot be fitted", (long long)n_traces);
+    XN_TRY(check_image(ctx, &o, n_traces));
     const char *kernels = o.kernels != NULL ? o.kernels : "auto";
     if (strcmp(kernels, "auto") != 0 && xn_fit_kernel_find(kernels, 32) == NULL)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: kernels %s are unknown or not in this processor", kernels);
@@ -168,7 +185,9 @@ xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const fl
                             .kernels = kernels,
                             .threads = o.threads,
                             .covariance = o.covariance != NULL,
-                            .sink = o.covariance != NULL ? keep_covariance : NULL,
+                            .width = o.image_width,
+                            .side = o.neighbourhood > 0 ? o.neighbourhood : 3,
+                            .sink = o.covariance != NULL || o.shared != NULL ? keep_more : NULL,
                             .user = &o,
                             .results = results};
     if (st == XANI_OK) st = xn_fit_run(ctx, &job);

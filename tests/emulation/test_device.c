@@ -374,9 +374,9 @@ END_TEST
 
 // ---- the engine and the configuration
 
-static void collect(void *user, int64_t i, const xani_fit_result *r, const double *covariance)
+static void collect(void *user, int64_t i, const xani_fit_result *r, const xn_fit_more *more)
 {
-    (void)covariance;
+    (void)more;
     ((xani_fit_result *)user)[i] = *r;
 }
 

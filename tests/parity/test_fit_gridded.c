@@ -55,9 +55,9 @@ static void make_traces(int n_modes, double snr, uint64_t seed)
     }
 }
 
-static void keep(void *user, int64_t i, const xani_fit_result *r, const double *covariance)
+static void keep(void *user, int64_t i, const xani_fit_result *r, const xn_fit_more *more)
 {
-    (void)covariance;
+    (void)more;
     ((xani_fit_result *)user)[i] = *r;
 }
 

@@ -100,9 +100,9 @@ START_TEST(test_against_referee)
 }
 END_TEST
 
-static void keep(void *user, int64_t i, const xani_fit_result *r, const double *covariance)
+static void keep(void *user, int64_t i, const xani_fit_result *r, const xn_fit_more *more)
 {
-    (void)covariance;
+    (void)more;
     ((xani_fit_result *)user)[i] = *r;
 }
 
