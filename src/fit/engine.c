@@ -236,7 +236,8 @@ static void run_tile(engine *e, worker *k, int64_t begin)
 {
     const xn_fit_job *job = e->job;
     const int count = (int)xn_min64(e->tile, job->count - begin);
-    const bool by_sample = job->weight != NULL || (e->devices != NULL && e->plans->plan[e->plans->first].gridded);
+    const bool by_sample =
+        job->weight != NULL || ((e->devices != NULL || e->rounds) && e->plans->plan[e->plans->first].gridded);
     const way first = {by_sample ? xn_plan_explicit(e->plans->first) : e->plans->first,
                        job->precision == 64 ? DEPTH_DOUBLE : DEPTH_GOERTZEL,
                        job->start != XN_FROM_PERIODOGRAM && job->start != XN_FROM_BOTH, false};

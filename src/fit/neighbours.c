@@ -73,6 +73,13 @@ static xani_status image_create(xn_ctx *ctx, const xn_fit_job *job, image *m)
     return XANI_OK;
 }
 
+// The plan that neighbours are added up in, and that of traces with missing samples.
+static int first_plan(const image *m)
+{
+    const xn_fit_plans *plans = m->job->plans;
+    return plans->plan[plans->first].gridded ? xn_plan_explicit(plans->first) : plans->first;
+}
+
 // Left upper corner of a window, margin included
 static void corner(const image *m, int64_t window, int64_t *x0, int64_t *y0)
 {
@@ -200,7 +207,8 @@ static void peaks(const xn_fit_plan *plan, pooling *p, const float *powers)
 static void pool_window(const image *m, pooling *p, int64_t window, float *start_thz)
 {
     const xn_fit_plans *plans = m->job->plans;
-    const xn_fit_plan *plan = &plans->plan[plans->first];
+    const int first = first_plan(m);
+    const xn_fit_plan *plan = &plans->plan[first];
     const size_t grid = grid_of(m);
     int64_t x0, y0;
     bool any = false;
@@ -211,14 +219,14 @@ static void pool_window(const image *m, pooling *p, int64_t window, float *start
         any |= m->usable[p->pixel[i]] != 0;
     }
     if (!any) return;
-    window_powers(m, p, plans->first, p->powers);
+    window_powers(m, p, first, p->powers);
     bool missing = false;
     for (int i = 0; i < PLACES; i++) missing |= p->again[i] != 0;
-    if (missing && plans->first == XN_PLAN_CLOSED) { // the same grid
+    if (missing && first == XN_PLAN_CLOSED) { // the same grid
         uint8_t again[PLACES];
         memcpy(again, p->again, sizeof again);
         float *other = p->powers + grid * PLACES;
-        window_powers(m, p, XN_PLAN_EXPLICIT, other);
+        window_powers(m, p, xn_plan_explicit(first), other);
         for (int j = plan->grid_lo - 1; j <= plan->grid_hi + 1; j++)
             for (int i = 0; i < PLACES; i++)
                 if (again[i]) p->powers[(size_t)j * PLACES + (size_t)i] = other[(size_t)j * PLACES + (size_t)i];
@@ -362,8 +370,8 @@ static xani_status join_all(xn_ctx *ctx, const image *m)
                                   .threshold = m->threshold,
                                   .neighbours = job->side * job->side,
                                   .covariance = job->covariance};
-        all[i].plan[0] = job->plans->first;
-        all[i].plan[1] = XN_PLAN_EXPLICIT;
+        all[i].plan[0] = first_plan(m);
+        all[i].plan[1] = xn_plan_explicit(first_plan(m));
         st = xn_joint_create(ctx, &all[i].joint);
     }
     if (st == XANI_OK) {

@@ -139,10 +139,10 @@ typedef struct xn_fit_kernel {
     void (*tabulate)(const xn_fit_plan *plan, void *table);
     size_t (*work_bytes)(const xn_fit_plan *plan, int traces);
     void (*fit)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile);
-    // Parts of a fit for traces that share parameters: load a tile into the work space (n_modes: whether each trace can
-    // be used), then, as often as wanted with the same work and tile, powers of what n_modes given modes leave over the
-    // variance (stride: traces in whole blocks of 32), and the functional at the given modes (tile->out: XN_POOL_SLOTS
-    // planes).
+    // Parts of a fit for traces that share parameters, in plans that are not gridded: load a tile into the work space
+    // (n_modes: whether each trace can be used), then, as often as wanted with the same work and tile, powers of what
+    // n_modes given modes leave over the variance (stride: traces in whole blocks of 32), and the functional at the
+    // given modes (tile->out: XN_POOL_SLOTS planes).
     void (*load)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile);
     void (*powers)(const xn_fit_plan *plan, const void *table, void *work, xn_fit_tile *tile, int n_modes,
                    float *powers, int64_t stride);

@@ -45,7 +45,8 @@ static void load(const xn_fit_kernel *k, loaded *l)
     const xn_fit_setup s = {.delay_ps = delay, .n = N, .background = 1, .modes_max = 2};
     l->kernel = k;
     ck_assert_int_eq(xn_fit_plans_create(NULL, &s, &l->plans), XANI_OK);
-    l->plan = &l->plans.plan[l->plans.first];
+    const int first = l->plans.first, plan = l->plans.plan[first].gridded ? xn_plan_explicit(first) : first;
+    l->plan = &l->plans.plan[plan];
     for (int p = 0; p < P; p++) l->pixel[p] = p;
     l->table = xn_alloc(k->table_bytes(l->plan), 1);
     l->work = xn_alloc(k->work_bytes(l->plan, P), 1);
@@ -53,7 +54,7 @@ static void load(const xn_fit_kernel *k, loaded *l)
     k->tabulate(l->plan, l->table);
     l->tile = (xn_fit_tile){.count = P,
                             .y = y,
-                            .row = l->plans.row[l->plans.first],
+                            .row = l->plans.row[plan],
                             .row_stride = P,
                             .pixel = l->pixel,
                             .given_w = w,
