@@ -125,6 +125,7 @@ xani_status xn_identity_fit(xn_ctx *ctx, const xn_config *config, const char *cu
     XN_GOTO(out, st, xn_identity_create(ctx, "fit", &id));
     xn_identity_add(id, cube_id);
     XN_GOTO(out, st, add_keys(ctx, id, config, keys));
+    add_path(id, config, "fit.start_modes");
     st = xn_identity_text(ctx, id, text);
 out:
     xn_identity_destroy(&id);

@@ -69,7 +69,7 @@ static xani_status reduce_run(xn_ctx *ctx, const xn_config *config, run *r, xn_c
 static xani_status fit_run(xn_ctx *ctx, const xn_config *config, run *r, const xn_cube *cube)
 {
     double start = xn_seconds();
-    XN_TRY(xn_fit(ctx, config, cube, &r->modes));
+    XN_TRY(xn_stage_fit(ctx, config, cube, &r->modes));
     const xn_provenance p = {config, (const char *const *)r->files, r->modes_id};
     XN_TRY(xn_result_write_modes(ctx, r->modes_path, &r->modes, &p));
     r->fit_s = xn_seconds() - start;

@@ -25,6 +25,8 @@ xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, bool 
 xani_status xn_stage_configure(xn_ctx *ctx, const xn_config *given, const char *cube_path, xn_config **config);
 // cube.h5 or run%04d_on.h5.
 xani_status xn_stage_open_cube(xn_ctx *ctx, xn_config *config, const char *path, xn_cube *cube);
+// Fits, from an earlier fit's modes where fit.start is given.
+xani_status xn_stage_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, xn_modes *modes);
 // Counts by fit_status; adds to the pixels fitted and to those that did not converge.
 json_t *xn_stage_count(const xn_modes *modes, int64_t *fitted, int64_t *failed);
 // XANI_FAILED_PIXELS when more than fit.max_failed did not converge.

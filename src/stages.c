@@ -135,6 +135,20 @@ xani_status xn_stage_configure(xn_ctx *ctx, const xn_config *given, const char *
     return st;
 }
 
+// With fit.start given the modes to start from are read here: the fit itself knows no files.
+xani_status xn_stage_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, xn_modes *modes)
+{
+    xn_modes start = {0};
+    const bool given = strcmp(xn_config_string(config, "fit.start"), "given") == 0;
+    char *path = given ? xn_config_path(config, "fit.start_modes") : NULL;
+    xani_status st = XANI_OK;
+    if (path != NULL) st = xn_context(ctx, xn_result_read_modes(ctx, path, &start), "fit.start_modes");
+    if (st == XANI_OK) st = xn_fit(ctx, config, cube, path != NULL ? &start : NULL, modes);
+    xn_modes_free(&start);
+    xn_free(path);
+    return st;
+}
+
 xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *given, const char *cube_path, const char *modes_path)
 {
     xn_config *config = NULL;
@@ -146,7 +160,7 @@ xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *given, const char *cub
     xani_status st;
     XN_GOTO(out, st, xn_stage_configure(ctx, given, cube_path, &config));
     XN_GOTO(out, st, xn_stage_open_cube(ctx, config, cube_path, &cube));
-    XN_GOTO(out, st, xn_fit(ctx, config, &cube, &modes));
+    XN_GOTO(out, st, xn_stage_fit(ctx, config, &cube, &modes));
     XN_GOTO(out, st, xn_identity_fit(ctx, config, cube_path, &identity));
     const xn_provenance p = {config, inputs, identity};
     XN_GOTO(out, st, xn_result_write_modes(ctx, modes_path, &modes, &p));

@@ -25,6 +25,11 @@ typedef struct xn_modes {
     uint8_t *status;                     // (y, x) XN_FIT_*
     float *chi2_reduced;                 // (y, x)
     float *background;                   // (c, y, x)
+    uint8_t *shared;                     // (y, x) 1: frequency and damping of the neighbourhood; NULL: not asked for
+    // (entry, y, x) or NULL: lower triangle, row by row, of the covariance of frequency, damping, amplitude, phase of
+    // mode 0, of mode 1, ...
+    float *covariance;
+    int n_covariance; // entries
     // how it was made
     bool errors_counting;
     double delay_lo_ps, delay_hi_ps, step_ps; // samples used; step NaN when not uniform
@@ -32,6 +37,8 @@ typedef struct xn_modes {
     int n_delays;
     double threshold, false_alarm; // significance threshold; its false-alarm rate on noise
     char *kernels;                 // name of the variant used
+    char *start;                   // fit.start
+    char *rounds; // further rounds of the fit: "none", "huber", "tukey", "counting", "counting, huber", ...
     char *run;
     double angles_deg[8];
     int n_angles;

@@ -14,7 +14,6 @@
 
 #include "fit/covariance.h"
 #include "fit/lp_start.h"
-#include "fit/neighbours.h"
 #include "fit/rounds.h"
 #include "kernel/grid.h"
 
@@ -377,16 +376,10 @@ static xani_status engine_create(engine *e)
     return XANI_OK;
 }
 
-xani_status xn_fit_run(xn_ctx *ctx, const xn_fit_job *job)
-{
-    return job->start == XN_FROM_NEIGHBOURS ? xn_fit_neighbours(ctx, job) : xn_fit_each(ctx, job);
-}
-
 xani_status xn_fit_each(xn_ctx *ctx, const xn_fit_job *job)
 {
     engine e = {.ctx = ctx, .job = job, .plans = job->plans};
-    atomic_init(&e.done, 0);
-    atomic_init(&e.lost, XANI_OK);
+    atomic_init(&e.done, 0), atomic_init(&e.lost, XANI_OK);
     xani_status st;
     XN_GOTO(out, st, engine_create(&e));
     const int64_t tiles = (job->count + e.tile - 1) / e.tile;

@@ -20,7 +20,9 @@ typedef struct {
     xn_fit_setup setup;
     xn_fit_plans plans;
     xani_lp_options linear_prediction;
-    int first, start; // first bin used
+    const xn_modes *earlier; // start of fit.start given
+    xn_reweight_rule reweight;
+    int first, start; // first bin used; XN_FROM_*
     double *weight;   // (setup.n)
     float *sigma;     // (y, x), or NULL
     int64_t *pixel;   // pixels to fit
@@ -31,23 +33,27 @@ typedef struct {
 
 // ---- settings
 
-static xani_status not_yet(xn_ctx *ctx, const xn_config *c, const char *key, const char *why)
+static xani_status read_start(xn_ctx *ctx, const xn_config *c, fit_job *j)
 {
-    return xn_config_bad(ctx, c, key, "%s is not available in this version: %s", xn_config_string(c, key), why);
-}
-
-static xani_status read_start(xn_ctx *ctx, const xn_config *c, int *start)
-{
-    const char *s = xn_config_string(c, "fit.start");
-    if (strcmp(s, "periodogram") == 0)
-        *start = XN_FROM_PERIODOGRAM;
-    else if (strcmp(s, "linear_prediction") == 0)
-        *start = XN_FROM_PREDICTION;
-    else if (strcmp(s, "both") == 0)
-        *start = XN_FROM_BOTH;
-    else
-        return not_yet(ctx, c, "fit.start", "use periodogram, linear_prediction or both");
-    return XANI_OK;
+    static const char *const names[] = {"periodogram", "linear_prediction", "both", "neighbours", "given"};
+    const char *s = xn_config_string(c, "fit.start"), *robust = xn_config_string(c, "fit.robust");
+    for (int i = 0; i < 5; i++)
+        if (strcmp(s, names[i]) == 0) j->start = i;
+    j->reweight.robust = strcmp(robust, "huber") == 0   ? XN_ROBUST_HUBER
+                         : strcmp(robust, "tukey") == 0 ? XN_ROBUST_TUKEY
+                                                        : XN_ROBUST_NONE;
+    j->reweight.counting = xn_config_bool(c, "fit.counting");
+    j->reweight.zero = 1.0; // of R_on/R_off - 1
+    if (j->start == XN_FROM_NEIGHBOURS && xn_reweight_wanted(&j->reweight))
+        return xn_config_bad(ctx, c, j->reweight.counting ? "fit.counting" : "fit.robust",
+                             "this does not go together with fit.start neighbours");
+    if (j->start != XN_FROM_GIVEN) return XANI_OK;
+    if (j->earlier == NULL)
+        return xn_config_bad(ctx, c, "fit.start", "given needs fit.start_modes, the modes.h5 of an earlier fit");
+    if (j->earlier->ny == j->cube->ny && j->earlier->nx == j->cube->nx && j->earlier->n_modes > 0) return XANI_OK;
+    return xn_config_bad(ctx, c, "fit.start_modes", "%d modes on %lld x %lld pixels, the cube has %lld x %lld",
+                         j->earlier->n_modes, (long long)j->earlier->ny, (long long)j->earlier->nx,
+                         (long long)j->cube->ny, (long long)j->cube->nx);
 }
 
 static void read_linear_prediction(const xn_config *c, xani_lp_options *o)
@@ -72,6 +78,8 @@ static xani_status read_background(xn_ctx *ctx, const xn_config *c, int *degree)
     *degree = XANI_BACKGROUND_EXPONENTIAL;
     if (xn_config_int(c, "fit.modes_max") == XANI_MAX_MODES)
         return xn_config_bad(ctx, c, "fit.modes_max", "4 is too many: at most 3 with fit.background: exponential");
+    if (strcmp(xn_config_string(c, "fit.start"), "neighbours") == 0)
+        return xn_config_bad(ctx, c, "fit.background", "exponential does not go together with fit.start neighbours");
     return XANI_OK;
 }
 
@@ -81,8 +89,8 @@ static int planes_of(int background) { return background == XANI_BACKGROUND_EXPO
 static xani_status read_settings(xn_ctx *ctx, const xn_config *c, fit_job *j)
 {
     xn_fit_setup *s = &j->setup;
-    XN_TRY(read_start(ctx, c, &j->start));
     read_linear_prediction(c, &j->linear_prediction);
+    XN_TRY(read_start(ctx, c, j));
     XN_TRY(read_background(ctx, c, &s->background));
     XN_TRY(xn_fit_devices_find(ctx, c, xn_device_driver_built(), j->cube->ny * j->cube->nx, &j->devices));
     const char *kernels = xn_config_string(c, "engine.kernels");
@@ -206,10 +214,14 @@ static xani_status choose_pixels(xn_ctx *ctx, fit_job *j)
 
 static void store_result(void *user, int64_t pixel, const xani_fit_result *r, const xn_fit_more *more)
 {
-    (void)more;
     const fit_job *j = user;
     xn_modes *m = j->modes;
     const int64_t plane = m->ny * m->nx;
+    if (m->shared != NULL) m->shared[pixel] = more->shared;
+    const int side = XN_COVARIANCE_SIDE(m->n_modes);
+    for (int i = 0, entry = 0; m->covariance != NULL && i < side; i++)
+        for (int k = 0; k <= i; k++, entry++)
+            m->covariance[(int64_t)entry * plane + pixel] = (float)more->covariance[i * side + k];
     for (int k = 0; k < r->n_modes; k++) {
         const int64_t at = (int64_t)k * plane + pixel;
         m->frequency[at] = (float)r->frequency_thz[k];
@@ -230,6 +242,21 @@ static void store_result(void *user, int64_t pixel, const xani_fit_result *r, co
 
 // ---- the whole
 
+static xani_status optional_planes(xn_ctx *ctx, const xn_config *c, fit_job *j)
+{
+    xn_modes *m = j->modes;
+    const size_t plane = (size_t)m->ny * (size_t)m->nx, side = XN_COVARIANCE_SIDE((size_t)m->n_modes);
+    const size_t entries = xn_config_bool(c, "fit.covariance") ? side * (side + 1) / 2 : 0;
+    if (j->start == XN_FROM_NEIGHBOURS && (m->shared = xn_calloc(plane, 1)) == NULL)
+        return xn_fail_memory(ctx, "the map of shared modes", plane);
+    if (entries == 0) return XANI_OK;
+    if ((m->covariance = xn_alloc(entries * plane, sizeof(float))) == NULL)
+        return xn_fail_memory(ctx, "the covariance of the modes (fit.covariance)", entries * plane * sizeof(float));
+    m->n_covariance = (int)entries;
+    for (size_t i = 0; i < entries * plane; i++) m->covariance[i] = NAN;
+    return XANI_OK;
+}
+
 static xani_status prepare_modes(xn_ctx *ctx, const xn_config *c, fit_job *j)
 {
     const xn_cube *cube = j->cube;
@@ -242,7 +269,14 @@ static xani_status prepare_modes(xn_ctx *ctx, const xn_config *c, fit_job *j)
     const xn_fit_kernel *k = xn_fit_kernel_find(xn_config_string(c, "engine.kernels"), 32);
     m->kernels = xn_strdup(j->devices.driver != NULL ? j->devices.driver->name : k->name);
     m->run = xn_strdup(cube->run != NULL ? cube->run : "");
-    if (m->module_rows == NULL || m->kernels == NULL || m->run == NULL) return xn_fail_memory(ctx, "the modes", 64);
+    m->start = xn_strdup(xn_config_string(c, "fit.start"));
+    const char *robust = xn_config_string(c, "fit.robust");
+    m->rounds = !j->reweight.counting                  ? xn_strdup(robust)
+                : j->reweight.robust != XN_ROBUST_NONE ? xn_format("counting, %s", robust)
+                                                       : xn_strdup("counting");
+    if (!m->module_rows || !m->kernels || !m->run || !m->start || !m->rounds)
+        return xn_fail_memory(ctx, "the modes", 64);
+    XN_TRY(optional_planes(ctx, c, j));
     if (cube->n_modules > 0)
         memcpy(m->module_rows, cube->module_rows, (size_t)cube->n_modules * sizeof *m->module_rows);
     m->errors_counting = cube->errors_counting;
@@ -274,6 +308,12 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
 #pragma omp parallel for num_threads(threads)
     for (int64_t i = 0; i < (j->sigma != NULL ? j->count : 0); i += SIGMA_CHUNK)
         chunk_sigma(j, i, xn_min64(i + SIGMA_CHUNK, j->count));
+    xn_fit_given given = {0};
+    if (j->earlier != NULL)
+        given = (xn_fit_given){.n_modes = j->earlier->n_modes,
+                               .stride = cube->ny * cube->nx,
+                               .frequency_thz = j->earlier->frequency,
+                               .damping_per_ps = j->earlier->damping};
     const xn_fit_job job = {.plans = &j->plans,
                             .n_delays = j->setup.n,
                             .background = j->setup.background,
@@ -284,6 +324,13 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
                             .sigma = j->sigma,
                             .start = j->start,
                             .linear_prediction = &j->linear_prediction,
+                            .given = given,
+                            .reweight = j->reweight,
+                            .covariance = m->covariance != NULL,
+                            .width = cube->nx,
+                            .side = xn_config_string(c, "fit.neighbourhood")[0] - '0',
+                            .n_modules = cube->n_modules,
+                            .module_rows = cube->n_modules > 0 ? cube->module_rows : NULL,
                             .kernels = xn_config_string(c, "engine.kernels"),
                             .devices = &j->devices,
                             .threads = threads,
@@ -293,9 +340,9 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
     return xn_fit_run(ctx, &job);
 }
 
-xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, xn_modes *modes)
+xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, const xn_modes *start, xn_modes *modes)
 {
-    fit_job j = {.cube = cube, .modes = modes};
+    fit_job j = {.cube = cube, .modes = modes, .earlier = start};
     memset(modes, 0, sizeof *modes);
     xani_status st;
     XN_GOTO(out, st, read_settings(ctx, config, &j));

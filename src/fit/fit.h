@@ -7,8 +7,9 @@
 #include "data/cube.h"
 #include "data/modes.h"
 
-// Fits every unmasked pixel group of the cube with the settings fit.* and engine.*.
-xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, xn_modes *modes);
+// Fits every unmasked pixel group of the cube with the settings fit.* and engine.*. start: the modes of an earlier fit
+// where fit.start is `given` (its caller reads fit.start_modes), else NULL.
+xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, const xn_modes *start, xn_modes *modes);
 
 // The same engine for traces in memory; see xani_fit_traces in xani.h.
 xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const float *traces, const double *delay_ps,

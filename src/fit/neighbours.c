@@ -105,12 +105,8 @@ typedef struct {
 static void pooling_free(pooling *p)
 {
     for (int i = 0; i < XN_PLANS; i++) xn_free(p->table[i]);
-    xn_free(p->work);
-    xn_free(p->powers);
-    xn_free(p->row);
-    xn_free(p->best);
-    xn_free(p->at);
-    memset(p, 0, sizeof *p);
+    void *all[] = {p->work, p->powers, p->row, p->best, p->at};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
 }
 
 static size_t grid_of(const image *m) // of any plan a window is loaded in

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// traces.c -- xn_fit_traces: the fit engine on traces held in memory.
+// traces.c -- the fit engine on traces held in memory: xn_fit_traces, and each alone or with its neighbours.
 #include <math.h>
 #include <stddef.h>
 #include <string.h>
@@ -7,6 +7,7 @@
 #include "fit/engine.h"
 #include "fit/fit.h"
 #include "fit/linear_prediction.h"
+#include "fit/neighbours.h"
 
 #define FIRST_SIZE offsetof(xani_fit_options, weight) // of the first version of the options
 
@@ -38,8 +39,8 @@ static xani_status check_options(xn_ctx *ctx, const xani_fit_options *o)
     const double lo = o->frequency_thz[0], hi = o->frequency_thz[1];
     if (!(lo == 0.0 && hi == 0.0) && !(lo >= 0.0 && lo < hi && isfinite(hi)))
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: frequency_thz is %g, %g, not an increasing pair", lo, hi);
-    if (!(o->significance >= 0.0) || !(o->tolerance >= 0.0))
-        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: significance is %g, tolerance %g: not 0 or above",
+    if (!(o->significance >= 0.0) || !(o->tolerance >= 0.0) || !isfinite(o->tolerance))
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: significance is %g, tolerance %g: not finite and 0 or above",
                        o->significance, o->tolerance);
     if (o->start < 0 || o->start > 4)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start is %d, not 0..4", o->start);
@@ -131,10 +132,18 @@ static xani_status check_image(xn_ctx *ctx, const xani_fit_options *o, int64_t n
                        (long long)o->image_width, (long long)n_traces);
     if (o->neighbourhood != 0 && o->neighbourhood != 3 && o->neighbourhood != 5 && o->neighbourhood != 7)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: neighbourhood is %d, not 3, 5, 7", o->neighbourhood);
+    if (o->background == XANI_BACKGROUND_EXPONENTIAL)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start 3, neighbours, goes without background %d, exponential",
+                       o->background);
     if (o->robust != 0 || o->counting != 0 || o->sample_weight != NULL)
         return xn_fail(ctx, XANI_ERR_USAGE,
                        "fit options: start 3, neighbours, goes without robust, counting and sample_weight");
     return XANI_OK;
+}
+
+xani_status xn_fit_run(xn_ctx *ctx, const xn_fit_job *job)
+{
+    return job->start == XN_FROM_NEIGHBOURS ? xn_fit_neighbours(ctx, job) : xn_fit_each(ctx, job);
 }
 
 static void keep_more(void *user, int64_t trace, const xani_fit_result *r, const xn_fit_more *more)

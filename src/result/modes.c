@@ -7,7 +7,7 @@
 
 #include "result/nexus.h"
 
-enum { MODE, BACKGROUND, Y, X, MODULE, EXTENTS };
+enum { MODE, BACKGROUND, Y, X, MODULE, ENTRY, EXTENTS };
 
 #define DIMS(...)                                                                                                      \
     {                                                                                                                  \
@@ -35,6 +35,10 @@ static const xn_field fields[] = {
     {"/entry/chi2_reduced", offsetof(xn_modes, chi2_reduced), XN_F32, PLANE, "", "reduced chi^2"},
     {"/entry/background", offsetof(xn_modes, background), XN_F32, 3, DIMS(BACKGROUND, Y, X), false, "",
      "coefficients of the background; attribute background of /entry/modes says which"},
+    {"/entry/shared", offsetof(xn_modes, shared), XN_U8, 2, DIMS(Y, X), true, "",
+     "1 where frequency and damping are those of the neighbourhood"},
+    {"/entry/covariance", offsetof(xn_modes, covariance), XN_F32, 3, DIMS(ENTRY, Y, X), true, NULL,
+     "covariance of the modes, lower triangle row by row"},
     {"/entry/module_rows", offsetof(xn_modes, module_rows), XN_I64, 1, DIMS(MODULE), true, "pixel",
      "rows of each module"},
 };
@@ -67,6 +71,8 @@ static void write_attributes(xn_writer *w, const xn_modes *m)
     xn_writer_attr_f64(w, "/entry/modes", "delay_ps", delay, 2);
     xn_writer_attr_f64(w, "/entry/modes", "delay_step_ps", &m->step_ps, 0);
     xn_writer_attr_text(w, "/entry/modes", "kernels", m->kernels ? m->kernels : "");
+    xn_writer_attr_text(w, "/entry/modes", "start", m->start ? m->start : "");
+    xn_writer_attr_text(w, "/entry/modes", "rounds", m->rounds ? m->rounds : "none");
     xn_writer_attr_text(w, "/entry/modes", "model",
                         "background + sum A exp(-g t) cos(2 pi f t + phase), t = 0 at corrected delay zero");
     xn_writer_attr_text(w, "/entry/modes", "background",
@@ -74,13 +80,22 @@ static void write_attributes(xn_writer *w, const xn_modes *m)
                                                   : "Legendre coefficients on the span of the delays used");
     xn_writer_attr_text(w, "/entry/modes/frequency", "interpretation", "image");
     xn_writer_attr_texts(w, "/entry/fit_status", "names", status_names, XN_COUNT(status_names));
+    if (m->covariance == NULL) return;
+    static const char *const parameters[] = {"frequency", "damping", "amplitude", "phase"};
+    static const char *const units[] = {"THz", "1/ps", "", "rad"};
+    xn_writer_attr_texts(w, "/entry/covariance", "parameters", parameters, XN_COUNT(parameters));
+    xn_writer_attr_texts(w, "/entry/covariance", "parameter_units", units, XN_COUNT(units));
+    xn_writer_attr_text(
+        w, "/entry/covariance", "layout",
+        "entry i (i + 1)/2 + j, j <= i, of parameters i and j; parameter 4 m + p is `parameters`[p] of mode m; "
+        "NaN where there is no mode or the parameter is at a bound");
 }
 
 xani_status xn_result_write_modes(xn_ctx *ctx, const char *path, const xn_modes *m, const xn_provenance *p)
 {
     static const char *const axes[] = {"mode", "y", "x"};
-    const int64_t extent[EXTENTS] = {
-        [MODE] = m->n_modes, [BACKGROUND] = m->n_background, [Y] = m->ny, [X] = m->nx, [MODULE] = m->n_modules};
+    const int64_t extent[EXTENTS] = {[MODE] = m->n_modes, [BACKGROUND] = m->n_background, [Y] = m->ny,
+                                     [X] = m->nx,         [MODULE] = m->n_modules,        [ENTRY] = m->n_covariance};
     int32_t index[XANI_MAX_MODES];
     for (int i = 0; i < XANI_MAX_MODES; i++) index[i] = i;
     if (m->n_modes > XANI_MAX_MODES) return xn_fail(ctx, XANI_ERR_INTERNAL, "%s: %d modes", path, m->n_modes);
@@ -112,6 +127,7 @@ static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, xn_modes *m)
     m->ny = extent[Y];
     m->nx = extent[X];
     m->n_modules = m->module_rows ? (int)extent[MODULE] : 0;
+    m->n_covariance = m->covariance ? (int)extent[ENTRY] : 0;
     XN_TRY(xn_h5_read_string(ctx, file, "/entry/fit/kernels", &m->kernels));
     XN_TRY(xn_nexus_read_run(ctx, file, &m->run, m->angles_deg, XN_COUNT(m->angles_deg), &m->n_angles));
     XN_TRY(xn_nexus_read_choice(ctx, file, "/entry/modes", "errors_from", "counting", "residual", &m->errors_counting));

@@ -80,7 +80,7 @@ static xani_status fit(const char *yaml)
     xn_modes_free(&modes);
     xani_status st = xn_config_parse(ctx, yaml, "exp.yaml", ".", &c);
     ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
-    st = xn_fit(ctx, c, &cube, &modes);
+    st = xn_fit(ctx, c, &cube, NULL, &modes);
     xani_config_destroy(&c);
     return st;
 }
@@ -334,8 +334,8 @@ START_TEST(test_refusals)
 {
     // What this version cannot do ends with a configuration error that names the key and what to use instead.
     make_cube(0);
-    const char *bad[][2] = {{"fit: {start: neighbours}", "fit.start"},
-                            {"fit: {start: given}", "fit.start"},
+    const char *bad[][2] = {{"fit: {start: given}", "fit.start"},
+                            {"fit: {background: exponential, start: neighbours}", "fit.background"},
                             {"fit: {background: exponential, modes_max: 4}", "fit.modes_max"},
                             {"engine: {device: cuda, devices: [1000]}", "engine.device"}};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
@@ -406,7 +406,7 @@ START_TEST(test_memory)
     for (uint64_t n = 0; n < 400; n++) {
         xn_clear_error(ctx);
         xn_mem_set_hook(refuse, &n);
-        xani_status st = xn_fit(ctx, c, &cube, &modes);
+        xani_status st = xn_fit(ctx, c, &cube, NULL, &modes);
         xn_mem_set_hook(NULL, NULL);
         if (st == XANI_OK) break;
         ck_assert_int_eq(st, XANI_ERR_MEMORY);

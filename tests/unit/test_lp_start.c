@@ -114,7 +114,7 @@ static xani_status fit_cube(const char *yaml, xn_modes *modes)
                     .run = run};
     xn_config *c = NULL;
     xani_status st = xn_config_parse(ctx, yaml, "exp.yaml", ".", &c);
-    if (st == XANI_OK) st = xn_fit(ctx, c, &cube, modes);
+    if (st == XANI_OK) st = xn_fit(ctx, c, &cube, NULL, modes);
     xani_config_destroy(&c);
     return st;
 }
