@@ -162,34 +162,27 @@ typedef struct xani_fit_options {
     int threads;             /* 0: all */
     double tolerance;        /* stop when the predicted decrease is below tolerance * s^2; 0: 1e-3 */
     int precision;           /* 0: float32, float64 where the signal to noise asks; 32; 64 */
-    /* Weights of the delays, n_delays, the same for all traces (shots per bin); 0: leave the delay out; NULL: all
-       alike. Relative: they are scaled to a mean of 1 over those above 0, and sigma is the error of a sample of
-       weight 1. Weights that spread by less than 20 % (rms) are taken as equal: at most 4 % of variance, and faster. */
+    /* What follows is explained, with formulae, in docs/fit-options.md. Weights of the delays, shared by all traces; 0:
+       left out; NULL: all alike; scaled to a mean of 1, sigma is the error of a sample of weight 1. Spread below 20 %:
+       equal. */
     const double *weight;
-    /* Weights of single samples, (n_delays, n_traces) as the traces, beside those of the delays: sample i has the
-       variance sigma^2/weight; 0, negative or NaN: left out. NULL: none. (Variances are given as their inverse and a
-       sigma of 1.) Without sigma only their ratios within a trace matter. */
+    /* Weights of single samples, as the traces (n_delays, n_traces): variance sigma^2/weight; 0, NaN: left out. */
     const float *sample_weight;
-    /* A second round of the fit with weights from the residual of the first. robust: 0 none, 1 Huber, 2 Tukey, scale by
-       the median of |residual|; errors are those of the M-estimate. counting: 1, the variance of a sample goes as
-       (fitted model + counting_zero) [times sigma^2]: 0 for traces in counts (sigma 1), 1 for relative changes. */
+    /* A second round with weights from the first. robust: 0 none, 1 Huber, 2 Tukey. counting: 1, variances go as (fit +
+       counting_zero): 0 for traces in counts, 1 for relative changes. */
     int robust, counting;
     double counting_zero;
-    /* start 4: modes to start from, start_modes planes of n_traces (strongest first), or one value per mode for all
-       traces with start_shared 1. NaN: none; where a trace has fewer modes than it needs, the periodogram finds the
-       others. start_damping_per_ps may be NULL. Given frequencies are accepted by the same threshold as found ones. */
+    /* start 4: start_modes planes of n_traces, or start_shared 1 and one value per mode; NaN: found by the periodogram.
+     */
     int start_modes, start_shared;
-    const float *start_frequency_thz, *start_damping_per_ps;
-    /* Where the caller wants the covariance of each trace, n_traces x (4 modes_max)^2 doubles: rows and columns
-       frequency (THz), damping (1/ps), amplitude, phase (rad) of mode 0, of mode 1, ..., all at delay zero; NaN for
-       modes that are not there and for what stands at a bound. NULL: not wanted. */
+    const float *start_frequency_thz, *start_damping_per_ps; /* the second may be NULL */
+    /* NULL, or n_traces x (4 modes_max)^2 for covariances of (frequency, damping, amplitude, phase) of mode 0, 1, ...
+     */
     double *covariance;
     const struct xani_lp_options *linear_prediction; /* method, rank, amplitude_threshold of starts 1, 2; NULL: HSVD */
-    /* start 3: the traces are the pixels of an image, row after row, image_width to a row. Powers of neighbourhood x
-       neighbourhood pixels (3, 5 or 7; 0: 3) are added for the start; a pixel where then nothing is significant is
-       fitted together with its neighbours, frequency and damping in common, and accepted where the neighbourhood as a
-       whole is significant (as seldom by chance as a single trace). shared, n_traces or NULL: 1 where that was done;
-       errors of f and damping there are the neighbourhood's and not independent of the neighbours'. */
+    /* start 3: traces are pixels of an image, image_width to a row; pixels that alone show nothing are fitted with
+       f and damping in common with neighbourhood (3, 5, 7; 0: 3) squared pixels: shared (n_traces or NULL) says where.
+     */
     int64_t image_width;
     int neighbourhood;
     uint8_t *shared;
@@ -209,8 +202,7 @@ typedef struct xani_fit_result {
     double background[4]; /* Legendre coefficients on the span of the delays used; exponential: offset, c, r in 1/ps */
 } xani_fit_result;
 
-/* Every option at its default. Options grow at the end only: those of an older header, told by `size`, are accepted
-   and what they lack stays at its default; those of a newer one are refused. */
+/* Every option at its default. Options grow at the end only: those of an older header, told by `size`, are accepted. */
 XANI_API void xani_fit_options_init(xani_fit_options *options);
 /* What options.significance is for these delays (calibrated where 0) and the share of traces of pure noise that would
    be taken for a mode. false_alarm may be NULL. XANI_ERR_USAGE names the option or delay at fault. */

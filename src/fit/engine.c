@@ -71,7 +71,6 @@ typedef struct {
 // ---- one tile
 
 static bool deep(const way *w) { return w->depth == DEPTH_DOUBLE; }
-static int64_t pixel_of(const engine *e, int64_t i) { return e->job->pixel != NULL ? e->job->pixel[i] : i; }
 
 // The way on which this trace must be fitted again; its own number when the result stands.
 static int next_way(const engine *e, way w, const xn_fit_tile *tile, int i)
@@ -131,7 +130,7 @@ static int start_of(const engine *e, bool given)
 {
     static const int starts[] = {XN_START_PERIODOGRAM, XN_START_GIVEN, XN_START_BOTH, XN_START_BOTH,
                                  XN_START_GIVEN_FIRST};
-    return given ? starts[e->job->start] : XN_START_PERIODOGRAM;
+    return starts[given ? e->job->start : XN_FROM_PERIODOGRAM];
 }
 
 static void report(const engine *e, worker *k, way w, const xn_fit_tile *tile, int i, const int *slot)
@@ -190,7 +189,7 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
     const void *table = table_of(e, w.plan, deep(&w));
     int64_t evaluations[XANI_MAX_MODES] = {0};
     if (table == NULL) return;
-    for (int i = 0; i < count; i++) k->pixel[i] = pixel_of(e, begin + slot[i]);
+    for (int i = 0; i < count; i++) k->pixel[i] = e->job->pixel ? e->job->pixel[begin + slot[i]] : begin + slot[i];
     xn_fit_tile tile = {.count = count,
                         .y = e->job->y,
                         .row = e->plans->row[w.plan],
@@ -236,7 +235,7 @@ static void run_tile(engine *e, worker *k, int64_t begin)
     const xn_fit_job *job = e->job;
     const int count = (int)xn_min64(e->tile, job->count - begin);
     const bool by_sample =
-        job->weight != NULL || ((e->devices != NULL || e->rounds) && e->plans->plan[e->plans->first].gridded);
+        job->weight != NULL || ((e->devices || e->rounds) && e->plans->plan[e->plans->first].gridded);
     const way first = {by_sample ? xn_plan_explicit(e->plans->first) : e->plans->first,
                        job->precision == 64 ? DEPTH_DOUBLE : DEPTH_GOERTZEL,
                        job->start != XN_FROM_PERIODOGRAM && job->start != XN_FROM_BOTH, false};
