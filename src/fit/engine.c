@@ -82,9 +82,8 @@ static int next_way(const engine *e, way w, const xn_fit_tile *tile, int i)
         w.plan = xn_plan_explicit(w.plan);
         return way_number(w);
     }
-    double f;
-    const double snr2 = xn_fit_result_snr2(e->plans, w.plan, k, tile, i, &f);
-    const double timing = TWO_PI * f * e->plans->jitter_ps / HARMLESS;
+    const double snr2 = tile->n_modes[i] > 0 ? xn_fit_out(k, tile, XN_OUT_SNR2, i) : 0.0;
+    const double timing = xn_fit_out(k, tile, XN_OUT_SNR2_W, i) * e->plans->jitter_ps * e->plans->per_ps / HARMLESS;
     if (!xn_plan_exact(w.plan) && e->plans->has[XN_PLAN_EXACT] && timing * timing * snr2 > 1.0)
         w.plan = p->closed && e->plans->has[XN_PLAN_UNEVEN] && e->devices == NULL ? XN_PLAN_UNEVEN : XN_PLAN_EXACT;
     const bool strong = snr2 > SNR_FLOAT * SNR_FLOAT * e->demand[w.plan];

@@ -85,8 +85,5 @@ int xn_fit_result_modes(const xn_fit_plans *plans, int kind, const xn_fit_kernel
                         int i, int *modes);
 // Variance of a sample of weight 1 in that trace, known or from the residual.
 double xn_fit_result_variance(const xn_fit_kernel *kernel, const xn_fit_tile *tile, int i);
-// Square of A at the first sample over the standard error of a sample, for the largest of all modes, and its frequency.
-double xn_fit_result_snr2(const xn_fit_plans *plans, int kind, const xn_fit_kernel *kernel, const xn_fit_tile *tile,
-                          int i, double *frequency_thz);
 
 #endif

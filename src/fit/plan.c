@@ -215,6 +215,8 @@ static void common_settings(const xn_fit_setup *s, xn_fit_plans *all, int filled
     // far from a line: its slope means nothing, the usual distance does
     all->grid = all->step_ps > 0.0 && all->jitter_ps < 0.3 * all->step_ps;
     if (!all->grid) all->step_ps = usual;
+    all->per_ps = 1.0 / all->step_ps;
+    all->thz = all->per_ps / TWO_PI;
     const double span = s->delay_ps[s->n - 1] - s->delay_ps[0] + all->step_ps;
     all->nyquist_thz = 0.5 / all->step_ps;
     all->widest_thz[0] = 1.0 / span;

@@ -39,7 +39,8 @@ typedef struct xn_fit_plans {
     const double *weight; // of the set-up, borrowed
     bool grid;            // the delays lie near a uniform grid: linear prediction is possible
     double step_ps, first_ps;
-    double jitter_ps; // rms distance of the delays from the grid
+    double per_ps, thz; // 1/step_ps; the frequency of w = 1 rad per step
+    double jitter_ps;   // rms distance of the delays from the grid
     double band_thz[2], nyquist_thz, widest_thz[2];
     double legendre[XN_PLANS][XN_FIT_COLUMNS][XN_FIT_COLUMNS]; // column b = sum_p legendre[b][p] P_p(x), x = -1..1
     double threshold, false_alarm;

@@ -12,7 +12,6 @@
 #include "data/modes.h"
 #include "fit/engine.h"
 
-#define TWO_PI 6.28318530717958647693
 #define WIDEST_THZ 0.3
 #define WIDEST_SHARE 0.25
 
@@ -34,8 +33,7 @@ static void result_clear(xani_fit_result *r)
 
 static bool makes_sense(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i, int m)
 {
-    const double thz = 1.0 / all->step_ps / TWO_PI;
-    const double f = out(k, t, XN_OUT_W + m, i) * thz, df = out(k, t, XN_OUT_W_ERROR + m, i) * thz;
+    const double f = out(k, t, XN_OUT_W + m, i) * all->thz, df = out(k, t, XN_OUT_W_ERROR + m, i) * all->thz;
     return df < WIDEST_THZ && df < WIDEST_SHARE * f && out(k, t, XN_OUT_G + m, i) < 0.999999 * all->plan[kind].g_hi &&
            isfinite(out(k, t, XN_OUT_AMPLITUDE + m, i));
 }
@@ -44,7 +42,7 @@ static bool makes_sense(const xn_fit_plans *all, int kind, const xn_fit_kernel *
 static void put_mode(const xn_fit_plans *all, const xn_fit_kernel *k, const xn_fit_tile *t, int i, int m, int n,
                      xani_fit_result *r)
 {
-    const double per_ps = 1.0 / all->step_ps, thz = per_ps / TWO_PI;
+    const double per_ps = all->per_ps, thz = all->thz;
     r->frequency_thz[n] = out(k, t, XN_OUT_W + m, i) * thz;
     r->frequency_error[n] = out(k, t, XN_OUT_W_ERROR + m, i) * thz;
     r->damping_per_ps[n] = out(k, t, XN_OUT_G + m, i) * per_ps;
@@ -85,7 +83,7 @@ static double residual_variance(const xn_fit_kernel *k, const xn_fit_tile *t, in
 {
     const double unscale = out(k, t, XN_OUT_UNSCALE, i);
     const double inflate = t->inflate != NULL ? t->inflate[i] : 1.0;
-    return fmax(out(k, t, XN_OUT_CHI2, i), 0.0) / out(k, t, XN_OUT_FREEDOM, i) * unscale * unscale * inflate;
+    return out(k, t, XN_OUT_VARIANCE, i) * unscale * unscale * inflate;
 }
 
 double xn_fit_result_variance(const xn_fit_kernel *k, const xn_fit_tile *t, int i)
@@ -123,21 +121,4 @@ void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *
         r->status = XN_FIT_AT_BOUND;
     else
         r->status = r->n_modes > 0 ? XN_FIT_MODES : XN_FIT_NONE;
-}
-
-double xn_fit_result_snr2(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
-                          double *frequency_thz)
-{
-    const xn_fit_plan *p = &all->plan[kind];
-    double largest = 0.0, w = 0.0;
-    for (int m = 0; m < t->n_modes[i]; m++) {
-        double a = out(k, t, XN_OUT_AMPLITUDE + m, i);
-        if (p->t_zero != p->time[0]) a *= exp(out(k, t, XN_OUT_G + m, i) * (p->t_zero - p->time[0]));
-        if (!(a > largest)) continue;
-        largest = a;
-        w = out(k, t, XN_OUT_W + m, i);
-    }
-    *frequency_thz = w / (TWO_PI * all->step_ps);
-    if (largest == 0.0) return 0.0;
-    return largest * largest / xn_fit_result_variance(k, t, i);
 }

@@ -50,8 +50,8 @@ XN_PART void pack_lanes(const real *data, size_t size, const int *trace, real *o
     }
 }
 
-// The block of list[0..count); count is at most XN_BLOCK and at least 1.
-XN_PART void block_open(const struct kit *kit, const int *list, int count, struct block *b)
+// The block of list[0..count), without its samples; count is at most XN_BLOCK and at least 1.
+XN_PART void block_choose(const struct kit *kit, const int *list, int count, struct block *b)
 {
     b->kit = kit;
     b->count = count;
@@ -61,6 +61,22 @@ XN_PART void block_open(const struct kit *kit, const int *list, int count, struc
         bool direct = trace[0] % XN_W == 0;
         for (int i = 1; i < XN_W; i++) direct &= trace[i] == trace[0] + i;
         b->direct[a] = direct;
+        b->yy[a] = plane_load(b, a, PLANE_YY);
+        b->sigma2[a] = plane_load(b, a, PLANE_SIGMA2);
+        b->floor2[a] = plane_load(b, a, PLANE_FLOOR2);
+        b->samples[a] = plane_load(b, a, PLANE_SAMPLES);
+        XN_COLUMNS (i, kit->plan->closed ? 0 : kit->plan->n_columns)
+            for (int j = 0; j <= i; j++) b->root[a][i][j] = plane_load(b, a, PLANE_ROOT + i * (i + 1) / 2 + j);
+    }
+}
+
+// Its samples.
+XN_PART void block_data(struct block *b)
+{
+    const struct kit *kit = b->kit;
+    for (int a = 0; a < XN_GROUPS; a++) {
+        const int *trace = b->trace + a * XN_W;
+        const bool direct = b->direct[a];
         size_t at = group_at(kit, trace[0] / XN_W);
         real *y = kit->pack + (size_t)a * group_size(kit), *h = y + XN_GROUPS * group_size(kit);
         b->y[a] = direct ? kit->y + at : y;
@@ -77,13 +93,13 @@ XN_PART void block_open(const struct kit *kit, const int *list, int count, struc
             if (!direct) pack_lanes(kit->s, grid_size(kit), trace, s);
         }
 #endif
-        b->yy[a] = plane_load(b, a, PLANE_YY);
-        b->sigma2[a] = plane_load(b, a, PLANE_SIGMA2);
-        b->floor2[a] = plane_load(b, a, PLANE_FLOOR2);
-        b->samples[a] = plane_load(b, a, PLANE_SAMPLES);
-        XN_COLUMNS (i, kit->plan->closed ? 0 : kit->plan->n_columns)
-            for (int j = 0; j <= i; j++) b->root[a][i][j] = plane_load(b, a, PLANE_ROOT + i * (i + 1) / 2 + j);
     }
+}
+
+XN_PART void block_open(const struct kit *kit, const int *list, int count, struct block *b)
+{
+    block_choose(kit, list, count, b);
+    block_data(b);
 }
 
 XN_FN unsigned block_lanes(const struct block *b, int a)
@@ -96,10 +112,14 @@ XN_FN unsigned block_lanes(const struct block *b, int a)
 XN_PART void lm_begin(const struct block *b, const int K, struct lm s[XN_GROUPS])
 {
     for (int a = 0; a < XN_GROUPS; a++) {
-        memset(&s[a], 0, sizeof s[a]);
         for (int j = 0; j < 2 * K; j++) s[a].trial[j] = s[a].parameter[j] = plane_load(b, a, PLANE_PARAMETER + j);
         s[a].lambda = v_set(XN_LAMBDA_FIRST);
         s[a].now.chi2 = v_set(XN_UNKNOWN);
+        for (int j = 0; j < 2 * K; j++) { // of a trace whose chi^2 is no number this is never replaced
+            s[a].now.beta[j] = s[a].now.gradient[j] = v_set(R(0));
+            for (int i = 0; i <= j; i++) s[a].now.schur[j][i] = v_set(R(0));
+        }
+        s[a].stuck = v_not(v_all());
         s[a].active = v_all(); // repeated lanes do the same work and store the same bits
     }
 }

@@ -136,6 +136,20 @@ XN_FN void finish_mode(const int K, const struct block *b, int a, int k, const v
     out_store(b, a, XN_OUT_PHASE + at, v_sel(v_le(phase, v_set(R(-3.14159265358979323846))), phase + turn, phase));
 }
 
+// How far the strongest mode stands above the noise, whatever the rounding of samples adds to that.
+XN_FN void finish_strength(const int K, const struct block *b, int a, const struct rest *r, vf residual)
+{
+    vf largest = v_set(R(0)), w = largest;
+    const vf known = b->sigma2[a], variance = v_sel(v_lt(v_set(R(0)), known), known, -known * residual);
+    for (int k = poles_beside(b->kit); k < K; k++) {
+        vf square = v_fma(r->beta[a][2 * k], r->beta[a][2 * k], r->beta[a][2 * k + 1] * r->beta[a][2 * k + 1]);
+        w = v_sel(v_lt(largest, square), r->parameter[a][2 * k + 1], w);
+        largest = v_max(square, largest);
+    }
+    out_store(b, a, XN_OUT_SNR2, largest / v_max(variance, v_set(XN_TINY)));
+    out_store(b, a, XN_OUT_SNR2_W, w);
+}
+
 XN_FN void finish_group(const int K, struct block *b, int a, const struct rest *r)
 {
     const struct kit *kit = b->kit;
@@ -145,12 +159,13 @@ XN_FN void finish_group(const int K, struct block *b, int a, const struct rest *
     XN_COLUMNS (j, kit->plan->n_columns)
         out_store(b, a, XN_OUT_BACKGROUND + j, v_fma(unscale, r->c[a][j], plane_load(b, a, PLANE_BACKGROUND + j)));
     out_store(b, a, XN_OUT_MEAN, plane_load(b, a, PLANE_MEAN));
+    const vf residual = v_max(r->chi2[a], v_set(R(0))) / freedom_of(b, a, K);
     out_store(b, a, XN_OUT_UNSCALE, unscale);
-    out_store(b, a, XN_OUT_CHI2, r->chi2[a]);
-    out_store(b, a, XN_OUT_FREEDOM, freedom_of(b, a, K));
+    out_store(b, a, XN_OUT_VARIANCE, residual);
     out_store(b, a, XN_OUT_NEXT, plane_load(b, a, PLANE_NEXT));
     if (K == 0) return;
     for (int j = 0; j < 2 * K; j++) e.beta[j] = r->beta[a][j];
+    finish_strength(K, b, a, r, residual);
     covariance_at(K, b, a, r->parameter[a], &e, r->chi2[a], &cov);
     const int beside = poles_beside(kit);
     if (beside > 0) {
@@ -201,32 +216,6 @@ static void rest_store(const struct block *b, real *const *keep)
     }
 }
 
-// Chi^2 and background of a block's fits, and what they leave if wanted. On a grid the residual costs several passes,
-// and chi^2 of the fit itself is as good where it is not small beside the data; each lane decides for itself.
-static void block_outcome(struct block *b, const int K, struct rest *r, real *const *keep)
-{
-    vm good[XN_GROUPS];
-    bool all = b->kit->plan->gridded && keep == NULL;
-    for (int a = 0; a < XN_GROUPS && all; a++) {
-        good[a] = v_ge(plane_load(b, a, PLANE_CHI2), b->yy[a] * R(0.01));
-        all = v_bits_of(good[a]) == v_bits_of(v_all());
-    }
-    if (!all) block_residual(b, K, r, keep);
-    for (int a = 0; a < XN_GROUPS && b->kit->plan->gridded && keep == NULL; a++) {
-        struct sums s;
-        const vf chi2 = plane_load(b, a, PLANE_CHI2);
-        good[a] = v_ge(chi2, b->yy[a] * R(0.01));
-        r->chi2[a] = all ? chi2 : v_sel(good[a], chi2, r->chi2[a]);
-        for (int k = 0; k < K; k++)
-            gram_columns_gridded(b->kit, r->parameter[a][2 * k], r->parameter[a][2 * k + 1], k, &s);
-        for (int j = 0; j < b->kit->plan->n_columns; j++) {
-            vf c = v_set(R(0));
-            for (int q = 0; q < 2 * K; q++) c = v_fnma(s.c0[j][q], r->beta[a][q], c);
-            r->c[a][j] = all ? c : v_sel(good[a], c, r->c[a][j]);
-        }
-    }
-}
-
 // Results of every trace that could be fitted, those without a mode included.
 static void finish(const struct kit *kit, int *list)
 {
@@ -240,9 +229,9 @@ static void finish(const struct kit *kit, int *list)
         for (int i = 0; i < kit->tile->count; i++)
             if (finish_due(kit->tile, i, modes)) list[count++] = i;
         for (int i = 0; i < count; i += XN_BLOCK) {
-            block_open(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, &b);
+            block_choose(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, &b);
             rest_open(&b, K, &r);
-            block_outcome(&b, K, &r, kit->tile->rest != NULL ? keep : NULL);
+            block_result(&b, K, &r, kit->tile->rest != NULL ? keep : NULL);
             if (kit->tile->rest != NULL) rest_store(&b, keep);
             for (int a = 0; a < XN_GROUPS; a++) finish_of[K](&b, a, &r);
         }

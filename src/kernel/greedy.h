@@ -32,6 +32,37 @@ XN_PART void rest_open(const struct block *b, const int K, struct rest *r)
         }
 }
 
+// The fit itself knows chi^2 = yy - v v where the rounding of that, some units of yy, is below a part in a thousand;
+// the sums of a grid are a little less exact.
+XN_FN vm chi2_known(const struct block *b, int a, vf chi2)
+{
+    const real least = b->kit->plan->gridded ? R(0.01) : XN_EPSILON * R(8192);
+    return v_lt(b->yy[a] * least, chi2);
+}
+
+// Coefficients of the background in a closed plan: the model's part is taken out of what was there.
+XN_FN void rest_columns(const int K, const struct block *b, int a, vf c[XN_B], const struct rest *r)
+{
+    struct sums s;
+    memset(s.c0, 0, sizeof s.c0);
+    XN_FLAT
+    for (int k = 0; k < K; k++) {
+        const vf g = r->parameter[a][2 * k], w = r->parameter[a][2 * k + 1];
+#ifndef XN_DEVICE
+        if (b->kit->plan->gridded) {
+            gram_columns_gridded(b->kit, g, w, k, &s);
+            continue;
+        }
+#endif
+        vc z = v_pole(g, w, v_set(R(1)));
+        gram_columns(b->kit, z, pole_power(z, b->kit->plan->n), k, &s);
+    }
+    XN_COLUMNS (j, b->kit->plan->n_columns) {
+        c[j] = v_set(R(0));
+        for (int q = 0; q < 2 * K; q++) c[j] = v_fnma(s.c0[j][q], r->beta[a][q], c[j]);
+    }
+}
+
 // y - phi beta with z^n as rotations; even and odd samples go on by z^2 side by side, which halves the wait for the
 // multiplication. The products with the background follow from the geometric sums.
 XN_FN void residual_closed(const int K, struct block *b, struct rest *r, real *const *keep)
@@ -40,19 +71,13 @@ XN_FN void residual_closed(const int K, struct block *b, struct rest *r, real *c
     vc z[XN_GROUPS][XN_M], u[2][XN_GROUPS][XN_M];
     vf chi2[XN_GROUPS];
     for (int a = 0; a < XN_GROUPS; a++) {
-        struct sums s;
-        memset(s.c0, 0, sizeof s.c0);
         chi2[a] = v_set(R(0));
+        rest_columns(K, b, a, r->c[a], r);
         XN_FLAT
         for (int k = 0; k < K; k++) {
             u[0][a][k] = (vc){v_set(R(1)), v_set(R(0))};
             u[1][a][k] = z[a][k] = v_pole(r->parameter[a][2 * k], r->parameter[a][2 * k + 1], v_set(R(1)));
-            gram_columns(b->kit, z[a][k], pole_power(z[a][k], n), k, &s);
             z[a][k] = c_mul(z[a][k], z[a][k]);
-        }
-        XN_COLUMNS (j, b->kit->plan->n_columns) {
-            r->c[a][j] = v_set(R(0));
-            for (int q = 0; q < 2 * K; q++) r->c[a][j] = v_fnma(s.c0[j][q], r->beta[a][q], r->c[a][j]);
         }
     }
     for (int i = 0; i < n; i += 2)
@@ -141,6 +166,29 @@ XN_PART void block_residual(struct block *b, const int K, struct rest *r, real *
                 x = v_fnma(h * kit->table->column[(size_t)j * (size_t)n + (size_t)i], r->c[a][j], x);
             v_store(keep[a] + (size_t)i * XN_PITCH(kit), x);
         }
+    }
+}
+
+// chi^2 and background of a block's traces at the end; its samples are visited only where they are asked for or a
+// lane needs them, and each lane decides for itself.
+XN_PART void block_result(struct block *b, const int K, struct rest *r, real *const *keep)
+{
+    const bool sums = b->kit->plan->closed && keep == NULL;
+    bool known = sums;
+    vf chi2[XN_GROUPS], c[XN_B];
+    for (int a = 0; sums && a < XN_GROUPS; a++) {
+        chi2[a] = plane_load(b, a, PLANE_CHI2);
+        known = known && !v_any(v_not(chi2_known(b, a, chi2[a])));
+    }
+    if (!known) {
+        block_data(b);
+        block_residual(b, K, r, keep);
+    }
+    for (int a = 0; sums && a < XN_GROUPS; a++) {
+        const vm fit = chi2_known(b, a, chi2[a]);
+        r->chi2[a] = known ? chi2[a] : v_sel(fit, chi2[a], r->chi2[a]);
+        rest_columns(K, b, a, c, r);
+        XN_COLUMNS (j, b->kit->plan->n_columns) r->c[a][j] = known ? c[j] : v_sel(fit, c[j], r->c[a][j]);
     }
 }
 

@@ -75,10 +75,11 @@ enum {
     XN_OUT_RATE,                                              // per step
     XN_OUT_RATE_ERROR,                                        // NaN: at a bound, or less certain than itself
     XN_OUT_MEAN,                                              // to be added to the background
-    XN_OUT_CHI2,                                              // sum of squared residuals, explicit, of the scaled data
-    XN_OUT_UNSCALE, // residual = unscale * that of the scaled data; chi^2 goes with its square
-    XN_OUT_FREEDOM, // samples less parameters
-    XN_OUT_NEXT,    // delta chi^2/s^2 of the mode that was refused; NaN when none was tried
+    XN_OUT_UNSCALE,                                           // residual = unscale * that of the scaled data
+    XN_OUT_VARIANCE, // of a scaled sample of weight 1, from the residual: chi^2 over samples less parameters
+    XN_OUT_SNR2,     // largest A^2 at the first sample over the variance of a sample, where there is a mode,
+    XN_OUT_SNR2_W,   // and the w of that mode
+    XN_OUT_NEXT,     // delta chi^2/s^2 of the mode that was refused; NaN when none was tried
     XN_OUT_SLOTS
 };
 
