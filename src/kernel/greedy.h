@@ -32,11 +32,11 @@ XN_PART void rest_open(const struct block *b, const int K, struct rest *r)
         }
 }
 
-// The fit itself knows chi^2 = yy - v v where the rounding of that, some units of yy, is below a part in a thousand;
+// The fit itself knows chi^2 = yy - v v where the rounding of that, some units of yy, is below a part in ten thousand;
 // the sums of a grid are a little less exact.
 XN_FN vm chi2_known(const struct block *b, int a, vf chi2)
 {
-    const real least = b->kit->plan->gridded ? R(0.01) : XN_EPSILON * R(8192);
+    const real least = b->kit->plan->gridded ? R(0.01) : XN_EPSILON * R(65536);
     return v_lt(b->yy[a] * least, chi2);
 }
 
