@@ -156,7 +156,8 @@ START_TEST(test_both)
         int compared = 0;
         for (int p = 0; p < P2; p++) {
             if (r[0][p].n_modes != r[1][p].n_modes || r[2][p].n_modes != r[0][p].n_modes) continue;
-            ck_assert_double_le(r[2][p].chi2_reduced, 1.00002 * fmin(r[0][p].chi2_reduced, r[1][p].chi2_reduced));
+            // chi^2 is a difference of sums in float, of data some thirty times as large
+            ck_assert_double_le(r[2][p].chi2_reduced, 1.0002 * fmin(r[0][p].chi2_reduced, r[1][p].chi2_reduced));
             compared++;
         }
         ck_assert_int_gt(compared, P2 / 2);
