@@ -167,7 +167,7 @@ static const void *table_of(engine *e, int plan, bool deep)
 {
     void *table = atomic_load(&e->table[plan][deep]);
     if (table != NULL) return table;
-#pragma omp critical(xn_fit_table)
+#pragma omp critical // unnamed: a name would become a symbol that the library exports
     if ((table = atomic_load(&e->table[plan][deep])) == NULL) {
         const size_t bytes = e->kernel[deep]->table_bytes(&e->plans->plan[plan]);
         if ((table = xn_alloc(bytes, 1)) != NULL)

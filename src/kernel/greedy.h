@@ -32,14 +32,6 @@ XN_PART void rest_open(const struct block *b, const int K, struct rest *r)
         }
 }
 
-// The fit itself knows chi^2 = yy - v v where the rounding of that, some units of yy, is below a part in ten thousand;
-// the sums of a grid are a little less exact.
-XN_FN vm chi2_known(const struct block *b, int a, vf chi2)
-{
-    const real least = b->kit->plan->gridded ? R(0.01) : XN_EPSILON * R(65536);
-    return v_lt(b->yy[a] * least, chi2);
-}
-
 // Coefficients of the background in a closed plan: the model's part is taken out of what was there.
 XN_FN void rest_columns(const int K, const struct block *b, int a, vf c[XN_B], const struct rest *r)
 {
@@ -166,29 +158,6 @@ XN_PART void block_residual(struct block *b, const int K, struct rest *r, real *
                 x = v_fnma(h * kit->table->column[(size_t)j * (size_t)n + (size_t)i], r->c[a][j], x);
             v_store(keep[a] + (size_t)i * XN_PITCH(kit), x);
         }
-    }
-}
-
-// chi^2 and background of a block's traces at the end; its samples are visited only where they are asked for or a
-// lane needs them, and each lane decides for itself.
-XN_PART void block_result(struct block *b, const int K, struct rest *r, real *const *keep)
-{
-    const bool sums = b->kit->plan->closed && keep == NULL;
-    bool known = sums;
-    vf chi2[XN_GROUPS], c[XN_B];
-    for (int a = 0; sums && a < XN_GROUPS; a++) {
-        chi2[a] = plane_load(b, a, PLANE_CHI2);
-        known = known && !v_any(v_not(chi2_known(b, a, chi2[a])));
-    }
-    if (!known) {
-        block_data(b);
-        block_residual(b, K, r, keep);
-    }
-    for (int a = 0; sums && a < XN_GROUPS; a++) {
-        const vm fit = chi2_known(b, a, chi2[a]);
-        r->chi2[a] = known ? chi2[a] : v_sel(fit, chi2[a], r->chi2[a]);
-        rest_columns(K, b, a, c, r);
-        XN_COLUMNS (j, b->kit->plan->n_columns) r->c[a][j] = known ? c[j] : v_sel(fit, c[j], r->c[a][j]);
     }
 }
 
