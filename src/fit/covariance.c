@@ -57,7 +57,7 @@ void xn_covariance_of(int n_modes, const xn_covariance_mode *modes, const xn_cov
                       const double *known, double *out)
 {
     const int Q = 4 * n_modes, all = Q + s->n_columns;
-    double a[MOST][MOST] = {{0.0}}, d[MOST];
+    double a[MOST][MOST] = {{0.0}}, d[MOST] = {0.0};
     for (int i = 0; i < s->n; i++) {
         if (!(s->weight[i] > 0.0)) continue;
         derivatives(n_modes, modes, s->time_ps[i], d);

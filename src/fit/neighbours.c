@@ -45,18 +45,19 @@ static xani_status image_create(xn_ctx *ctx, const xn_fit_job *job, image *m)
 {
     *m = (image){.job = job, .reach = job->side / 2};
     m->kernel = xn_fit_kernel_find(job->kernels, job->precision == 64 ? 64 : 32);
-    if (m->kernel == NULL)
-        return xn_fail(ctx, XANI_ERR_CONFIG, "engine.kernels: this processor does not have %s", job->kernels);
+    if (m->kernel == NULL) {
+        xn_fail(ctx, XANI_ERR_CONFIG, "engine.kernels: this processor does not have %s", job->kernels);
+        return XANI_ERR_CONFIG;
+    }
     m->height = job->width > 0 ? job->row_stride / job->width : 0;
     const size_t plane = (size_t)job->row_stride, rows = (size_t)m->height + 1;
-    m->module_of = xn_alloc(rows, sizeof(int64_t));
-    m->module_to = xn_alloc(rows, sizeof(int64_t));
-    m->usable = xn_calloc(plane, 1);
-    m->open = xn_calloc(plane, 1);
+    m->module_of = xn_alloc(rows, sizeof(int64_t)), m->module_to = xn_alloc(rows, sizeof(int64_t));
+    m->usable = xn_calloc(plane, 1), m->open = xn_calloc(plane, 1);
     m->start_thz = xn_alloc(plane, sizeof(float));
     if (!m->module_of || !m->module_to || !m->usable || !m->open || !m->start_thz) {
         image_free(m);
-        return xn_fail_memory(ctx, "the image of neighbours", plane * 6 + rows * 16);
+        xn_fail_memory(ctx, "the image of neighbours", plane * 6 + rows * 16);
+        return XANI_ERR_MEMORY;
     }
     int64_t row = 0;
     const int n_modules = job->module_rows != NULL ? job->n_modules : 1;

@@ -14,13 +14,13 @@
 // Options as they are now, whatever version of the header they were made with.
 static xani_status read_options(xn_ctx *ctx, const xani_fit_options *given, xani_fit_options *o)
 {
+    xani_fit_options_init(o);
     if (given == NULL || given->size < FIRST_SIZE)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: set them with xani_fit_options_init first");
     if (given->size > sizeof *o)
         return xn_fail(ctx, XANI_ERR_USAGE,
                        "fit options: size is %zu, this library knows %zu: it is older than the header", given->size,
                        sizeof *o);
-    xani_fit_options_init(o);
     memcpy(o, given, given->size);
     o->size = sizeof *o;
     return XANI_OK;

@@ -131,23 +131,22 @@ XN_PART void block_residual(struct block *b, const int K, struct rest *r, real *
     const struct kit *kit = b->kit;
     const int n = kit->plan->n, n_columns = kit->plan->n_columns;
     const bool closed = kit->plan->closed;
-#ifndef XN_DEVICE
-    if (kit->plan->gridded && K == 1)
-        residual_of_grid(1, b, r, keep);
-    else if (kit->plan->gridded && K == 2)
-        residual_of_grid(2, b, r, keep);
-    else if (kit->plan->gridded)
-        residual_of_grid(K, b, r, keep);
-    else
-#endif
-        if (!closed)
+    if (!closed)
         residual_explicit(K, b, r, keep);
-    else if (K == 1)
+    else if (!kit->plan->gridded && K == 1)
         residual_closed(1, b, r, keep);
-    else if (K == 2)
+    else if (!kit->plan->gridded && K == 2)
         residual_closed(2, b, r, keep);
-    else
+    else if (!kit->plan->gridded)
         residual_closed(K, b, r, keep);
+#ifndef XN_DEVICE
+    else if (K == 1)
+        residual_of_grid(1, b, r, keep);
+    else if (K == 2)
+        residual_of_grid(2, b, r, keep);
+    else
+        residual_of_grid(K, b, r, keep);
+#endif
     for (int a = 0; a < XN_GROUPS; a++) {
         XN_COLUMNS (j, n_columns) r->chi2[a] = v_fnma(r->c[a][j], r->c[a][j], r->chi2[a]);
         if (!closed) columns_backward(n_columns, b->root[a], r->c[a]);

@@ -144,7 +144,7 @@ static void interpolate(const places *c, double x, int taps, double *tap)
 
 void xn_grid_tabulate(const xn_fit_plan *p, double step, int taps, int *base, double *tap)
 {
-    places c;
+    places c = {.x = {0.0}};
     if (taps > 1) make_places(p, step, taps, &c);
     for (int i = 0; i < p->n; i++) {
         const double at = p->time[i] / step;

@@ -26,7 +26,7 @@
 #define XN_GRID_NODES (1 << 15)
 
 // Where the first grid point must lie before the first sample, in grid steps.
-#define XN_GRID_MARGIN (XN_GRID_TAPS_DOUBLE / 2)
+#define XN_GRID_MARGIN 14 // half of the most taps
 
 static inline int xn_grid_taps(const xn_fit_plan *p, int bits)
 {

@@ -56,15 +56,14 @@ XN_FN void evaluate(const int K, struct block *b, const vf *const parameter[XN_G
         moments_horner(K, b, z, s);
     for (int a = 0; a < XN_GROUPS; a++) {
         struct factor f;
-#ifndef XN_DEVICE
-        if (kit->moments == XN_MOMENTS_GRIDDED)
-            sums_gridded(K, b, a, parameter[a], &s[a]);
-        else
-#endif
-            if (kit->moments == XN_MOMENTS_EXPLICIT)
+        if (kit->moments == XN_MOMENTS_EXPLICIT)
             sums_explicit(K, b, a, parameter[a], &s[a]);
-        else
+        else if (kit->moments != XN_MOMENTS_GRIDDED)
             gram_closed(K, kit, z[a], &s[a]);
+#ifndef XN_DEVICE
+        else
+            sums_gridded(K, b, a, parameter[a], &s[a]);
+#endif
         varpro_project(K, kit->plan->n_columns, &s[a], &f);
         varpro_amplitudes(K, &s[a], b->yy[a], &f, &e[a]);
         varpro_schur(K, &s[a], &f, &e[a]);

@@ -76,7 +76,8 @@ static void pool_powers(const struct kit *kit, int K, float *powers, int64_t str
         block_powers(&b, y, power, kit->wave + XN_GROUPS * count);
         for (int a = 0; a < XN_GROUPS; a++) {
             real use[XN_W];
-            for (int i = 0; i < XN_W; i++) use[i] = R(tile->n_modes[b.trace[a * XN_W + i]]);
+            const int *trace = b.trace + (size_t)a * XN_W;
+            for (int i = 0; i < XN_W; i++) use[i] = R(tile->n_modes[trace[i]]);
             const vf scale = v_load(use) / s2[a];
             for (int j = p->grid_lo - 1; j <= p->grid_hi + 1; j++)
                 powers_store(powers + (int64_t)j * stride + first + a * XN_W,

@@ -180,7 +180,10 @@ XN_FN void geometric_direct(const int P, int n, real unit, vc x, vc power, vc *s
         last *= R(n - 1) * unit;
         vc t = {-last * power.re, -last * power.im};
         real f = unit;
-        for (int j = p - 1; j >= 0; j--, f *= -unit) t = c_axpy(v_set(xn_binomial[p][j] * f), j > 0 ? s[j] : first, t);
+        for (int j = p - 1; j >= 0; j--) {
+            t = c_axpy(v_set(xn_binomial[p][j] * f), j > 0 ? s[j] : first, t);
+            f *= -unit;
+        }
         s[p] = c_mul(t, d);
     }
 }

@@ -183,18 +183,16 @@ static void compare(const xn_fit_kernel *k, const xn_fit_plans *plans, int plan,
 START_TEST(test_functional)
 {
     // chi^2, amplitudes and gradient equal direct sums, and S^-1 is the (g, w) block of the inverse of the full normal
-    // matrix: for 1 to 4 modes, every background, Goertzel, Horner, explicit and gridded sums, weights, gaps, uneven times.
+    // matrix: for 1 to 4 modes, every background, Goertzel, Horner, explicit and gridded sums, weights, gaps, uneven
+    // times.
     const xn_fit_kernel *k = xn_fit_kernel_list(_i);
     if (k == NULL) return;
     static const struct {
         kind what;
         int plan, moments;
-    } cases[] = {{UNIFORM, XN_PLAN_CLOSED, XN_MOMENTS_GOERTZEL},
-                 {UNIFORM, XN_PLAN_CLOSED, XN_MOMENTS_HORNER},
-                 {UNIFORM, XN_PLAN_EXPLICIT, XN_MOMENTS_EXPLICIT},
-                 {GAPS, XN_PLAN_EXPLICIT, XN_MOMENTS_EXPLICIT},
-                 {TIMES, XN_PLAN_EXACT, XN_MOMENTS_EXPLICIT},
-                 {GAPS, XN_PLAN_WEIGHTED, XN_MOMENTS_GRIDDED},
+    } cases[] = {{UNIFORM, XN_PLAN_CLOSED, XN_MOMENTS_GOERTZEL},   {UNIFORM, XN_PLAN_CLOSED, XN_MOMENTS_HORNER},
+                 {UNIFORM, XN_PLAN_EXPLICIT, XN_MOMENTS_EXPLICIT}, {GAPS, XN_PLAN_EXPLICIT, XN_MOMENTS_EXPLICIT},
+                 {TIMES, XN_PLAN_EXACT, XN_MOMENTS_EXPLICIT},      {GAPS, XN_PLAN_WEIGHTED, XN_MOMENTS_GRIDDED},
                  {TIMES, XN_PLAN_UNEVEN, XN_MOMENTS_GRIDDED}};
     for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
         for (int background = -1; background < 4; background++) {
