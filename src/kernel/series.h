@@ -117,22 +117,43 @@ XN_FN void moments_goertzel(const int K, const struct block *b, vc z[XN_GROUPS][
         for (int a = 0; a < XN_GROUPS; a++) moments_chains(K, a, 1, b, z, s);
 }
 
-XN_FN void moments_horner(const int K, const struct block *b, vc z[XN_GROUPS][XN_M], struct sums s[XN_GROUPS])
+// The same for Horner's scheme, whose two chains are twice as long: parts of the trace side by side, one or two.
+XN_FN void horner_parts(const int K, const int parts, const struct block *b, vc z[XN_GROUPS][XN_M],
+                        struct sums s[XN_GROUPS])
 {
-    const xn_fit_plan *plan = b->kit->plan;
-    vc p[XN_GROUPS][XN_M], q[XN_GROUPS][XN_M];
+    const int n = b->kit->plan->n, length = n / parts;
+    vc p[XN_GROUPS][2][XN_M], q[XN_GROUPS][2][XN_M];
     memset(p, 0, sizeof p);
     memset(q, 0, sizeof q);
-    for (int n = plan->n - 1; n >= 0; n--)
-        for (int a = 0; a < XN_GROUPS; a++) {
-            vf y = v_load(b->y[a] + (size_t)n * XN_PITCH(b->kit));
-            for (int k = 0; k < K; k++) {
-                q[a][k] = c_fma(q[a][k], z[a][k], p[a][k]);
-                p[a][k] = c_fma(p[a][k], z[a][k], (vc){y, v_set(R(0))});
+    for (int a = 0; parts == 2 && a < XN_GROUPS; a++) // an odd sample more at the end
+        for (int k = 0; (n & 1) && k < K; k++) p[a][1][k].re = v_load(b->y[a] + (size_t)(n - 1) * XN_PITCH(b->kit));
+    for (int i = length - 1; i >= 0; i--)
+        for (int a = 0; a < XN_GROUPS; a++)
+            for (int h = 0; h < parts; h++) {
+                vf y = v_load(b->y[a] + (size_t)(h * length + i) * XN_PITCH(b->kit));
+                for (int k = 0; k < K; k++) {
+                    q[a][h][k] = c_fma(q[a][h][k], z[a][k], p[a][h][k]);
+                    p[a][h][k] = c_fma(p[a][h][k], z[a][k], (vc){y, v_set(R(0))});
+                }
             }
-        }
     for (int a = 0; a < XN_GROUPS; a++)
-        for (int k = 0; k < K; k++) moments_store(&s[a], k, p[a][k], c_mul(z[a][k], q[a][k]), b->kit->table->unit);
+        for (int k = 0; k < K; k++) {
+            vc m0 = p[a][0][k], m1 = c_mul(z[a][k], q[a][0][k]);
+            if (parts == 2) {
+                vc to = pole_power(z[a][k], length), high = c_mul(z[a][k], q[a][1][k]);
+                m0 = c_fma(to, p[a][1][k], m0);
+                m1 = c_fma(to, c_axpy(v_set(R(length)), p[a][1][k], high), m1);
+            }
+            moments_store(&s[a], k, m0, m1, b->kit->table->unit);
+        }
+}
+
+XN_FN void moments_horner(const int K, const struct block *b, vc z[XN_GROUPS][XN_M], struct sums s[XN_GROUPS])
+{
+    if (K == 1 && b->kit->plan->n >= 4)
+        horner_parts(K, 2, b, z, s);
+    else
+        horner_parts(K, 1, b, z, s);
 }
 
 XN_TABLE real xn_binomial[5][5] = {{1}, {1, 1}, {1, 2, 1}, {1, 3, 3, 1}, {1, 4, 6, 4, 1}};
