@@ -2,8 +2,9 @@
 // series.h -- sums over uniform samples without a sine per sample.
 //
 // Data moments  M_p = sum_n n^p y_n z^n, p = 0, 1, of z = exp(-g + i w):  Goertzel's real recurrence, 4 FMA per
-// sample, or Horner's, 8 FMA and less rounding.  Gram sums are geometric, S_p = sum_{n<N} n^p x^n with x = z_j z_l
-// or z_j conj(z_l), built by doubling over the bits of N (no division, stable in float):
+// sample, or Horner's, 8 FMA and less rounding.  Gram sums are geometric, S_p = sum_{n<N} n^p x^n.  For x = z and
+// z_j z_l, which the band keeps away from 1, they have a closed form (geometric_direct); x = z_j conj(z_l) comes as
+// near to 1 as two modes are alike, and is built by doubling over the bits of N (no division, stable in float):
 //   S_p(2m) = S_p(m) + x^m sum_j binomial(p,j) m^(p-j) S_j(m),     S_p(m+1) = S_p(m) + m^p x^m.
 // With P of z_j z_l and R of z_j conj(z_l):  sum c c = Re(P+R)/2, sum s s = Re(R-P)/2, sum s_j c_l = Im(P+R)/2,
 // sum c_j s_l = Im(P-R)/2.  Powers of n are taken in units of the length, nu = n/length.
