@@ -3,8 +3,9 @@
 //
 // A way to fit is (plan, depth, whether modes are given to start from, whether for the second time).  A trace that
 // needs more gets a way with a larger number, so one sweep over the ways in order, each with the list of traces that
-// came to it, serves all of them.  All memory is laid out before the threads start; a thread owns one worker, and with
-// devices each worker owns a lane of one: tiles are handed out to whoever is free, so that several devices share them.
+// came to it, serves all of them.  All memory but the plans' tables is laid out before the threads start; a thread owns
+// one worker, and with devices each worker owns a lane of one: tiles are handed out to whoever is free, so that several
+// devices share them.
 #include "fit/engine.h"
 
 #include <math.h>
@@ -78,12 +79,11 @@ static int next_way(const engine *e, way w, const xn_fit_tile *tile, int i)
     const xn_fit_kernel *k = e->kernel[deep(&w)];
     const xn_fit_plan *p = &e->plans->plan[w.plan];
     const way before = w;
-    if (tile->flags[i] & XN_FLAG_MISSING) {
-        w.plan = xn_plan_explicit(w.plan);
-        return way_number(w);
-    }
-    const double snr2 = tile->n_modes[i] > 0 ? xn_fit_out(k, tile, XN_OUT_SNR2, i) : 0.0;
-    const double timing = xn_fit_out(k, tile, XN_OUT_SNR2_W, i) * e->plans->jitter_ps * e->plans->per_ps / HARMLESS;
+    if (tile->flags[i] & XN_FLAG_MISSING) return way_number((way){xn_plan_explicit(w.plan), w.depth, w.given, w.again});
+    const bool found = tile->n_modes[i] > 0; // else the kernel says nothing of them
+    const double snr2 = found ? xn_fit_out(k, tile, XN_OUT_SNR2, i) : 0.0;
+    const double per_step = found ? xn_fit_out(k, tile, XN_OUT_SNR2_W, i) : 0.0;
+    const double timing = per_step * e->plans->jitter_ps * e->plans->per_ps / HARMLESS;
     if (!xn_plan_exact(w.plan) && e->plans->has[XN_PLAN_EXACT] && timing * timing * snr2 > 1.0)
         w.plan = p->closed && e->plans->has[XN_PLAN_UNEVEN] && e->devices == NULL ? XN_PLAN_UNEVEN : XN_PLAN_EXACT;
     const bool strong = snr2 > SNR_FLOAT * SNR_FLOAT * e->demand[w.plan];
@@ -213,7 +213,7 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
     else if (w.given)
         find_poles(e, k, tile.pixel, count);
     if (!run_on_device(e, k, w, &tile)) kernel->fit(plan, table, k->work, &tile);
-    for (int m = 0; e->job->evaluations != NULL && m < XANI_MAX_MODES; m++)
+    for (int m = 0; tile.evaluations != NULL && m < XANI_MAX_MODES; m++)
 #pragma omp atomic
         e->job->evaluations[m] += evaluations[m];
     for (int i = 0; i < count; i++) {

@@ -143,6 +143,8 @@ XN_FN void finish_strength(const int K, const struct block *b, int a, const stru
     const vf known = b->sigma2[a], variance = v_sel(v_lt(v_set(R(0)), known), known, -known * residual);
     for (int k = poles_beside(b->kit); k < K; k++) {
         vf square = v_fma(r->beta[a][2 * k], r->beta[a][2 * k], r->beta[a][2 * k + 1] * r->beta[a][2 * k + 1]);
+        if (b->kit->plan->gridded) // amplitudes are those of t = 0, where the grid begins, before the first sample
+            square = square * v_exp(R(-2) * b->kit->table->time[0] * r->parameter[a][2 * k]);
         w = v_sel(v_lt(largest, square), r->parameter[a][2 * k + 1], w);
         largest = v_max(square, largest);
     }
