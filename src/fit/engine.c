@@ -213,7 +213,7 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
     else if (w.given)
         find_poles(e, k, tile.pixel, count);
     if (!run_on_device(e, k, w, &tile)) kernel->fit(plan, table, k->work, &tile);
-    for (int m = 0; tile.evaluations != NULL && m < XANI_MAX_MODES; m++)
+    for (int m = 0; e->job->evaluations != NULL && m < XANI_MAX_MODES; m++)
 #pragma omp atomic
         e->job->evaluations[m] += evaluations[m];
     for (int i = 0; i < count; i++) {
