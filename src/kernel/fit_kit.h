@@ -43,6 +43,24 @@
 #define XN_COLUMNS(b, n) for (int b = 0; b < (n); b++)
 #endif
 
+// Does `call` with B the number of columns, n = 0..4, as a constant, so that their loops are written out.
+#define XN_COLUMNS_CASE(n, call)                                                                                       \
+    case n: {                                                                                                          \
+        enum { B = n };                                                                                                \
+        call;                                                                                                          \
+        break;                                                                                                         \
+    }
+#define XN_CONSTANT_COLUMNS(n, call)                                                                                   \
+    switch (n) {                                                                                                       \
+        XN_COLUMNS_CASE(0, call)                                                                                       \
+        XN_COLUMNS_CASE(1, call)                                                                                       \
+        XN_COLUMNS_CASE(2, call)                                                                                       \
+        XN_COLUMNS_CASE(3, call)                                                                                       \
+        XN_COLUMNS_CASE(4, call)                                                                                       \
+    default:                                                                                                           \
+        break;                                                                                                         \
+    }
+
 // A gridded plan's taps, and its Gram sums as polynomials around nodes in the (g, w) plane: see grid.h, gridded.h.
 #define XN_NODE XN_GRID_NODE(XN_REAL_BITS)
 struct grid_row {

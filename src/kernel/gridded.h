@@ -206,25 +206,8 @@ XN_FN void gram_background_gridded(const int B, const struct kit *kit, vf g, vf 
     gram_store_columns(B, kit, m, k, s);
 }
 
-XN_FN void gram_columns_gridded(const struct kit *kit, vf g, vf w, int k, struct sums *s)
-{
-    switch (kit->plan->n_columns) {
-    case 1:
-        gram_background_gridded(1, kit, g, w, k, s);
-        break;
-    case 2:
-        gram_background_gridded(2, kit, g, w, k, s);
-        break;
-    case 3:
-        gram_background_gridded(3, kit, g, w, k, s);
-        break;
-    case 4:
-        gram_background_gridded(4, kit, g, w, k, s);
-        break;
-    default:
-        break;
-    }
-}
+XN_FN void gram_columns_gridded(const struct kit *kit, vf g, vf w, int k, struct sums *s){
+    XN_CONSTANT_COLUMNS(kit->plan->n_columns, gram_background_gridded(B, kit, g, w, k, s))}
 
 XN_FN void gram_gridded(const int K, const struct kit *kit, const vf *parameter, struct sums *s)
 {

@@ -290,25 +290,11 @@ XN_PART void prepare_groups(const struct kit *kit, int group)
         return;
     }
 #endif
-    switch (kit->plan->closed ? kit->plan->n_columns : -1) {
-    case 0:
-        prepare_closed(0, kit, group);
-        break;
-    case 1:
-        prepare_closed(1, kit, group);
-        break;
-    case 2:
-        prepare_closed(2, kit, group);
-        break;
-    case 3:
-        prepare_closed(3, kit, group);
-        break;
-    case 4:
-        prepare_closed(4, kit, group);
-        break;
-    default:
+    if (!kit->plan->closed) {
         for (int a = 0; a < XN_GROUPS; a++) prepare_explicit(kit, group + a);
+        return;
     }
+    XN_CONSTANT_COLUMNS(kit->plan->n_columns, prepare_closed(B, kit, group))
 }
 
 // After a group was prepared: sizes and flags of its first `count` traces. Which lanes can be fitted. `sigma`: of a

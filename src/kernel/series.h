@@ -283,25 +283,8 @@ XN_FN void gram_background(const int B, const struct kit *kit, vc z, vc to, int 
     gram_store_columns(B, kit, m, k, s);
 }
 
-XN_FN void gram_columns(const struct kit *kit, vc z, vc to, int k, struct sums *s)
-{
-    switch (kit->plan->n_columns) {
-    case 1:
-        gram_background(1, kit, z, to, k, s);
-        break;
-    case 2:
-        gram_background(2, kit, z, to, k, s);
-        break;
-    case 3:
-        gram_background(3, kit, z, to, k, s);
-        break;
-    case 4:
-        gram_background(4, kit, z, to, k, s);
-        break;
-    default:
-        break;
-    }
-}
+XN_FN void gram_columns(const struct kit *kit, vc z, vc to, int k,
+                        struct sums *s){XN_CONSTANT_COLUMNS(kit->plan->n_columns, gram_background(B, kit, z, to, k, s))}
 
 XN_FN void gram_closed(const int K, const struct kit *kit, const vc *z, struct sums *s)
 {
