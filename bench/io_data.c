@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "bench/io_bench.h"
-#include "io/bitshuffle.h"
-#include "io/filter.h"
+#include "codec/bitshuffle.h"
+#include "io/pipeline.h"
 #include "io/publish.h"
 
 enum { PIXELS = XN_IO_H * XN_IO_W, BYTES = 2 * PIXELS, TILE = 64, INDEX_TILE = 16 };

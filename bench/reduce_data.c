@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "core/rng.h"
+#include "codec/filter.h"
 #include "io/publish.h"
 
 #define ENERGY_KEV 11.0

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/filter.h"
+#include "io/pipeline.h"
 #include "io/publish.h"
 
 #define LARGEST_CHUNK ((size_t)1 << 32) // of HDF5 itself

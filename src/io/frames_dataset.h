@@ -9,7 +9,7 @@
 #include <pthread.h>
 
 #include "io/chunk_index.h"
-#include "io/filter.h"
+#include "io/pipeline.h"
 #include "io/frames.h"
 
 enum { XN_GROUPS = 8 };

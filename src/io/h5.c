@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/filter.h"
+#include "io/pipeline.h"
 #include "io/library.h"
 
 static bool has_signature(int fd, int64_t bytes)

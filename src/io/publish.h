@@ -40,11 +40,6 @@ xani_status xn_writer_frame(xn_writer *w, const char *dataset, int64_t frame, co
 xani_status xn_writer_publish(xn_writer **w);
 void xn_writer_abort(xn_writer **w); // removes the temporary; NULL is fine
 
-// Encodes n elements of elem bytes as the bitshuffle+LZ4 filter (id 32008) stores them. dst needs
-// xn_encode_bslz4_bound bytes; returns bytes written, 0 on failure. Thread-safe.
-size_t xn_encode_bslz4_bound(size_t n, size_t elem);
-size_t xn_encode_bslz4(const void *src, size_t n, size_t elem, void *dst);
-
 // Text files (reports, configurations): temporary name, sync, rename; manifest like the above.
 xani_status xn_publish_text(xn_ctx *ctx, const char *path, const void *bytes, size_t n, bool with_manifest);
 // Compares a published file with its manifest. XANI_ERR_VERIFY with text when it differs,

@@ -5,7 +5,7 @@
 
 #include <jansson.h>
 
-#include "io/filter.h"
+#include "io/pipeline.h"
 #include "io/library.h"
 #include "io/publish.h"
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "codec/filter.h"
 #include "io/publish.h"
 #include "source/sim_parts.h"
 

@@ -2,8 +2,8 @@
 // test_bitshuffle.c -- every variant of the shuffles agrees, bit by bit, with the definition, and undoes itself.
 #include "test.h"
 
-#include "io/bitshuffle.h"
-#include "io/filter.h"
+#include "codec/bitshuffle.h"
+#include "codec/filter.h"
 #include "io/publish.h"
 
 static uint32_t state = 7;

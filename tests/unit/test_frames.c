@@ -10,7 +10,7 @@
 #include <zstd.h>
 
 #include "io/chunk_index.h"
-#include "io/filter.h"
+#include "io/pipeline.h"
 #include "io/frames.h"
 #include "io/publish.h"
 

@@ -4,7 +4,7 @@
 
 #include <hdf5.h>
 
-#include "io/filter.h"
+#include "io/pipeline.h"
 #include "io/frames.h"
 
 static xn_ctx *ctx;

@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "codec/filter.h"
 #include "io/publish.h"
 
 static xn_ctx *ctx;

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// filter.c -- see filter.h: the table of filters, the pipeline, and the library's own filters.
+// filter.c -- see filter.h: the table of filters, the pipeline, gzip, shuffle and the checksum.
 //
 // A pipeline is undone from its end.  Filters that change the bytes go from one buffer to another: the last
 // writes to the destination, those before it to the two halves of the work memory in turn; a checksum only
 // shortens what is there.  Framings: HDF5 file format specification, and the sources of the registered
 // filters (HDFGroup/hdf5_plugins, kiyo-masui/bitshuffle).
-#include "io/filter.h"
+#include "codec/filter.h"
 
 #include <libdeflate.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "io/bitshuffle.h"
+#include "codec/bitshuffle.h"
 
 static const char *decode_gzip(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
                                size_t *written)
@@ -81,20 +80,20 @@ static const struct {
     const char *name;
     xn_decoder decode; // NULL: only the library can
 } table[] = {
-    {H5Z_FILTER_DEFLATE, "gzip", decode_gzip},
-    {H5Z_FILTER_SHUFFLE, "shuffle", decode_shuffle},
-    {H5Z_FILTER_FLETCHER32, "fletcher32", NULL}, // below: it changes nothing
-    {H5Z_FILTER_SZIP, "szip", NULL},
-    {H5Z_FILTER_NBIT, "nbit", NULL},
-    {H5Z_FILTER_SCALEOFFSET, "scaleoffset", NULL},
-    {307, "bzip2", NULL},
-    {32000, "lzf", xn_decode_lzf},
-    {32001, "blosc", xn_decode_blosc},
-    {32004, "lz4", xn_decode_lz4},
-    {32008, "bitshuffle", xn_decode_bitshuffle},
-    {32013, "zfp", NULL},
-    {32015, "zstd", xn_decode_zstd},
-    {32026, "blosc2", NULL},
+    {XN_FILTER_GZIP, "gzip", decode_gzip},
+    {XN_FILTER_SHUFFLE, "shuffle", decode_shuffle},
+    {XN_FILTER_FLETCHER32, "fletcher32", NULL}, // below: it changes nothing
+    {XN_FILTER_SZIP, "szip", NULL},
+    {XN_FILTER_NBIT, "nbit", NULL},
+    {XN_FILTER_SCALEOFFSET, "scaleoffset", NULL},
+    {XN_FILTER_BZIP2, "bzip2", NULL},
+    {XN_FILTER_LZF, "lzf", xn_decode_lzf},
+    {XN_FILTER_BLOSC, "blosc", xn_decode_blosc},
+    {XN_FILTER_LZ4, "lz4", xn_decode_lz4},
+    {XN_FILTER_BITSHUFFLE, "bitshuffle", xn_decode_bitshuffle},
+    {XN_FILTER_ZFP, "zfp", NULL},
+    {XN_FILTER_ZSTD, "zstd", xn_decode_zstd},
+    {XN_FILTER_BLOSC2, "blosc2", NULL},
 };
 
 static int find(int id)
@@ -107,48 +106,10 @@ static int find(int id)
 const char *xn_filter_name(int id) { return find(id) < 0 ? NULL : table[find(id)].name; }
 xn_decoder xn_filter_decoder(int id) { return find(id) < 0 ? NULL : table[find(id)].decode; }
 
-void xn_pipeline_get(hid_t created, xn_pipeline *pipeline)
-{
-    memset(pipeline, 0, sizeof *pipeline);
-    int n = H5Pget_nfilters(created);
-    pipeline->known = n >= 0 && n <= XN_FILTERS_MAX;
-    for (int i = 0; i < n && i < XN_FILTERS_MAX; i++) {
-        xn_filter *f = &pipeline->filter[i];
-        unsigned flags, config;
-        size_t n_values = XN_FILTER_VALUES_MAX;
-        f->id = H5Pget_filter2(created, (unsigned)i, &flags, &n_values, f->values, 0, NULL, &config);
-        f->n_values = (unsigned)(n_values < XN_FILTER_VALUES_MAX ? n_values : XN_FILTER_VALUES_MAX);
-        if (f->id != H5Z_FILTER_FLETCHER32 && xn_filter_decoder(f->id) == NULL) pipeline->known = false;
-        pipeline->n = i + 1;
-    }
-}
-
-void xn_h5_filters(hid_t dataset, char *text, size_t room)
-{
-    text[0] = '\0';
-    hid_t created = H5Dget_create_plist(dataset);
-    if (created < 0) return;
-    xn_pipeline p;
-    xn_pipeline_get(created, &p);
-    H5Pclose(created);
-    size_t used = 0;
-    for (int i = 0; i < p.n && used < room; i++) {
-        const xn_filter *f = &p.filter[i];
-        const char *name = xn_filter_name(f->id), *plus = used ? "+" : "";
-        int n = name ? snprintf(text + used, room - used, "%s%s", plus, name)
-                     : snprintf(text + used, room - used, "%sfilter %d", plus, f->id);
-        used += n > 0 ? (size_t)n : 0;
-        if (f->id == 32008 && f->n_values > 4 && f->values[4] != 0 && used < room) {
-            n = snprintf(text + used, room - used, "%s", f->values[4] == 2 ? "+lz4" : "+zstd");
-            used += n > 0 ? (size_t)n : 0;
-        }
-    }
-}
-
 size_t xn_pipeline_work(const xn_pipeline *pipeline, size_t chunk)
 {
     int moves = 0;
-    for (int i = 0; i < pipeline->n; i++) moves += pipeline->filter[i].id != H5Z_FILTER_FLETCHER32;
+    for (int i = 0; i < pipeline->n; i++) moves += pipeline->filter[i].id != XN_FILTER_FLETCHER32;
     return moves <= 1 ? 0 : 2 * (chunk + XN_FILTER_SLACK);
 }
 
@@ -158,12 +119,12 @@ const char *xn_pipeline_decode(const xn_pipeline *pipeline, uint32_t mask, const
     size_t room = n_dst + XN_FILTER_SLACK; // between filters; a checksum inside makes data a little longer
     int last = -1, turn = 0;               // last: the filter that writes dst
     for (int i = pipeline->n - 1; i >= 0; i--)
-        if (pipeline->filter[i].id != H5Z_FILTER_FLETCHER32 && !(mask >> i & 1)) last = i;
+        if (pipeline->filter[i].id != XN_FILTER_FLETCHER32 && !(mask >> i & 1)) last = i;
     for (int i = pipeline->n - 1; i >= 0; i--) {
         const xn_filter *f = &pipeline->filter[i];
         if (mask >> i & 1) continue; // skipped when this chunk was written
         const char *why;
-        if (f->id == H5Z_FILTER_FLETCHER32) {
+        if (f->id == XN_FILTER_FLETCHER32) {
             why = check_fletcher32(src, &n);
         } else {
             uint8_t *to = i == last ? dst : work + (turn++ % 2 ? room : 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// codec_bitshuffle.c -- the filter bitshuffle (32008), alone and with LZ4 or zstd; encoding with LZ4.
+// bitshuffle_frame.c -- the filter bitshuffle (32008), alone and with LZ4 or zstd; encoding with LZ4.
 //
 // Filter values: major, minor, element size, elements of a block (0: default), compression (0, 2 LZ4, 3 zstd).
 // Compressed: total bytes (u64), block bytes (u32), then each block as length (u32) and data; big-endian.
@@ -9,9 +9,8 @@
 #include <string.h>
 #include <zstd.h>
 
-#include "io/bitshuffle.h"
-#include "io/filter.h"
-#include "io/publish.h"
+#include "codec/bitshuffle.h"
+#include "codec/filter.h"
 
 enum { LZ4 = 2, ZSTD = 3, STACK = 16384, LARGEST_ELEMENT = 1 << 16 };
 

@@ -4,8 +4,8 @@
 // Bit-shuffled: 8 * elem rows of n / 8 bytes; row 8 * byte + bit holds that bit of all elements, element i in
 // bit i % 8 of byte i / 8.  Byte-shuffled: elem planes of n bytes.  n is a multiple of 8 for bits.  The
 // formulas stand once, in bitshuffle_kernel.h; the variant for this processor is chosen at the first call.
-#ifndef XN_IO_BITSHUFFLE_H
-#define XN_IO_BITSHUFFLE_H
+#ifndef XN_CODEC_BITSHUFFLE_H
+#define XN_CODEC_BITSHUFFLE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -1,13 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// filter.h -- decoding of stored chunks outside the library.
+// filter.h -- decoding of stored chunks outside the HDF5 library, on nothing but bytes.
 //
 // One table (filter.c) names every filter and its decoder; a further one is one line there.  Decoders are
 // given where to write and how much fits, never trust a size in the data beyond that, take no lock, and
 // return NULL or a static text saying what is wrong.
-#ifndef XN_IO_FILTER_H
-#define XN_IO_FILTER_H
+#ifndef XN_CODEC_FILTER_H
+#define XN_CODEC_FILTER_H
 
-#include "io/library.h"
+#include "core/core.h"
+#include "core/type.h"
+
+// Registered numbers of filters (HDFGroup/hdf5_plugins, RegisteredFilterPlugins).
+enum {
+    XN_FILTER_GZIP = 1,
+    XN_FILTER_SHUFFLE = 2,
+    XN_FILTER_FLETCHER32 = 3,
+    XN_FILTER_SZIP = 4,
+    XN_FILTER_NBIT = 5,
+    XN_FILTER_SCALEOFFSET = 6,
+    XN_FILTER_BZIP2 = 307,
+    XN_FILTER_LZF = 32000,
+    XN_FILTER_BLOSC = 32001,
+    XN_FILTER_LZ4 = 32004,
+    XN_FILTER_BITSHUFFLE = 32008,
+    XN_FILTER_ZFP = 32013,
+    XN_FILTER_ZSTD = 32015,
+    XN_FILTER_BLOSC2 = 32026
+};
 
 enum { XN_FILTERS_MAX = 6, XN_FILTER_VALUES_MAX = 16, XN_FILTER_SLACK = 64 };
 
@@ -26,7 +45,6 @@ typedef struct xn_pipeline {
 typedef const char *(*xn_decoder)(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
                                   size_t *written);
 
-void xn_pipeline_get(hid_t created, xn_pipeline *pipeline);
 // Bytes xn_pipeline_decode needs as work for chunks of `chunk` bytes (0 for a single filter or none).
 size_t xn_pipeline_work(const xn_pipeline *pipeline, size_t chunk);
 // Undoes the filters not masked out; exactly n_dst bytes must come out. src is not changed.
@@ -36,7 +54,7 @@ const char *xn_pipeline_decode(const xn_pipeline *pipeline, uint32_t mask, const
 const char *xn_filter_name(int id); // NULL: unknown
 xn_decoder xn_filter_decoder(int id);
 
-// codec_*.c
+// gzip and shuffle in filter.c, bitshuffle in bitshuffle_frame.c, the others in plain.c
 const char *xn_decode_bitshuffle(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
                                  size_t *written);
 const char *xn_decode_lz4(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
@@ -52,9 +70,10 @@ const char *xn_decode_blosc(const xn_filter *filter, const uint8_t *src, size_t 
 // without that much room. For the library, which does not tell its filters.
 size_t xn_decoded_size(const xn_filter *filter, const uint8_t *src, size_t n);
 
-// filter_library.c: lends our decoders to the library for those filters of a dataset it has no plugin for.
-void xn_filters_make_available(hid_t dataset);
-void xn_filter_make_available(int id);
+// Encodes n elements of elem bytes as the bitshuffle+LZ4 filter (id 32008) stores them. dst needs
+// xn_encode_bslz4_bound bytes; returns bytes written, 0 on failure. Thread-safe.
+size_t xn_encode_bslz4_bound(size_t n, size_t elem);
+size_t xn_encode_bslz4(const void *src, size_t n, size_t elem, void *dst);
 
 static inline uint32_t xn_be32(const uint8_t *p)
 {

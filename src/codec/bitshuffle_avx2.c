@@ -3,4 +3,4 @@
 #define LANES 2
 #define VARIANT xn_shuffle_avx2
 #define VARIANT_NAME "avx2"
-#include "io/bitshuffle_kernel.h"
+#include "codec/bitshuffle_kernel.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// codec_plain.c -- the filters LZ4 (32004), LZF (32000), zstd (32015) and blosc (32001).
+// plain.c -- the filters LZ4 (32004), LZF (32000), zstd (32015) and blosc (32001).
 //
 // LZ4: total bytes (u64), block bytes (u32), then each block as length (u32) and data, stored as it is when
 // the length equals the block's; big-endian.  LZF: the format of liblzf (literal runs and back references),
@@ -9,7 +9,7 @@
 #include <string.h>
 #include <zstd.h>
 
-#include "io/filter.h"
+#include "codec/filter.h"
 
 const char *xn_decode_lz4(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
                           size_t *written)
@@ -96,19 +96,19 @@ const char *xn_decode_blosc(const xn_filter *filter, const uint8_t *src, size_t 
 size_t xn_decoded_size(const xn_filter *filter, const uint8_t *src, size_t n)
 {
     switch (filter->id) {
-    case 32000:
+    case XN_FILTER_LZF:
         return filter->n_values > 2 ? filter->values[2] : 0;
-    case 32001: {
+    case XN_FILTER_BLOSC: {
         size_t total = 0;
         return n >= BLOSC_MIN_HEADER_LENGTH && blosc_cbuffer_validate(src, n, &total) == 0 ? total : 0;
     }
-    case 32004:
+    case XN_FILTER_LZ4:
         return n >= 12 ? (size_t)xn_be64(src) : 0;
-    case 32008: {
+    case XN_FILTER_BITSHUFFLE: {
         bool header = filter->n_values > 4 && filter->values[4] != 0;
         return !header ? n : n >= 12 ? (size_t)xn_be64(src) : 0;
     }
-    case 32015: {
+    case XN_FILTER_ZSTD: {
         unsigned long long total = ZSTD_getFrameContentSize(src, n);
         return total < ZSTD_CONTENTSIZE_ERROR ? (size_t)total : 0;
     }

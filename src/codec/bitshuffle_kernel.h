@@ -8,7 +8,7 @@
 // four more lead back.  LANES lanes of 16 bytes are one vector of the compiler; there are no intrinsics.
 #include <string.h>
 
-#include "io/bitshuffle.h"
+#include "codec/bitshuffle.h"
 
 typedef uint8_t bytes __attribute__((vector_size(16 * LANES)));
 typedef uint64_t words __attribute__((vector_size(16 * LANES)));

@@ -6,7 +6,7 @@
 #define LANES 1
 #define VARIANT xn_shuffle_portable
 #define VARIANT_NAME "portable"
-#include "io/bitshuffle_kernel.h"
+#include "codec/bitshuffle_kernel.h"
 
 #include <stdatomic.h>
 
