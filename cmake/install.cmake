@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# install.cmake -- what `make install` copies: libraries, header, pkg-config file, crystals, man pages.
+# install.cmake -- what `make install` copies: libraries, headers, pkg-config file, crystals, man pages.
 install(TARGETS xani_shared xani_static
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES ${CMAKE_SOURCE_DIR}/include/xani/xani.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/xani)
+install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/xani DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/data/ DESTINATION ${CMAKE_INSTALL_DATADIR}/xani)
 configure_file(${CMAKE_SOURCE_DIR}/cmake/xani.pc.in ${CMAKE_BINARY_DIR}/xani.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/xani.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

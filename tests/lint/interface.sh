@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # The public header stands alone as C11 and C++17, and the shared library exports exactly what it declares.
 set -u
-header=$XN_ROOT/include/xani/xani.h
+headers=$XN_ROOT/include/xani
 library=$XN_BUILD/libxani.so
 status=0 n=0
 check() { # description, command...
@@ -22,7 +22,7 @@ check "header compiles as C11" "${CC:-cc}" -std=c11 -pedantic -Wall -Wextra -Wer
 check "header compiles as C++17" "${CXX:-g++}" -std=c++17 -pedantic -Wall -Wextra -Werror -I "$XN_ROOT/include" -c use.cpp -o cpp.o
 
 nm -D --defined-only "$library" | awk '{print $3}' | grep -v '^_\(init\|fini\|edata\|end\|_bss_start\)$' | sort >exported.txt
-sed -n '/^XANI_API/,/;/p' "$header" | grep -oE '\bxani_[a-z0-9_]+\(' | tr -d '(' | sort -u >declared.txt
+sed -n '/^XANI_API/,/;/p' "$headers"/*.h | grep -oE '\bxani_[a-z0-9_]+\(' | tr -d '(' | sort -u >declared.txt
 same() { [ -s declared.txt ] && diff declared.txt exported.txt; }
 prefixed() { ! grep -v '^xani_' exported.txt; }
 soname() { readelf -d "$library" | grep -q 'SONAME.*libxani\.so\.0\]'; }

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* base.h -- version, status and context: what every part of the interface needs. Part of <xani/xani.h>.
+ */
+#ifndef XANI_BASE_H
+#define XANI_BASE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define XANI_API __attribute__((visibility("default")))
+#else
+#define XANI_API
+#endif
+
+#define XANI_VERSION_MAJOR 0
+#define XANI_VERSION_MINOR 1
+#define XANI_VERSION_PATCH 0
+
+/* Status of a call. xani_exit_code() gives the exit code a command should end with. */
+typedef enum xani_status {
+    XANI_OK = 0,
+    XANI_ERR_MEMORY,    /* an allocation failed (exit 1) */
+    XANI_ERR_INTERNAL,  /* a defect of xani itself (exit 1) */
+    XANI_ERR_OUTPUT,    /* an output could not be written, verified or published (exit 1) */
+    XANI_ERR_VERIFY,    /* a published result differs from its manifest (exit 1) */
+    XANI_ERR_USAGE,     /* wrong arguments (exit 2) */
+    XANI_ERR_CONFIG,    /* configuration missing, malformed or contradictory (exit 2) */
+    XANI_ERR_INPUT,     /* input missing, damaged or unusable (exit 3) */
+    XANI_FAILED_PIXELS, /* done, but more pixels failed than fit.max_failed allows (exit 4) */
+    XANI_INTERRUPTED,   /* stopped on request; a second run resumes (exit 75) */
+    XANI_STATUS_COUNT
+} xani_status;
+
+typedef struct xani_context xani_context;
+typedef struct xani_config xani_config;
+
+/* ---- library ------------------------------------------------------------------------------- */
+
+XANI_API const char *xani_version(void);                   /* "0.1.0", static */
+XANI_API const char *xani_status_name(xani_status status); /* "input", static; the cause word of --json */
+XANI_API const char *xani_status_text(xani_status status); /* one line, static */
+XANI_API int xani_exit_code(xani_status status);
+
+/* ---- context ------------------------------------------------------------------------------- */
+
+typedef enum xani_log_level {
+    XANI_LOG_ERROR = 0, /* a task could not be completed */
+    XANI_LOG_WARNING,   /* execution continues, the result may be degraded */
+    XANI_LOG_INFO,      /* normal but significant */
+    XANI_LOG_DEBUG      /* for developers */
+} xani_log_level;
+
+typedef void (*xani_log_fn)(void *user, xani_log_level level, const char *text);
+
+/* Called from time to time by the calling thread while work of `total` units is under way.
+   stage and unit are static strings ("reduce", "shots"); seconds is the time since the stage began. */
+typedef void (*xani_progress_fn)(void *user, const char *stage, int64_t done, int64_t total, const char *unit,
+                                 double seconds);
+
+XANI_API xani_status xani_create(xani_context **context);
+XANI_API void xani_destroy(xani_context **context);
+XANI_API void xani_set_log(xani_context *context, xani_log_fn fn, void *user);
+XANI_API void xani_set_progress(xani_context *context, xani_progress_fn fn, void *user);
+/* Records the command line for the provenance of what is written (copied). */
+XANI_API void xani_set_command(xani_context *context, const char *command_line);
+/* Async-signal-safe: asks the running stage to stop at the next safe point with XANI_INTERRUPTED. */
+XANI_API void xani_interrupt(xani_context *context);
+/* Text of the last error, "" if none; borrowed until the next call on this context. */
+XANI_API const char *xani_error_text(const xani_context *context);
+XANI_API void xani_free(void *memory);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
