@@ -2,9 +2,9 @@
 // virtual.h -- virtual datasets: where their parts really lie.
 //
 // The library reads a missing source as fill values and success, so sources are looked up here, the way the
-// library looks them up: "." is the file itself; else the folder of the file that holds the virtual dataset,
-// then the name as it stands.  Names with printf blocks (%b) are left to the library, which is told to stop
-// at the first source that is missing.
+// library looks them up: "." is the file itself; else the prefix, the folder of the file that holds the virtual
+// dataset, then the name as it stands.  Names with printf blocks (%b) and unlimited selections are worked out against
+// the extent of the virtual dataset and of its sources.
 #ifndef XN_IO_VIRTUAL_H
 #define XN_IO_VIRTUAL_H
 
@@ -22,5 +22,30 @@ xani_status xn_virtual_get(xn_ctx *ctx, const xn_h5 *file, const char *name, hid
 void xn_virtual_free(xn_virtual_source *source);
 // All sources exist and are complete.
 xani_status xn_virtual_check(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset, hid_t created);
+
+// A regular selection: along axis k the elements start + i stride + j, i < count, j < block.
+typedef struct xn_slab {
+    int rank;
+    int64_t start[XANI_MAX_RANK], stride[XANI_MAX_RANK], count[XANI_MAX_RANK], block[XANI_MAX_RANK];
+} xn_slab;
+
+// Elements `from` of the source are, in C order, elements `to` of the virtual dataset.
+typedef struct xn_mapping {
+    char *path;    // the file found (owned); NULL: missing, and the caller wanted fill values
+    char *dataset; // owned
+    xn_slab to, from;
+    bool irregular; // not a regular selection: the library has to read it
+} xn_mapping;
+
+typedef struct xn_mappings {
+    xn_mapping *list;
+    int64_t n;
+} xn_mappings;
+
+// All mappings with known extents, in the order in which they count (where two overlap the library's answer is that of
+// the later one).  fill: missing sources are no error.
+xani_status xn_virtual_mappings(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset, bool fill,
+                                xn_mappings *mappings);
+void xn_mappings_free(xn_mappings *mappings);
 
 #endif

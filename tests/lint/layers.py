@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """layers.py -- no folder includes what lies above it, and external libraries stay in their rooms.
 
-core < codec, kernel, lsq < io, cuda, physics, data (later: engine) < the stages (never each other) < pipeline.c < xani.c;
+core < codec, reader, kernel, lsq < io, cuda, physics, data (later: engine) < the stages (never each other) < pipeline.c < xani.c;
 cli/ and examples/ see only the public header.
 """
 import os
@@ -11,11 +11,11 @@ import sys
 
 root = os.environ.get("XN_ROOT") or os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
 LOW = {"core"}
-MIDDLE = {"codec", "io", "kernel", "lsq"}
+MIDDLE = {"codec", "reader", "io", "kernel", "lsq"}
 UPPER = {"physics", "data", "engine"}
 STAGES = {"source", "reduce", "fit", "map", "result"}
-ALLOWED = {"core": LOW, "codec": LOW | {"codec"},
-           "io": LOW | {"codec", "io"}, "kernel": LOW | {"kernel"}, "lsq": LOW | {"lsq"}, "cuda": LOW | {"kernel", "cuda"}}
+ALLOWED = {"core": LOW, "codec": LOW | {"codec"}, "reader": LOW | {"reader"},
+           "io": LOW | {"codec", "reader", "io"}, "kernel": LOW | {"kernel"}, "lsq": LOW | {"lsq"}, "cuda": LOW | {"kernel", "cuda"}}
 ALLOWED |= {folder: LOW | MIDDLE | UPPER for folder in UPPER}
 ALLOWED |= {stage: LOW | MIDDLE | UPPER | {stage} for stage in STAGES}
 EVERYTHING = LOW | MIDDLE | UPPER | STAGES | {"pipeline.h", "identity.h"}

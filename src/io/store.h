@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// store.h -- one stored dataset (not a virtual one): its numbers, and where each block of them lies.
+//
+// Every layout is a grid of blocks.  A chunked dataset has its chunks; a contiguous one is cut into runs of about a
+// megabyte along its slowest axes, each one run of bytes in the file; compact and external data and everything that
+// only the library can decode are cut in the same way.  So reading is one loop whatever the layout (array_read.c).
+#ifndef XN_IO_STORE_H
+#define XN_IO_STORE_H
+
+#include "io/chunk_index.h"
+#include "io/pipeline.h"
+#include "reader/reader.h"
+
+typedef enum {
+    XN_STORE_CONTIGUOUS,
+    XN_STORE_CHUNKED,
+    XN_STORE_COMPACT,
+    XN_STORE_EXTERNAL,
+    XN_STORE_LIBRARY
+} xn_store_kind;
+
+typedef struct xn_segment { // of external storage
+    xn_file *file;
+    int64_t offset, bytes, at; // in that file; in the dataset
+} xn_segment;
+
+typedef struct xn_store {
+    xn_store_kind kind;
+    char *path, *dataset;
+    xn_file *file;
+    int rank;
+    int64_t dims[XANI_MAX_RANK];
+    int64_t block[XANI_MAX_RANK], grid[XANI_MAX_RANK]; // shape of a block; blocks along each axis
+    int64_t n_blocks;
+    xn_type type;
+    bool swap; // stored in the other byte order
+    size_t elem, block_bytes;
+    uint8_t fill[16];  // one element, as in memory
+    bool fill_given;   // by the writer: then what was not written is data
+    bool fill_missing; // the caller wants fill values for what was never written
+    int64_t offset;    // contiguous
+    int64_t stored_bytes;
+    char filters[128];
+    const char *layout; // "contiguous", ...; "library" is said by kind
+    xn_chunk_map map;   // chunked
+    xn_pipeline pipeline;
+    size_t largest;  // stored block, bytes
+    uint8_t *memory; // compact
+    xn_segment *segment;
+    int n_segments;
+    xn_h5 *h5; // library
+    hid_t h5_dataset;
+} xn_store;
+
+xani_status xn_store_open(xn_ctx *ctx, xn_h5 *file, const char *name, hid_t dataset, bool fill_missing,
+                          xn_store **store);
+void xn_store_close(xn_store **store);
+
+// Where block `index` lies: run of bytes, 0 bytes: never written. Contiguous and chunked stores only.
+typedef struct xn_place {
+    int64_t offset;
+    size_t bytes;
+    uint32_t mask; // filters skipped
+} xn_place;
+xn_place xn_store_place(const xn_store *store, int64_t index);
+
+// Part [lo, lo + n) of block `index` (numbers within the block) to dst in C order, decoded, as in memory, in this
+// thread: for the kinds that have no place.
+xani_status xn_store_fetch(xn_ctx *ctx, xn_store *store, int64_t index, const int64_t *lo, const int64_t *n, void *dst);
+
+#endif
