@@ -6,7 +6,8 @@
 // place says so (dst); without one they lie in memory of the reader until `release`.  Nothing here knows HDF5.
 //
 // A read ends with all its bytes or with an error: interrupted and short reads are continued, the end of the file is
-// XN_READ_SHORT, a file that was replaced or shrank since xn_file_open is XN_READ_CHANGED.
+// XN_READ_SHORT, a file that was replaced or shrank since xn_file_open is XN_READ_CHANGED.  Contents that another
+// program overwrites in place show in the time of the file only: who wants to be sure asks xn_file_check afterwards.
 #ifndef XN_READER_READER_H
 #define XN_READER_READER_H
 
@@ -23,6 +24,10 @@ xn_file *xn_file_share(xn_file *file);                                   // one 
 void xn_file_close(xn_file **file);                                      // the last one frees it; NULL is fine
 const char *xn_file_path(const xn_file *file);
 int64_t xn_file_bytes(const xn_file *file); // when it was opened
+// From now on the file may grow (and so get a later time) without counting as changed: for files still being written.
+void xn_file_follow(xn_file *file);
+// 0: still the file that was opened, so what was read until now belongs together; else XN_READ_CHANGED or an errno.
+int xn_file_check(xn_file *file);
 // A descriptor that stays open until xn_file_unpin; -1 with errno, or with XN_READ_CHANGED in *error.
 int xn_file_pin(xn_file *file, int *error);
 void xn_file_unpin(xn_file *file);
@@ -54,12 +59,13 @@ typedef struct xn_reader xn_reader;
 
 typedef struct xn_reader_ops {
     const char *name;
-    bool (*works)(char why[160]);                      // here and now; false says why not
-    xn_reader *(*open)(int depth, size_t largest);     // depth 0: the default; NULL: out of memory
-    void (*close)(xn_reader *reader);                  // waits for what is under way
-    bool (*submit)(xn_reader *reader, xn_read *read);  // false: `depth` reads are under way
-    xn_read *(*next)(xn_reader *reader);               // waits; NULL: nothing is under way
-    void (*release)(xn_reader *reader, xn_read *read); // its data are not needed any more
+    bool (*works)(char why[160]);                     // here and now; false says why not
+    xn_reader *(*open)(int depth, size_t largest);    // depth 0: the default; NULL: out of memory
+    void (*close)(xn_reader *reader);                 // waits for what is under way
+    bool (*submit)(xn_reader *reader, xn_read *read); // false: `depth` reads are under way or not released
+    xn_read *(*next)(xn_reader *reader);              // waits; NULL: nothing is under way
+    void (*release)(xn_reader *reader,
+                    xn_read *read); // its data are not needed any more; no need to where dst is given
 } xn_reader_ops;
 
 struct xn_reader {
