@@ -24,6 +24,7 @@ typedef struct {
     size_t elem, block; // bytes of an element, elements of a block
     unsigned compression;
     uint8_t *packed, *planes; // one block each
+    ZSTD_DCtx *zstd;
 } frame;
 
 // One block of n elements: decompressed to b->packed, then put in order. Moves *src; NULL or what is wrong.
@@ -44,7 +45,7 @@ static const char *decode_block(const frame *b, const uint8_t **src, const uint8
     if (b->compression == LZ4)
         good = LZ4_decompress_safe((const char *)*src, (char *)b->packed, (int)length, (int)bytes) == (int)bytes;
     else
-        good = ZSTD_decompress(b->packed, bytes, *src, length) == bytes; // errors are huge numbers
+        good = ZSTD_decompressDCtx(b->zstd, b->packed, bytes, *src, length) == bytes; // errors are huge numbers
     if (!good) return b->compression == LZ4 ? "LZ4 block is damaged" : "zstd block is damaged";
     xn_bits_unshuffle(b->packed, dst, b->planes, n, b->elem);
     *src += length;
@@ -65,8 +66,8 @@ static const char *decode_blocks(const frame *b, const uint8_t *src, const uint8
     return NULL;
 }
 
-const char *xn_decode_bitshuffle(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                                 size_t *written)
+const char *xn_decode_bitshuffle(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                                 size_t room, size_t *written)
 {
     if (filter->n_values < 3 || filter->values[2] == 0 || filter->values[2] > LARGEST_ELEMENT)
         return "bitshuffle has no element size";
@@ -86,14 +87,12 @@ const char *xn_decode_bitshuffle(const xn_filter *filter, const uint8_t *src, si
     if (b.block > total / b.elem) b.block = (size_t)(total / b.elem) & ~(size_t)7; // never more memory than the chunk's
     size_t bytes = b.block * b.elem;
     if (bytes > INT32_MAX) return "bitshuffle block is too large";
-    uint8_t small[2 * STACK], *work = bytes <= STACK ? small : xn_alloc(2, bytes);
-    if (work == NULL) return "bitshuffle: out of memory";
-    b.packed = work;
-    b.planes = work + bytes;
-    const char *why = decode_blocks(&b, src, end, dst, (size_t)total / b.elem);
-    if (work != small) xn_free(work);
+    b.packed = xn_codec_memory(codec, XN_CODEC_BLOCK, 2 * bytes);
+    if (b.compression == ZSTD) b.zstd = xn_codec_zstd(codec);
+    if (b.packed == NULL || (b.compression == ZSTD && b.zstd == NULL)) return xn_codec_no_memory;
+    b.planes = b.packed + bytes;
     *written = (size_t)total;
-    return why;
+    return decode_blocks(&b, src, end, dst, (size_t)total / b.elem);
 }
 
 size_t xn_encode_bslz4_bound(size_t n, size_t elem)

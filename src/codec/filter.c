@@ -12,20 +12,20 @@
 
 #include "codec/bitshuffle.h"
 
-static const char *decode_gzip(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                               size_t *written)
+static const char *decode_gzip(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                               size_t room, size_t *written)
 {
     (void)filter;
-    struct libdeflate_decompressor *d = libdeflate_alloc_decompressor();
-    if (d == NULL) return "gzip: out of memory";
+    struct libdeflate_decompressor *d = xn_codec_deflate(codec);
+    if (d == NULL) return xn_codec_no_memory;
     enum libdeflate_result result = libdeflate_zlib_decompress(d, src, n, dst, room, written);
-    libdeflate_free_decompressor(d);
     return result == LIBDEFLATE_SUCCESS ? NULL : "gzip data are damaged";
 }
 
-static const char *decode_shuffle(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                                  size_t *written)
+static const char *decode_shuffle(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                                  size_t room, size_t *written)
 {
+    (void)codec;
     size_t elem = filter->n_values > 0 ? filter->values[0] : 1;
     if (n > room) return "shuffled data are longer than the chunk";
     size_t whole = elem > 1 ? n / elem : 0; // what is left over at the end is stored as it is
@@ -106,18 +106,12 @@ static int find(int id)
 const char *xn_filter_name(int id) { return find(id) < 0 ? NULL : table[find(id)].name; }
 xn_decoder xn_filter_decoder(int id) { return find(id) < 0 ? NULL : table[find(id)].decode; }
 
-size_t xn_pipeline_work(const xn_pipeline *pipeline, size_t chunk)
-{
-    int moves = 0;
-    for (int i = 0; i < pipeline->n; i++) moves += pipeline->filter[i].id != XN_FILTER_FLETCHER32;
-    return moves <= 1 ? 0 : 2 * (chunk + XN_FILTER_SLACK);
-}
-
-const char *xn_pipeline_decode(const xn_pipeline *pipeline, uint32_t mask, const uint8_t *src, size_t n, uint8_t *dst,
-                               size_t n_dst, uint8_t *work)
+const char *xn_pipeline_decode(xn_codec *codec, const xn_pipeline *pipeline, uint32_t mask, const uint8_t *src,
+                               size_t n, uint8_t *dst, size_t n_dst)
 {
     size_t room = n_dst + XN_FILTER_SLACK; // between filters; a checksum inside makes data a little longer
-    int last = -1, turn = 0;               // last: the filter that writes dst
+    int last = -1;                         // the filter that writes dst
+    xn_codec_use turn = XN_CODEC_EVEN;
     for (int i = pipeline->n - 1; i >= 0; i--)
         if (pipeline->filter[i].id != XN_FILTER_FLETCHER32 && !(mask >> i & 1)) last = i;
     for (int i = pipeline->n - 1; i >= 0; i--) {
@@ -127,9 +121,12 @@ const char *xn_pipeline_decode(const xn_pipeline *pipeline, uint32_t mask, const
         if (f->id == XN_FILTER_FLETCHER32) {
             why = check_fletcher32(src, &n);
         } else {
-            uint8_t *to = i == last ? dst : work + (turn++ % 2 ? room : 0);
+            uint8_t *to = i == last ? dst : xn_codec_memory(codec, turn, room);
+            if (to == NULL) return xn_codec_no_memory;
+            turn = turn == XN_CODEC_EVEN ? XN_CODEC_ODD : XN_CODEC_EVEN;
+            xn_decoder decode = f->decode ? f->decode : xn_filter_decoder(f->id);
             size_t got = 0;
-            why = xn_filter_decoder(f->id)(f, src, n, to, i == last ? n_dst : room, &got);
+            why = decode(codec, f, src, n, to, i == last ? n_dst : room, &got);
             src = to;
             n = got;
         }

@@ -3,10 +3,11 @@
 //
 // One table (filter.c) names every filter and its decoder; a further one is one line there.  Decoders are
 // given where to write and how much fits, never trust a size in the data beyond that, take no lock, and
-// return NULL or a static text saying what is wrong.
+// return NULL or a static text saying what is wrong: xn_codec_no_memory itself where memory was short.
 #ifndef XN_CODEC_FILTER_H
 #define XN_CODEC_FILTER_H
 
+#include "codec/codec.h"
 #include "core/core.h"
 #include "core/type.h"
 
@@ -28,12 +29,19 @@ enum {
     XN_FILTER_BLOSC2 = 32026
 };
 
-enum { XN_FILTERS_MAX = 6, XN_FILTER_VALUES_MAX = 16, XN_FILTER_SLACK = 64 };
+enum { XN_FILTERS_MAX = 8, XN_FILTER_VALUES_MAX = 32, XN_FILTER_SLACK = 64 };
 
-typedef struct xn_filter {
+typedef struct xn_filter xn_filter;
+
+// Decodes n bytes; *written <= room.
+typedef const char *(*xn_decoder)(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                                  size_t room, size_t *written);
+
+struct xn_filter {
     int id;
     unsigned n_values, values[XN_FILTER_VALUES_MAX];
-} xn_filter;
+    xn_decoder decode; // NULL: the table's
+};
 
 typedef struct xn_pipeline {
     int n;
@@ -41,30 +49,24 @@ typedef struct xn_pipeline {
     bool known;                       // every filter can be decoded here
 } xn_pipeline;
 
-// Decodes n bytes; *written <= room.
-typedef const char *(*xn_decoder)(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                                  size_t *written);
-
-// Bytes xn_pipeline_decode needs as work for chunks of `chunk` bytes (0 for a single filter or none).
-size_t xn_pipeline_work(const xn_pipeline *pipeline, size_t chunk);
-// Undoes the filters not masked out; exactly n_dst bytes must come out. src is not changed.
-const char *xn_pipeline_decode(const xn_pipeline *pipeline, uint32_t mask, const uint8_t *src, size_t n, uint8_t *dst,
-                               size_t n_dst, uint8_t *work);
+// Undoes the filters not masked out; exactly n_dst bytes must come out. src is not changed and does not overlap dst.
+const char *xn_pipeline_decode(xn_codec *codec, const xn_pipeline *pipeline, uint32_t mask, const uint8_t *src,
+                               size_t n, uint8_t *dst, size_t n_dst);
 
 const char *xn_filter_name(int id); // NULL: unknown
 xn_decoder xn_filter_decoder(int id);
 
 // gzip and shuffle in filter.c, bitshuffle in bitshuffle_frame.c, the others in plain.c
-const char *xn_decode_bitshuffle(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                                 size_t *written);
-const char *xn_decode_lz4(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                          size_t *written);
-const char *xn_decode_lzf(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                          size_t *written);
-const char *xn_decode_zstd(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                           size_t *written);
-const char *xn_decode_blosc(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                            size_t *written);
+const char *xn_decode_bitshuffle(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                                 size_t room, size_t *written);
+const char *xn_decode_lz4(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                          size_t room, size_t *written);
+const char *xn_decode_lzf(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                          size_t room, size_t *written);
+const char *xn_decode_zstd(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                           size_t room, size_t *written);
+const char *xn_decode_blosc(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                            size_t room, size_t *written);
 
 // Bytes a chunk decodes to by its own header (0: no idea); never to be trusted as a size of memory to write in
 // without that much room. For the library, which does not tell its filters.

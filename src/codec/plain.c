@@ -11,10 +11,10 @@
 
 #include "codec/filter.h"
 
-const char *xn_decode_lz4(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                          size_t *written)
+const char *xn_decode_lz4(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                          size_t room, size_t *written)
 {
-    (void)filter;
+    (void)codec, (void)filter;
     if (n < 12) return "LZ4 header is missing";
     const uint8_t *end = src + n;
     uint64_t total = xn_be64(src);
@@ -39,10 +39,10 @@ const char *xn_decode_lz4(const xn_filter *filter, const uint8_t *src, size_t n,
     return NULL;
 }
 
-const char *xn_decode_lzf(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                          size_t *written)
+const char *xn_decode_lzf(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                          size_t room, size_t *written)
 {
-    (void)filter;
+    (void)codec, (void)filter;
     const uint8_t *end = src + n;
     size_t at = 0;
     while (src < end) {
@@ -70,20 +70,22 @@ const char *xn_decode_lzf(const xn_filter *filter, const uint8_t *src, size_t n,
     return NULL;
 }
 
-const char *xn_decode_zstd(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                           size_t *written)
+const char *xn_decode_zstd(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                           size_t room, size_t *written)
 {
     (void)filter;
-    size_t got = ZSTD_decompress(dst, room, src, n);
+    ZSTD_DCtx *d = xn_codec_zstd(codec);
+    if (d == NULL) return xn_codec_no_memory;
+    size_t got = ZSTD_decompressDCtx(d, dst, room, src, n);
     if (ZSTD_isError(got)) return "zstd data are damaged";
     *written = got;
     return NULL;
 }
 
-const char *xn_decode_blosc(const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst, size_t room,
-                            size_t *written)
+const char *xn_decode_blosc(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
+                            size_t room, size_t *written)
 {
-    (void)filter;
+    (void)codec, (void)filter;
     size_t total = 0;
     if (n < BLOSC_MIN_HEADER_LENGTH || blosc_cbuffer_validate(src, n, &total) != 0 || total > room)
         return "blosc header is damaged";

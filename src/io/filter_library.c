@@ -44,7 +44,10 @@ static size_t run(int id, unsigned flags, size_t n_values, const unsigned values
     if (bytes == 0 || bytes >= LARGEST_CHUNK) return 0;
     void *memory = H5allocate_memory(bytes, false);
     if (memory == NULL) return 0;
-    if (xn_filter_decoder(id)(&f, *buffer, n, memory, bytes, &written) != NULL) return H5free_memory(memory), (size_t)0;
+    xn_codec *codec = xn_codec_open();
+    const char *why = codec ? xn_filter_decoder(id)(codec, &f, *buffer, n, memory, bytes, &written) : xn_codec_no_memory;
+    xn_codec_close(&codec);
+    if (why) return H5free_memory(memory), (size_t)0;
     replace(bytes, memory, room, buffer);
     return written;
 }

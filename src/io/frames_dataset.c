@@ -25,6 +25,7 @@ void xn_frameset_close(xn_frameset *s)
     }
     xn_free(s->groups);
     xn_chunk_map_free(&s->map);
+    xn_codec_drain(&s->codecs);
     if (s->h5_dataset >= 0) {
         xn_hdf_guard guard = xn_hdf_enter();
         H5Dclose(s->h5_dataset);

@@ -9,8 +9,8 @@
 #include <pthread.h>
 
 #include "io/chunk_index.h"
-#include "io/pipeline.h"
 #include "io/frames.h"
+#include "io/pipeline.h"
 
 enum { XN_GROUPS = 8 };
 
@@ -39,6 +39,7 @@ typedef struct xn_frameset {
     char filters[128];
     xn_chunk_map map; // chunked
     xn_pipeline pipeline;
+    xn_codec_pool codecs;
     uint32_t largest; // stored chunk
     int64_t depth;    // frames of a chunk
     bool one_to_one;  // a chunk is a frame

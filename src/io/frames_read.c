@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // frames_read.c -- one frame: read by pread, decoded in the calling thread, put in place.
 //
-// Scratch holds, in this order, the stored chunk, a decoded chunk where it is not the frame itself, and the
-// work memory of the filters; nothing is kept in it between calls.  A read that comes back short means that the
-// file was truncated: it is an error naming file and frame.
+// Scratch holds, in this order, the stored chunk and a decoded chunk where it is not the frame itself; nothing is kept
+// in it between calls.  A read that comes back short means that the file was truncated: it is an error naming file and
+// frame.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
@@ -20,7 +20,7 @@ size_t xn_frameset_scratch(const xn_frameset *s)
     if (s->kind != XN_CHUNKED) return 0;
     size_t stored = s->pipeline.n > 0 || !s->one_to_one ? rounded(s->largest) : 0;
     size_t decoded = s->one_to_one ? 0 : rounded(s->map.chunk_bytes);
-    return stored + decoded + rounded(xn_pipeline_work(&s->pipeline, s->map.chunk_bytes));
+    return stored + decoded;
 }
 
 static xani_status fail(xn_ctx *ctx, const xn_frameset *s, int64_t frame, const char *what)
@@ -63,9 +63,8 @@ static void swap_bytes(uint8_t *p, size_t n, size_t elem)
     }
 }
 
-// Decodes chunk `index` to dst (chunk_bytes); stored, work: parts of the scratch.
-static xani_status read_chunk(xn_ctx *ctx, const xn_frameset *s, int64_t frame, int64_t index, uint8_t *dst,
-                              uint8_t *stored, uint8_t *work)
+// Decodes chunk `index` to dst (chunk_bytes); stored: part of the scratch.
+static xani_status read_chunk(xn_ctx *ctx, xn_frameset *s, int64_t frame, int64_t index, uint8_t *dst, uint8_t *stored)
 {
     const xn_chunk *c = &s->map.table[index];
     if (c->bytes == 0) return fail(ctx, s, frame, "was never written");
@@ -74,7 +73,11 @@ static xani_status read_chunk(xn_ctx *ctx, const xn_frameset *s, int64_t frame, 
         return read_bytes(ctx, s, frame, c->offset, c->bytes, dst);
     }
     XN_TRY(read_bytes(ctx, s, frame, c->offset, c->bytes, stored));
-    const char *why = xn_pipeline_decode(&s->pipeline, c->mask, stored, c->bytes, dst, s->map.chunk_bytes, work);
+    xn_codec *codec = xn_codec_take(&s->codecs);
+    if (codec == NULL) return xn_fail_memory(ctx, s->dataset, 1);
+    const char *why = xn_pipeline_decode(codec, &s->pipeline, c->mask, stored, c->bytes, dst, s->map.chunk_bytes);
+    xn_codec_give(&s->codecs, &codec);
+    if (why == xn_codec_no_memory) return xn_fail_memory(ctx, s->dataset, s->map.chunk_bytes);
     return why ? fail(ctx, s, frame, why) : XANI_OK;
 }
 
@@ -100,12 +103,11 @@ static void place(const xn_frameset *s, const uint8_t *chunk, const int64_t *at,
 }
 
 // All chunks of layer `group` of the grid to dst, which holds the frames from group * depth on.
-static xani_status read_layer(xn_ctx *ctx, const xn_frameset *s, int64_t frame, int64_t group, uint8_t *dst,
-                              uint8_t *scratch)
+static xani_status read_layer(xn_ctx *ctx, xn_frameset *s, int64_t frame, int64_t group, uint8_t *dst, uint8_t *scratch)
 {
     const xn_chunk_map *m = &s->map;
     int64_t per_layer = m->n / m->grid[0];
-    uint8_t *stored = scratch, *decoded = scratch + rounded(s->largest), *work = decoded + rounded(m->chunk_bytes);
+    uint8_t *stored = scratch, *decoded = scratch + rounded(s->largest);
     for (int64_t j = 0; j < per_layer; j++) {
         int64_t at[XANI_MAX_RANK], rest = j;
         for (int k = s->rank - 1; k > 0; k--) {
@@ -113,7 +115,7 @@ static xani_status read_layer(xn_ctx *ctx, const xn_frameset *s, int64_t frame, 
             rest /= m->grid[k];
         }
         at[0] = group * s->depth;
-        XN_TRY(read_chunk(ctx, s, frame, group * per_layer + j, decoded, stored, work));
+        XN_TRY(read_chunk(ctx, s, frame, group * per_layer + j, decoded, stored));
         place(s, decoded, at, group * s->depth, dst);
     }
     return XANI_OK;
@@ -163,10 +165,9 @@ xani_status xn_frameset_read(xn_ctx *ctx, xn_frameset *s, int64_t frame, uint8_t
     if (s->kind == XN_LIBRARY) return read_library(ctx, s, frame, dst); // in native order already
     if (s->kind == XN_CONTIGUOUS)
         XN_TRY(read_bytes(ctx, s, frame, s->offset + frame * (int64_t)s->frame_bytes, s->frame_bytes, dst));
-    else if (s->one_to_one) {
-        size_t stored = s->pipeline.n > 0 ? rounded(s->largest) : 0;
-        XN_TRY(read_chunk(ctx, s, frame, frame, dst, scratch, scratch + stored));
-    } else if (s->depth == 1)
+    else if (s->one_to_one)
+        XN_TRY(read_chunk(ctx, s, frame, frame, dst, scratch));
+    else if (s->depth == 1)
         XN_TRY(read_layer(ctx, s, frame, frame, dst, scratch));
     else
         XN_TRY(read_grouped(ctx, s, frame, dst, scratch));

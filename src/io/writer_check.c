@@ -182,6 +182,7 @@ xani_status xn_hash_dataset(xn_ctx *ctx, const xn_h5 *file, xn_record *r)
 
 typedef struct {
     uint8_t *stored, *decoded;
+    xn_codec *codec;
     size_t room, bytes;
     xn_pipeline pipeline;
 } frame_room;
@@ -199,7 +200,7 @@ static const char *check_frame(hid_t dataset, int64_t frame, frame_room *m, uint
     }
     if (H5Dread_chunk(dataset, H5P_DEFAULT, offset, &mask, m->stored) < 0) return "cannot be read back";
     if (XXH3_64bits(m->stored, (size_t)length) != expected) return "differs when read back";
-    return xn_pipeline_decode(&m->pipeline, mask, m->stored, (size_t)length, m->decoded, m->bytes, NULL);
+    return xn_pipeline_decode(m->codec, &m->pipeline, mask, m->stored, (size_t)length, m->decoded, m->bytes);
 }
 
 static xani_status compare_frames(xn_ctx *ctx, const xn_h5 *file, const char *path, xn_record *r)
@@ -211,10 +212,11 @@ static xani_status compare_frames(xn_ctx *ctx, const xn_h5 *file, const char *pa
     xn_pipeline_get(created, &m.pipeline);
     H5Pclose(created);
     m.decoded = xn_alloc(m.bytes, 1);
+    m.codec = xn_codec_open();
     int64_t h = r->dims[1];
     uint64_t *hash = xn_alloc((size_t)(r->dims[0] * h), sizeof *hash);
-    xani_status st = m.decoded && hash ? XANI_OK : xn_fail_memory(ctx, r->name, m.bytes);
-    for (int64_t i = 0; m.decoded && hash && i < r->dims[0] && st == XANI_OK; i++) {
+    xani_status st = m.decoded && m.codec && hash ? XANI_OK : xn_fail_memory(ctx, r->name, m.bytes);
+    for (int64_t i = 0; m.decoded && m.codec && hash && i < r->dims[0] && st == XANI_OK; i++) {
         const char *why = check_frame(dataset, i, &m, r->frame_hash[i]);
         if (why)
             st = xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be written: frame %lld of %s %s", path, (long long)i,
@@ -226,6 +228,7 @@ static xani_status compare_frames(xn_ctx *ctx, const xn_h5 *file, const char *pa
     xn_free(hash);
     xn_free(m.stored);
     xn_free(m.decoded);
+    xn_codec_close(&m.codec);
     H5Oclose(dataset);
     return st;
 }

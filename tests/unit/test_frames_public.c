@@ -4,8 +4,8 @@
 
 #include <hdf5.h>
 
-#include "io/pipeline.h"
 #include "io/frames.h"
+#include "io/pipeline.h"
 
 static xn_ctx *ctx;
 static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
@@ -71,7 +71,9 @@ static void compare_group(hid_t h, const char *group)
         ck_assert_int_ge(H5Dread_chunk(packed, H5P_DEFAULT, zero, &mask, stored), 0);
         xn_pipeline p;
         xn_pipeline_get(created, &p);
-        const char *why = xn_pipeline_decode(&p, mask, stored, bytes, back, n, NULL);
+        xn_codec *codec = xn_codec_open();
+        const char *why = xn_pipeline_decode(codec, &p, mask, stored, bytes, back, n);
+        xn_codec_close(&codec);
         ck_assert_msg(why == NULL, "%s: %s", full, why);
         ck_assert_mem_eq(back, truth_bytes, n);
         free(truth_bytes), free(stored), free(back);
