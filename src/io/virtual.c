@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // virtual.c -- see virtual.h.  A virtual dataset may have virtual sources; one that leads back to itself is
 // stopped by counting how deep the look-up is in this thread.
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
-
 #include "io/virtual.h"
+
+#include <string.h>
+
+#include "io/virtual_list.h"
 
 enum { DEEPEST = 8 };
 static _Thread_local int depth;
@@ -18,65 +17,31 @@ void xn_virtual_free(xn_virtual_source *source)
     memset(source, 0, sizeof *source);
 }
 
-static char *property(hid_t created, size_t i, ssize_t (*get)(hid_t, size_t, char *, size_t))
-{
-    ssize_t length = get(created, i, NULL, 0);
-    char *text = length < 0 ? NULL : xn_calloc((size_t)length + 1, 1);
-    if (text) get(created, i, text, (size_t)length + 1);
-    return text;
-}
-
-// folder of `beside` + "/" + name
-static char *in_folder_of(const char *beside, const char *name)
-{
-    const char *slash = strrchr(beside, '/');
-    return slash ? xn_format("%.*s/%s", (int)(slash - beside), beside, name) : xn_strdup(name);
-}
-
-static char *find(const char *holder, const char *name)
-{
-    if (strcmp(name, ".") == 0) return xn_strdup(holder);
-    const char *base = strrchr(name, '/');
-    const char *prefix = getenv("HDF5_VDS_PREFIX");
-    char *candidates[3] = {
-        name[0] == '/' ? xn_strdup(name)
-        : prefix       ? xn_format("%s/%s", prefix, name)
-                       : NULL,
-        in_folder_of(holder, name[0] == '/' ? base + 1 : name),
-        xn_strdup(name),
-    };
-    char *found = NULL;
-    for (int k = 0; k < 3; k++) {
-        if (found == NULL && candidates[k] && access(candidates[k], F_OK) == 0)
-            found = candidates[k];
-        else
-            xn_free(candidates[k]);
-    }
-    return found;
-}
-
 xani_status xn_virtual_get(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset, hid_t created, size_t i,
                            xn_virtual_source *source)
 {
     memset(source, 0, sizeof *source);
     char holder[4096]; // behind an external link another file holds the virtual dataset
     if (H5Fget_name(dataset, holder, sizeof holder) <= 0) return xn_h5_fail(ctx, file, name, "its file has no name");
-    char *stored = property(created, i, H5Pget_virtual_filename);
-    source->dataset = property(created, i, H5Pget_virtual_dsetname);
-    if (stored == NULL || source->dataset == NULL) {
-        xn_free(stored);
-        xn_virtual_free(source);
-        return xn_fail_memory(ctx, "names of a virtual dataset", 1);
-    }
-    source->printf_name = strstr(stored, "%b") != NULL || strstr(source->dataset, "%b") != NULL;
+    xn_virtual_list list = {.created = created, .next = i};
+    xn_entry e;
     xani_status st = XANI_OK;
-    if (!source->printf_name) {
-        source->path = find(holder, stored);
+    if (!xn_virtual_list_next(&list, &e)) {
+        st = xn_fail_memory(ctx, "names of a virtual dataset", 1);
+    } else if (xn_virtual_numbered(e.file) || xn_virtual_numbered(e.dataset)) {
+        source->printf_name = true;
+        source->dataset = xn_strdup(e.dataset);
+    } else {
+        char *stored = xn_virtual_name(e.file, 0);
+        source->dataset = xn_virtual_name(e.dataset, 0);
+        source->path = stored ? xn_virtual_find(holder, stored) : NULL;
         if (source->path == NULL)
             st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: source %s of this virtual dataset is missing", file->path, name,
-                         stored);
+                         e.file);
+        xn_free(stored);
     }
-    xn_free(stored);
+    if (st == XANI_OK && source->dataset == NULL) st = xn_fail_memory(ctx, "names of a virtual dataset", 1);
+    xn_virtual_list_close(&list);
     if (st != XANI_OK) xn_virtual_free(source);
     return st;
 }
