@@ -18,6 +18,7 @@ bool xn_chunk_read(const xn_chunk_file *f, uint64_t address, void *bytes, size_t
 {
     uint64_t room = (uint64_t)(f->bytes - f->base);
     if (n > room || address > room - n) return false;
+    if (f->memory) return memcpy(bytes, f->memory + f->base + address, n) == bytes;
     return pread(f->fd, bytes, n, f->base + (int64_t)address) == (ssize_t)n;
 }
 

@@ -29,7 +29,8 @@ typedef struct xn_chunk_map {
 // The file as the walk sees it: everything is read within [0, bytes).
 typedef struct xn_chunk_file {
     int fd;
-    int64_t base, bytes; // user block; size
+    int64_t base, bytes;   // user block; size
+    const uint8_t *memory; // the file itself where it is not read from fd, else NULL
 } xn_chunk_file;
 
 xani_status xn_chunk_map_make(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset, const xn_chunk_file *f,

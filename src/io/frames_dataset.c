@@ -119,7 +119,7 @@ static xani_status describe_chunked(xn_ctx *ctx, const xn_h5 *file, const char *
     if (holder >= 0) H5Fclose(holder);
     if (offsets != 8 || lengths != 8 || base > (hsize_t)s->file_bytes) return s->kind = XN_LIBRARY, XANI_OK;
     s->kind = XN_CHUNKED;
-    xn_chunk_file f = {s->fd, (int64_t)base, s->file_bytes};
+    xn_chunk_file f = {s->fd, (int64_t)base, s->file_bytes, NULL};
     XN_TRY(xn_chunk_map_make(ctx, file, name, dataset, &f, &s->map));
     s->depth = s->map.chunk[0];
     bool too_deep = s->depth > 1 && s->frame_bytes > (size_t)(GROUP_BYTES_MAX / s->depth);

@@ -543,7 +543,7 @@ START_TEST(test_damaged_files)
         // Only the walk and our decoders are under test: the library itself may crash on damaged files.
         xn_chunk_map map = {.rank = 3, .n = 1, .chunk_bytes = 2};
         int fd = open(bad, O_RDONLY);
-        xn_chunk_file f = {fd, 0, (int64_t)n};
+        xn_chunk_file f = {fd, 0, (int64_t)n, NULL};
         for (int k = 0; k < 3; k++) {
             map.dims[k] = map.most[k] = k == 0 ? N : k == 1 ? H : W;
             map.chunk[k] = kinds[_i].chunk[k];
