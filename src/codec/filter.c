@@ -2,8 +2,8 @@
 // filter.c -- see filter.h: the table of filters, the pipeline, gzip, shuffle and the checksum.
 //
 // A pipeline is undone from its end.  Filters that change the bytes go from one buffer to another: the last
-// writes to the destination, those before it to the two halves of the work memory in turn; a checksum only
-// shortens what is there.  Framings: HDF5 file format specification, and the sources of the registered
+// writes to the destination, those before it to two pieces of work memory in turn; a checksum only shortens
+// what is there.  Framings: HDF5 file format specification, and the sources of the registered
 // filters (HDFGroup/hdf5_plugins, kiyo-masui/bitshuffle).
 #include "codec/filter.h"
 
@@ -106,14 +106,23 @@ static int find(int id)
 const char *xn_filter_name(int id) { return find(id) < 0 ? NULL : table[find(id)].name; }
 xn_decoder xn_filter_decoder(int id) { return find(id) < 0 ? NULL : table[find(id)].decode; }
 
+// The most that can come out of filter i: what the filters before it made of the chunk.  Only compressors make it much
+// longer; LZ4 in blocks of one byte, five times.
+static size_t room_after(const xn_pipeline *pipeline, int i, size_t chunk)
+{
+    for (int k = 0; k < i; k++)
+        if (pipeline->filter[k].id != XN_FILTER_FLETCHER32 && pipeline->filter[k].id != XN_FILTER_SHUFFLE)
+            return 5 * chunk + XN_FILTER_SLACK;
+    return chunk + XN_FILTER_SLACK;
+}
+
 const char *xn_pipeline_decode(xn_codec *codec, const xn_pipeline *pipeline, uint32_t mask, const uint8_t *src,
                                size_t n, uint8_t *dst, size_t n_dst)
 {
-    size_t room = n_dst + XN_FILTER_SLACK; // between filters; a checksum inside makes data a little longer
-    int last = -1;                         // the filter that writes dst
+    int last = -1; // the filter that writes dst; none does where a checksum is still to be cut off behind it
     xn_codec_use turn = XN_CODEC_EVEN;
     for (int i = pipeline->n - 1; i >= 0; i--)
-        if (pipeline->filter[i].id != XN_FILTER_FLETCHER32 && !(mask >> i & 1)) last = i;
+        if (!(mask >> i & 1)) last = pipeline->filter[i].id == XN_FILTER_FLETCHER32 ? -1 : i;
     for (int i = pipeline->n - 1; i >= 0; i--) {
         const xn_filter *f = &pipeline->filter[i];
         if (mask >> i & 1) continue; // skipped when this chunk was written
@@ -121,12 +130,13 @@ const char *xn_pipeline_decode(xn_codec *codec, const xn_pipeline *pipeline, uin
         if (f->id == XN_FILTER_FLETCHER32) {
             why = check_fletcher32(src, &n);
         } else {
+            size_t room = i == last ? n_dst : room_after(pipeline, i, n_dst);
             uint8_t *to = i == last ? dst : xn_codec_memory(codec, turn, room);
             if (to == NULL) return xn_codec_no_memory;
             turn = turn == XN_CODEC_EVEN ? XN_CODEC_ODD : XN_CODEC_EVEN;
             xn_decoder decode = f->decode ? f->decode : xn_filter_decoder(f->id);
             size_t got = 0;
-            why = decode(codec, f, src, n, to, i == last ? n_dst : room, &got);
+            why = decode(codec, f, src, n, to, room, &got);
             src = to;
             n = got;
         }
