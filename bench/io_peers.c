@@ -78,14 +78,12 @@ xn_io_pass xn_io_ours(xani_context *ctx, const xn_io_case *c, xn_io_room *m)
     int bad = 0;
 #pragma omp parallel num_threads(m->threads) reduction(+ : sum, bad)
     {
-        void *scratch = xn_alloc(xn_frames_get_info(f)->scratch_bytes + 1, 1);
 #pragma omp for schedule(dynamic, 4)
         for (int64_t i = 0; i < c->n; i++) {
             void *dst = m->ring + (size_t)(i % XN_IO_RING) * c->frame_bytes;
-            bad += scratch == NULL || xn_frames_read(ctx, f, i, dst, scratch) != XANI_OK;
+            bad += xn_frames_read(ctx, f, i, dst) != XANI_OK;
             sum += first_pixel(dst, c->type);
         }
-        xn_free(scratch);
     }
     xn_frames_close(&f);
     return stop(t, bad == 0 && same(sum, c->first));

@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "core/rng.h"
 #include "codec/filter.h"
+#include "core/rng.h"
 #include "io/publish.h"
 
 #define ENERGY_KEV 11.0
@@ -97,7 +97,6 @@ static xani_status open_file(xn_ctx *ctx, xn_bench_data *d)
     XN_TRY(xn_frames_open(ctx, (const char *const[]){d->file}, 1, "data", &d->frames));
     const xn_frames_info *info = xn_frames_get_info(d->frames);
     d->frame_bytes = info->frame_bytes;
-    d->scratch_bytes = info->scratch_bytes;
     struct stat s;
     d->fd = open(d->file, O_RDONLY | O_CLOEXEC);
     if (d->fd < 0 || fstat(d->fd, &s) != 0) return xn_fail(ctx, XANI_ERR_INPUT, "%s cannot be opened", d->file);
@@ -155,7 +154,8 @@ void xn_bench_data_free(xn_bench_data *d)
 static xani_status read_frame(xn_ctx *ctx, xn_source *s, int64_t frame, void *dst, void *scratch)
 {
     xn_bench_data *d = s->impl;
-    return xn_frames_read(ctx, d->frames, frame, dst, scratch);
+    (void)scratch;
+    return xn_frames_read(ctx, d->frames, frame, dst);
 }
 
 static const xn_source_ops ops = {"bench", NULL, NULL, read_frame, NULL};
@@ -168,7 +168,6 @@ xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *d, xn_source *s)
                      .nx = XN_BENCH_NX,
                      .n_modules = 1,
                      .type = XN_U16,
-                     .scratch_bytes = d->scratch_bytes,
                      .mask = d->mask,
                      .stored_bytes = d->file_bytes};
     s->cal.kind = d->kind == XN_BENCH_JUNGFRAU ? XN_CAL_JUNGFRAU : XN_CAL_SCALE;

@@ -25,7 +25,7 @@ typedef struct xn_bench_data {
     float *pedestal[3], *factor[3];
     uint32_t *mask;
     xn_frames *frames;
-    size_t frame_bytes, scratch_bytes;
+    size_t frame_bytes;
     int fd; // of the file, for pread
     int64_t file_bytes;
 } xn_bench_data;

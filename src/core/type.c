@@ -2,6 +2,8 @@
 // type.c -- see type.h.
 #include "core/type.h"
 
+#include <stdio.h>
+
 static const struct {
     size_t size;
     const char *name;
@@ -13,3 +15,12 @@ static const struct {
 
 size_t xn_type_size(xn_type t) { return types[t].size; }
 const char *xn_type_name(xn_type t) { return types[t].name; }
+
+const char *xn_shape_text(char buf[128], int rank, const int64_t *dims)
+{
+    size_t used = (size_t)snprintf(buf, 128, "(");
+    for (int i = 0; i < rank && used < 100; i++)
+        used += (size_t)snprintf(buf + used, 128 - used, "%s%lld", i ? ", " : "", (long long)dims[i]);
+    snprintf(buf + used, 128 - used, ")");
+    return buf;
+}

@@ -45,7 +45,8 @@ static size_t run(int id, unsigned flags, size_t n_values, const unsigned values
     void *memory = H5allocate_memory(bytes, false);
     if (memory == NULL) return 0;
     xn_codec *codec = xn_codec_open();
-    const char *why = codec ? xn_filter_decoder(id)(codec, &f, *buffer, n, memory, bytes, &written) : xn_codec_no_memory;
+    const char *why =
+        codec ? xn_filter_decoder(id)(codec, &f, *buffer, n, memory, bytes, &written) : xn_codec_no_memory;
     xn_codec_close(&codec);
     if (why) return H5free_memory(memory), (size_t)0;
     replace(bytes, memory, room, buffer);

@@ -14,8 +14,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/pipeline.h"
 #include "io/library.h"
+#include "io/pipeline.h"
 
 static bool has_signature(int fd, int64_t bytes)
 {

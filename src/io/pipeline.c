@@ -47,4 +47,3 @@ void xn_h5_filters(hid_t dataset, char *text, size_t room)
         }
     }
 }
-

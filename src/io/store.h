@@ -52,20 +52,28 @@ typedef struct xn_store {
     hid_t h5_dataset;
 } xn_store;
 
-xani_status xn_store_open(xn_ctx *ctx, xn_h5 *file, const char *name, hid_t dataset, bool fill_missing,
-                          xn_store **store);
+typedef enum {
+    XN_STORE_AS_IT_IS,
+    XN_STORE_BY_LIBRARY, // H5Dread for everything
+    XN_STORE_OUTLINE     // type, shape and fill value only; not to be read
+} xn_store_how;
+xani_status xn_store_open(xn_ctx *ctx, xn_h5 *file, const char *name, hid_t dataset, xn_store_how how,
+                          bool fill_missing, xn_store **store);
 void xn_store_close(xn_store **store);
 
-// Where block `index` lies: run of bytes, 0 bytes: never written. Contiguous and chunked stores only.
+// Where block `index` lies: a run of bytes; 0 bytes: never written.  Contiguous and chunked stores only.
 typedef struct xn_place {
     int64_t offset;
     size_t bytes;
     uint32_t mask; // filters skipped
 } xn_place;
 xn_place xn_store_place(const xn_store *store, int64_t index);
-
-// Part [lo, lo + n) of block `index` (numbers within the block) to dst in C order, decoded, as in memory, in this
-// thread: for the kinds that have no place.
-xani_status xn_store_fetch(xn_ctx *ctx, xn_store *store, int64_t index, const int64_t *lo, const int64_t *n, void *dst);
+// First element and extent of block `index`, cut at the edge of the dataset.
+void xn_store_block(const xn_store *store, int64_t index, int64_t *lo, int64_t *n);
+// Part [lo, lo + n) of the dataset, within one block, to dst in C order and native byte order, in this thread: for the
+// kinds that have no place.
+xani_status xn_store_fetch(xn_ctx *ctx, xn_store *store, const int64_t *lo, const int64_t *n, void *dst);
+// "path: dataset: frame 12: what", frame being index 0 along the slowest axis of the first element of a block.
+xani_status xn_store_fail(xn_ctx *ctx, const xn_store *store, int64_t index, const char *what);
 
 #endif

@@ -5,8 +5,8 @@
 
 #include <jansson.h>
 
-#include "io/pipeline.h"
 #include "io/library.h"
+#include "io/pipeline.h"
 #include "io/publish.h"
 
 // A dataset as it was handed over: what reading back must give.

@@ -156,15 +156,6 @@ xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_so
 
 // ---- messages
 
-const char *xn_shape_text(char buf[128], int rank, const int64_t *dims)
-{
-    size_t used = (size_t)snprintf(buf, 128, "(");
-    for (int i = 0; i < rank && used < 100; i++)
-        used += (size_t)snprintf(buf + used, 128 - used, "%s%lld", i ? ", " : "", (long long)dims[i]);
-    snprintf(buf + used, 128 - used, ")");
-    return buf;
-}
-
 bool xn_is_number(xn_type type) { return type != XN_STR && type != XN_OTHER; }
 
 // Levenshtein distance by one rolling row; names longer than the row are cut, which only worsens a hint.

@@ -40,7 +40,7 @@ xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_so
 xani_status xn_modules_set(xn_ctx *ctx, xn_source *s, int n, int64_t rows_each);
 
 // Text "(3, 512, 1024)" of a shape, for messages.
-const char *xn_shape_text(char buf[128], int rank, const int64_t *dims);
+
 bool xn_is_number(xn_type type);
 // Of `names` (n of them) the one nearest to `wanted`, NULL when none is near.
 const char *xn_nearest_name(const char *wanted, const char *const *names, size_t n);

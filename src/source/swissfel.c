@@ -64,7 +64,6 @@ static xani_status open_frames(xn_ctx *ctx, const xn_sf_detector *d, impl *m, xn
     if (info->n != d->n || info->h != d->ny || info->w != d->nx)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s changed while it was opened", d->file[0], dataset);
     s->type = info->type;
-    s->scratch_bytes = info->scratch_bytes;
     s->stored_bytes = info->stored_bytes;
     return XANI_OK;
 }
@@ -108,7 +107,8 @@ static void swissfel_close(xn_source *s)
 
 static xani_status swissfel_read(xn_ctx *ctx, xn_source *s, int64_t frame, void *dst, void *scratch)
 {
-    return xn_frames_read(ctx, ((impl *)s->impl)->frames, frame, dst, scratch);
+    (void)scratch;
+    return xn_frames_read(ctx, ((impl *)s->impl)->frames, frame, dst);
 }
 
 const xn_source_ops xn_source_swissfel = {"swissfel", swissfel_open, swissfel_close, swissfel_read, NULL};

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// array_open.c -- an array is opened: files put after one another, parts sorted, threads' workers kept.
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/array_parts.h"
+
+// ---- workers
+
+xn_worker *xn_worker_take(xn_array *a)
+{
+    pthread_mutex_lock(&a->lock);
+    xn_worker *w = a->idle;
+    if (w) a->idle = w->next;
+    pthread_mutex_unlock(&a->lock);
+    if (w) return w;
+    w = xn_calloc(1, sizeof *w);
+    if (w) w->codec = xn_codec_open();
+    if (w && w->codec == NULL) xn_free(w), w = NULL;
+    return w;
+}
+
+void xn_worker_give(xn_array *a, xn_worker *w)
+{
+    pthread_mutex_lock(&a->lock);
+    w->next = a->idle;
+    a->idle = w;
+    pthread_mutex_unlock(&a->lock);
+}
+
+void xn_workers_free(xn_array *a)
+{
+    while (a->idle) {
+        xn_worker *w = a->idle;
+        a->idle = w->next;
+        for (int i = 0; i < XN_READERS; i++)
+            if (w->reader[i]) w->reader[i]->ops->close(w->reader[i]);
+        xn_codec_close(&w->codec);
+        xn_free(w->block);
+        xn_free(w);
+    }
+}
+
+// ---- opening
+
+void xn_array_close(xn_array **array)
+{
+    if (array == NULL || *array == NULL) return;
+    xn_array *a = *array;
+    xn_workers_free(a);
+    pthread_mutex_destroy(&a->lock);
+    for (int64_t i = 0; i < a->stores.n; i++) xn_store_close(&a->stores.list[i]);
+    for (int i = 0; i < a->n_paths; i++) xn_free(a->paths[i]);
+    xn_free(a->paths);
+    xn_free(a->dataset);
+    xn_free(a->stores.list);
+    xn_free(a->parts.list);
+    xn_free(a->reach);
+    xn_free(a);
+    *array = NULL;
+}
+
+const xn_array_info *xn_array_get_info(const xn_array *array) { return &array->info; }
+
+// The dataset of the next file continues those before.
+static xani_status join(xn_ctx *ctx, const char *path, const xn_array_info *next, xn_array *a)
+{
+    xn_array_info *info = &a->info;
+    bool same = info->type == next->type && info->rank == next->rank;
+    for (int k = 1; k < info->rank && same; k++) same = info->dims[k] == next->dims[k];
+    if (!same || info->rank == 0) {
+        char here[128], before[128];
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: is %s of shape %s; in the files before %s of shape %s", path,
+                       a->dataset, xn_type_name(next->type), xn_shape_text(here, next->rank, next->dims),
+                       xn_type_name(info->type), xn_shape_text(before, info->rank, info->dims));
+    }
+    info->dims[0] += next->dims[0];
+    for (int k = 0; k < info->rank; k++) info->tile[k] = xn_max64(info->tile[k], next->tile[k]);
+    return XANI_OK;
+}
+
+static int by_row(const void *a, const void *b)
+{
+    int64_t x = ((const xn_part *)a)->at[0], y = ((const xn_part *)b)->at[0];
+    return (x > y) - (x < y);
+}
+
+// Sorted, with what is needed to find those that reach a row.
+static xani_status sort_parts(xn_ctx *ctx, xn_array *a)
+{
+    qsort(a->parts.list, (size_t)a->parts.n, sizeof *a->parts.list, by_row);
+    a->reach = xn_alloc((size_t)xn_max64(a->parts.n, 1), sizeof *a->reach);
+    if (a->reach == NULL) return xn_fail_memory(ctx, a->dataset, (size_t)a->parts.n * sizeof *a->reach);
+    int64_t reach = 0;
+    for (int64_t i = 0; i < a->parts.n; i++) {
+        reach = xn_max64(reach, a->parts.list[i].at[0] + a->parts.list[i].count[0]);
+        a->reach[i] = reach;
+    }
+    return XANI_OK;
+}
+
+int64_t xn_parts_first(const xn_array *a, int64_t row)
+{
+    int64_t low = 0, high = a->parts.n;
+    while (low < high) {
+        int64_t middle = low + (high - low) / 2;
+        if (a->reach[middle] > row)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return low;
+}
+
+static void summarise(xn_array *a)
+{
+    xn_array_info *info = &a->info;
+    info->n_stores = (int)a->stores.n;
+    info->direct = true;
+    info->filters = "";
+    for (int64_t i = a->stores.n - 1; i >= 0; i--) {
+        const xn_store *s = a->stores.list[i];
+        info->stored_bytes += s->stored_bytes;
+        info->direct = info->direct && s->kind != XN_STORE_LIBRARY;
+        if (s->filters[0]) info->filters = s->filters;
+        for (int k = 0; i == 0 && k < info->rank && s->rank == info->rank; k++) // of parts: the first source's
+            info->tile[k] = xn_max64(1, xn_min64(s->block[k], info->dims[k]));
+    }
+}
+
+static xani_status open_all(xn_ctx *ctx, const char *const *paths, int n_paths, xn_array *a)
+{
+    for (int i = 0; i < n_paths; i++) {
+        xn_array_info one = {0};
+        int64_t first = a->info.dims[0], from = a->parts.n;
+        XN_TRY(xn_parts_of(ctx, a, paths[i], a->dataset, &a->parts, &one));
+        if (i == 0)
+            a->info = one;
+        else
+            XN_TRY(join(ctx, paths[i], &one, a));
+        for (int64_t p = from; i > 0 && p < a->parts.n; p++) a->parts.list[p].at[0] += first;
+        a->paths[i] = xn_strdup(paths[i]);
+        if (a->paths[i] == NULL) return xn_fail_memory(ctx, paths[i], strlen(paths[i]));
+        a->n_paths = i + 1;
+    }
+    XN_TRY(sort_parts(ctx, a));
+    summarise(a);
+    return XANI_OK;
+}
+
+xani_status xn_array_open(xn_ctx *ctx, const char *const *paths, int n_paths, const char *dataset,
+                          const xn_array_options *options, xn_array **array)
+{
+    *array = NULL;
+    if (n_paths < 1) return xn_fail(ctx, XANI_ERR_INPUT, "%s: no files", dataset);
+    xn_array *a = xn_calloc(1, sizeof *a);
+    if (a == NULL) return xn_fail_memory(ctx, dataset, sizeof *a);
+    pthread_mutex_init(&a->lock, NULL);
+    if (options) a->options = *options;
+    const char *reader = a->options.reader;
+    if (reader && (strcmp(reader, "auto") == 0)) reader = a->options.reader = NULL;
+    a->dataset = xn_strdup(dataset);
+    a->paths = xn_calloc((size_t)n_paths, sizeof *a->paths);
+    xani_status st = a->dataset && a->paths ? XANI_OK : xn_fail_memory(ctx, dataset, (size_t)n_paths * sizeof(char *));
+    char why[160];
+    if (st == XANI_OK && reader && strcmp(reader, "library") != 0) {
+        const xn_reader_ops *ops = xn_reader_named(reader);
+        if (ops == NULL)
+            st = xn_fail(ctx, XANI_ERR_USAGE, "reader: there is no \"%s\"", reader);
+        else if (!ops->works(why))
+            st = xn_fail(ctx, XANI_ERR_USAGE, "reader: \"%s\" does not work here: %s", reader, why);
+        else
+            a->options.reader = ops->name;
+    } else if (st == XANI_OK && reader) {
+        a->options.reader = "library";
+    }
+    if (st == XANI_OK) st = open_all(ctx, paths, n_paths, a);
+    if (st == XANI_OK)
+        *array = a;
+    else
+        xn_array_close(&a);
+    return st;
+}
+
+void xn_selection_all(const xn_array *array, xn_selection *selection)
+{
+    memset(selection, 0, sizeof *selection);
+    for (int k = 0; k < array->info.rank; k++) selection->count[k] = array->info.dims[k];
+}
