@@ -15,24 +15,6 @@ const int rows_at_once = 32; // gathered before they are copied
 
 // ---- devices
 
-int device_count(char *why, size_t size)
-{
-    int n = 0, driver = 0;
-    const cudaError_t e = cudaGetDeviceCount(&n);
-    if (e == cudaSuccess && n > 0) return n;
-    if (!worked(cudaDriverGetVersion(&driver)) || driver == 0)
-        snprintf(why, size, "this machine has no CUDA driver");
-    else if (e == cudaErrorInsufficientDriver)
-        snprintf(why, size, "the CUDA driver of this machine (%d.%d) is older than the one needed (%d.%d)",
-                 driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
-    else if (e == cudaErrorNoDevice || (e == cudaSuccess && n == 0))
-        snprintf(why, size, "this machine has no CUDA device");
-    else
-        snprintf(why, size, "CUDA: %s", cudaGetErrorString(e));
-    (void)cudaGetLastError();
-    return 0;
-}
-
 // Lanes of single precision of a multiprocessor
 int lanes_of(int capability) { return capability == 80 || capability < 70 ? 64 : 128; }
 

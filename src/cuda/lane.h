@@ -7,10 +7,8 @@
 #ifndef XN_CUDA_LANE_H
 #define XN_CUDA_LANE_H
 
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "cuda/fit_device.h"
+#include "cuda/runtime.h"
 #include "kernel/device.h"
 
 namespace
@@ -21,21 +19,6 @@ const int n_lists = 4;
 const int n_counters = 128; // lists of one tile
 
 size_t more(size_t a, size_t b) { return a > b ? a : b; }
-
-bool failed(cudaError_t e, const char *what, char *why, size_t size)
-{
-    if (e == cudaSuccess) return false;
-    snprintf(why, size, "%s: %s", what, cudaGetErrorString(e));
-    (void)cudaGetLastError(); // the runtime remembers it; the next tile must not find it
-    return true;
-}
-
-// The same where nothing depends on the call.
-bool worked(cudaError_t e)
-{
-    if (e != cudaSuccess) (void)cudaGetLastError();
-    return e == cudaSuccess;
-}
 
 struct sizes {
     size_t row, y, h, rest, wave, plane, out; // numbers of each
