@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# cuda.cmake -- compiles src/cuda where nvcc is found; elsewhere, and with XANI_CUDA=OFF, the library fits on the processor.
+# cuda.cmake -- compiles src/cuda where nvcc is found; elsewhere, and with XANI_CUDA=OFF, the library does without.
 #
 # nvcc is called by hand, not through the CUDA language of CMake: what its assembler says of registers and spills is kept
 # beside the object (tests read it), and the library is still linked by the C compiler.  The runtime is linked statically:
@@ -9,7 +9,7 @@ set(cuda_default AUTO)
 if(XANI_WERROR) # development: nvcc takes longer than all else together
   set(cuda_default OFF)
 endif()
-set(XANI_CUDA ${cuda_default} CACHE STRING "fits on CUDA devices: AUTO (where nvcc 12 or later is found), ON, OFF")
+set(XANI_CUDA ${cuda_default} CACHE STRING "fits on, and reads into, CUDA devices: AUTO (where nvcc 12 or later is found), ON, OFF")
 set(XANI_CUDA_ARCHITECTURES "" CACHE STRING "compute capabilities, as 80;90; empty: all of a release, else 90 and the device at hand")
 set(cuda_all 80 86 89 90 100)
 set(cuda_why "")
@@ -84,14 +84,18 @@ set(cuda_flags -std=c++17 -O3 -fmad=false -Xcompiler -fPIC,-fvisibility=hidden,-
 if(XANI_WERROR)
   list(APPEND cuda_flags -Werror all-warnings)
 endif()
-set(cuda_object ${CMAKE_BINARY_DIR}/cuda/fit_cuda.o)
-set(cuda_resources ${CMAKE_BINARY_DIR}/cuda/fit_cuda.resources)
 list(JOIN cuda_flags " " cuda_flags_text)
 list(JOIN cuda_code " " cuda_code_text)
-add_custom_command(OUTPUT ${cuda_object} BYPRODUCTS ${cuda_resources}
-  COMMAND sh -c "${XANI_CCACHE} ${XANI_NVCC} ${cuda_flags_text} ${cuda_code_text} --threads 2 -Xptxas -v -MD -MF ${cuda_object}.d -c ${CMAKE_SOURCE_DIR}/src/cuda/fit_cuda.cu -o ${cuda_object} 2> ${cuda_resources} || { cat ${cuda_resources} >&2; exit 1; }"
-  DEPENDS ${CMAKE_SOURCE_DIR}/src/cuda/fit_cuda.cu DEPFILE ${cuda_object}.d
-  COMMENT "Building CUDA object cuda/fit_cuda.o (${cuda_architectures})" VERBATIM)
-add_custom_target(xani_cuda DEPENDS ${cuda_object})
+set(cuda_objects "")
+foreach(name fit_cuda io_cuda)
+  set(object ${CMAKE_BINARY_DIR}/cuda/${name}.o)
+  set(resources ${CMAKE_BINARY_DIR}/cuda/${name}.resources)
+  add_custom_command(OUTPUT ${object} BYPRODUCTS ${resources}
+    COMMAND sh -c "${XANI_CCACHE} ${XANI_NVCC} ${cuda_flags_text} ${cuda_code_text} --threads 2 -Xptxas -v -MD -MF ${object}.d -c ${CMAKE_SOURCE_DIR}/src/cuda/${name}.cu -o ${object} 2> ${resources} || { cat ${resources} >&2; exit 1; }"
+    DEPENDS ${CMAKE_SOURCE_DIR}/src/cuda/${name}.cu DEPFILE ${object}.d
+    COMMENT "Building CUDA object cuda/${name}.o (${cuda_architectures})" VERBATIM)
+  list(APPEND cuda_objects ${object})
+endforeach()
+add_custom_target(xani_cuda DEPENDS ${cuda_objects})
 list(JOIN cuda_architectures ", sm_" cuda_names)
 message(STATUS "CUDA: ${cuda_version}, sm_${cuda_names}")

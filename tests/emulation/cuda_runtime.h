@@ -3,9 +3,10 @@
 //
 // The very source of the driver and of its kernels is compiled against this header by an ordinary compiler.  Arithmetic
 // is what the device does (fused multiply-add, correctly rounded division and roots), thread after thread; kernels
-// share nothing between threads, so this is a faithful device, if a slow one.  It is also an unkind one: copies and
-// kernels only wait in their stream until someone waits for it, threads of a launch run in scattered order, memory
-// starts full of NaN, a copy must name memory of the right kind and size, and any call can be made to fail.
+// share nothing between threads, or only by the lanes of a warp (cuda/warp.h), which one thread goes through.  It is
+// also an unkind one: copies and kernels only wait in their stream until someone waits for it, threads of a launch run
+// in scattered order, memory starts full of NaN, a copy must name memory of the right kind and size, and any call can
+// be made to fail.
 #ifndef XN_EMULATED_CUDA_RUNTIME_H
 #define XN_EMULATED_CUDA_RUNTIME_H
 
@@ -47,7 +48,13 @@ typedef enum {
     cudaErrorLaunchFailure = 719
 } cudaError_t;
 
-typedef enum { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2 } cudaMemcpyKind;
+typedef enum { cudaMemcpyHostToDevice = 1, cudaMemcpyDeviceToHost = 2, cudaMemcpyDeviceToDevice = 3 } cudaMemcpyKind;
+typedef enum {
+    cudaMemoryTypeUnregistered = 0,
+    cudaMemoryTypeHost = 1,
+    cudaMemoryTypeDevice = 2,
+    cudaMemoryTypeManaged = 3
+} cudaMemoryType;
 typedef enum { cudaDevAttrClockRate, cudaDevAttrMemoryClockRate, cudaDevAttrGlobalMemoryBusWidth } cudaDeviceAttr;
 enum { cudaStreamNonBlocking = 1 };
 
@@ -58,6 +65,19 @@ struct cudaDeviceProp {
     char name[256];
     size_t totalGlobalMem;
     int major, minor, multiProcessorCount, l2CacheSize;
+};
+
+struct cudaPointerAttributes {
+    cudaMemoryType type;
+    int device;
+};
+
+// Memory of a block, or of one warp of it: of this size and no more, full of other things.
+struct emulated_memory {
+    uint8_t *begin;
+    explicit emulated_memory(size_t bytes) : begin((uint8_t *)memset(malloc(bytes), 0xa5, bytes)) {}
+    ~emulated_memory() { free(begin); }
+    emulated_memory(const emulated_memory &) = delete;
 };
 
 const char *cudaGetErrorString(cudaError_t e);
@@ -82,6 +102,8 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t cudaEventCreate(cudaEvent_t *event);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
+cudaError_t cudaEventSynchronize(cudaEvent_t event);
+cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *a, const void *p);
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEvent_t end);
 
 void emulated_launch(unsigned blocks, unsigned threads, cudaStream_t stream, std::function<void()> thread);

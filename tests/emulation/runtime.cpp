@@ -3,9 +3,9 @@
 #include "cuda_runtime.h"
 
 #include <chrono>
+#include <deque>
 #include <map>
 #include <mutex>
-#include <vector>
 
 #include "emulation.h"
 
@@ -14,15 +14,17 @@ thread_local emulated_index threadIdx, blockIdx, blockDim;
 struct emulated_stream {
     int device;
     cudaError_t error;
-    std::vector<std::function<void()>> work;
+    std::deque<std::function<void()>> work;
 };
 struct emulated_event {
     double seconds;
+    emulated_stream *stream; // recorded there and not yet passed; NULL: nothing to wait for
 };
 
 struct piece {
     size_t bytes;
     bool device;
+    int owner;
 };
 
 static std::mutex mutex;
@@ -136,7 +138,7 @@ static cudaError_t take(void **p, size_t bytes, bool device)
     if (device && used + bytes > xn_emulated.memory) return result(cudaErrorMemoryAllocation);
     char *q = (char *)malloc(bytes);
     memset(q, 0xff, bytes); // NaN, and traces far outside
-    memory[q] = {bytes, device};
+    memory[q] = {bytes, device, current};
     used += device ? bytes : 0;
     xn_emulated.alive++;
     *p = q;
@@ -182,8 +184,9 @@ cudaError_t cudaMemcpy(void *to, const void *from, size_t bytes, cudaMemcpyKind 
 cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream)
 {
     CALL(cudaErrorInvalidValue);
-    const bool in = kind == cudaMemcpyHostToDevice; // the host's side must be pinned, or nothing overlaps
-    if (!lies_in(to, bytes, in) || !lies_in(from, bytes, !in)) return result(cudaErrorInvalidValue);
+    // the host's side must be pinned, or nothing overlaps
+    if (!lies_in(to, bytes, kind != cudaMemcpyDeviceToHost) || !lies_in(from, bytes, kind != cudaMemcpyHostToDevice))
+        return result(cudaErrorInvalidValue);
     stream->work.push_back([=]() { memcpy(to, from, bytes); });
     return cudaSuccess;
 }
@@ -231,7 +234,7 @@ static double now(void)
 cudaError_t cudaEventCreate(cudaEvent_t *event)
 {
     CALL(cudaErrorInvalidValue);
-    *event = new emulated_event{0.0};
+    *event = new emulated_event{0.0, NULL};
     std::lock_guard<std::mutex> guard(mutex);
     xn_emulated.alive++;
     return cudaSuccess;
@@ -248,7 +251,37 @@ cudaError_t cudaEventDestroy(cudaEvent_t event)
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream)
 {
     CALL(cudaErrorInvalidValue);
-    stream->work.push_back([=]() { event->seconds = now(); });
+    event->stream = stream;
+    stream->work.push_back([=]() {
+        event->seconds = now();
+        event->stream = NULL;
+    });
+    return cudaSuccess;
+}
+
+// Work up to the event, and no further.
+cudaError_t cudaEventSynchronize(cudaEvent_t event)
+{
+    const bool fails = injected();
+    while (event->stream != NULL) {
+        emulated_stream *stream = event->stream;
+        const std::function<void()> piece_of_work = stream->work.front();
+        stream->work.pop_front();
+        piece_of_work();
+    }
+    return result(fails ? cudaErrorLaunchFailure : cudaSuccess);
+}
+
+cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *a, const void *p)
+{
+    CALL(cudaErrorInvalidValue);
+    std::lock_guard<std::mutex> guard(mutex);
+    auto next = memory.upper_bound((const char *)p);
+    *a = {cudaMemoryTypeUnregistered, 0};
+    if (next == memory.begin()) return cudaSuccess;
+    --next;
+    if ((const char *)p < next->first + next->second.bytes)
+        *a = {next->second.device ? cudaMemoryTypeDevice : cudaMemoryTypeHost, next->second.owner};
     return cudaSuccess;
 }
 

@@ -15,7 +15,7 @@ MIDDLE = {"codec", "reader", "io", "kernel", "lsq"}
 UPPER = {"physics", "data", "engine"}
 STAGES = {"source", "reduce", "fit", "map", "result"}
 ALLOWED = {"core": LOW, "codec": LOW | {"codec"}, "reader": LOW | {"reader"},
-           "io": LOW | {"codec", "reader", "io"}, "kernel": LOW | {"kernel"}, "lsq": LOW | {"lsq"}, "cuda": LOW | {"kernel", "cuda"}}
+           "io": LOW | {"codec", "reader", "io"}, "kernel": LOW | {"kernel"}, "lsq": LOW | {"lsq"}, "cuda": LOW | {"kernel", "reader", "cuda"}}
 ALLOWED |= {folder: LOW | MIDDLE | UPPER for folder in UPPER}
 ALLOWED |= {stage: LOW | MIDDLE | UPPER | {stage} for stage in STAGES}
 EVERYTHING = LOW | MIDDLE | UPPER | STAGES | {"pipeline.h", "identity.h"}
