@@ -4,76 +4,61 @@
 // A run may have thousands of source files and a process often no more than 1024 descriptors, of which the HDF5 library
 // and the caller want some.  So an xn_file is open only while it is used: at most half of the limit are kept, and when
 // the system refuses one (EMFILE) another is closed first.  Which one is found by the clock algorithm (Corbato 1968): a
-// hand goes round the open files, takes the mark off those used since it passed, closes the first without.
+// hand goes round the open descriptors, takes the mark off those used since it passed, closes the first without.
 //
-// `pins` is -1 while there is no descriptor.  Pinning an open file is one compare-and-swap; opening, closing and the
-// ring of open files are behind one lock.  A descriptor opened again must show the device, inode, size and time of the
-// first one: addresses found in one file are never used on another.
+// A file has up to two of them, through the page cache and past it (O_DIRECT).  `pins` is -1 while there is none.
+// Pinning an open one is one compare-and-swap; opening, closing and the ring of open ones are behind one lock.  A file
+// opened again must show the device, inode, size and time of the first time: addresses found in one file are never used
+// on another.
+#include "reader/file.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "reader/internal.h"
-
-struct xn_file {
-    char *path;
-    dev_t device;
-    ino_t inode;
-    int64_t bytes;
-    struct timespec time;
-    atomic_bool follow;
-    atomic_int owners, pins; // pins: -1 without descriptor
-    atomic_bool used;        // since the hand passed
-    int fd;
-    xn_file *next, *previous; // ring of open files
-    _Atomic(uint8_t *) map;
-};
-
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // of all below, and of opening and closing
-static xn_file *hand;
+static xn_descriptor *hand;
 static int64_t n_open;
 
-// ---- the ring of open files, all with the lock held
+// ---- the ring of open descriptors, all with the lock held
 
-static void ring_add(xn_file *f)
+static void ring_add(xn_descriptor *d)
 {
     if (hand == NULL) {
-        hand = f->next = f->previous = f;
+        hand = d->next = d->previous = d;
     } else { // behind the hand: it comes to it last
-        f->next = hand;
-        f->previous = hand->previous;
-        f->previous->next = hand->previous = f;
+        d->next = hand;
+        d->previous = hand->previous;
+        d->previous->next = hand->previous = d;
     }
     n_open++;
 }
 
-static void ring_remove(xn_file *f)
+static void ring_remove(xn_descriptor *d)
 {
-    if (hand == f) hand = f->next == f ? NULL : f->next;
-    f->next->previous = f->previous;
-    f->previous->next = f->next;
+    if (hand == d) hand = d->next == d ? NULL : d->next;
+    d->next->previous = d->previous;
+    d->previous->next = d->next;
     n_open--;
 }
 
-// Closes the file nearest to the hand that is neither pinned nor marked. False: all are pinned.
+// Closes the one nearest to the hand that is neither pinned nor marked. False: all are pinned.
 static bool close_one(void)
 {
     for (int64_t left = 2 * n_open; left > 0; left--) { // twice round: marks come off in the first
-        xn_file *f = hand;
-        hand = f->next;
+        xn_descriptor *d = hand;
+        hand = d->next;
         int unpinned = 0;
-        if (atomic_exchange(&f->used, false)) continue;
-        if (!atomic_compare_exchange_strong(&f->pins, &unpinned, -1)) continue;
-        ring_remove(f);
-        close(f->fd);
-        f->fd = -1;
+        if (atomic_exchange(&d->used, false)) continue;
+        if (!atomic_compare_exchange_strong(&d->pins, &unpinned, -1)) continue;
+        ring_remove(d);
+        close(d->fd);
+        d->fd = -1;
         return true;
     }
     return false;
@@ -87,13 +72,13 @@ static int64_t most_open(void)
 }
 
 // A descriptor of the path, others closed for it where need be; -1 with errno.
-static int open_path(const char *path)
+static int open_path(const char *path, int flags)
 {
     while (n_open >= most_open() && close_one()) {}
     int tries = 0;
     for (;;) {
-        int error = xn_read_injected("open", path, 0, 0);
-        int fd = error > 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+        int error = xn_read_injected(flags & O_DIRECT ? "open_direct" : "open", path, 0, 0);
+        int fd = error > 0 ? -1 : open(path, O_RDONLY | O_CLOEXEC | flags);
         if (fd >= 0) return fd;
         if (error <= 0) error = errno;
         bool again = (error == EMFILE || error == ENFILE) ? close_one() : xn_read_again(error, &tries);
@@ -119,26 +104,21 @@ int xn_file_check(xn_file *f)
     return stat(f->path, &now) != 0 ? errno : compare(f, &now);
 }
 
-int xn_read_ended(const xn_file *f, int fd)
-{
-    struct stat now;
-    return fstat(fd, &now) == 0 && now.st_size < f->bytes ? XN_READ_CHANGED : XN_READ_SHORT;
-}
-
 void xn_file_follow(xn_file *f) { atomic_store(&f->follow, true); }
 
 // ---- open, share, close
 
-static xani_status refuse(xn_ctx *ctx, const char *path, int error)
+static void descriptor_init(xn_descriptor *d)
 {
-    return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s", path, xn_read_why(error));
+    d->fd = -1;
+    atomic_init(&d->pins, -1);
 }
 
 static xani_status open_first(xn_ctx *ctx, xn_file *f)
 {
     struct stat now = {0};
     pthread_mutex_lock(&lock);
-    int fd = open_path(f->path), error = 0;
+    int fd = open_path(f->path, 0), error = 0;
     if (fd < 0 || fstat(fd, &now) != 0)
         error = errno;
     else if (!S_ISREG(now.st_mode))
@@ -148,14 +128,14 @@ static xani_status open_first(xn_ctx *ctx, xn_file *f)
         f->inode = now.st_ino;
         f->bytes = now.st_size;
         f->time = now.st_mtim;
-        f->fd = fd;
-        atomic_store(&f->pins, 0);
-        ring_add(f);
+        f->plain.fd = fd;
+        atomic_store(&f->plain.pins, 0);
+        ring_add(&f->plain);
     } else if (fd >= 0)
         close(fd);
     pthread_mutex_unlock(&lock);
-    if (error == ESPIPE) return xn_fail(ctx, XANI_ERR_INPUT, "%s: is not an ordinary file", f->path);
-    return error ? refuse(ctx, f->path, error) : XANI_OK;
+    const char *why = error == ESPIPE ? "is not an ordinary file" : xn_read_why(error);
+    return error ? xn_fail(ctx, XANI_ERR_INPUT, "%s: %s", f->path, why) : XANI_OK;
 }
 
 xani_status xn_file_open(xn_ctx *ctx, const char *path, xn_file **file)
@@ -163,9 +143,9 @@ xani_status xn_file_open(xn_ctx *ctx, const char *path, xn_file **file)
     *file = NULL;
     xn_file *f = xn_calloc(1, sizeof *f);
     if (f == NULL) return xn_fail_memory(ctx, path, sizeof *f);
-    f->fd = -1;
+    descriptor_init(&f->plain);
+    descriptor_init(&f->direct);
     atomic_init(&f->owners, 1);
-    atomic_init(&f->pins, -1);
     f->path = xn_strdup(path);
     xani_status st = f->path ? open_first(ctx, f) : xn_fail_memory(ctx, path, strlen(path) + 1);
     if (st != XANI_OK) xn_file_close(&f);
@@ -179,16 +159,21 @@ xn_file *xn_file_share(xn_file *f)
     return f;
 }
 
+static void descriptor_close(xn_descriptor *d)
+{
+    if (d->fd < 0) return;
+    ring_remove(d);
+    close(d->fd);
+}
+
 void xn_file_close(xn_file **file)
 {
     xn_file *f = *file;
     *file = NULL;
     if (f == NULL || atomic_fetch_sub(&f->owners, 1) > 1) return;
     pthread_mutex_lock(&lock);
-    if (f->fd >= 0) {
-        ring_remove(f);
-        close(f->fd);
-    }
+    descriptor_close(&f->plain);
+    descriptor_close(&f->direct);
     pthread_mutex_unlock(&lock);
     uint8_t *map = atomic_load(&f->map);
     if (map) munmap(map, (size_t)f->bytes);
@@ -201,10 +186,28 @@ int64_t xn_file_bytes(const xn_file *f) { return f->bytes; }
 
 // ---- descriptors
 
-// With the lock held: opens f again. 0 or an error.
-static int open_again(xn_file *f)
+// What direct reads of the descriptor have to be multiples of, where the system says so (statx since Linux 6.1); else a
+// page, which suits all disks there are.  {0, 0}: no direct reads.
+static xn_alignment alignment_of(int fd)
 {
-    int fd = open_path(f->path);
+    xn_alignment page = {4096, 4096};
+#ifdef STATX_DIOALIGN
+    struct statx s;
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &s) == 0 && (s.stx_mask & STATX_DIOALIGN)) {
+        xn_alignment said = {s.stx_dio_offset_align, s.stx_dio_mem_align};
+        bool usable = said.offset <= 4096 && said.memory <= 4096 && said.memory > 0;
+        return usable ? said : (xn_alignment){0, 0};
+    }
+#else
+    (void)fd;
+#endif
+    return page;
+}
+
+// With the lock held: opens f once more. 0 or an error.
+static int open_again(xn_file *f, xn_descriptor *d, int flags)
+{
+    int fd = open_path(f->path, flags);
     if (fd < 0) return errno == ENOENT ? XN_READ_CHANGED : errno;
     struct stat now;
     int error = fstat(fd, &now) != 0 ? errno : compare(f, &now);
@@ -212,83 +215,51 @@ static int open_again(xn_file *f)
         close(fd);
         return error;
     }
-    f->fd = fd;
-    ring_add(f);
+    d->fd = fd;
+    if (d == &f->direct) f->alignment = alignment_of(fd);
+    ring_add(d);
     return 0;
 }
 
-int xn_file_pin(xn_file *f, int *error)
+static bool pin_open(xn_descriptor *d)
+{
+    int pins = atomic_load(&d->pins);
+    while (pins >= 0 && !atomic_compare_exchange_weak(&d->pins, &pins, pins + 1)) {}
+    return pins >= 0;
+}
+
+static int pin(xn_file *f, xn_descriptor *d, int flags, int *error)
 {
     *error = 0;
-    int pins = atomic_load(&f->pins);
-    while (pins >= 0 && !atomic_compare_exchange_weak(&f->pins, &pins, pins + 1)) {}
-    if (pins < 0) {
+    if (!pin_open(d)) {
         pthread_mutex_lock(&lock);
-        pins = atomic_load(&f->pins); // not -1 where another thread was first
-        while (pins >= 0 && !atomic_compare_exchange_weak(&f->pins, &pins, pins + 1)) {}
-        if (pins < 0 && (*error = open_again(f)) == 0) atomic_store(&f->pins, 1);
+        if (!pin_open(d) && (*error = open_again(f, d, flags)) == 0) atomic_store(&d->pins, 1);
         pthread_mutex_unlock(&lock);
         if (*error != 0) {
             errno = *error > 0 ? *error : ESTALE;
             return -1;
         }
     }
-    if (!atomic_load_explicit(&f->used, memory_order_relaxed)) atomic_store(&f->used, true);
-    return f->fd;
+    if (!atomic_load_explicit(&d->used, memory_order_relaxed)) atomic_store(&d->used, true);
+    return d->fd;
 }
 
-void xn_file_unpin(xn_file *f) { atomic_fetch_sub(&f->pins, 1); }
+int xn_file_pin(xn_file *f, int *error) { return pin(f, &f->plain, 0, error); }
+void xn_file_unpin(xn_file *f) { atomic_fetch_sub(&f->plain.pins, 1); }
 
-const uint8_t *xn_file_map(xn_file *f)
+int xn_file_pin_direct(xn_file *f, xn_alignment *need, int *error)
 {
-    uint8_t *map = atomic_load(&f->map);
-    if (map != NULL || f->bytes <= 0) return map;
-    int error, fd = xn_file_pin(f, &error);
-    if (fd < 0) return NULL;
-    struct stat now;
-    bool whole =
-        fstat(fd, &now) == 0 && now.st_size >= f->bytes && !xn_read_injected("mmap", f->path, 0, (size_t)f->bytes);
-    uint8_t *mine = whole ? mmap(NULL, (size_t)f->bytes, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
-    xn_file_unpin(f);
-    if (mine == MAP_FAILED) return NULL;
-    if (atomic_compare_exchange_strong(&f->map, &map, mine)) return mine;
-    munmap(mine, (size_t)f->bytes); // another thread was first
-    return map;
-}
-
-// ---- reading
-
-bool xn_read_again(int error, int *tries)
-{
-    if (error == EINTR) return true;
-    if (error != EAGAIN || ++*tries > 1000) return false;
-    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    return true;
-}
-
-ssize_t xn_read_some(int fd, const xn_file *f, int64_t offset, void *dst, size_t n)
-{
-    int injected = xn_read_injected("pread", f->path, offset, n);
-    if (injected > 0) {
-        errno = injected;
-        return -1;
+    *need = (xn_alignment){0, 0};
+    if (!atomic_load(&f->refuses_direct)) {
+        int fd = pin(f, &f->direct, O_DIRECT, error);
+        if (fd >= 0 && (*need = f->alignment).offset > 0) return fd;
+        if (fd >= 0) xn_file_unpin_direct(f);
+        if (fd < 0 && *error != EINVAL && *error != ENOTSUP) return -1;
+        atomic_store(&f->refuses_direct, true);
     }
-    return pread(fd, dst, injected < 0 ? (n + 1) / 2 : n, offset);
+    *need = (xn_alignment){0, 0};
+    return xn_file_pin(f, error);
 }
 
-int xn_file_read(xn_file *f, int64_t offset, void *dst, size_t n)
-{
-    int error, tries = 0, fd = xn_file_pin(f, &error);
-    if (fd < 0) return error;
-    for (uint8_t *to = dst; n > 0 && error == 0;) {
-        ssize_t got = xn_read_some(fd, f, offset, to, n);
-        if (got > 0)
-            to += got, offset += got, n -= (size_t)got;
-        else if (got == 0)
-            error = xn_read_ended(f, fd);
-        else if (!xn_read_again(errno, &tries))
-            error = errno;
-    }
-    xn_file_unpin(f);
-    return error;
-}
+void xn_file_unpin_direct(xn_file *f) { atomic_fetch_sub(&f->direct.pins, 1); }
+void xn_file_refuse_direct(xn_file *f) { atomic_store(&f->refuses_direct, true); }

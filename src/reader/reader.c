@@ -8,7 +8,7 @@
 
 #include "reader/internal.h"
 
-static const xn_reader_ops *const table[] = {&xn_reader_pread};
+static const xn_reader_ops *const table[] = {&xn_reader_pread, &xn_reader_uring, &xn_reader_mmap};
 enum { N_READERS = sizeof table / sizeof table[0] };
 
 const xn_reader_ops *xn_reader_at(int index) { return index >= 0 && index < N_READERS ? table[index] : NULL; }

@@ -25,6 +25,7 @@ ROOMS = {
     r"yaml\.h": r"src/core/config",
     r"plplot.*": r"cli/",
     r"mpi\.h": r"src/engine/comm_mpi\.c",
+    r"liburing.*": r"src/reader/uring\.c",
     r"cuda.*": r"src/cuda/",
 }
 

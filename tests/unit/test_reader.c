@@ -1,13 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_reader.c -- bytes of files: right ones or an error, whatever way of reading and whatever goes wrong.
-#include "test.h"
+#include "reader_common.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sys/resource.h>
-
-#include "reader/reader.h"
 
 static xn_ctx *ctx;
 static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
@@ -18,32 +15,9 @@ static void tear_down(void)
     xani_destroy(&ctx);
 }
 
-// Byte i of file number `file`.
-static uint8_t content(int file, int64_t i) { return (uint8_t)((uint64_t)i * 2654435761u >> 13 ^ (uint64_t)file * 37); }
-
-static const char *make_file(int file, int64_t bytes)
-{
-    static char path[4][600];
-    static int turn;
-    char *name = path[turn++ & 3];
-    snprintf(name, sizeof path[0], "%s/%d.bin", xn_test_dir("reader"), file);
-    uint8_t *data = malloc((size_t)bytes + 1);
-    for (int64_t i = 0; i < bytes; i++) data[i] = content(file, i);
-    unlink(name);
-    FILE *f = fopen(name, "wb");
-    ck_assert_ptr_nonnull(f);
-    ck_assert_uint_eq(fwrite(data, 1, (size_t)bytes, f), (size_t)bytes);
-    fclose(f);
-    free(data);
-    return name;
-}
-
-static bool right(int file, int64_t offset, const uint8_t *data, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (data[i] != content(file, offset + (int64_t)i)) return false;
-    return true;
-}
+static const char *make_file(int file, int64_t bytes) { return reader_file("reader", file, bytes); }
+#define right reader_right
+#define content reader_content
 
 START_TEST(test_file)
 {
@@ -271,16 +245,94 @@ START_TEST(test_reads)
     // Every way of reading gives the bytes of any range, at any depth, to the place asked for.
     xn_file *f;
     ck_assert_int_eq(xn_file_open(ctx, make_file(0, 2000001), &f), XANI_OK);
-    for (int i = 0; xn_reader_at(i) != NULL; i++) {
-        const xn_reader_ops *ops = xn_reader_at(i);
-        char why[160];
-        if (!ops->works(why)) {
-            xn_skip(why);
-            continue;
-        }
+    int i = 0;
+    for (const xn_reader_ops *ops; (ops = reader_working(&i)) != NULL;) {
         static const int depths[] = {0, 1, 3, 32};
         for (int d = 0; d < 4; d++)
             ck_assert_msg(read_many(ops, f, depths[d], 60) == 0, "%s, depth %d", ops->name, depths[d]);
+    }
+    xn_file_close(&f);
+}
+END_TEST
+
+// One read of `bytes` at `offset` by a reader whose slots are of `largest` bytes; to memory `skew` bytes past a page.
+static void read_one(const xn_reader_ops *ops, xn_file *file, size_t largest, int64_t offset, size_t bytes, int skew)
+{
+    uint8_t *memory = aligned_alloc(4096, (bytes + 3 * 4096) / 4096 * 4096);
+    xn_reader *r = ops->open(2, largest);
+    xn_read to = {.file = file, .offset = offset, .bytes = bytes, .dst = memory + skew};
+    xn_read in = {.file = file, .offset = offset, .bytes = bytes};
+    ck_assert(ops->submit(r, &to) && ops->submit(r, &in));
+    xn_read third = {.file = file, .offset = 0, .bytes = 1};
+    ck_assert(!ops->submit(r, &third));
+    for (int i = 0; i < 2; i++) {
+        xn_read *read = ops->next(r);
+        ck_assert_msg(read->error == 0, "%s: %s", ops->name, xn_read_why(read->error));
+        ck_assert_msg(right(0, offset, read->data, bytes), "%s: %zu bytes at %lld, slots of %zu, memory + %d",
+                      ops->name, bytes, (long long)offset, largest, skew);
+    }
+    ck_assert_ptr_null(ops->next(r));
+    ck_assert(ops->submit(r, &third)); // the slot of the read with a place is free again
+    ck_assert(!ops->submit(r, &to));   // the other one is not yet
+    ck_assert_ptr_eq(ops->next(r), &third);
+    ops->release(r, &third);
+    ops->release(r, &in);
+    ck_assert(ops->submit(r, &to) && ops->submit(r, &in));
+    ops->close(r); // with reads under way
+    free(memory);
+}
+
+START_TEST(test_large_reads)
+{
+    // Reads larger than the reader's memory are whole too, whatever is aligned: offset, length, place, end of the file.
+    enum { BYTES = 11 << 20 };
+    xn_file *f;
+    ck_assert_int_eq(xn_file_open(ctx, make_file(0, BYTES + 77), &f), XANI_OK);
+    int i = 0;
+    for (const xn_reader_ops *ops; (ops = reader_working(&i)) != NULL;) {
+        read_one(ops, f, 1, 0, BYTES + 77, 0);
+        read_one(ops, f, 1 << 20, 512, BYTES - 512, 0);
+        read_one(ops, f, 1 << 20, 4096, BYTES - 4096, 8);
+        read_one(ops, f, 4096, 4097, BYTES + 77 - 4097, 1);
+        read_one(ops, f, 64 << 20, 8192, 1 << 20, 0);
+        read_one(ops, f, 4096, BYTES + 76, 1, 0);
+    }
+    xn_file_close(&f);
+}
+END_TEST
+
+START_TEST(test_past_the_end)
+{
+    // Bytes behind the end of the file, or before its start, are an error by every way of reading.
+    static const struct {
+        int64_t offset;
+        size_t bytes;
+        int error;
+    } cases[] = {{0, 10001, XN_READ_SHORT},
+                 {9999, 2, XN_READ_SHORT},
+                 {10000, 1, XN_READ_SHORT},
+                 {4096, 5905, XN_READ_SHORT},
+                 {-1, 1, EINVAL},
+                 {-4096, 8192, EINVAL},
+                 {INT64_MAX, 1, XN_READ_SHORT},
+                 {50000, 4096, XN_READ_SHORT}};
+    xn_file *f;
+    ck_assert_int_eq(xn_file_open(ctx, make_file(0, 10000), &f), XANI_OK);
+    static uint8_t place[16384];
+    int i = 0;
+    for (const xn_reader_ops *ops; (ops = reader_working(&i)) != NULL;) {
+        xn_reader *r = ops->open(2, 4096);
+        for (size_t k = 0; k < sizeof cases / sizeof cases[0]; k++)
+            for (int with = 0; with < 2; with++) {
+                xn_read read = {f, cases[k].offset, cases[k].bytes, with ? place : NULL, NULL, NULL, 0, NULL};
+                ck_assert(ops->submit(r, &read));
+                ck_assert_ptr_eq(ops->next(r), &read);
+                bool fits = read.error == cases[k].error || (cases[k].offset == INT64_MAX && read.error == EINVAL);
+                ck_assert_msg(fits, "%s, case %zu: %d", ops->name, k, read.error);
+                ck_assert_ptr_null(read.data);
+                ops->release(r, &read);
+            }
+        ops->close(r);
     }
     xn_file_close(&f);
 }
@@ -296,5 +348,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_changed);
     tcase_add_test(t, test_table);
     tcase_add_test(t, test_reads);
+    tcase_add_test(t, test_large_reads);
+    tcase_add_test(t, test_past_the_end);
 }
 XN_TEST_MAIN("reader", add)
