@@ -120,7 +120,7 @@ static const layout layouts[] = {
     {"1.10: single chunk, filtered", {N, H, W}, .latest = 1, .gzip = 1, .direct = true},
     {"1.10: edges without filter", {1, 16, 16}, .latest = 1, .gzip = 1, .edges = 1, .direct = true},
     {"1.10: user block", {1, 7, 16}, .latest = 1, .user_block = 2048, .direct = true},
-    {"1.10: user block, B-tree 2", {1, 7, 16}, .latest = 1, .user_block = 2048, .unlimited = 2},
+    {"1.10: user block, B-tree 2", {1, 7, 16}, .latest = 1, .user_block = 2048, .unlimited = 2, .direct = true},
 };
 
 static hid_t file_type(const layout *l)
