@@ -194,7 +194,7 @@ static __global__ void __launch_bounds__(XN_LANES *XN_UNPACK_WARPS)
     const xn_device_unpack &job = g.job;
     const uint32_t c = blockIdx.x * blockDim.x + threadIdx.x;
     if (c >= job.n_chunks) return;
-    const uint8_t *src = job.stored + job.chunk[c].at;
+    const uint8_t *src = job.chunk[c].stored;
     const uint64_t n = job.chunk[c].bytes;
     uint32_t *where = job.where + c * ((uint64_t)g.blocks + 1);
     job.bad[c] = 1;
@@ -227,11 +227,11 @@ static __global__ void __launch_bounds__(XN_LANES *XN_UNPACK_WARPS, XN_UNPACK_TO
     const uint64_t c = w / g.blocks, b = w % g.blocks;
     if (c >= job.n_chunks || job.bad[c] != 0) return;
     const uint32_t *where = job.where + c * ((uint64_t)g.blocks + 1);
-    const uint8_t *src = job.stored + job.chunk[c].at;
+    const uint8_t *src = job.chunk[c].stored;
     const uint64_t first = b * job.block_bytes, left = job.chunk_bytes - first;
     const uint32_t bytes = left < job.block_bytes ? (uint32_t)left : job.block_bytes;
     const uint32_t whole = bytes / (8 * E) * (8 * E);
-    uint8_t *out = job.out + job.chunk[c].to + first;
+    uint8_t *out = job.chunk[c].out + first;
     if (whole > 0) {
         if (!lz4_block(src + where[b], be32_at(src + where[b] - 4), rows, whole)) {
             XN_EACH_LANE(lane) if (lane == 0) job.bad[c] = 1;

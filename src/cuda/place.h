@@ -71,26 +71,26 @@ static __global__ void __launch_bounds__(XN_PLACE_THREADS) kernel_place(const __
     const uint64_t step = (uint64_t)g.blocks * XN_PLACE_THREADS;
     for (uint64_t i = (uint64_t)(blockIdx.x % g.blocks) * XN_PLACE_THREADS + threadIdx.x; i < box->count; i += step) {
         uint32_t rest = (uint32_t)i;
-        int64_t from = 0, to = (int64_t)box->to;
+        int64_t from = 0, to = 0;
         for (int k = box->rank - 1; k >= 0; k--) {
             const uint32_t outer = k > 0 ? rest / box->n[k] : 0, at = rest - outer * box->n[k];
             from += at * box->from_step[k];
             to += at * box->to_step[k];
             rest = outer;
         }
-        const uint64_t bits = place_load<E>(g.job.from + box->at + from * E, g.job.swap);
+        const uint64_t bits = place_load<E>(box->from + from * E, g.job.swap);
         if (g.job.to_type != g.job.type && g.job.to_type == XN_F32)
-            ((float *)g.job.to)[to] = place_value<float>(bits, g.job.type);
+            ((float *)box->to)[to] = place_value<float>(bits, g.job.type);
         else if (g.job.to_type != g.job.type)
-            ((double *)g.job.to)[to] = place_value<double>(bits, g.job.type);
+            ((double *)box->to)[to] = place_value<double>(bits, g.job.type);
         else if (E == 1)
-            g.job.to[to] = (uint8_t)bits;
+            box->to[to] = (uint8_t)bits;
         else if (E == 2)
-            ((uint16_t *)g.job.to)[to] = (uint16_t)bits;
+            ((uint16_t *)box->to)[to] = (uint16_t)bits;
         else if (E == 4)
-            ((uint32_t *)g.job.to)[to] = (uint32_t)bits;
+            ((uint32_t *)box->to)[to] = (uint32_t)bits;
         else
-            ((uint64_t *)g.job.to)[to] = bits;
+            ((uint64_t *)box->to)[to] = bits;
     }
 }
 

@@ -23,14 +23,14 @@ extern "C" {
 
 enum { XN_DEVICE_RANK = 8, XN_DEVICE_BLOCK = 8192 }; // bytes of a bitshuffled block, at most
 
+// All pointers in what follows are the device's.
 typedef struct xn_device_chunk {
-    uint64_t at, to; // its bytes in `stored`, its decoded bytes in `out`
-    uint64_t bytes;  // stored
+    const uint8_t *stored; // `bytes` of them
+    uint64_t bytes;
+    uint8_t *out; // its decoded bytes; aligned to the element
 } xn_device_chunk;
 
 typedef struct xn_device_unpack {
-    const uint8_t *stored;                // all pointers are the device's
-    uint8_t *out;                         // aligned to the element, and so is every `to`
     const xn_device_chunk *chunk;         // of n_chunks
     uint32_t *where;                      // work: xn_device_unpack_words numbers
     uint32_t *bad;                        // per chunk: 0 decoded, else `out` holds anything there
@@ -47,9 +47,10 @@ static inline uint64_t xn_device_unpack_words(uint32_t n_chunks, uint64_t chunk_
     return n_chunks * (xn_device_unpack_blocks(chunk_bytes, block_bytes) + 1);
 }
 
-// A box of numbers: from `at` (bytes) on in steps of elements, to element `to` of the destination in steps of its own.
+// A box of numbers: from `from` (any address) on in steps of elements, to `to` (aligned) in steps of its own.
 typedef struct xn_device_box {
-    uint64_t at, to;
+    const uint8_t *from;
+    uint8_t *to;
     int64_t from_step[XN_DEVICE_RANK], to_step[XN_DEVICE_RANK];
     uint32_t n[XN_DEVICE_RANK];
     uint32_t count; // product of n
@@ -57,8 +58,6 @@ typedef struct xn_device_box {
 } xn_device_box;
 
 typedef struct xn_device_place {
-    const uint8_t *from; // the device's pointers
-    uint8_t *to;         // aligned to its type
     const xn_device_box *box;
     uint32_t n_boxes, largest; // count of the largest box
     int32_t type, to_type;     // xn_type; to_type: the same, XN_F32 or XN_F64

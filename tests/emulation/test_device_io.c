@@ -49,9 +49,9 @@ static bool decode(const batch *b)
     const size_t room = (b->chunk_bytes + GUARD + 255) / 256 * 256;
     const size_t words = xn_device_unpack_words(b->n, b->chunk_bytes, b->block);
     size_t total = b->shift;
-    xn_device_chunk chunk[CHUNKS];
+    size_t at[CHUNKS];
     for (uint32_t c = 0; c < b->n; c++) {
-        chunk[c] = (xn_device_chunk){total, c * room, b->bytes[c]};
+        at[c] = total;
         total += b->bytes[c];
     }
     OK(io()->use(0, why, sizeof why));
@@ -60,18 +60,20 @@ static bool decode(const batch *b)
     ck_assert_msg(s != NULL && done != NULL, "%s", why);
     uint8_t *host = io()->pin(total, why, sizeof why), *back = io()->pin(b->n * room, why, sizeof why);
     uint8_t *stored = io()->take(total, why, sizeof why), *out = io()->take(b->n * room, why, sizeof why);
-    xn_device_chunk *chunks = io()->take(sizeof chunk, why, sizeof why),
-                    *pinned = io()->pin(sizeof chunk, why, sizeof why);
+    xn_device_chunk *chunks = io()->take(CHUNKS * sizeof(xn_device_chunk), why, sizeof why),
+                    *pinned = io()->pin(CHUNKS * sizeof(xn_device_chunk), why, sizeof why);
     uint32_t *where = io()->take(words * sizeof *where, why, sizeof why);
     uint32_t *marks = io()->take(sizeof bad, why, sizeof why), *host_bad = io()->pin(sizeof bad, why, sizeof why);
     ck_assert_msg(host && back && stored && out && chunks && pinned && where && marks && host_bad, "%s", why);
-    for (uint32_t c = 0; c < b->n; c++) memcpy(host + chunk[c].at, b->stored[c], b->bytes[c]);
-    memcpy(pinned, chunk, sizeof chunk);
+    for (uint32_t c = 0; c < b->n; c++) {
+        memcpy(host + at[c], b->stored[c], b->bytes[c]);
+        pinned[c] = (xn_device_chunk){stored + at[c], b->bytes[c], out + c * room};
+    }
     memset(back, 0x5a, b->n * room);
-    const xn_device_unpack job = {stored, out, chunks, where, marks, b->chunk_bytes, b->n, b->elem, b->block};
+    const xn_device_unpack job = {chunks, where, marks, b->chunk_bytes, b->n, b->elem, b->block};
     OK(io()->copy_in(s, out, back, b->n * room, why, sizeof why));
     OK(io()->copy_in(s, stored, host, total, why, sizeof why));
-    OK(io()->copy_in(s, chunks, pinned, sizeof chunk, why, sizeof why));
+    OK(io()->copy_in(s, chunks, pinned, CHUNKS * sizeof(xn_device_chunk), why, sizeof why));
     const bool ok = io()->unpack(s, &job, why, sizeof why);
     OK(io()->copy_out(s, back, out, b->n * room, why, sizeof why));
     OK(io()->copy_out(s, host_bad, marks, sizeof bad, why, sizeof why));
@@ -139,13 +141,16 @@ static size_t frame(xn_rng *r, size_t n, size_t elem, size_t block, uint8_t *dst
     return (size_t)(out - dst);
 }
 
+static xn_codec *codec;
+
 // What the processor makes of it: NULL, or what is wrong.
 static const char *by_processor(const batch *b, uint32_t c, uint8_t *dst)
 {
     const xn_pipeline p = {.n = 1,
                            .filter = {{.id = XN_FILTER_BITSHUFFLE, .n_values = 5, .values = {0, 2, b->elem, 0, 2}}},
                            .known = true};
-    return xn_pipeline_decode(&p, 0, b->stored[c], b->bytes[c], dst, b->chunk_bytes, NULL);
+    if (codec == NULL) codec = xn_codec_open();
+    return xn_pipeline_decode(codec, &p, 0, b->stored[c], b->bytes[c], dst, b->chunk_bytes);
 }
 
 static void make_batch(xn_rng *r, batch *b, uint8_t *memory, size_t most)
@@ -371,18 +376,20 @@ START_TEST(test_places)
         memset(back, 0x5a, ROWS * COLUMNS * 8);
         for (int i = 0; i < FROM; i++) host[i] = (uint8_t)below(&r, 256);
         uint32_t largest = 0;
+        size_t starts[BOXES], ends[BOXES];
         for (uint32_t k = 0; k < BOXES; k++) { // one below the other: 10 rows each
             const uint32_t rows = 1 + below(&r, 10), columns = 1 + below(&r, COLUMNS);
-            box[k] = (xn_device_box){.at = below(&r, 1000) * (k % 2 ? elem : 1),
-                                     .to = k * 10 * COLUMNS + below(&r, COLUMNS - columns + 1),
-                                     .from_step = {COLUMNS + 5, 1},
-                                     .to_step = {COLUMNS, 1},
-                                     .n = {rows, columns},
-                                     .count = rows * columns,
-                                     .rank = 2};
+            box[k] =
+                (xn_device_box){.from = from + (starts[k] = below(&r, 1000) * (k % 2 ? elem : 1)),
+                                .to = to + out_elem * (ends[k] = k * 10 * COLUMNS + below(&r, COLUMNS - columns + 1)),
+                                .from_step = {COLUMNS + 5, 1},
+                                .to_step = {COLUMNS, 1},
+                                .n = {rows, columns},
+                                .count = rows * columns,
+                                .rank = 2};
             if (box[k].count > largest) largest = box[k].count;
         }
-        const xn_device_place job = {from, to, boxes, BOXES, largest, (int32_t)type, (int32_t)to_types[way], swap};
+        const xn_device_place job = {boxes, BOXES, largest, (int32_t)type, (int32_t)to_types[way], swap};
         OK(io()->copy_in(s, from, host, FROM, why, sizeof why));
         OK(io()->copy_in(s, to, back, ROWS * COLUMNS * 8, why, sizeof why));
         OK(io()->copy_in(s, boxes, box, sizeof *box * BOXES, why, sizeof why));
@@ -393,8 +400,8 @@ START_TEST(test_places)
         memset(written, 0, sizeof written);
         for (uint32_t k = 0; k < BOXES; k++)
             for (uint32_t i = 0; i < box[k].count; i++) {
-                const size_t y = i / box[k].n[1], x = i % box[k].n[1], at = box[k].to + y * COLUMNS + x;
-                const uint8_t *p = host + box[k].at + (y * (COLUMNS + 5) + x) * elem, *q = back + at * out_elem;
+                const size_t y = i / box[k].n[1], x = i % box[k].n[1], at = ends[k] + y * COLUMNS + x;
+                const uint8_t *p = host + starts[k] + (y * (COLUMNS + 5) + x) * elem, *q = back + at * out_elem;
                 uint8_t value[8];
                 for (size_t e = 0; e < elem; e++) value[e] = p[swap ? elem - 1 - e : e];
                 written[at] = true;
