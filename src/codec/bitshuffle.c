@@ -6,12 +6,21 @@
 #define LANES 1
 #define VARIANT xn_shuffle_portable
 #define VARIANT_NAME "portable"
+#include <lz4.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+static bool decode_lz4(const uint8_t *src, size_t n, uint8_t *dst, size_t bytes)
+{
+    return LZ4_decompress_safe((const char *)src, (char *)dst, (int)n, (int)bytes) == (int)bytes;
+}
+
 #include "codec/bitshuffle_kernel.h"
 
-#include <stdatomic.h>
-
 #if defined(__x86_64__)
-extern const xn_shuffle_kernel xn_shuffle_avx2;
+extern const xn_shuffle_kernel xn_shuffle_avx2, xn_shuffle_avx512;
 #endif
 
 const xn_shuffle_kernel *xn_shuffle_variant(int i)
@@ -19,6 +28,9 @@ const xn_shuffle_kernel *xn_shuffle_variant(int i)
     if (i == 0) return &xn_shuffle_portable;
 #if defined(__x86_64__)
     if (i == 1 && __builtin_cpu_supports("avx2")) return &xn_shuffle_avx2;
+    if (i == 2 && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vbmi") &&
+        __builtin_cpu_supports("gfni"))
+        return &xn_shuffle_avx512;
 #endif
     return NULL;
 }
@@ -54,6 +66,11 @@ void xn_bits_shuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, 
     if (elem > 1) k->deinterleave(src, work, n, elem);
     const uint8_t *planes = elem == 1 ? src : work;
     for (size_t b = 0; b < elem; b++) k->bytes_to_rows(planes + b * n, dst + b * n, n / 8);
+}
+
+bool xn_lz4_decode(const uint8_t *src, size_t n, uint8_t *dst, size_t bytes)
+{
+    return n <= INT32_MAX && bytes <= INT32_MAX && kernel()->lz4(src, n, dst, bytes);
 }
 
 void xn_bytes_unshuffle(const uint8_t *src, uint8_t *dst, size_t n, size_t elem)

@@ -7,6 +7,7 @@
 #ifndef XN_CODEC_BITSHUFFLE_H
 #define XN_CODEC_BITSHUFFLE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,12 +17,17 @@ void xn_bits_shuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, 
 void xn_bytes_unshuffle(const uint8_t *src, uint8_t *dst, size_t n, size_t elem);
 void xn_bytes_shuffle(const uint8_t *src, uint8_t *dst, size_t n, size_t elem);
 
+// One LZ4 block to exactly `bytes` at dst, behind which XN_LZ4_SLACK bytes more may be written. False: damaged.
+enum { XN_LZ4_SLACK = 64 };
+bool xn_lz4_decode(const uint8_t *src, size_t n, uint8_t *dst, size_t bytes);
+
 typedef struct xn_shuffle_kernel {
     const char *name;
     void (*rows_to_bytes)(const uint8_t *rows, uint8_t *bytes, size_t columns); // 8 rows -> 8 * columns bytes
     void (*bytes_to_rows)(const uint8_t *bytes, uint8_t *rows, size_t columns);
     void (*interleave)(const uint8_t *planes, uint8_t *elements, size_t n, size_t elem);
     void (*deinterleave)(const uint8_t *elements, uint8_t *planes, size_t n, size_t elem);
+    bool (*lz4)(const uint8_t *src, size_t n, uint8_t *dst, size_t bytes); // see xn_lz4_decode
 } xn_shuffle_kernel;
 
 // Variant i (0: portable), NULL: no such one, or not for this processor. xn_shuffle_use(-1): the best one.

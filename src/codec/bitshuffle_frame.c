@@ -40,10 +40,10 @@ static const char *decode_block(const frame *b, const uint8_t **src, const uint8
     if (end - *src < 4) return "bitshuffle data end early";
     size_t length = xn_be32(*src);
     *src += 4;
-    if ((size_t)(end - *src) < length || length > INT32_MAX) return "bitshuffle data end early";
+    if ((size_t)(end - *src) < length) return "bitshuffle data end early";
     bool good;
     if (b->compression == LZ4)
-        good = LZ4_decompress_safe((const char *)*src, (char *)b->packed, (int)length, (int)bytes) == (int)bytes;
+        good = xn_lz4_decode(*src, length, b->packed, bytes);
     else
         good = ZSTD_decompressDCtx(b->zstd, b->packed, bytes, *src, length) == bytes; // errors are huge numbers
     if (!good) return b->compression == LZ4 ? "LZ4 block is damaged" : "zstd block is damaged";
@@ -87,10 +87,10 @@ const char *xn_decode_bitshuffle(xn_codec *codec, const xn_filter *filter, const
     if (b.block > total / b.elem) b.block = (size_t)(total / b.elem) & ~(size_t)7; // never more memory than the chunk's
     size_t bytes = b.block * b.elem;
     if (bytes > INT32_MAX) return "bitshuffle block is too large";
-    b.packed = xn_codec_memory(codec, XN_CODEC_BLOCK, 2 * bytes);
+    b.packed = xn_codec_memory(codec, XN_CODEC_BLOCK, 2 * bytes + XN_LZ4_SLACK);
     if (b.compression == ZSTD) b.zstd = xn_codec_zstd(codec);
     if (b.packed == NULL || (b.compression == ZSTD && b.zstd == NULL)) return xn_codec_no_memory;
-    b.planes = b.packed + bytes;
+    b.planes = b.packed + bytes + XN_LZ4_SLACK;
     *written = (size_t)total;
     return decode_blocks(&b, src, end, dst, (size_t)total / b.elem);
 }

@@ -10,8 +10,41 @@
 
 #include "codec/bitshuffle.h"
 
-typedef uint8_t bytes __attribute__((vector_size(16 * LANES)));
-typedef uint64_t words __attribute__((vector_size(16 * LANES)));
+// Unrolled, so that the eight vectors stay in registers.
+#define UNROLL _Pragma("GCC unroll 8")
+
+static inline uint64_t one_column(uint64_t x)
+{
+    x ^= ((x ^ (x >> 7)) & 0x00AA00AA00AA00AAull) * 129; // t ^ (t << 7) without carries
+    x ^= ((x ^ (x >> 14)) & 0x0000CCCC0000CCCCull) * 16385;
+    x ^= ((x ^ (x >> 28)) & 0x00000000F0F0F0F0ull) * 268435457;
+    return x;
+}
+
+// Columns j and on, one at a time.
+static void rest_to_bytes(const uint8_t *restrict rows, uint8_t *restrict out, size_t columns, size_t j)
+{
+    for (; j < columns; j++) {
+        uint64_t x = 0;
+        for (int k = 0; k < 8; k++) x |= (uint64_t)rows[(size_t)k * columns + j] << (8 * k);
+        x = one_column(x);
+        memcpy(out + 8 * j, &x, 8);
+    }
+}
+
+static void rest_to_rows(const uint8_t *restrict in, uint8_t *restrict rows, size_t columns, size_t j)
+{
+    for (; j < columns; j++) {
+        uint64_t x;
+        memcpy(&x, in + 8 * j, 8);
+        x = one_column(x);
+        for (int k = 0; k < 8; k++) rows[(size_t)k * columns + j] = (uint8_t)(x >> (8 * k));
+    }
+}
+
+#ifndef OWN_BITS // the shell brings its own
+typedef uint8_t bytes_v __attribute__((vector_size(16 * LANES)));
+typedef uint64_t words_v __attribute__((vector_size(16 * LANES)));
 
 #if LANES == 1
 #define LOW(a, b) __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
@@ -25,79 +58,59 @@ typedef uint64_t words __attribute__((vector_size(16 * LANES)));
                             58, 27, 59, 28, 60, 29, 61, 30, 62, 31, 63)
 #endif
 
-// Unrolled, so that the eight vectors stay in registers.
-#define UNROLL _Pragma("GCC unroll 8")
-
 #define SWAP(a, b, shift, mask)                                                                                        \
     do {                                                                                                               \
-        words swap_ = (((a) >> (shift)) ^ (b)) & (mask);                                                               \
+        words_v swap_ = (((a) >> (shift)) ^ (b)) & (mask);                                                               \
         (b) ^= swap_;                                                                                                  \
         (a) ^= swap_ << (shift);                                                                                       \
     } while (0)
 
-static inline __attribute__((always_inline)) void transpose_bits(words w[8])
+static inline __attribute__((always_inline)) void transpose_bits(words_v w[8])
 {
     UNROLL for (int k = 0; k < 4; k++) SWAP(w[k], w[k + 4], 4, 0x0F0F0F0F0F0F0F0Full);
     UNROLL for (int k = 0; k < 4; k++) SWAP(w[k + k / 2 * 2], w[k + k / 2 * 2 + 2], 2, 0x3333333333333333ull);
     UNROLL for (int k = 0; k < 8; k += 2) SWAP(w[k], w[k + 1], 1, 0x5555555555555555ull);
 }
 
-static inline __attribute__((always_inline)) void rotate_once(words w[8])
+static inline __attribute__((always_inline)) void rotate_once(words_v w[8])
 {
-    words r[8];
+    words_v r[8];
     UNROLL for (int k = 0; k < 4; k++)
     {
-        r[2 * k] = (words)LOW((bytes)w[k], (bytes)w[k + 4]);
-        r[2 * k + 1] = (words)HIGH((bytes)w[k], (bytes)w[k + 4]);
+        r[2 * k] = (words_v)LOW((bytes_v)w[k], (bytes_v)w[k + 4]);
+        r[2 * k + 1] = (words_v)HIGH((bytes_v)w[k], (bytes_v)w[k + 4]);
     }
     UNROLL for (int k = 0; k < 8; k++) w[k] = r[k];
-}
-
-static inline uint64_t one_column(uint64_t x)
-{
-    x ^= ((x ^ (x >> 7)) & 0x00AA00AA00AA00AAull) * 129; // t ^ (t << 7) without carries
-    x ^= ((x ^ (x >> 14)) & 0x0000CCCC0000CCCCull) * 16385;
-    x ^= ((x ^ (x >> 28)) & 0x00000000F0F0F0F0ull) * 268435457;
-    return x;
 }
 
 static void rows_to_bytes(const uint8_t *restrict rows, uint8_t *restrict out, size_t columns)
 {
     size_t j = 0;
     for (; j + 16 * LANES <= columns; j += 16 * LANES) {
-        words w[8];
+        words_v w[8];
         UNROLL for (int k = 0; k < 8; k++) memcpy(&w[k], rows + (size_t)k * columns + j, sizeof w[k]);
         transpose_bits(w);
         UNROLL for (int round = 0; round < 3; round++) rotate_once(w);
         UNROLL for (int lane = 0; lane < LANES; lane++) UNROLL for (int k = 0; k < 8; k++)
             memcpy(out + 8 * j + 128 * lane + 16 * k, (const char *)&w[k] + 16 * lane, 16);
     }
-    for (; j < columns; j++) {
-        uint64_t x = 0;
-        for (int k = 0; k < 8; k++) x |= (uint64_t)rows[(size_t)k * columns + j] << (8 * k);
-        x = one_column(x);
-        memcpy(out + 8 * j, &x, 8);
-    }
+    rest_to_bytes(rows, out, columns, j);
 }
 
 static void bytes_to_rows(const uint8_t *restrict in, uint8_t *restrict rows, size_t columns)
 {
     size_t j = 0;
     for (; j + 16 * LANES <= columns; j += 16 * LANES) {
-        words w[8];
+        words_v w[8];
         UNROLL for (int lane = 0; lane < LANES; lane++) UNROLL for (int k = 0; k < 8; k++)
             memcpy((char *)&w[k] + 16 * lane, in + 8 * j + 128 * lane + 16 * k, 16);
         UNROLL for (int round = 0; round < 4; round++) rotate_once(w);
         transpose_bits(w);
         UNROLL for (int k = 0; k < 8; k++) memcpy(rows + (size_t)k * columns + j, &w[k], sizeof w[k]);
     }
-    for (; j < columns; j++) {
-        uint64_t x;
-        memcpy(&x, in + 8 * j, 8);
-        x = one_column(x);
-        for (int k = 0; k < 8; k++) rows[(size_t)k * columns + j] = (uint8_t)(x >> (8 * k));
-    }
+    rest_to_rows(in, rows, columns, j);
 }
+#endif
 
 // elem is a constant where this is inlined, so that the compiler turns the loops into unpack instructions.
 static inline __attribute__((always_inline)) void weave(const uint8_t *restrict planes, uint8_t *restrict elements,
@@ -156,5 +169,7 @@ static void deinterleave(const uint8_t *elements, uint8_t *planes, size_t n, siz
     }
 }
 
+#ifndef OWN_BITS
 extern const xn_shuffle_kernel VARIANT;
-const xn_shuffle_kernel VARIANT = {VARIANT_NAME, rows_to_bytes, bytes_to_rows, interleave, deinterleave};
+const xn_shuffle_kernel VARIANT = {VARIANT_NAME, rows_to_bytes, bytes_to_rows, interleave, deinterleave, decode_lz4};
+#endif

@@ -6,6 +6,9 @@
 #include "codec/filter.h"
 #include "io/publish.h"
 
+#include <lz4.h>
+#include <lz4hc.h>
+
 static uint32_t state = 7;
 static uint8_t next_byte(void)
 {
@@ -95,10 +98,80 @@ START_TEST(test_encoding)
 }
 END_TEST
 
+// Bytes with runs of many periods, repeated parts near and far, and noise between them.
+static void make_compressible(uint8_t *p, size_t n, unsigned noise)
+{
+    for (size_t i = 0; i < n;) {
+        size_t length = 1u + next_byte() % (next_byte() % 8 ? 24 : 255) * (next_byte() % 64 ? 1u : 20u),
+               kind = next_byte() % 4;
+        size_t distance = 1u + next_byte() % (next_byte() % 2 ? 20u : 255u) * (next_byte() % 16 ? 1u : 200u);
+        for (size_t j = 0; j < length && i < n; j++, i++)
+            p[i] = kind == 0 || distance > i ? (uint8_t)(next_byte() % noise) : p[i - distance];
+    }
+}
+
+// A distance of 0 means nothing; LZ4 takes it for zeros or whatever stood there, we refuse it.
+static bool has_no_distance(const uint8_t *s, size_t n)
+{
+    for (const uint8_t *end = s + n; s < end;) {
+        size_t literals = *s >> 4, match = *s & 15, more = 255;
+        s++;
+        for (; literals >= 15 && more == 255 && s < end; literals += more) more = *s++;
+        if (literals + 2 > (size_t)(end - s)) return false;
+        s += literals + 2;
+        if (s[-2] == 0 && s[-1] == 0) return true;
+        for (more = 255; match >= 15 && more == 255 && s < end; match += more) more = *s++;
+    }
+    return false;
+}
+
+START_TEST(test_lz4)
+{
+    // Every variant decodes what LZ4 encodes, and of damaged blocks all that LZ4 itself accepts, to the same bytes; it
+    // stays within source and room.
+    int same = 0, refused = 0;
+    for (int round = 0; round < 6000; round++) {
+        size_t n = round % 3 == 0 ? 8192 : 1u + next_byte() * 40u % (1u + next_byte() * 40u);
+        uint8_t *plain = malloc(n), *work = malloc((size_t)LZ4_compressBound((int)n)), *want = malloc(n);
+        make_compressible(plain, n, round % 2 ? 255 : 3);
+        int bound = LZ4_compressBound((int)n),
+            bytes = round % 5 == 0 ? LZ4_compress_HC((const char *)plain, (char *)work, (int)n, bound, 9)
+                                   : LZ4_compress_default((const char *)plain, (char *)work, (int)n, bound);
+        ck_assert_int_gt(bytes, 0);
+        for (int damage = 0; damage < 4; damage++) {
+            size_t length = (size_t)bytes, asked = n;
+            for (int k = 0; k < damage; k++) work[(size_t)(next_byte() << 8 | next_byte()) % length] = next_byte();
+            if (damage == 3) length -= next_byte() % length;
+            if (damage == 2) asked -= next_byte() % n;
+            uint8_t *src = malloc(length + 1); // exact size but for the byte a block of none needs
+            memcpy(src + 1, work, length);
+            bool good = LZ4_decompress_safe((const char *)src + 1, (char *)want, (int)length, (int)asked) == (int)asked;
+            ck_assert(good || damage > 0);
+            for (int variant = 0; xn_shuffle_variant(variant); variant++) {
+                xn_shuffle_use(variant);
+                uint8_t *got = malloc(asked + XN_LZ4_SLACK);
+                bool ours = xn_lz4_decode(src + 1, length, got, asked);
+                if (good && !has_no_distance(src + 1, length))
+                    ck_assert_msg(ours && memcmp(got, want, asked) == 0, "variant %d, round %d", variant, round);
+                same += good && damage > 0;
+                refused += !ours;
+                free(got);
+            }
+            free(src);
+        }
+        free(plain), free(work), free(want);
+    }
+    xn_shuffle_use(-1);
+    ck_assert_int_gt(same, 100);
+    ck_assert_int_gt(refused, 1000);
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_test(t, test_bits);
     tcase_add_test(t, test_bytes);
     tcase_add_test(t, test_encoding);
+    tcase_add_test(t, test_lz4);
 }
 XN_TEST_MAIN("bitshuffle", add)
