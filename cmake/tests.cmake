@@ -57,6 +57,19 @@ foreach(f ${sources})
     ENVIRONMENT "${test_environment}")
 endforeach()
 
+# Stand-ins for libcufile: of today, before its parameters, before version 1.7, and one that lacks a symbol.
+foreach(fake "fakecufile;1150" "fakecufile_json;1110;FAKE_NO_PARAMETERS" "fakecufile_old;1060;FAKE_NO_PARAMETERS"
+    "fakecufile_missing;1150;FAKE_NO_READ")
+  list(POP_FRONT fake name version)
+  add_library(${name} MODULE EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/tests/emulation/fake_cufile.c)
+  target_compile_definitions(${name} PRIVATE _GNU_SOURCE FAKE_VERSION=${version} ${fake})
+  target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include)
+  set_target_properties(${name} PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  list(APPEND fakes ${name})
+endforeach()
+add_dependencies(unit-test_cufile ${fakes})
+target_compile_definitions(unit-test_cufile PRIVATE XN_FAKE_CUFILE="${CMAKE_BINARY_DIR}/tests")
+
 # The device drivers' own source on an emulated runtime: it needs a C++ compiler, not CUDA.
 include(CheckLanguage)
 check_language(CXX)
