@@ -52,7 +52,10 @@ xani_status xn_array_read(xn_ctx *ctx, xn_array *array, const xn_selection *sele
 const void *xn_array_view(xn_array *array, int64_t row);
 // Asks the system to read these rows ahead.
 void xn_array_prefetch(xn_array *array, const int64_t *list, int64_t n);
-// Looks at the files again: a dataset that grew gets its new extent, one that changed otherwise is an error.
+// The first row of share `part` of `parts` nearly equal ones, moved to where blocks or sources end.
+int64_t xn_array_share(const xn_array *array, int64_t part, int64_t parts);
+// Looks at the files again: a dataset that grew gets its new extent, one that changed otherwise is an error.  Not while
+// another thread reads; views given before end here.
 xani_status xn_array_refresh(xn_ctx *ctx, xn_array *array);
 
 #endif

@@ -187,3 +187,32 @@ void xn_selection_all(const xn_array *array, xn_selection *selection)
     memset(selection, 0, sizeof *selection);
     for (int k = 0; k < array->info.rank; k++) selection->count[k] = array->info.dims[k];
 }
+
+// ---- growing files
+
+xani_status xn_array_refresh(xn_ctx *ctx, xn_array *a)
+{
+    xn_array *now = NULL, kept;
+    XN_TRY(xn_array_open(ctx, (const char *const *)a->paths, a->n_paths, a->dataset, &a->options, &now));
+    bool same = now->info.type == a->info.type && now->info.rank == a->info.rank;
+    for (int k = 0; k < a->info.rank && same; k++)
+        same = k == 0 ? now->info.dims[0] >= a->info.dims[0] : now->info.dims[k] == a->info.dims[k];
+    if (!same) {
+        char here[128], before[128];
+        xani_status st =
+            xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: became %s of shape %s; it was %s of shape %s", a->paths[0],
+                    a->dataset, xn_type_name(now->info.type), xn_shape_text(here, now->info.rank, now->info.dims),
+                    xn_type_name(a->info.type), xn_shape_text(before, a->info.rank, a->info.dims));
+        xn_array_close(&now);
+        return st;
+    }
+    // Everything changes hands but the locks, which must not move.
+    pthread_mutex_t lock = a->lock, other = now->lock;
+    kept = *a;
+    *a = *now;
+    *now = kept;
+    a->lock = lock;
+    now->lock = other;
+    xn_array_close(&now);
+    return XANI_OK;
+}

@@ -213,6 +213,7 @@ static bool start_read(run *r, xn_worker *w, xn_reader *reader, xn_read *read)
 {
     xn_plan *p = r->plan;
     while (!atomic_load_explicit(&r->failed, memory_order_relaxed)) {
+        if (xn_interrupted(p->ctx)) return fail(r, xn_check_interrupt(p->ctx)), false;
         int64_t i = atomic_fetch_add_explicit(&r->next, 1, memory_order_relaxed);
         if (i >= p->n_tasks) return false;
         xn_task *t = &p->task[i];

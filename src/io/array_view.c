@@ -111,3 +111,29 @@ void xn_array_prefetch(xn_array *a, const int64_t *list, int64_t n)
         }
     }
 }
+
+// ---- shares
+
+// The row nearest to `row` at which a block of some part begins.
+static int64_t nearest_edge(const xn_array *a, int64_t row)
+{
+    int64_t i = xn_parts_first(a, row);
+    if (i >= a->parts.n || a->parts.list[i].at[0] > row) return row; // nothing has it
+    const xn_part *p = &a->parts.list[i];
+    int64_t begin = p->at[0], end = begin + p->count[0], lower = begin, upper = end;
+    for (int k = 0; p->store && k < p->store->rank; k++) {
+        if (p->axis[k] != 0) continue;
+        int64_t block = p->store->block[k], at = p->from[k] + row - begin;
+        lower = xn_max64(begin, begin + at / block * block - p->from[k]);
+        upper = xn_min64(end, begin + (at / block + 1) * block - p->from[k]);
+    }
+    return row - lower <= upper - row ? lower : upper;
+}
+
+int64_t xn_array_share(const xn_array *a, int64_t part, int64_t parts)
+{
+    int64_t rows = a->info.rank > 0 ? a->info.dims[0] : 0;
+    if (part <= 0) return 0;
+    if (part >= parts) return rows;
+    return nearest_edge(a, (int64_t)((__int128)rows * part / parts));
+}
