@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "codec/filter.h"
 #include "core/rng.h"
 #include "io/publish.h"
 
@@ -65,19 +64,12 @@ static void fill_words(xn_bench_data *d)
 
 // ---- the file
 
-static xani_status write_compressed(xn_ctx *ctx, const xn_bench_data *d, xn_writer *w)
+static xani_status write_compressed(const xn_bench_data *d, xn_writer *w)
 {
-    size_t room = xn_encode_bslz4_bound(XN_BENCH_PIXELS, 2);
-    uint8_t *stored = xn_alloc(room, 1);
-    if (stored == NULL) return xn_fail_memory(ctx, "a compressed frame", room);
-    xani_status st = xn_writer_frames_begin(w, "data", XN_U16, XN_BENCH_FRAMES, XN_BENCH_NY, XN_BENCH_NX, true);
-    for (int64_t f = 0; st == XANI_OK && f < XN_BENCH_FRAMES; f++) {
-        size_t n = xn_encode_bslz4(d->words + f * XN_BENCH_PIXELS, XN_BENCH_PIXELS, 2, stored);
-        st = n > 0 ? xn_writer_frame(w, "data", f, stored, n)
-                   : xn_fail(ctx, XANI_ERR_INTERNAL, "a frame cannot be compressed");
-    }
-    xn_free(stored);
-    return st;
+    const xn_rows_layout rows = {
+        .type = XN_U16, .rank = 3, .dims = {XN_BENCH_FRAMES, XN_BENCH_NY, XN_BENCH_NX}, .filter = "bslz4"};
+    XN_TRY(xn_writer_rows_begin(w, "data", &rows));
+    return xn_writer_rows(w, "data", XN_BENCH_FRAMES, d->words);
 }
 
 static xani_status write_file(xn_ctx *ctx, xn_bench_data *d)
@@ -86,7 +78,7 @@ static xani_status write_file(xn_ctx *ctx, xn_bench_data *d)
     bool plain = d->kind == XN_BENCH_PHOTONS;
     xn_writer *w = NULL;
     XN_TRY(xn_writer_create(ctx, d->file, plain ? XN_LAYOUT_PLAIN : XN_LAYOUT_RESULT, &w));
-    xani_status st = plain ? xn_writer_data(w, "data", XN_U16, 3, dims, NULL, d->words) : write_compressed(ctx, d, w);
+    xani_status st = plain ? xn_writer_data(w, "data", XN_U16, 3, dims, NULL, d->words) : write_compressed(d, w);
     if (st == XANI_OK) return xn_writer_publish(&w);
     xn_writer_abort(&w);
     return st;

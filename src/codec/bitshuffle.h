@@ -21,6 +21,9 @@ void xn_bytes_shuffle(const uint8_t *src, uint8_t *dst, size_t n, size_t elem);
 enum { XN_LZ4_SLACK = 64 };
 bool xn_lz4_decode(const uint8_t *src, size_t n, uint8_t *dst, size_t bytes);
 
+// Elements of a block of the filter where its header does not say (bitshuffle_encode.c).
+size_t xn_bitshuffle_block(size_t elem);
+
 typedef struct xn_shuffle_kernel {
     const char *name;
     void (*rows_to_bytes)(const uint8_t *rows, uint8_t *bytes, size_t columns); // 8 rows -> 8 * columns bytes

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bitshuffle_frame.c -- the filter bitshuffle (32008), alone and with LZ4 or zstd; encoding with LZ4.
+// bitshuffle_frame.c -- the filter bitshuffle (32008), alone and with LZ4 or zstd.
 //
 // Filter values: major, minor, element size, elements of a block (0: default), compression (0, 2 LZ4, 3 zstd).
 // Compressed: total bytes (u64), block bytes (u32), then each block as length (u32) and data; big-endian.
@@ -13,12 +13,6 @@
 #include "codec/filter.h"
 
 enum { LZ4 = 2, ZSTD = 3, STACK = 16384, LARGEST_ELEMENT = 1 << 16 };
-
-static size_t default_block(size_t elem)
-{
-    size_t n = (8192 / elem) & ~(size_t)7;
-    return n < 128 ? 128 : n;
-}
 
 typedef struct {
     size_t elem, block; // bytes of an element, elements of a block
@@ -82,7 +76,7 @@ const char *xn_decode_bitshuffle(xn_codec *codec, const xn_filter *filter, const
         b.block = xn_be32(src + 8) / b.elem;
         src += 12;
     }
-    if (b.block == 0) b.block = default_block(b.elem);
+    if (b.block == 0) b.block = xn_bitshuffle_block(b.elem);
     if (total > room || total % b.elem || b.block % 8) return "bitshuffle header is damaged";
     if (b.block > total / b.elem) b.block = (size_t)(total / b.elem) & ~(size_t)7; // never more memory than the chunk's
     size_t bytes = b.block * b.elem;
@@ -93,37 +87,4 @@ const char *xn_decode_bitshuffle(xn_codec *codec, const xn_filter *filter, const
     b.planes = b.packed + bytes + XN_LZ4_SLACK;
     *written = (size_t)total;
     return decode_blocks(&b, src, end, dst, (size_t)total / b.elem);
-}
-
-size_t xn_encode_bslz4_bound(size_t n, size_t elem)
-{
-    if (elem == 0 || elem > LARGEST_ELEMENT) return 0;
-    size_t block = default_block(elem), blocks = n / block + 1;
-    return 12 + blocks * (4 + (size_t)LZ4_compressBound((int)(block * elem))) + 8 * elem;
-}
-
-size_t xn_encode_bslz4(const void *values, size_t n, size_t elem, void *dst)
-{
-    if (elem == 0 || elem > LARGEST_ELEMENT) return 0;
-    size_t block = default_block(elem);
-    uint8_t small[2 * STACK], *work = block * elem <= STACK ? small : xn_alloc(2, block * elem);
-    if (work == NULL) return 0;
-    const uint8_t *src = values;
-    uint8_t *out = dst;
-    xn_put_be64(out, (uint64_t)n * elem);
-    xn_put_be32(out + 8, (uint32_t)(block * elem));
-    out += 12;
-    while (n >= 8) {
-        size_t count = n < block ? n & ~(size_t)7 : block, bytes = count * elem;
-        xn_bits_shuffle(src, work, work + block * elem, count, elem);
-        int length =
-            LZ4_compress_default((const char *)work, (char *)out + 4, (int)bytes, LZ4_compressBound((int)bytes));
-        xn_put_be32(out, (uint32_t)length);
-        out += 4 + length;
-        src += bytes;
-        n -= count;
-    }
-    memcpy(out, src, n * elem);
-    if (work != small) xn_free(work);
-    return (size_t)(out + n * elem - (uint8_t *)dst);
 }

@@ -16,6 +16,9 @@ const char xn_codec_no_memory[] = "out of memory for decoding";
 struct xn_codec {
     struct libdeflate_decompressor *deflate;
     ZSTD_DCtx *zstd;
+    struct libdeflate_compressor *deflater;
+    int deflater_level;
+    ZSTD_CCtx *zstd_encoder;
     uint8_t *memory[XN_CODEC_USES];
     size_t room[XN_CODEC_USES];
 };
@@ -28,6 +31,8 @@ void xn_codec_close(xn_codec **codec)
     if (c == NULL) return;
     if (c->deflate) libdeflate_free_decompressor(c->deflate);
     ZSTD_freeDCtx(c->zstd);
+    if (c->deflater) libdeflate_free_compressor(c->deflater);
+    ZSTD_freeCCtx(c->zstd_encoder);
     for (int i = 0; i < XN_CODEC_USES; i++) xn_free(c->memory[i]);
     xn_free(c);
     *codec = NULL;
@@ -79,4 +84,21 @@ struct ZSTD_DCtx_s *xn_codec_zstd(xn_codec *c)
 {
     if (c->zstd == NULL) c->zstd = ZSTD_createDCtx();
     return c->zstd;
+}
+
+struct libdeflate_compressor *xn_codec_deflater(xn_codec *c, int level)
+{
+    if (c->deflater && c->deflater_level != level) {
+        libdeflate_free_compressor(c->deflater);
+        c->deflater = NULL;
+    }
+    if (c->deflater == NULL) c->deflater = libdeflate_alloc_compressor(level);
+    c->deflater_level = level;
+    return c->deflater;
+}
+
+struct ZSTD_CCtx_s *xn_codec_zstd_encoder(xn_codec *c)
+{
+    if (c->zstd_encoder == NULL) c->zstd_encoder = ZSTD_createCCtx();
+    return c->zstd_encoder;
 }

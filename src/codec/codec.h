@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// codec.h -- what a thread decodes with: decompressors and memory, made when first needed and kept.
+// codec.h -- what a thread decodes (or encodes) with: decompressors and memory, made when first needed and kept.
 //
 // Making them for each chunk costs more than decoding a small one.  A codec belongs to one thread at a time; who has
 // threads that come and go keeps idle codecs in a pool.  Memory is never larger than the chunks decoded need.
@@ -35,5 +35,10 @@ uint8_t *xn_codec_memory(xn_codec *codec, xn_codec_use use, size_t bytes); // NU
 
 struct libdeflate_decompressor *xn_codec_deflate(xn_codec *codec); // NULL: out of memory
 struct ZSTD_DCtx_s *xn_codec_zstd(xn_codec *codec);
+
+// ---- for the encoders
+
+struct libdeflate_compressor *xn_codec_deflater(xn_codec *codec, int level); // NULL: out of memory
+struct ZSTD_CCtx_s *xn_codec_zstd_encoder(xn_codec *codec);
 
 #endif

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "codec/bitshuffle.h"
+#include "codec/encode.h"
 
 static const char *decode_gzip(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
                                size_t room, size_t *written)
@@ -39,7 +40,7 @@ static const char *decode_shuffle(xn_codec *codec, const xn_filter *filter, cons
 }
 
 // Fletcher's checksum over big-endian 16-bit words as the library computes it.
-static uint32_t fletcher32(const uint8_t *p, size_t n)
+uint32_t xn_fletcher32(const uint8_t *p, size_t n)
 {
     uint32_t a = 0, b = 0;
     for (size_t words = n / 2; words > 0;) {
@@ -70,7 +71,7 @@ static const char *check_fletcher32(const uint8_t *src, size_t *n)
     *n -= 4;
     const uint8_t *p = src + *n;
     uint32_t stored = (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
-    uint32_t sum = fletcher32(src, *n);
+    uint32_t sum = xn_fletcher32(src, *n);
     uint32_t swapped = (sum & 0x00ff00ff) << 8 | (sum >> 8 & 0x00ff00ff);
     return stored == sum || stored == swapped ? NULL : "checksum (fletcher32) differs";
 }

@@ -31,11 +31,17 @@ xani_status xn_writer_attr_f64(xn_writer *w, const char *object, const char *nam
                                int n); // n==0: scalar of v[0]
 xani_status xn_writer_attr_i64(xn_writer *w, const char *object, const char *name, const int64_t *v, int n);
 xani_status xn_writer_link(xn_writer *w, const char *target, const char *link); // hard link
-// An (n, h, w) dataset in chunks of one frame, bitshuffle+LZ4 when compress; frames are appended in order
-// through xn_writer_frame (encode with xn_encode_bslz4 in parallel, then append).
-xani_status xn_writer_frames_begin(xn_writer *w, const char *dataset, xn_type type, int64_t n, int64_t h, int64_t wd,
-                                   bool compress);
-xani_status xn_writer_frame(xn_writer *w, const char *dataset, int64_t frame, const void *stored, size_t stored_bytes);
+// A dataset whose rows along the slowest axis are handed over in order, as many at a time as one likes but whole chunks
+// (the last ones may be fewer).  They are encoded on all cores and written in order.
+typedef struct xn_rows_layout {
+    xn_type type;
+    int rank;
+    int64_t dims[XANI_MAX_RANK], chunk[XANI_MAX_RANK]; // chunk 0: one row, whole along the other axes
+    const char *filter;                                // of codec/encode.h; NULL: "bslz4"
+    int level, threads;                                // 0: the default, all
+} xn_rows_layout;
+xani_status xn_writer_rows_begin(xn_writer *w, const char *dataset, const xn_rows_layout *layout);
+xani_status xn_writer_rows(xn_writer *w, const char *dataset, int64_t n, const void *values);
 // Verify, sync, rename, manifest. Destroys w in every case.
 xani_status xn_writer_publish(xn_writer **w);
 void xn_writer_abort(xn_writer **w); // removes the temporary; NULL is fine

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "io/writer.h"
+#include "io/writer_rows.h"
 
 enum { ALIGN = 4096, ALIGN_ABOVE = 16 << 10 }; // small pieces are packed: padding would outweigh them
 
@@ -60,7 +60,7 @@ static void destroy(xn_writer *w)
 {
     for (size_t i = 0; i < w->n_records; i++) {
         xn_free(w->record[i].name);
-        xn_free(w->record[i].frame_hash);
+        xn_rows_free(&w->record[i].rows);
     }
     xn_free(w->record);
     xn_free(w->path);
@@ -109,11 +109,8 @@ xani_status xn_writer_status(xn_writer *w)
 
 static void close_datasets(xn_writer *w)
 {
-    for (size_t i = 0; i < w->n_records; i++) {
-        if (w->record[i].dataset < 0) continue;
-        if (H5Dclose(w->record[i].dataset) < 0) xn_writer_fail(w, w->record[i].name);
-        w->record[i].dataset = H5I_INVALID_HID;
-    }
+    for (size_t i = 0; i < w->n_records; i++)
+        if (w->record[i].rows) xn_rows_end(w, &w->record[i]);
 }
 
 void xn_writer_abort(xn_writer **writer)
@@ -131,13 +128,13 @@ void xn_writer_abort(xn_writer **writer)
     *writer = NULL;
 }
 
-static xani_status frames_complete(xn_writer *w)
+static xani_status rows_complete(xn_writer *w)
 {
     for (size_t i = 0; i < w->n_records; i++) {
         const xn_record *r = &w->record[i];
-        if (r->frames && r->frames_done != r->dims[0])
-            return xn_fail(w->ctx, XANI_ERR_INTERNAL, "%s: %s: %lld of %lld frames were written", w->path, r->name,
-                           (long long)r->frames_done, (long long)r->dims[0]);
+        if (r->rows && r->rows->done != r->dims[0])
+            return xn_fail(w->ctx, XANI_ERR_INTERNAL, "%s: %s: %lld of %lld rows were written", w->path, r->name,
+                           (long long)r->rows->done, (long long)r->dims[0]);
     }
     return XANI_OK;
 }
@@ -145,7 +142,7 @@ static xani_status frames_complete(xn_writer *w)
 static xani_status finish(xn_writer *w)
 {
     if (w->status != XANI_OK) return w->status;
-    XN_TRY(frames_complete(w));
+    XN_TRY(rows_complete(w));
     close_datasets(w);
     XN_TRY(xn_writer_status(w));
     hid_t file = w->file;
@@ -237,7 +234,7 @@ xn_record *xn_writer_record(xn_writer *w, const char *name, xn_type type, int ra
         w->room = room;
     }
     xn_record *r = &w->record[w->n_records];
-    *r = (xn_record){.type = type, .rank = rank, .dataset = H5I_INVALID_HID};
+    *r = (xn_record){.type = type, .rank = rank};
     for (int i = 0; i < rank; i++) r->dims[i] = dims[i];
     r->name = xn_format("%s%s", name[0] == '/' ? "" : "/", name);
     if (r->name == NULL) return w->status = xn_fail_memory(w->ctx, name, 1), NULL;

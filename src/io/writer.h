@@ -8,6 +8,9 @@
 #include "io/library.h"
 #include "io/pipeline.h"
 #include "io/publish.h"
+#include "io/value_hash.h"
+
+typedef struct xn_rows xn_rows;
 
 // A dataset as it was handed over: what reading back must give.
 typedef struct xn_record {
@@ -16,11 +19,8 @@ typedef struct xn_record {
     int rank;
     int64_t dims[XANI_MAX_RANK];
     uint64_t hash; // XXH3 of the values in C order, native bytes; of texts with their closing NUL
-    bool frames;   // written chunk by chunk
-    bool compressed;
-    hid_t dataset;        // open while frames are being appended
-    uint64_t *frame_hash; // of the stored bytes of each frame
-    int64_t frames_done;
+    bool partial;  // has chunks that were never written: they count as the fill value
+    xn_rows *rows; // written row by row (writer_rows.h)
 } xn_record;
 
 // The first failure of the file below, shared with the driver: 0, or an errno.
@@ -69,9 +69,7 @@ xani_status xn_replace_file(xn_ctx *ctx, const char *temporary, const char *path
 json_t *xn_manifest_datasets(const xn_record *record, size_t n);
 
 // writer_check.c
-xani_status xn_writer_compare(xn_writer *w); // reopens the temporary, compares all, fills in hashes of frames
-uint64_t xn_hash_values(const void *values, xn_type type, int rank, const int64_t *dims);
-uint64_t xn_hash_texts(const char *const *texts, int64_t n);
+xani_status xn_writer_compare(xn_writer *w); // reopens the temporary, compares all
 // The hash of a dataset in a file; type and dims are filled in.
 xani_status xn_hash_dataset(xn_ctx *ctx, const xn_h5 *file, xn_record *record);
 

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "codec/filter.h"
 #include "io/publish.h"
 #include "source/sim_parts.h"
 
@@ -25,69 +24,34 @@
 #define LASER_EVENT 20
 #define BLOCKED_EVENT 25 // 0 where the laser is on
 
-typedef struct batch {
-    uint16_t *words; // per thread
-    float *scratch;  // per thread
-    uint8_t *stored; // per frame
-    size_t bytes[BATCH], bound;
-} batch;
-
-static void batch_free(batch *b)
-{
-    xn_free(b->words);
-    xn_free(b->scratch);
-    xn_free(b->stored);
-}
-
-static xani_status batch_make(xn_ctx *ctx, const xn_sim_model *m, batch *b)
-{
-    size_t n = (size_t)m->npix, threads = (size_t)m->threads;
-    memset(b, 0, sizeof *b);
-    b->bound = xn_encode_bslz4_bound(n, sizeof(uint16_t));
-    b->words = xn_alloc(threads * xn_sim_padded(m->npix), sizeof *b->words);
-    b->scratch = xn_alloc(threads * xn_sim_padded(m->npix), sizeof *b->scratch);
-    b->stored = xn_alloc(BATCH, b->bound);
-    if (b->words && b->scratch && b->stored) return XANI_OK;
-    batch_free(b);
-    return xn_fail_memory(ctx, "a batch of frames", BATCH * b->bound);
-}
-
-static void batch_fill(batch *b, const xn_sim_view *v, const xn_sim_shots *shots, int64_t first, int64_t count)
-{
-    const xn_sim_model *m = v->model;
-    size_t padded = xn_sim_padded(m->npix);
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic)
-    for (int64_t i = 0; i < count; i++) {
-        size_t thread = (size_t)omp_get_thread_num();
-        uint16_t *words = b->words + thread * padded;
-        xn_sim_frame(v, shots, shots->frame_shot[first + i], words, b->scratch + thread * padded);
-        b->bytes[i] = xn_encode_bslz4(words, (size_t)m->npix, sizeof *words, b->stored + (size_t)i * b->bound);
-    }
-}
-
+// A batch of frames, made by all threads; the writer compresses them on all threads too.
 static xani_status write_frames(xn_ctx *ctx, xn_writer *w, const char *dataset, const xn_sim_view *v,
                                 const xn_sim_shots *shots)
 {
     const xn_sim_model *m = v->model;
     const xn_geometry *g = &m->detector.geometry;
     int64_t n = shots->n_frames, done = (int64_t)v->run * m->s.shots, total = (int64_t)m->s.n_runs * m->s.shots;
-    batch b;
-    XN_TRY(batch_make(ctx, m, &b));
-    xani_status st;
-    XN_GOTO(out, st, xn_writer_frames_begin(w, dataset, XN_U16, n, g->ny, g->nx, true));
+    size_t padded = xn_sim_padded(m->npix), pixels = (size_t)m->npix;
+    float *scratch = xn_alloc((size_t)m->threads * padded, sizeof *scratch);
+    uint16_t *frames = xn_alloc(BATCH * pixels, sizeof *frames);
+    xani_status st = XANI_OK;
+    if (scratch == NULL || frames == NULL) XN_GOTO(out, st, xn_fail_memory(ctx, "a batch of frames", BATCH * pixels));
+    const xn_rows_layout layout = {.type = XN_U16, .rank = 3, .dims = {n, g->ny, g->nx}, .threads = m->threads};
+    XN_GOTO(out, st, xn_writer_rows_begin(w, dataset, &layout));
     for (int64_t first = 0; first < n; first += BATCH) {
         int64_t count = xn_min64(BATCH, n - first);
         xn_progress(ctx, "sim", done + first, total, "shots");
         XN_GOTO(out, st, xn_check_interrupt(ctx));
-        batch_fill(&b, v, shots, first, count);
-        for (int64_t i = 0; i < count; i++) {
-            if (b.bytes[i] == 0) XN_GOTO(out, st, xn_fail(ctx, XANI_ERR_INTERNAL, "a frame cannot be compressed"));
-            XN_GOTO(out, st, xn_writer_frame(w, dataset, first + i, b.stored + (size_t)i * b.bound, b.bytes[i]));
-        }
+#pragma omp parallel for num_threads(m->threads) schedule(dynamic)
+        for (int64_t i = 0; i < count; i++)
+            xn_sim_frame(v, shots, shots->frame_shot[first + i], frames + (size_t)i * pixels,
+                         scratch + (size_t)omp_get_thread_num() * padded);
+        XN_GOTO(out, st, xn_writer_rows(w, dataset, count, frames));
     }
     xn_progress(ctx, "sim", done + m->s.shots, total, "shots");
 out:
-    batch_free(&b);
+    xn_free(scratch);
+    xn_free(frames);
     return st;
 }
 

@@ -89,13 +89,14 @@ static xani_status write_all(int seed)
     xn_writer_link(w, "/entry/cube/signal", "/entry/links/same");
     for (int compress = 0; compress < 2; compress++) {
         const char *name = compress ? "/data/JF/data" : "/data/JF/plain";
-        static uint8_t stored[2 * H * W * 2];
-        xn_writer_frames_begin(w, name, XN_U16, FRAMES, H, W, compress);
-        for (int i = 0; i < FRAMES; i++) {
-            const void *frame = raw + i * H * W;
-            size_t n = compress ? xn_encode_bslz4(frame, H * W, 2, stored) : H * W * 2;
-            xn_writer_frame(w, name, i, compress ? stored : frame, n);
-        }
+        const xn_rows_layout layout = {.type = XN_U16,
+                                       .rank = 3,
+                                       .dims = {FRAMES, H, W},
+                                       .filter = compress ? NULL : "none",
+                                       .threads = 1}; // a test forks
+        xn_writer_rows_begin(w, name, &layout);
+        xn_writer_rows(w, name, 2, raw);
+        xn_writer_rows(w, name, FRAMES - 2, raw + 2 * H * W);
     }
     return xn_writer_publish(&w);
 }
@@ -470,16 +471,18 @@ START_TEST(test_frames_in_order)
     xn_writer *w;
     xn_clear_error(ctx);
     ck_assert_int_eq(xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w), XANI_OK);
-    ck_assert_int_eq(xn_writer_frames_begin(w, "/d", XN_U16, 3, H, W, false), XANI_OK);
-    ck_assert_int_eq(xn_writer_frame(w, "/d", 0, raw, sizeof raw[0] * H * W), XANI_OK);
+    xn_rows_layout layout = {.type = XN_U16, .rank = 3, .dims = {3, H, W}, .filter = "none"};
+    ck_assert_int_eq(xn_writer_rows_begin(w, "/d", &layout), XANI_OK);
+    ck_assert_int_eq(xn_writer_rows(w, "/d", 1, raw), XANI_OK);
     ck_assert_int_eq(xn_writer_publish(&w), XANI_ERR_INTERNAL);
-    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "1 of 3 frames"));
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "1 of 3 rows"));
     ck_assert_int_ne(access(path, F_OK), 0);
-    for (int k = 0; k < 2; k++) {
+    for (int k = 0; k < 3; k++) {
         xn_clear_error(ctx);
         ck_assert_int_eq(xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w), XANI_OK);
-        ck_assert_int_eq(xn_writer_frames_begin(w, "/d", XN_U16, 3, H, W, false), XANI_OK);
-        ck_assert_int_eq(xn_writer_frame(w, "/d", k, raw, k ? sizeof raw[0] * H * W : 10), XANI_ERR_INTERNAL);
+        layout.chunk[0] = k == 1 ? 2 : 1; // more rows than there are, half a chunk, a dataset nobody began
+        ck_assert_int_eq(xn_writer_rows_begin(w, "/d", &layout), XANI_OK);
+        ck_assert_int_eq(xn_writer_rows(w, k == 2 ? "/e" : "/d", k ? 1 : 4, raw), XANI_ERR_INTERNAL);
         ck_assert_int_eq(xn_writer_data(w, "/x", XN_U16, 1, (const int64_t[]){1}, NULL, raw), XANI_ERR_INTERNAL);
         ck_assert_int_eq(xn_writer_publish(&w), XANI_ERR_INTERNAL);
         ck_assert_int_eq(left_behind(), 0);
