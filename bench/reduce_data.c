@@ -150,7 +150,7 @@ static xani_status read_frame(xn_ctx *ctx, xn_source *s, int64_t frame, void *ds
     return xn_frames_read(ctx, d->frames, frame, dst);
 }
 
-static const xn_source_ops ops = {"bench", NULL, NULL, read_frame, NULL};
+static const xn_source_ops ops = {.layout = "bench", .read_frame = read_frame};
 
 xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *d, xn_source *s)
 {

@@ -14,12 +14,12 @@
 
 typedef struct fake {
     xn_source source;
-    uint16_t *words;         // (shots, ny, nx)
-    double *photons;         // as the words say, double precision; masked pixels 0
-    int64_t fail_frame;      // reading it is an error; -1: none
-    int64_t interrupt_frame; // reading it asks for an interruption
-    atomic_int_fast64_t reads;
-    int64_t slab; // pixels
+    uint16_t *words;                  // (shots, ny, nx)
+    double *photons;                  // as the words say, double precision; masked pixels 0
+    int64_t fail_frame;               // reading it is an error; -1: none
+    int64_t interrupt_frame;          // reading it asks for an interruption
+    atomic_int_fast64_t reads, lists; // frames; reads of several at once
+    int64_t slab;                     // pixels
 } fake;
 
 typedef double (*fake_change)(void *user, double delay_ps, int64_t pixel, int64_t shot);
@@ -36,7 +36,15 @@ static xani_status fake_read(xn_ctx *ctx, xn_source *s, int64_t frame, void *dst
     return XANI_OK;
 }
 
-static const xn_source_ops fake_ops = {"fake", NULL, NULL, fake_read, NULL};
+static xani_status fake_read_list(xn_ctx *ctx, xn_source *s, const int64_t *frames, int64_t n, void *dst)
+{
+    fake *f = s->impl;
+    atomic_fetch_add(&f->lists, 1);
+    for (int64_t i = 0; i < n; i++) XN_TRY(fake_read(ctx, s, frames[i], (uint16_t *)dst + i * f->slab, NULL));
+    return XANI_OK;
+}
+
+static const xn_source_ops fake_ops = {.layout = "fake", .read_frame = fake_read, .read_frames = fake_read_list};
 
 enum { FAKE_NY = 22, FAKE_NX = 30 };
 

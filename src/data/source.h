@@ -28,6 +28,8 @@ typedef struct xn_source_ops {
     void (*close)(xn_source *s);
     // Decoded frame in s->type into dst; thread-safe. NULL for binned layouts.
     xani_status (*read_frame)(xn_ctx *ctx, xn_source *s, int64_t frame, void *dst, void *scratch);
+    // The same for n frames, which come to lie behind each other in dst; NULL: one by one. See `together`.
+    xani_status (*read_frames)(xn_ctx *ctx, xn_source *s, const int64_t *frames, int64_t n, void *dst);
     // Binned layouts: the sums as float64; NULL for shots.
     xani_status (*read_cube)(xn_ctx *ctx, xn_source *s, xn_cube *cube);
 } xn_source_ops;
@@ -40,6 +42,7 @@ struct xn_source {
     int64_t *module_rows; // owned
     xn_type type;
     size_t scratch_bytes;
+    int64_t together; // frames k together ... (k + 1) together - 1 are decoded at once: read them so; 0: each alone
     xn_calibration cal;
     uint32_t *mask;       // (ny, nx) NXmx bits from the source's own files and input.mask; owned
     xn_shots shots;       // joined table, verdicts only for join/bad frame/dark; moved out by select

@@ -23,6 +23,7 @@ typedef struct xn_array_info {
     int rank;
     int64_t dims[XANI_MAX_RANK];
     int64_t tile[XANI_MAX_RANK]; // the least box that does not read anything twice
+    int64_t chunked_rows;        // rows of a chunk that is decoded whole; 1 where rows are read one by one
     int64_t stored_bytes;
     int n_stores;
     bool direct;         // false: some of it needs the library

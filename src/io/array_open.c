@@ -118,6 +118,7 @@ static void summarise(xn_array *a)
     info->n_stores = (int)a->stores.n;
     info->direct = true;
     info->filters = "";
+    info->chunked_rows = 1;
     for (int64_t i = a->stores.n - 1; i >= 0; i--) {
         const xn_store *s = a->stores.list[i];
         info->stored_bytes += s->stored_bytes;
@@ -125,6 +126,8 @@ static void summarise(xn_array *a)
         if (s->filters[0]) info->filters = s->filters;
         for (int k = 0; i == 0 && k < info->rank && s->rank == info->rank; k++) // of parts: the first source's
             info->tile[k] = xn_max64(1, xn_min64(s->block[k], info->dims[k]));
+        if (s->rank == info->rank && s->rank > 0 && s->kind != XN_STORE_CONTIGUOUS && s->filters[0])
+            info->chunked_rows = xn_max64(info->chunked_rows, s->block[0]);
     }
 }
 

@@ -36,6 +36,7 @@ static xani_status describe(xn_ctx *ctx, const char *path, const char *dataset, 
                                .w = a->dims[a->rank - 1],
                                .frame_bytes = (size_t)pixels * xn_type_size(a->type),
                                .direct = a->direct,
+                               .together = a->chunked_rows,
                                .filters = a->filters,
                                .stored_bytes = a->stored_bytes};
     return XANI_OK;

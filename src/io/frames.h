@@ -15,6 +15,7 @@ typedef struct xn_frames_info {
     int64_t n, h, w;
     size_t frame_bytes; // decoded
     bool direct;        // false: some of it through H5Dread
+    int64_t together;   // frames of a chunk
     const char *filters;
     int64_t stored_bytes;
 } xn_frames_info;

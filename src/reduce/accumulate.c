@@ -21,6 +21,8 @@ static void close_accumulator(xn_accumulator *a)
         xn_free(a->batch[i].frames);
         xn_free(a->batch[i].shots);
         xn_free(a->batch[i].order);
+        xn_free(a->batch[i].frame);
+        xn_free(a->batch[i].reads);
     }
     xn_free(a->scratch);
     xn_free(a->col);
@@ -41,18 +43,35 @@ static xani_status open_accumulator(xn_accumulator *a, int64_t frames, int batch
         a->batch[i].frames = xn_alloc(n, (size_t)a->plan->frame_bytes);
         a->batch[i].shots = xn_alloc(n, sizeof(xn_work_shot *));
         a->batch[i].order = xn_alloc(n, sizeof *a->batch[i].order);
-        ok = a->batch[i].frames != NULL && a->batch[i].shots != NULL && a->batch[i].order != NULL;
+        a->batch[i].frame = xn_alloc(n, sizeof *a->batch[i].frame);
+        a->batch[i].reads = xn_alloc(n + 1, sizeof *a->batch[i].reads);
+        ok = a->batch[i].frames != NULL && a->batch[i].shots != NULL && a->batch[i].order != NULL &&
+             a->batch[i].frame != NULL && a->batch[i].reads != NULL;
     }
     if (ok) return XANI_OK;
     close_accumulator(a);
     return xn_fail_memory(a->ctx, "batches of frames", n * (size_t)batches * (size_t)a->plan->frame_bytes);
 }
 
+// Frames of one chunk are one read.
+static void set_reads(const xn_accumulator *a, xn_batch *b, const xn_work_shot *const *shots, int64_t n)
+{
+    int64_t together = a->source->ops->read_frames ? a->source->together : 0;
+    b->n = n;
+    b->n_reads = 0;
+    for (int64_t i = 0; i < n; i++) {
+        b->frame[i] = shots[i]->frame;
+        if (i == 0 || together < 2 || b->frame[i] / together != b->frame[i - 1] / together)
+            b->reads[b->n_reads++] = (int32_t)i;
+    }
+    b->reads[b->n_reads] = (int32_t)n;
+}
+
 // Frames by bin: the sums of a row stay in the cache from one shot of a bin to the next.  Insertion: a delay scan is
 // nearly sorted already, and a batch is short.
-static void set_batch(xn_batch *b, const xn_work_shot *const *shots, int64_t n)
+static void set_batch(const xn_accumulator *a, xn_batch *b, const xn_work_shot *const *shots, int64_t n)
 {
-    b->n = n;
+    set_reads(a, b, shots, n);
     for (int64_t i = 0; i < n; i++) {
         int64_t k = i;
         b->shots[i] = shots[i];
@@ -68,19 +87,21 @@ typedef struct step {
     int64_t failed_at;
 } step;
 
-static void read_one(const xn_accumulator *a, const xn_batch *b, int64_t i, step *s)
+static void read_some(const xn_accumulator *a, const xn_batch *b, int64_t read, step *s)
 {
+    int64_t first = b->reads[read], n = b->reads[read + 1] - first;
     xani_status before;
 #pragma omp atomic read
     before = s->failed;
     if (before != XANI_OK) return;
     uint8_t *scratch = a->scratch + (size_t)omp_get_thread_num() * a->scratch_stride;
-    xani_status st = a->source->ops->read_frame(a->ctx, a->source, b->shots[i]->frame,
-                                                b->frames + i * a->plan->frame_bytes, scratch);
+    uint8_t *dst = b->frames + first * a->plan->frame_bytes;
+    xani_status st = n == 1 ? a->source->ops->read_frame(a->ctx, a->source, b->frame[first], dst, scratch)
+                            : a->source->ops->read_frames(a->ctx, a->source, b->frame + first, n, dst);
     if (st == XANI_OK) return;
 #pragma omp critical // unnamed: a name would become a symbol that the library exports
     if (s->failed == XANI_OK) {
-        s->failed_at = i;
+        s->failed_at = first;
 #pragma omp atomic write
         s->failed = st;
     }
@@ -91,17 +112,17 @@ static xani_status run_step(const xn_accumulator *a, const xn_pass *pass, const 
 {
     XN_TRY(xn_check_interrupt(a->ctx));
     step s = {XANI_OK, 0};
-    int64_t reads = next->n, rows = now->n > 0 ? a->groups->ny : 0, all = reads + rows;
+    int64_t reads = next->n_reads, rows = now->n > 0 ? a->groups->ny : 0, all = reads + rows;
 #pragma omp parallel for schedule(dynamic) num_threads(a->threads)
     for (int64_t i = 0; i < all; i++) {
         int64_t begun = i * reads / all, after = (i + 1) * reads / all;
         if (after > begun)
-            read_one(a, next, begun, &s);
+            read_some(a, next, begun, &s);
         else
             xn_rows_add(a, pass, now, i - begun, omp_get_thread_num());
     }
     if (s.failed == XANI_OK) return XANI_OK;
-    const xn_work_shot *shot = next->shots[s.failed_at];
+    const xn_work_shot *shot = next->shots[s.failed_at]; // the first of those decoded together
     return xn_context(a->ctx, s.failed, "while reading frame %lld, pulse id %llu", (long long)shot->frame,
                       (unsigned long long)shot->pulse_id);
 }
@@ -183,7 +204,7 @@ static xani_status run_list(xn_accumulator *a, const xn_pass *pass, const xn_wor
     for (int64_t from = 0, to = 0; from < n || now->n > 0; from = to) {
         int64_t length = batch_length(a, list, n, from);
         to = from + length;
-        set_batch(next, list + from, length);
+        set_batch(a, next, list + from, length);
         XN_TRY(run_step(a, pass, now, next));
         *done += now->n;
         if (now->n > 0) xn_progress(a->ctx, "reduce", *done, total, "shots");
@@ -229,6 +250,7 @@ xani_status xn_prescan(xn_accumulator *a, int64_t *masked)
     for (int64_t from = 0; st == XANI_OK && from < n; from += length) {
         b->n = xn_min64(length, n - from);
         for (int64_t i = 0; i < b->n; i++) b->shots[i] = &a->work->shots[from + i];
+        set_reads(a, b, b->shots, b->n);
         st = run_step(a, NULL, &none, b);
         for (int64_t y = 0; st == XANI_OK && y < g->ny; y++)
             for (int64_t i = 0; i < b->n; i++) xn_rows_group(a, b, i, y, a->col, a->v);

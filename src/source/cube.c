@@ -360,4 +360,4 @@ static xani_status cube_read(xn_ctx *ctx, xn_source *s, xn_cube *c)
     return st;
 }
 
-const xn_source_ops xn_source_cube = {"cube", cube_open, cube_close, NULL, cube_read};
+const xn_source_ops xn_source_cube = {.layout = "cube", .open = cube_open, .close = cube_close, .read_cube = cube_read};

@@ -119,7 +119,8 @@ static xani_status sim_read_frame(xn_ctx *ctx, xn_source *s, int64_t frame, void
     return XANI_OK;
 }
 
-const xn_source_ops xn_source_sim = {"sim", sim_open, sim_close, sim_read_frame, NULL};
+const xn_source_ops xn_source_sim = {
+    .layout = "sim", .open = sim_open, .close = sim_close, .read_frame = sim_read_frame};
 
 xani_status xn_sim_open(xn_ctx *ctx, const xn_config *config, int run, xn_source **source)
 {

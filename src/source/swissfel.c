@@ -65,6 +65,7 @@ static xani_status open_frames(xn_ctx *ctx, const xn_sf_detector *d, impl *m, xn
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s changed while it was opened", d->file[0], dataset);
     s->type = info->type;
     s->stored_bytes = info->stored_bytes;
+    s->together = info->together;
     return XANI_OK;
 }
 
@@ -111,4 +112,15 @@ static xani_status swissfel_read(xn_ctx *ctx, xn_source *s, int64_t frame, void 
     return xn_frames_read(ctx, ((impl *)s->impl)->frames, frame, dst);
 }
 
-const xn_source_ops xn_source_swissfel = {"swissfel", swissfel_open, swissfel_close, swissfel_read, NULL};
+static xani_status swissfel_read_list(xn_ctx *ctx, xn_source *s, const int64_t *frames, int64_t n, void *dst)
+{
+    return xn_frames_read_list(ctx, ((impl *)s->impl)->frames, frames, n, dst, 1);
+}
+
+const xn_source_ops xn_source_swissfel = {
+    .layout = "swissfel",
+    .open = swissfel_open,
+    .close = swissfel_close,
+    .read_frame = swissfel_read,
+    .read_frames = swissfel_read_list,
+};

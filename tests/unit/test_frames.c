@@ -42,7 +42,7 @@ static void check_view(xn_frames *f, int i, const void *frame, size_t bytes, int
     if (view) *bad += memcmp(view, frame, bytes) != 0;
 }
 
-// All frames equal the truth, read by several threads in some order.
+// All frames equal the truth, read by several threads in some order, and as a list.
 static void check_frames(xn_frames *f, const xn_type type, int n)
 {
     const xn_frames_info *info = xn_frames_get_info(f);
@@ -71,6 +71,16 @@ static void check_frames(xn_frames *f, const xn_type type, int n)
         xn_free(dst);
     }
     ck_assert_msg(bad == 0, "%d values differ: %s", bad, xani_error_text(ctx));
+    int64_t list[N + 1];
+    uint8_t *all = xn_alloc(N + 1, info->frame_bytes), *one = xn_alloc(info->frame_bytes, 1);
+    for (int k = 0; k <= N; k++) list[k] = (k * 29 + 3) % n; // one of them twice
+    ck_assert_int_eq(xn_frames_read_list(ctx, f, list, N + 1, all, 2), XANI_OK);
+    for (int k = 0; k <= N; k++) {
+        ck_assert_int_eq(xn_frames_read(ctx, f, list[k], one), XANI_OK);
+        ck_assert_mem_eq(all + (size_t)k * info->frame_bytes, one, info->frame_bytes);
+    }
+    xn_free(all);
+    xn_free(one);
 }
 
 typedef struct {

@@ -227,8 +227,8 @@ static const char *const off_modes[] = {"{mode: all}", "{mode: blocks, block_sho
 
 START_TEST(test_one_hash)
 {
-    // Threads 1, 2, 3, batches of 1, 7, 64 and chosen, every kernel variant: one hash; several passes under a small
-    // memory budget: the same signal, errors, mask and laser-off sums.
+    // Threads 1, 2, 3, batches of 1, 7, 64 and chosen, frames alone and together, every kernel variant: one hash;
+    // several passes under a small memory budget: the same signal, errors, mask and laser-off sums.
     fake f;
     fake_make(&f, 300, softening, NULL, 12);
     uint64_t expected[2] = {0, 0};
@@ -243,12 +243,14 @@ START_TEST(test_one_hash)
                          COMMON "reduce: {" BINS ", spatial_bin: 2, off: %s}\nengine: {threads: %d, kernels: %s}\n",
                          off_modes[_i], threads, kernels[variant]);
                 xn_cube c;
+                f.source.together = b == 1 ? 0 : threads + b; // frames of a chunk
                 ck_assert_msg(reduce(&f, yaml, batches[b], &c) == XANI_OK, "%s", xani_error_text(ctx));
                 uint64_t h[2] = {hash_cube(&c, true), hash_cube(&c, false)};
                 if (expected[0] == 0) memcpy(expected, h, sizeof h);
                 ck_assert_uint_eq(h[0], expected[0]);
                 xn_cube_free(&c);
             }
+    ck_assert(f.lists > 100);
     ck_assert_ptr_null(strstr(said.text, "passes"));
     int64_t npix = 11 * 15;
     for (int bins = 1; bins <= 9; bins += 4) {

@@ -247,7 +247,7 @@ static xani_status read_floats(xn_ctx *c, xn_source *s, int64_t frame, void *dst
 START_TEST(test_stored_numbers)
 {
     // Corrected frames in keV give the same cube as the words they came from; NaN pixels are left out and said.
-    static const xn_source_ops ops = {"floats", NULL, NULL, read_floats, NULL};
+    static const xn_source_ops ops = {.layout = "floats", .read_frame = read_floats};
     fake f;
     fake_make(&f, 300, NULL, NULL, 34);
     char yaml[256];
@@ -313,7 +313,7 @@ static xani_status read_binned(xn_ctx *c, xn_source *s, xn_cube *cube)
     return XANI_OK;
 }
 
-static const xn_source_ops binned_ops = {"binned", NULL, NULL, NULL, read_binned};
+static const xn_source_ops binned_ops = {.layout = "binned", .read_cube = read_binned};
 
 static void make_binned(binned *d, uint32_t *mask, xn_source *s)
 {
