@@ -87,6 +87,13 @@ typedef struct step {
     int64_t failed_at;
 } step;
 
+// Frames behind each other, to where each belongs: from the last one on, since places are farther apart.
+static void spread(uint8_t *dst, int64_t n, size_t bytes, int64_t apart)
+{
+    for (int64_t i = n - 1; i > 0 && (int64_t)bytes != apart; i--)
+        memmove(dst + i * apart, dst + (size_t)i * bytes, bytes);
+}
+
 static void read_some(const xn_accumulator *a, const xn_batch *b, int64_t read, step *s)
 {
     int64_t first = b->reads[read], n = b->reads[read + 1] - first;
@@ -98,6 +105,8 @@ static void read_some(const xn_accumulator *a, const xn_batch *b, int64_t read, 
     uint8_t *dst = b->frames + first * a->plan->frame_bytes;
     xani_status st = n == 1 ? a->source->ops->read_frame(a->ctx, a->source, b->frame[first], dst, scratch)
                             : a->source->ops->read_frames(a->ctx, a->source, b->frame + first, n, dst);
+    if (n > 1 && st == XANI_OK)
+        spread(dst, n, (size_t)(a->source->ny * a->source->nx) * xn_type_size(a->source->type), a->plan->frame_bytes);
     if (st == XANI_OK) return;
 #pragma omp critical // unnamed: a name would become a symbol that the library exports
     if (s->failed == XANI_OK) {
