@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "io/array.h"
 #include "io/library.h"
 #include "io/virtual.h"
 
@@ -233,13 +234,40 @@ static xani_status open_checked(xn_ctx *ctx, const xn_h5 *file, const char *name
     return o->size == 0 ? XANI_OK : xn_h5_complete(ctx, file, name, o->dataset);
 }
 
+// Large ones go past the library, on all cores: a cube of some GiB is compressed, and the library decodes on one.
+enum { LARGE = 1 << 20 };
+
+static bool is_large(const opened *o, int64_t n)
+{
+    hid_t stored = n < LARGE ? H5I_INVALID_HID : H5Dget_type(o->dataset);
+    bool numbers = stored >= 0 && xn_type_size(xn_hdf_type(stored)) > 0;
+    if (stored >= 0) H5Tclose(stored);
+    return numbers;
+}
+
+static xani_status read_large(xn_ctx *ctx, const xn_h5 *file, const char *name, xn_type type, int64_t first,
+                              int64_t count, void *dst)
+{
+    const char *path = file->path;
+    xn_array *array = NULL;
+    XN_TRY(xn_array_open(ctx, &path, 1, name, &(xn_array_options){.fill = true}, &array)); // complete: looked at before
+    xn_selection s;
+    xn_selection_all(array, &s);
+    if (count >= 0) s.start[0] = first, s.count[0] = count;
+    xani_status st = xn_array_read(ctx, array, &s, type, dst, 0);
+    xn_array_close(&array);
+    return st;
+}
+
 static xani_status read_selected(xn_ctx *ctx, const xn_h5 *file, const char *name, opened *o, xn_type type, void **data,
                                  int64_t n)
 {
     size_t size = xn_type_size(type);
     void *values = xn_alloc((size_t)xn_max64(n, 1), size);
     if (values == NULL) return xn_fail_memory(ctx, name, (size_t)n * size);
-    xani_status st = xn_h5_read_as(ctx, file, name, o->dataset, o->space, n, type, values);
+    bool large = n == o->size && is_large(o, n);
+    xani_status st = large ? read_large(ctx, file, name, type, 0, -1, values)
+                           : xn_h5_read_as(ctx, file, name, o->dataset, o->space, n, type, values);
     if (st == XANI_OK)
         *data = values;
     else
@@ -305,6 +333,7 @@ static xani_status rows(xn_ctx *ctx, const xn_h5 *file, const char *name, opened
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: rows wanted: %lld from %lld on; it has %lld", file->path, name,
                        (long long)count, (long long)first, (long long)have);
     XN_TRY(select_part(ctx, file, name, o, first, count, -1, &n));
+    if (is_large(o, n)) return read_large(ctx, file, name, type, first, count, dst);
     return xn_h5_read_as(ctx, file, name, o->dataset, o->space, n, type, dst);
 }
 

@@ -450,6 +450,41 @@ static bool nth(void *user, uint64_t number)
     return true;
 }
 
+START_TEST(test_large)
+{
+    // Millions of numbers, compressed: whole and by rows, as wider and narrower types, with the misfit named.
+    enum { ROWS = 300, COLUMNS = 8000 };
+    int32_t *truth = xn_alloc(ROWS * COLUMNS, sizeof *truth);
+    for (int i = 0; i < ROWS * COLUMNS; i++) truth[i] = i % 30011 - (i == 299 * COLUMNS + 5 ? 70000 : 0);
+    hid_t f = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), p = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(p, 2, (hsize_t[]){7, 3000});
+    H5Pset_shuffle(p);
+    H5Pset_deflate(p, 1);
+    H5Pset_fletcher32(p);
+    hid_t space = H5Screate_simple(2, (hsize_t[]){ROWS, COLUMNS}, NULL);
+    hid_t d = H5Dcreate2(f, "large", H5T_STD_I32BE, space, H5P_DEFAULT, p, H5P_DEFAULT);
+    ck_assert_int_ge(H5Dwrite(d, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, truth), 0);
+    H5Dclose(d), H5Sclose(space), H5Pclose(p), H5Fclose(f);
+    xn_h5 *h;
+    double *wide = NULL;
+    int64_t *whole = NULL, n = 0;
+    int16_t *rows = xn_alloc(299 * COLUMNS, sizeof *rows);
+    ck_assert_int_eq(xn_h5_open(ctx, path, &h), XANI_OK);
+    ck_assert_int_eq(xn_h5_read_f64(ctx, h, "large", &wide, &n), XANI_OK);
+    ck_assert_int_eq(n, ROWS * COLUMNS);
+    ck_assert_int_eq(xn_h5_read_i64(ctx, h, "large", &whole, &n), XANI_OK);
+    for (int i = 0; i < n; i++) ck_assert(wide[i] == truth[i] && whole[i] == truth[i]);
+    ck_assert_int_eq(xn_h5_read_rows(ctx, h, "large", XN_I16, 0, 299, rows), XANI_OK);
+    for (int i = 0; i < 299 * COLUMNS; i++) ck_assert_int_eq(rows[i], truth[i]);
+    ck_assert_int_eq(xn_h5_read_rows(ctx, h, "large", XN_I16, 1, 299, rows), XANI_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "value -48864"));
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "does not fit int16"));
+    ck_assert_int_eq(xn_h5_read_rows(ctx, h, "large", XN_I16, 1, 300, rows), XANI_ERR_INPUT);
+    xn_h5_close(&h);
+    xn_free(truth), xn_free(wide), xn_free(whole), xn_free(rows);
+}
+END_TEST
+
 START_TEST(test_memory_may_fail)
 {
     // Each allocation of a reader fails once: out of memory is reported and nothing is returned.
@@ -534,6 +569,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_describe);
     tcase_add_test(t, test_shrinking_file);
     tcase_add_test(t, test_virtual);
+    tcase_add_test(t, test_large);
     tcase_add_test(t, test_memory_may_fail);
     tcase_add_test(t, test_public_files);
 }
