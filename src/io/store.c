@@ -7,7 +7,9 @@
 // are made of whole chunks for the same reason: each chunk is then decoded once.
 #include "io/store.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { XN_BLOCK_BYTES = 1 << 20, STORED_MAX = 1 << 30, CHUNK_MAX = 1 << 30 };
 
@@ -159,6 +161,24 @@ static xani_status describe_chunked(xn_ctx *ctx, const xn_h5 *file, hid_t datase
     return XANI_OK;
 }
 
+// Where the library looks for an external file: below HDF5_EXTFILE_PREFIX, in which "${ORIGIN}" at the beginning is the
+// folder of the HDF5 file, else at its name as it stands.  Where it finds nothing, beside the HDF5 file.
+static char *external_path(const char *holder, const char *name)
+{
+    static const char origin[] = "${ORIGIN}";
+    const char *slash = strrchr(holder, '/'), *prefix = getenv("HDF5_EXTFILE_PREFIX");
+    int folder = slash ? (int)(slash - holder) : 0;
+    if (name[0] == '/') return xn_strdup(name);
+    bool none = prefix == NULL || prefix[0] == '\0' || strcmp(prefix, ".") == 0;
+    bool beside = !none && strncmp(prefix, origin, sizeof origin - 1) == 0;
+    char *path = none     ? xn_strdup(name)
+                 : beside ? xn_format("%.*s%s/%s", slash ? folder : 1, slash ? holder : ".", prefix + 9, name)
+                          : xn_format("%s/%s", prefix, name);
+    if (path == NULL || access(path, F_OK) == 0 || slash == NULL) return path;
+    xn_free(path);
+    return xn_format("%.*s/%s", folder, holder, name);
+}
+
 static xani_status describe_external(xn_ctx *ctx, hid_t created, xn_store *s)
 {
     int n = H5Pget_external_count(created);
@@ -174,9 +194,7 @@ static xani_status describe_external(xn_ctx *ctx, hid_t created, xn_store *s)
         hsize_t size = 0;
         if (H5Pget_external(created, (unsigned)i, sizeof name - 1, name, &offset, &size) < 0)
             return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: its external files cannot be listed", s->path, s->dataset);
-        const char *folder = strrchr(s->path, '/');
-        char *path = name[0] == '/' || folder == NULL ? xn_strdup(name)
-                                                      : xn_format("%.*s/%s", (int)(folder - s->path), s->path, name);
+        char *path = external_path(s->path, name);
         if (path == NULL) return xn_fail_memory(ctx, name, sizeof name);
         xn_segment *g = &s->segment[s->n_segments];
         xani_status st = xn_file_open(ctx, path, &g->file);
