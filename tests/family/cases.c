@@ -10,6 +10,12 @@ enum { COMPACT, CONTIGUOUS, EXTERNAL, MANY, TINY, KINDS, VIRTUAL_GROUPS = 4 };
 
 static const char *const kinds[KINDS] = {"compact", "contiguous", "external", "many chunks", "scalar and empty"};
 
+uint64_t family_seed(void)
+{
+    const char *seed = getenv("XANI_FAMILY_SEED");
+    return seed ? strtoull(seed, NULL, 10) : 1;
+}
+
 int family_groups(void) { return 2 * (family_chains() + KINDS + VIRTUAL_GROUPS); }
 
 family_group family_group_at(int number)
@@ -173,10 +179,9 @@ static void tiny(xn_rng *r, family_case *c, int number)
 
 void family_case_make(const family_group *g, int number, family_case *c)
 {
-    const char *seed = getenv("XANI_FAMILY_SEED"); // another family
     xn_rng r;
     memset(c, 0, sizeof *c);
-    c->seed = (seed ? strtoull(seed, NULL, 10) : 1) << 32 | (uint64_t)(g->number * 1000 + number);
+    c->seed = family_seed() << 32 | (uint64_t)(g->number * 1000 + number);
     xn_rng_init(&r, c->seed, 1);
     snprintf(c->name, sizeof c->name, "d%03d", number);
     c->type = family_type_at(number % family_types());

@@ -81,6 +81,7 @@ typedef struct family_group {
     int cases;
 } family_group;
 
+uint64_t family_seed(void); // XANI_FAMILY_SEED: another family
 int family_groups(void);
 family_group family_group_at(int number);
 void family_case_make(const family_group *g, int number, family_case *c);
@@ -101,6 +102,8 @@ typedef struct family_reading {
     const char *path, *name;
     const void *truth; // or NULL
     bool referee;      // H5Dread can read it
+    bool may_refuse;   // or says that it is damaged: then a reader has to say so too
+    bool gap;          // a source is missing: without fill values an error
     uint64_t seed;
 } family_reading;
 
