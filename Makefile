@@ -8,6 +8,7 @@
 #   make gpu-test  the fit on this machine's CUDA devices against the processor; gpu-bench: how fast, recorded as NAME
 #   make bench-peers  a Python environment with the codes compared with, used by the benchmarks when present
 #   make accuracy  the statistical tests of the fit, and docs/fit-accuracy.md from them
+#   make fuzz      each parser of stored bytes under libFuzzer and sanitizers, FUZZ_RUNS=1000000 times
 #   make asan, make tsan   all tests under the address and undefined-behaviour, or thread, sanitizer
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -51,6 +52,11 @@ tsan:
 	@cmake --preset tsan
 	@tools/run-tests build-tsan
 
+fuzz:
+	tools/setup build test sanitize
+	@cmake --preset fuzz >/dev/null
+	@tools/fuzz build-fuzz
+
 bench: bench-fit bench-io bench-reduce bench-map bench-lsq
 
 bench-fit bench-io bench-reduce bench-map bench-lsq: build
@@ -77,5 +83,5 @@ accuracy: setup-test
 clean:
 	rm -rf $(BUILD) build-asan build-tsan
 
-.PHONY: all setup setup-test build demo test install lint asan tsan clean
+.PHONY: all setup setup-test build demo test install lint asan tsan fuzz clean
 .PHONY: accuracy gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers

@@ -38,24 +38,7 @@ foreach(folder unit parity science)
   endforeach()
 endforeach()
 
-# The family of datasets: one generator, one referee, several programs.
-file(GLOB family CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/family/*.c)
-list(FILTER family EXCLUDE REGEX "/test_[^/]*$")
-add_library(family OBJECT ${family})
-target_link_libraries(family PUBLIC xani_options PkgConfig::CHECK)
-target_include_directories(family PUBLIC ${CMAKE_SOURCE_DIR}/tests)
-file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/family/test_*.c)
-foreach(f ${sources})
-  get_filename_component(name ${f} NAME_WE)
-  add_executable(family-${name} ${f})
-  target_link_libraries(family-${name} PRIVATE family xani_static)
-  target_compile_definitions(family-${name} PRIVATE XN_SHARED_DATA="${CMAKE_SOURCE_DIR}/../shared/data")
-  set_target_properties(family-${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  add_dependencies(tests family-${name})
-  add_test(NAME family/${name} COMMAND family-${name} WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
-  set_tests_properties(family/${name} PROPERTIES LABELS family SKIP_RETURN_CODE 77 TIMEOUT 900
-    ENVIRONMENT "${test_environment}")
-endforeach()
+include(${CMAKE_SOURCE_DIR}/cmake/checks.cmake)
 
 # Stand-ins for libcufile: of today, before its parameters, before version 1.7, and one that lacks a symbol.
 foreach(fake "fakecufile;1150" "fakecufile_json;1110;FAKE_NO_PARAMETERS" "fakecufile_old;1060;FAKE_NO_PARAMETERS"
