@@ -35,8 +35,10 @@ static bool node1(xn_walk *w, uint64_t address, int level);
 
 static bool entries1(xn_walk *w, const uint8_t *p, unsigned n, int level)
 {
-    size_t key = 8 + 8 * ((size_t)w->map->rank + 1);
-    for (unsigned i = 0; i < n; i++, p += key + (size_t)w->address_bytes) {
+    size_t key = 8 + 8 * ((size_t)w->map->rank + 1), pair = key + (size_t)w->address_bytes;
+    for (unsigned i = 0; level > 0 && i < n; i++)
+        xn_walk_ahead(w, xn_walk_address(w, p + i * pair + key), USUAL_ENTRIES * pair);
+    for (unsigned i = 0; i < n; i++, p += pair) {
         uint64_t child = xn_walk_address(w, p + key);
         if (child == XN_NOWHERE) return false;
         bool good = level > 0 ? node1(w, child, level - 1)
@@ -82,9 +84,9 @@ bool xn_walk_tree1(xn_walk *w, uint64_t root) { return node1(w, root, -1); }
 typedef struct {
     xn_walk *w;
     int type;
-    size_t record;    // bytes
-    int count_bytes;  // of the number of records in a node
-    uint64_t records; // seen
+    size_t node, record; // bytes
+    int count_bytes;     // of the number of records in a node
+    uint64_t records;    // seen
     struct {
         uint64_t most;   // records in a node of this level
         int total_bytes; // of the number of records in and below one
@@ -99,8 +101,9 @@ static size_t pointer_bytes(const tree *t, int level)
 }
 
 // What fits into a node on each level; false: too much to be true.
-static bool measure(tree *t, size_t node, int depth)
+static bool measure(tree *t, int depth)
 {
+    size_t node = t->node;
     if (node < 10 + t->record || depth > DEEPEST) return false;
     uint64_t most = (node - 10) / t->record, total = most;
     t->level[0].most = most;
@@ -139,6 +142,8 @@ static bool node2(tree *t, uint64_t address, uint64_t records, int level)
     bool good = bytes && memcmp(bytes, level > 0 ? "BTIN" : "BTLF", 4) == 0 && bytes[4] == 0 && bytes[5] == t->type;
     const uint8_t *p = bytes + 6;
     for (uint64_t i = 0; good && i < records; i++, p += t->record) good = put_record(t, p);
+    for (uint64_t i = 0; good && level > 0 && i <= records; i++)
+        xn_walk_ahead(t->w, xn_walk_address(t->w, p + i * pointer), t->node);
     for (uint64_t i = 0; good && level > 0 && i <= records; i++, p += pointer)
         good = node2(t, xn_walk_address(t->w, p), xn_le(p + t->w->address_bytes, t->count_bytes), level - 1);
     t->records += records;
@@ -154,7 +159,8 @@ bool xn_walk_tree2(xn_walk *w, uint64_t address)
     t.record = a + (w->filtered ? (size_t)w->size_bytes + 4 : 0) + 8 * (size_t)w->map->rank;
     bool good = h && memcmp(h, "BTHD", 4) == 0 && h[4] == 0 && h[5] == t.type && xn_le(h + 10, 2) == t.record;
     int depth = good ? (int)xn_le(h + 12, 2) : 0;
-    good = good && measure(&t, (size_t)xn_le(h + 6, 4), depth);
+    t.node = good ? (size_t)xn_le(h + 6, 4) : 0;
+    good = good && measure(&t, depth);
     uint64_t root = good ? xn_walk_address(w, h + 16) : XN_NOWHERE;
     if (root != XN_NOWHERE) good = node2(&t, root, xn_le(h + 16 + a, 2), depth);
     good = good && t.records == xn_le(h + 18 + a, (int)l);

@@ -8,6 +8,7 @@
 #include "io/chunk_index_walk.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -44,6 +45,12 @@ uint8_t *xn_walk_take(xn_walk *w, uint64_t address, size_t n)
     if (bytes && xn_walk_read(w, address, bytes, n) && xn_lookup3_holds(bytes, n)) return bytes;
     xn_free(bytes);
     return NULL;
+}
+
+void xn_walk_ahead(const xn_walk *w, uint64_t address, size_t n)
+{
+    if (w->f->memory == NULL && address < (uint64_t)(w->f->bytes - w->f->base))
+        posix_fadvise(w->f->fd, w->f->base + (int64_t)address, (off_t)n, POSIX_FADV_WILLNEED);
 }
 
 uint64_t xn_walk_address(const xn_walk *w, const uint8_t *p)

@@ -35,6 +35,8 @@ bool xn_walk_layout(xn_walk *w, uint64_t address, xn_layout_message *layout);
 bool xn_walk_read(xn_walk *w, uint64_t address, void *bytes, size_t n);
 // n bytes whose last four are a checksum, memory of the caller's (xn_free); NULL: cannot be read, or damaged.
 uint8_t *xn_walk_take(xn_walk *w, uint64_t address, size_t n);
+// Asks the system to fetch what will be read soon: nodes of a tree lie far apart, and a cold disk is slow one by one.
+void xn_walk_ahead(const xn_walk *w, uint64_t address, size_t n);
 uint64_t xn_walk_address(const xn_walk *w, const uint8_t *p);
 // Chunk `index` of the grid. false: is there already, or cannot be.
 bool xn_walk_put(xn_walk *w, int64_t index, uint64_t address, uint64_t bytes, uint32_t mask);
