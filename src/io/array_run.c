@@ -263,8 +263,7 @@ static void choose(run *r)
     for (int64_t i = 0; i < p->n_tasks && !name; i++) {
         const xn_task *t = &p->task[i];
         if (t->bytes == 0) continue;
-        const xn_view *v = view_of(p, &p->job[t->first]);
-        r->ops = xn_reader_choose(v->store->file, t->offset, (int64_t)t->bytes, !is_raw(v->store));
+        r->ops = xn_reader_choose(file_of(p, &p->job[t->first]), t->offset, (int64_t)t->bytes);
         break;
     }
     for (int i = 0; i < XN_READERS && xn_reader_at(i); i++) {

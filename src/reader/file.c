@@ -24,6 +24,7 @@
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; // of all below, and of opening and closing
 static xn_descriptor *hand;
 static int64_t n_open;
+static _Atomic int64_t all_bytes; // of all files
 
 // ---- the ring of open descriptors, all with the lock held
 
@@ -127,6 +128,7 @@ static xani_status open_first(xn_ctx *ctx, xn_file *f)
         f->device = now.st_dev;
         f->inode = now.st_ino;
         f->bytes = now.st_size;
+        atomic_fetch_add(&all_bytes, f->bytes);
         f->time = now.st_mtim;
         f->plain.fd = fd;
         atomic_store(&f->plain.pins, 0);
@@ -175,6 +177,7 @@ void xn_file_close(xn_file **file)
     descriptor_close(&f->plain);
     descriptor_close(&f->direct);
     pthread_mutex_unlock(&lock);
+    atomic_fetch_sub(&all_bytes, f->bytes);
     uint8_t *map = atomic_load(&f->map);
     if (map) munmap(map, (size_t)f->bytes);
     xn_free(f->path);
@@ -183,6 +186,7 @@ void xn_file_close(xn_file **file)
 
 const char *xn_file_path(const xn_file *f) { return f->path; }
 int64_t xn_file_bytes(const xn_file *f) { return f->bytes; }
+int64_t xn_file_all_bytes(void) { return atomic_load(&all_bytes); }
 
 // ---- descriptors
 

@@ -25,7 +25,7 @@ struct xn_file {
     int64_t bytes;
     struct timespec time;
     atomic_bool follow, refuses_direct;
-    atomic_int owners;
+    atomic_int owners, local;    // local: choose.c
     xn_descriptor plain, direct; // direct: past the page cache
     xn_alignment alignment;      // of direct reads, set with its descriptor
     _Atomic(uint8_t *) map;

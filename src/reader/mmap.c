@@ -3,9 +3,10 @@
 //
 // Touching a mapped page that is not there kills the process: behind the end of a file that was truncated (SIGBUS), or
 // where the disk fails.  So the pages are asked for first (MADV_POPULATE_READ, Linux 5.14), which answers with an error
-// instead and is faster than touching them one by one; what is left is a file that is truncated between that and the
-// use.  Without that call the size of the file is looked at.  Bytes that are copied anyway, because a place for them is
-// given, are read by pread, which no truncation can hurt.
+// instead; what is left is a file that is truncated between that and the use.  It costs 5 % where a megabyte is added
+// up in place, a third of 64 KiB; reading by pread and adding up costs half as much again.  Without that call the size
+// of the file is looked at.  Bytes that are copied anyway, because a place for them is given, are read by pread, which
+// no truncation can hurt.
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/stat.h>

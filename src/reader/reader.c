@@ -20,12 +20,6 @@ const xn_reader_ops *xn_reader_named(const char *name)
     return NULL;
 }
 
-const xn_reader_ops *xn_reader_choose(xn_file *file, int64_t offset, int64_t bytes, bool filtered)
-{
-    (void)file, (void)offset, (void)bytes, (void)filtered;
-    return &xn_reader_pread;
-}
-
 const char *xn_read_why(int error)
 {
     switch (error) {

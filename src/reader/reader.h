@@ -76,11 +76,17 @@ struct xn_reader {
 // The table (reader.c): "pread", "uring", "mmap". NULL past its end, or for an unknown name.
 const xn_reader_ops *xn_reader_at(int index);
 const xn_reader_ops *xn_reader_named(const char *name);
-// The one for these bytes where the user leaves it open ("auto"): pread for what lies in the page cache and for network
-// file systems, io_uring past the cache for cold local files.  filtered: the bytes are decoded somewhere else anyway.
-const xn_reader_ops *xn_reader_choose(xn_file *file, int64_t offset, int64_t bytes, bool filtered);
+// The one for a read like this one where the user leaves it open ("auto"): pread, but io_uring past the page cache for
+// cold local files that memory could not keep; choose.c has the reasons.
+const xn_reader_ops *xn_reader_choose(xn_file *file, int64_t offset, int64_t bytes);
+// What the choice rests on: on a disk of this machine; the part of these bytes that lies in the page cache, 0 to 1; the
+// sizes of all files that are open.
+bool xn_file_is_local(xn_file *file);
+double xn_file_cached(xn_file *file, int64_t offset, int64_t bytes);
+int64_t xn_file_all_bytes(void);
 
-// Test hook: called before each system call of a reader with its name ("pread", "open", "uring", ...); a number other
+// Test hook: called before each system call of a reader with its name ("pread", "open", "open_direct",
+// "uring", "uring_setup", "mmap", "madvise", "cachestat"); a number other
 // than 0 is the errno it fails with, XN_READ_SHORT lets it return half of what was asked for.
 typedef int (*xn_read_hook)(void *user, const char *call, const char *path, int64_t offset, size_t bytes);
 void xn_read_set_hook(xn_read_hook hook, void *user);

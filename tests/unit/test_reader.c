@@ -338,6 +338,62 @@ START_TEST(test_past_the_end)
 }
 END_TEST
 
+static int no_cachestat(void *user, const char *call, const char *name, int64_t offset, size_t bytes)
+{
+    (void)user, (void)name, (void)offset, (void)bytes;
+    return strcmp(call, "cachestat") == 0 ? ENOSYS : 0;
+}
+
+START_TEST(test_choice)
+{
+    // pread for what is in the page cache and for what it could keep; past it for cold local files larger than memory,
+    // if reads are long and io_uring works. Both ways of asking the page cache tell warm from cold.
+    enum { BYTES = 4 << 20 };
+    const xn_reader_ops *pread_ops = xn_reader_named("pread"), *uring_ops = xn_reader_named("uring");
+    int64_t before = xn_file_all_bytes();
+    xn_file *f, *g;
+    char why[160];
+    ck_assert_int_eq(xn_file_open(ctx, make_file(0, BYTES), &f), XANI_OK);
+    ck_assert_int_eq(xn_file_all_bytes() - before, BYTES);
+    if (!xn_file_is_local(f)) {
+        xn_skip("the folder of the tests is not on a local disk");
+        xn_file_close(&f);
+        return;
+    }
+    int error, fd = xn_file_pin(f, &error);
+    ck_assert_double_eq(xn_file_cached(f, 0, BYTES), 1.0);
+    ck_assert_ptr_eq(xn_reader_choose(f, 0, BYTES), pread_ops);
+    ck_assert_int_eq(fdatasync(fd), 0);
+    posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    ck_assert_double_eq(xn_file_cached(f, 0, BYTES), 0.0);
+    ck_assert_ptr_eq(xn_reader_choose(f, 0, BYTES), pread_ops); // memory can keep it
+
+    char name[600];
+    snprintf(name, sizeof name, "%s/large.bin", xn_test_dir("reader"));
+    int large = open(name, O_CREAT | O_TRUNC | O_RDWR, 0666);
+    bool sparse = ftruncate(large, (off_t)1 << 43) == 0; // 8 TiB, all of it a hole
+    close(large);
+    if (sparse) {
+        ck_assert_int_eq(xn_file_open(ctx, name, &g), XANI_OK);
+        const xn_reader_ops *past = uring_ops->works(why) ? uring_ops : pread_ops;
+        ck_assert_ptr_eq(xn_reader_choose(f, 0, BYTES), past);
+        ck_assert_ptr_eq(xn_reader_choose(g, (int64_t)1 << 42, 1 << 20), past);
+        ck_assert_ptr_eq(xn_reader_choose(f, 0, 8192), pread_ops);
+        xn_file_close(&g);
+    }
+    unlink(name);
+    xn_read_set_hook(no_cachestat, NULL);
+    ck_assert_double_lt(xn_file_cached(f, 0, BYTES), 0.5);
+    uint8_t *memory = malloc(BYTES);
+    ck_assert_int_eq(xn_file_read(f, 0, memory, BYTES), 0);
+    ck_assert_double_eq(xn_file_cached(f, 0, BYTES), 1.0);
+    free(memory);
+    xn_file_unpin(f);
+    xn_file_close(&f);
+    ck_assert_int_eq(xn_file_all_bytes(), before);
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
@@ -347,6 +403,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_descriptors_gone);
     tcase_add_test(t, test_changed);
     tcase_add_test(t, test_table);
+    tcase_add_test(t, test_choice);
     tcase_add_test(t, test_reads);
     tcase_add_test(t, test_large_reads);
     tcase_add_test(t, test_past_the_end);
