@@ -60,7 +60,7 @@ typedef uint64_t words_v __attribute__((vector_size(16 * LANES)));
 
 #define SWAP(a, b, shift, mask)                                                                                        \
     do {                                                                                                               \
-        words_v swap_ = (((a) >> (shift)) ^ (b)) & (mask);                                                               \
+        words_v swap_ = (((a) >> (shift)) ^ (b)) & (mask);                                                             \
         (b) ^= swap_;                                                                                                  \
         (a) ^= swap_ << (shift);                                                                                       \
     } while (0)

@@ -7,21 +7,10 @@
 // filters (HDFGroup/hdf5_plugins, kiyo-masui/bitshuffle).
 #include "codec/filter.h"
 
-#include <libdeflate.h>
 #include <string.h>
 
 #include "codec/bitshuffle.h"
 #include "codec/encode.h"
-
-static const char *decode_gzip(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
-                               size_t room, size_t *written)
-{
-    (void)filter;
-    struct libdeflate_decompressor *d = xn_codec_deflate(codec);
-    if (d == NULL) return xn_codec_no_memory;
-    enum libdeflate_result result = libdeflate_zlib_decompress(d, src, n, dst, room, written);
-    return result == LIBDEFLATE_SUCCESS ? NULL : "gzip data are damaged";
-}
 
 static const char *decode_shuffle(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
                                   size_t room, size_t *written)
@@ -81,7 +70,7 @@ static const struct {
     const char *name;
     xn_decoder decode; // NULL: only the library can
 } table[] = {
-    {XN_FILTER_GZIP, "gzip", decode_gzip},
+    {XN_FILTER_GZIP, "gzip", xn_decode_gzip},
     {XN_FILTER_SHUFFLE, "shuffle", decode_shuffle},
     {XN_FILTER_FLETCHER32, "fletcher32", NULL}, // below: it changes nothing
     {XN_FILTER_SZIP, "szip", NULL},
