@@ -43,6 +43,19 @@ static int64_t put_run(xn_converter convert, size_t elem, size_t elem_out, bool 
     return -1;
 }
 
+// m runs as they are. Runs of a small chunk are short: a call for each would take longer than the copy.
+static void copy_runs(const uint8_t *src, int64_t src_step, uint8_t *dst, int64_t dst_step, size_t bytes, int64_t m)
+{
+    typedef struct {
+        uint8_t byte[64];
+    } line;
+    if (bytes % sizeof(line) == 0 && bytes <= 16 * sizeof(line))
+        for (; m > 0; m--, src += src_step, dst += dst_step)
+            for (size_t i = 0; i < bytes; i += sizeof(line)) memcpy(dst + i, src + i, sizeof(line));
+    else
+        for (; m > 0; m--, src += src_step, dst += dst_step) memcpy(dst, src, bytes);
+}
+
 static xani_status misfit(const xn_plan *p, const xn_view *v, int64_t block, const uint8_t *value, bool swap)
 {
     _Alignas(8) uint8_t one[8];
@@ -72,8 +85,12 @@ xani_status xn_view_put(const xn_plan *p, const xn_view *v, int64_t block, const
         outer = k;
     }
     swap = swap && s->elem > 1;
+    bool plain = convert == NULL && !swap && outer > 0;
+    if (plain) outer--; // the innermost of these axes in one go
     for (;;) {
-        int64_t bad = put_run(convert, s->elem, p->elem, swap, src + from, dst + to, run);
+        if (plain)
+            copy_runs(src + from, src_stride[outer], dst + to, v->stride[outer], (size_t)run * s->elem, n[outer]);
+        int64_t bad = plain ? -1 : put_run(convert, s->elem, p->elem, swap, src + from, dst + to, run);
         if (bad >= 0) return misfit(p, v, block, src + from + bad * (int64_t)s->elem, swap);
         int k = outer - 1;
         for (; k >= 0; k--) {
