@@ -74,7 +74,6 @@ static xani_status take_options(xn_ctx *ctx, const xani_read_options *given, xan
     if (o->depth < 0) return xn_fail(ctx, XANI_ERR_USAGE, "depth: %d is negative", o->depth);
     if (o->missing != XANI_MISSING_IS_ERROR && o->missing != XANI_MISSING_IS_FILL)
         return xn_fail(ctx, XANI_ERR_USAGE, "missing: %d is neither an error nor the fill value", o->missing);
-    if (o->device >= 0) return xn_fail(ctx, XANI_ERR_USAGE, "device: %d: this xani was built without CUDA", o->device);
     return XANI_OK;
 }
 
@@ -88,8 +87,11 @@ xani_status xani_dataset_open(xani_context *context, const char *const *files, s
     if (n_files < 1 || n_files > INT32_MAX) return xn_fail(context, XANI_ERR_USAGE, "%s: no files", dataset);
     xani_dataset *made = xn_calloc(1, sizeof *made);
     if (made == NULL) return xn_fail_memory(context, dataset, sizeof *made);
-    xn_array_options how = {o.reader, o.threads, o.depth, o.missing == XANI_MISSING_IS_FILL};
-    xani_status st = xn_array_open(context, files, (int)n_files, dataset, &how, &made->array);
+    xn_array_options how = {
+        .reader = o.reader, .threads = o.threads, .depth = o.depth, .fill = o.missing == XANI_MISSING_IS_FILL};
+    xani_status st = XANI_OK;
+    if (o.device >= 0) st = xn_device_target_find(context, NULL, xn_device_io_built(), o.device, o.reader, &how.device);
+    if (st == XANI_OK) st = xn_array_open(context, files, (int)n_files, dataset, &how, &made->array);
     made->options = o;
     made->options.reader = NULL; // the caller's
     if (st == XANI_OK)

@@ -7,6 +7,7 @@
 #ifndef XN_IO_ARRAY_H
 #define XN_IO_ARRAY_H
 
+#include "io/device.h"
 #include "io/store.h"
 
 typedef struct xn_array xn_array;
@@ -16,6 +17,7 @@ typedef struct xn_array_options {
     int threads;        // 0: all
     int depth;          // reads under way per thread; 0: the reader's default
     bool fill;          // missing sources and blocks never written read as the fill value; else they are errors
+    xn_device_target device; // io NULL: dst of reads is memory of the host; else of that device
 } xn_array_options;
 
 typedef struct xn_array_info {
@@ -43,6 +45,9 @@ typedef struct xn_selection {
     const int64_t *list;
     int64_t start[XANI_MAX_RANK], count[XANI_MAX_RANK];
 } xn_selection;
+
+// What reads into a device have done so far.
+xn_device_report xn_array_device_report(xn_array *array);
 
 void xn_selection_all(const xn_array *array, xn_selection *selection);
 // Into dst, C order, as `type` (a value that does not fit is an error that says where it stands). On options.threads

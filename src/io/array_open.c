@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/array_parts.h"
+#include "io/device_lane.h"
 
 // ---- workers
 
@@ -43,10 +43,19 @@ void xn_workers_free(xn_array *a)
 
 // ---- opening
 
+xn_device_report xn_array_device_report(xn_array *a)
+{
+    pthread_mutex_lock(&a->lock);
+    const xn_device_report report = a->device_report;
+    pthread_mutex_unlock(&a->lock);
+    return report;
+}
+
 void xn_array_close(xn_array **array)
 {
     if (array == NULL || *array == NULL) return;
     xn_array *a = *array;
+    xn_device_lanes_free(a);
     xn_workers_free(a);
     pthread_mutex_destroy(&a->lock);
     for (int64_t i = 0; i < a->stores.n; i++) xn_store_close(&a->stores.list[i]);
@@ -161,7 +170,7 @@ xani_status xn_array_open(xn_ctx *ctx, const char *const *paths, int n_paths, co
     pthread_mutex_init(&a->lock, NULL);
     if (options) a->options = *options;
     const char *reader = a->options.reader;
-    if (reader && (strcmp(reader, "auto") == 0)) reader = a->options.reader = NULL;
+    if (reader && (strcmp(reader, "auto") == 0 || a->options.device.io)) reader = a->options.reader = NULL;
     a->dataset = xn_strdup(dataset);
     a->paths = xn_calloc((size_t)n_paths, sizeof *a->paths);
     xani_status st = a->dataset && a->paths ? XANI_OK : xn_fail_memory(ctx, dataset, (size_t)n_paths * sizeof(char *));

@@ -7,6 +7,7 @@
 #define XN_IO_ARRAY_PARTS_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "io/array.h"
 
@@ -51,8 +52,11 @@ struct xn_array {
     int64_t *reach;   // [parts.n]: largest end along axis 0 of parts 0..i
     uint8_t fill[16]; // of a virtual dataset, where nothing maps to
     bool fill_given;
-    pthread_mutex_t lock; // of the idle workers
+    pthread_mutex_t lock; // of the idle workers and lanes
     xn_worker *idle;
+    struct xn_device_lane *lanes; // idle ones (device_lane.h)
+    xn_device_report device_report;
+    atomic_bool no_cufile; // it was found that it cannot read these files
 };
 
 // array_virtual.c: the parts of one dataset of one file, virtual ones taken apart; appended.

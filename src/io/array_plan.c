@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/array_plan.h"
+#include "io/device_lane.h"
 
 enum { VIEWS_MAX = 1 << 15, JOBS_MAX = 1 << 18, SMALL = 128 << 10, MERGED = 512 << 10, GAP = 4096 };
 
@@ -181,6 +181,7 @@ static xani_status gaps(xn_plan *p, uint8_t *dst, int64_t elements)
     if (convert(a->fill, one, 1) >= 0)
         return xn_fail(p->ctx, XANI_ERR_INPUT, "%s: %s: its fill value does not fit %s", a->paths[0], a->dataset,
                        xn_type_name(p->type));
+    if (p->device) return xn_device_fill(p, dst, one, elements);
     for (int64_t i = 0; i < elements; i++) memcpy(dst + (size_t)i * p->elem, one, p->elem);
     return XANI_OK;
 }
@@ -222,6 +223,7 @@ xani_status xn_plan_read(xn_plan *p, const xn_selection *sel, uint8_t *dst)
         size *= sel->count[k];
     }
     if (size == 0) return XANI_OK;
+    if (p->device) XN_TRY(xn_device_check(p, dst));
     if (!is_one_store(a) && covered(p, sel) < size) XN_TRY(gaps(p, dst, size));
     if (sel->list)
         XN_TRY(add_rows(p, sel, dst, stride));

@@ -35,6 +35,7 @@ typedef struct xn_plan {
     xn_type type; // wanted
     size_t elem;
     int threads;
+    bool device; // the destination is memory of the array's device
     xn_view *view;
     int64_t n_views, views_room;
     xn_job *job;

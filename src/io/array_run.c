@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/array_plan.h"
+#include "io/device_lane.h"
 
 enum { SMALL = 128 << 10, MERGED = 512 << 10, GAP = 4096, DEPTH_MAX = 64, ONE_THREAD = 256 << 10 };
 
@@ -288,6 +288,7 @@ xani_status xn_plan_run(xn_plan *p)
     run r = {.plan = p, .status = XANI_OK};
     if (p->n_jobs == 0) return XANI_OK;
     sort_jobs(p);
+    if (p->device) return xn_device_run(p);
     XN_TRY(make_tasks(p));
     choose(&r);
     int64_t bytes = 0;
@@ -308,6 +309,7 @@ xani_status xn_array_read(xn_ctx *ctx, xn_array *a, const xn_selection *selectio
 {
     xn_plan p = {.ctx = ctx, .array = a, .type = type, .elem = xn_type_size(type), .threads = threads};
     if (threads == 0) p.threads = xn_threads(a->options.threads);
+    p.device = a->options.device.io != NULL;
     if (xn_converter_for(a->info.type, type) == NULL)
         return xn_fail(ctx, XANI_ERR_USAGE, "%s: %s: cannot be read as %s", a->paths[0], a->dataset,
                        xn_type_name(type));

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// device_lane.c -- see device_lane.h.
+//
+// Memory registered with cuFile is deregistered before it is given back: the other order can hang the driver.
+#include "io/device_lane.h"
+
+#include <string.h>
+
+static void slot_close(xn_device_lane *l, xn_device_slot *s)
+{
+    const xn_device_io *io = l->io;
+    if (l->registered && s->stored != NULL) xn_cufile_deregister(s->stored);
+    void *device[] = {s->stored, s->work, s->chunk, s->box, s->where, s->bad};
+    void *host[] = {s->pinned, s->host_chunk, s->host_box, s->host_bad};
+    for (size_t i = 0; i < sizeof device / sizeof device[0]; i++)
+        if (device[i] != NULL) io->give(device[i]);
+    for (size_t i = 0; i < sizeof host / sizeof host[0]; i++)
+        if (host[i] != NULL) io->unpin(host[i]);
+    io->mark_destroy(s->done);
+}
+
+static void lane_close(xn_device_lane *l)
+{
+    char why[200];
+    (void)l->io->use(l->device, why, sizeof why);
+    l->io->close(l->stream);
+    for (int i = 0; i < XN_DEVICE_SLOTS; i++) slot_close(l, &l->slot[i]);
+    xn_free(l->host.view);
+    xn_free(l->host.job);
+    xn_free(l->host.task);
+    xn_free(l);
+}
+
+static bool slot_open(const xn_device_lane *l, xn_device_slot *s, char *why, size_t size)
+{
+    const xn_device_io *io = l->io;
+    const xn_device_room *r = &l->room;
+    s->done = io->mark_create(why, size);
+    if (s->done == NULL) return false;
+    if ((s->stored = io->take(r->bytes, why, size)) == NULL) return false;
+    if ((s->box = io->take(r->boxes * sizeof *s->box, why, size)) == NULL) return false;
+    if ((s->host_box = io->pin(r->boxes * sizeof *s->box, why, size)) == NULL) return false;
+    if (r->work > 0 && (s->work = io->take(r->work, why, size)) == NULL) return false;
+    if (r->chunks == 0) return true;
+    if ((s->chunk = io->take(r->chunks * sizeof *s->chunk, why, size)) == NULL) return false;
+    if ((s->host_chunk = io->pin(r->chunks * sizeof *s->chunk, why, size)) == NULL) return false;
+    if ((s->where = io->take(r->where * sizeof *s->where, why, size)) == NULL) return false;
+    if ((s->bad = io->take(r->chunks * sizeof *s->bad, why, size)) == NULL) return false;
+    return (s->host_bad = io->pin(r->chunks * sizeof *s->bad, why, size)) != NULL;
+}
+
+static xn_device_lane *lane_open(const xn_device_target *t, const xn_device_room *room, char *why, size_t size)
+{
+    xn_device_lane *l = xn_calloc(1, sizeof *l);
+    if (l == NULL) {
+        snprintf(why, size, "out of memory");
+        return NULL;
+    }
+    l->io = t->io;
+    l->device = t->number;
+    l->room = *room;
+    bool ok = (l->stream = t->io->open(why, size)) != NULL;
+    for (int i = 0; ok && i < XN_DEVICE_SLOTS; i++) ok = slot_open(l, &l->slot[i], why, size);
+    if (!ok) {
+        lane_close(l);
+        return NULL;
+    }
+    if (!t->cufile) return l;
+    char text[200]; // without it reads go through buffers of the library: slower, not wrong
+    l->registered = true;
+    for (int i = 0; i < XN_DEVICE_SLOTS && l->registered; i++) {
+        l->registered = xn_cufile_register(l->slot[i].stored, room->bytes, text, sizeof text);
+        for (int k = 0; !l->registered && k < i; k++) xn_cufile_deregister(l->slot[k].stored);
+    }
+    return l;
+}
+
+static bool has_room(const xn_device_room *r, const xn_device_room *wanted)
+{
+    return r->bytes >= wanted->bytes && r->work >= wanted->work && r->chunks >= wanted->chunks &&
+           r->boxes >= wanted->boxes && r->where >= wanted->where;
+}
+
+xn_device_lane *xn_device_lane_take(xn_array *a, const xn_device_room *room, char *why, size_t size)
+{
+    const xn_device_target *t = &a->options.device;
+    pthread_mutex_lock(&a->lock);
+    xn_device_lane *l = a->lanes;
+    if (l != NULL) a->lanes = l->next;
+    pthread_mutex_unlock(&a->lock);
+    if (!t->io->use(t->number, why, size)) {
+        if (l != NULL) xn_device_lane_give(a, l);
+        return NULL;
+    }
+    if (l != NULL && has_room(&l->room, room)) return l;
+    if (l != NULL) lane_close(l);
+    return lane_open(t, room, why, size);
+}
+
+void xn_device_lane_give(xn_array *a, xn_device_lane *l)
+{
+    pthread_mutex_lock(&a->lock);
+    l->next = a->lanes;
+    a->lanes = l;
+    pthread_mutex_unlock(&a->lock);
+}
+
+void xn_device_lanes_free(xn_array *a)
+{
+    while (a->lanes != NULL) {
+        xn_device_lane *l = a->lanes;
+        a->lanes = l->next;
+        lane_close(l);
+    }
+}
+
+uint8_t *xn_device_slot_pinned(xn_device_lane *l, xn_device_slot *s, char *why, size_t size)
+{
+    if (s->pinned == NULL) s->pinned = l->io->pin(l->room.bytes, why, size);
+    return s->pinned;
+}
