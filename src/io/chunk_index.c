@@ -68,13 +68,14 @@ static bool same_at(const xn_chunk_map *map, int64_t index, const xn_chunk_file 
            same(&map->table[index], f, address, bytes, mask);
 }
 
-static bool same_as_library(const xn_chunk_map *map, const xn_chunk_file *f, hid_t dataset, hid_t space)
+// live: the library may have looked earlier than the walk, when there were fewer.
+static bool same_as_library(const xn_chunk_map *map, const xn_chunk_file *f, bool live, hid_t dataset, hid_t space)
 {
     hsize_t stored = 0;
     int64_t ours = 0, end = -1;
     for (int64_t i = 0; i < map->n; i++)
         if (map->table[i].bytes > 0) ours++, end = i;
-    bool count = ours <= COUNT_MAX;
+    bool count = ours <= COUNT_MAX && !live;
     if (count && (H5Dget_num_chunks(dataset, space, &stored) < 0 || stored != (hsize_t)ours)) return false;
     if (ours == 0) return true;
     return same_first(map, f, dataset, space) && (!count || turned(map) || same_at(map, end, f, dataset));
@@ -92,7 +93,8 @@ static void clear(xn_chunk_map *map) { memset(map->table, 0, (size_t)map->n * si
 
 static bool walk(xn_chunk_map *map, const xn_chunk_file *f, uint64_t header, hid_t dataset, hid_t space, hid_t created)
 {
-    return xn_chunk_walk(map, f, header, H5Pget_nfilters(created) > 0) && same_as_library(map, f, dataset, space);
+    return xn_chunk_walk(map, f, header, H5Pget_nfilters(created) > 0) &&
+           same_as_library(map, f, xn_chunk_file_live(f), dataset, space);
 }
 
 // ---- asking for the chunks
@@ -147,7 +149,8 @@ static bool ask_library(xn_chunk_map *map, const xn_chunk_file *f, hid_t dataset
     answers a = {map, f, true};
     if (iterate) {
         clear(map);
-        if (iterate(dataset, H5P_DEFAULT, on_chunk, &a) >= 0 && a.good && same_as_library(map, f, dataset, space))
+        if (iterate(dataset, H5P_DEFAULT, on_chunk, &a) >= 0 && a.good &&
+            same_as_library(map, f, false, dataset, space))
             return true;
         a.good = true;
     }
@@ -205,16 +208,18 @@ static xani_status fill(xn_ctx *ctx, hid_t dataset, hid_t space, hid_t created, 
     if (map->n > xn_max64(f->bytes, SMALL)) return XANI_OK;
     map->table = xn_calloc((size_t)xn_max64(map->n, 1), sizeof *map->table);
     if (map->table == NULL) return xn_fail_memory(ctx, "a chunk index", (size_t)map->n * sizeof *map->table);
+    xn_chunk_file now = *f; // a file that grows is seen as long as it is
     for (int i = 0; known && i < TRIES && !map->walked; i++) {
         if (i > 0) clear(map);
         keep = xn_chunk_key_of(f, map, info.addr, &before);
-        bool good = walk(map, f, info.addr, dataset, space, created);
+        now.bytes = xn_max64(f->bytes, before.bytes);
+        bool good = walk(map, &now, info.addr, dataset, space, created);
         xn_chunk_key_of(f, map, info.addr, &after);
         bool still = memcmp(&before, &after, sizeof before) == 0;
-        map->walked = good && (still || xn_chunk_file_live(f));
+        map->walked = good && (still || xn_chunk_file_live(&now));
         if (still) break; // it will not be better the next time
     }
-    if (!map->walked && !ask_library(map, f, dataset, space)) {
+    if (!map->walked && !ask_library(map, &now, dataset, space)) {
         xn_chunk_map_free(map); // no table: the caller lets H5Dread do it
         return XANI_OK;
     }
