@@ -4,8 +4,11 @@
 // With the normal matrix [A, W; W^T, J^T J] of amplitudes and (g, w) in factored form, the variance of any quantity
 // with derivatives p to the amplitudes and q to (g, w) is
 //   s^2 ( |L^-1 p|^2 + |L_S^-1 (q - V^T L^-1 p)|^2 ),       A = L L^T, S = L_S L_S^T,
-// which is p, q against the inverse of the full matrix (block elimination).  Amplitude and phase refer to delay zero,
-// t_zero steps after the first sample: ln A0 = ln A - g t_zero, phi0 = phi + w t_zero, so g and w enter their errors.
+// which is p, q against the inverse of the full matrix (block elimination).  Amplitude and phase refer to time zero,
+// t_zero steps after the first sample, and are those before a response of rms s, which is seen as exp(z^2 s^2/2) late:
+//   ln A0 = ln A - g t_zero - (g^2 - w^2) s^2/2,     phi0 = phi + w t_zero + g w s^2,     so g and w enter their
+//   errors.
+// (With samples near time zero poles are 1 there and t_zero is 0 in this.)
 // A parameter at a bound is taken as fixed and has no error (NaN).
 // The significance of a mode is what chi^2 would rise by without its two amplitudes, over s^2.
 #ifndef XN_KERNEL_FINISH_H
@@ -71,6 +74,7 @@ XN_FN void covariance_at(const int K, struct block *b, int a, const vf *paramete
     } else {
         sums_explicit(K, b, a, parameter, &s);
     }
+    if (kit->plan->closed) varpro_mirror(K, &s);
     varpro_project(K, kit->plan->n_columns, &s, &c->f);
     varpro_schur(K, &s, &c->f, e);
     vf diagonal[XN_Q];
@@ -91,7 +95,8 @@ XN_FN void finish_mode(const int K, const struct block *b, int a, int k, const v
     const xn_fit_plan *plan = b->kit->plan;
     const int at = k - poles_beside(b->kit); // among the modes
     const vf zero = v_set(R(0)), none = v_set(R(NAN));
-    const real unit = b->kit->table->unit, t_zero = R(plan->t_zero);
+    const real unit = b->kit->table->unit, t_zero = R(XN_NEAR(b->kit) > 0 ? 0.0 : plan->t_zero);
+    const real s2 = R(plan->response * plan->response);
     vf g = parameter[2 * k], w = parameter[2 * k + 1], ca = beta[2 * k], cb = beta[2 * k + 1];
     vf right[XN_Q], u1[XN_Q], u2[XN_Q], u[XN_Q], q[XN_Q];
     for (int j = 0; j < Q; j++) u[j] = q[j] = right[j] = zero;
@@ -120,18 +125,19 @@ XN_FN void finish_mode(const int K, const struct block *b, int a, int k, const v
     vf square = v_max(ca * ca + cb * cb, v_set(XN_TINY)), amplitude = v_sqrt(square);
     vf pa = ca / square, pb = cb / square;
     for (int j = 0; j < Q; j++) u[j] = pa * u1[j] + pb * u2[j];
-    q[2 * k] = v_set(-t_zero * unit);
-    q[2 * k + 1] = zero;
+    const vf late = t_zero + g * s2, twist = w * s2;
+    q[2 * k] = -late * unit;
+    q[2 * k + 1] = twist * unit;
     vf relative = error_of(Q, c, u, q);
-    amplitude = amplitude * plane_load(b, a, PLANE_UNSCALE) * v_exp(-(g * t_zero));
+    amplitude = amplitude * plane_load(b, a, PLANE_UNSCALE) * v_exp(R(0.5) * (w * w - g * g) * s2 - g * t_zero);
     out_store(b, a, XN_OUT_AMPLITUDE + at, amplitude);
     out_store(b, a, XN_OUT_AMPLITUDE_ERROR + at, amplitude * relative);
 
     for (int j = 0; j < Q; j++) u[j] = pb * u1[j] - pa * u2[j];
-    q[2 * k] = zero;
-    q[2 * k + 1] = v_set(t_zero * unit);
+    q[2 * k] = twist * unit;
+    q[2 * k + 1] = late * unit;
     out_store(b, a, XN_OUT_PHASE_ERROR + at, error_of(Q, c, u, q));
-    vf phase = v_atan2(-cb, ca) + w * t_zero, turn = v_set(R(6.28318530717958647693));
+    vf phase = v_atan2(-cb, ca) + w * late, turn = v_set(R(6.28318530717958647693));
     phase = phase - turn * ((phase * R(0.15915494309189533577) + XN_MAGIC) - XN_MAGIC);
     out_store(b, a, XN_OUT_PHASE + at, v_sel(v_le(phase, v_set(R(-3.14159265358979323846))), phase + turn, phase));
 }
@@ -172,7 +178,9 @@ XN_FN void finish_group(const int K, struct block *b, int a, const struct rest *
     const int beside = poles_beside(kit);
     if (beside > 0) {
         const vf rate = r->parameter[a][0];
-        out_store(b, a, XN_OUT_EXPONENTIAL, e.beta[0] * unscale * v_exp(-(rate * R(kit->plan->t_zero))));
+        const real since = R(XN_NEAR(kit) > 0 ? 0.0 : kit->plan->t_zero),
+                   s2 = R(kit->plan->response * kit->plan->response);
+        out_store(b, a, XN_OUT_EXPONENTIAL, e.beta[0] * unscale * v_exp(-(rate * (since + R(0.5) * rate * s2))));
         vf u[XN_Q], q[XN_Q];
         for (int j = 0; j < 2 * K; j++) u[j] = q[j] = v_set(R(0));
         q[0] = v_set(R(1));

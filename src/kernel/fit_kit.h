@@ -26,6 +26,12 @@
 #else
 #define XN_EXPONENTIAL(kit) ((kit)->plan->exponential)
 #endif
+// Samples, the first ones, where the response to the switching on is not over; devices fit only what comes later.
+#ifdef XN_DEVICE
+#define XN_NEAR(kit) ((void)(kit), 0)
+#else
+#define XN_NEAR(kit) ((kit)->plan->n_near)
+#endif
 #define XN_BLOCK (XN_GROUPS * XN_W)
 #define XN_M XANI_MAX_MODES
 #define XN_Q (2 * XN_M) // linear columns, and parameters
@@ -99,7 +105,8 @@ struct table {
     real *window;              // (n) of the start
     real *column;              // (B, n)
     real *scale;               // (n)
-    real *time;                // (n)
+    real *time;                // (n) from where poles are 1: the plan's, with samples near delay zero less its t_zero
+    real *tau, *rise;          // (n_near) time over the response's rms, exp(-tau^2/2)/2
     real *cosine, *sine; // near a grid: twiddles (n_grid); else the windowed transform (grid_lo-1 .. grid_hi+1, n)
     int *place;          // near a grid: where Z_j stands after the transform (n_grid/2)
     int *slot;           // and where sample i goes (n)
@@ -113,6 +120,8 @@ static inline void table_move(struct table *t, const void *from, void *to)
     XN_MOVE(real, column);
     XN_MOVE(real, scale);
     XN_MOVE(real, time);
+    XN_MOVE(real, tau);
+    XN_MOVE(real, rise);
     XN_MOVE(real, cosine);
     XN_MOVE(real, sine);
     XN_MOVE(int, place);
@@ -121,9 +130,10 @@ static inline void table_move(struct table *t, const void *from, void *to)
 }
 
 struct sums {
-    vf g0[XN_Q][XN_Q], g1[XN_Q][XN_Q], g2[XN_Q][XN_Q]; // sum nu^p phi_i phi_j, lower triangle
-    vf c0[XN_B][XN_Q], c1[XN_B][XN_Q];                 // sum nu^p column_b phi_i
-    vf y0[XN_Q], y1[XN_Q];                             // sum nu^p phi_i y
+    vf g0[XN_Q][XN_Q], g1[XN_Q][XN_Q],
+        g2[XN_Q][XN_Q];                // sum nu^p phi_i phi_j, lower triangle; g1 of near samples: explicit.h
+    vf c0[XN_B][XN_Q], c1[XN_B][XN_Q]; // sum nu^p column_b phi_i
+    vf y0[XN_Q], y1[XN_Q];             // sum nu^p phi_i y
 };
 
 struct eval {

@@ -23,9 +23,17 @@ static size_t wave_count(const xn_fit_plan *p)
 
 static size_t fit_table_bytes(const xn_fit_plan *p)
 {
-    size_t n = (size_t)p->n, count = 3 * rounded(n) + rounded(n * XN_B) + 2 * rounded(wave_count(p));
+    size_t n = (size_t)p->n, count = 5 * rounded(n) + rounded(n * XN_B) + 2 * rounded(wave_count(p));
     return rounded(sizeof(struct table)) + count * sizeof(real) +
            (rounded((size_t)p->n_grid) + rounded(n)) * sizeof(int) + grid_bytes(p);
+}
+
+// Window of the start at sample i. What a response has not let through is left out.
+static double start_window(const xn_fit_plan *p, int i)
+{
+    if (p->n_near == 0) return exp(-p->window_rate * p->time[i]);
+    const double t = p->time[i] - p->t_zero;
+    return t < XN_RESPONSE_RISEN * p->response ? 0.0 : exp(-p->window_rate * t);
 }
 
 static void fit_tabulate(const xn_fit_plan *p, void *memory)
@@ -36,16 +44,23 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
     t->window = next;
     t->scale = t->window + rounded(n);
     t->time = t->scale + rounded(n);
-    t->column = t->time + rounded(n);
+    t->tau = t->time + rounded(n);
+    t->rise = t->tau + rounded(n);
+    t->column = t->rise + rounded(n);
     t->cosine = t->column + rounded(n * XN_B);
     t->sine = t->cosine + rounded(waves);
     t->place = (void *)(t->sine + rounded(waves));
     t->slot = t->place + rounded((size_t)p->n_grid);
-    for (size_t i = 0; i < n; i++) {
-        t->window[i] = R(exp(-p->window_rate * p->time[i]));
+    for (int i = 0; i < p->n; i++) {
+        t->window[i] = R(start_window(p, i));
         t->scale[i] = R(p->scale[i]);
-        t->time[i] = R(p->time[i]);
+        t->time[i] = R(p->time[i] - (p->n_near > 0 ? p->t_zero : 0.0));
         t->slot[i] = (int)lrint(p->time[i]);
+    }
+    for (int i = 0; i < p->n_near; i++) {
+        const double tau = (p->time[i] - p->t_zero) / p->response;
+        t->tau[i] = R(tau);
+        t->rise[i] = R(fabs(tau) < XN_RESPONSE_SPAN ? 0.5 * exp(-0.5 * tau * tau) : 0.0);
     }
     for (size_t i = 0; i < n * (size_t)p->n_columns; i++)
         t->column[i] = R(p->column[i] * (p->gridded ? p->scale[i % n] : 1.0));
@@ -63,8 +78,9 @@ static void fit_tabulate(const xn_fit_plan *p, void *memory)
     for (size_t i = 0; i < waves && !p->near_grid; i++) {
         const int j = (int)(i / n) + p->grid_lo - 1;
         const double w = unit * j, x = p->time[i % n];
-        t->cosine[i] = R(p->scale[i % n] * exp(-p->window_rate * x) * cos(w * x));
-        t->sine[i] = R(p->scale[i % n] * exp(-p->window_rate * x) * sin(w * x));
+        const double weight = p->scale[i % n] * start_window(p, (int)(i % n));
+        t->cosine[i] = R(weight * cos(w * x));
+        t->sine[i] = R(weight * sin(w * x));
     }
     if (p->near_grid) fourier_places(p->n_grid / 2, t->place);
     grid_tabulate(p, &t->grid, (char *)(t->slot + rounded(n)));

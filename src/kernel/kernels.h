@@ -18,6 +18,8 @@
 
 #define XN_FIT_COLUMNS 4 // background: Legendre degrees 0..3
 #define XN_FIT_PARAMETERS (2 * XANI_MAX_MODES)
+#define XN_RESPONSE_SPAN 10.5 // of its rms after time zero: later nothing is left of the switching on, in double
+#define XN_RESPONSE_RISEN 2.0 // from where on the search for a start uses the samples
 
 // GIVEN: the given modes and no others. BOTH: each number of modes from the periodogram and from the given ones,
 // keeping the better. GIVEN_FIRST: the given modes where there are any, the periodogram for further ones.
@@ -44,7 +46,11 @@ typedef struct xn_fit_plan {
     // plans only, with at most XANI_MAX_MODES - 1 modes.
     bool exponential;
     double r_lo, r_hi; // bounds of its rate per step
-    double t_zero;     // t of delay zero: amplitude and phase refer to it
+    double t_zero;     // t of time zero: amplitude and phase refer to it
+    // Modes are switched on at t_zero and seen through a Gaussian response of this rms, in steps; 0: neither. n_near:
+    // of the first samples, which that still changes the shape of; explicit plans only.
+    double response;
+    int n_near;
     int modes_max;
     double threshold; // of delta chi^2/s^2
     double tolerance; // stop when the predicted decrease of chi^2 is below tolerance * s^2

@@ -64,6 +64,7 @@ XN_FN void evaluate(const int K, struct block *b, const vf *const parameter[XN_G
         else
             sums_gridded(K, b, a, parameter[a], &s[a]);
 #endif
+        if (kit->moments != XN_MOMENTS_EXPLICIT) varpro_mirror(K, &s[a]);
         varpro_project(K, kit->plan->n_columns, &s[a], &f);
         varpro_amplitudes(K, &s[a], b->yy[a], &f, &e[a]);
         varpro_schur(K, &s[a], &f, &e[a]);

@@ -53,13 +53,19 @@ XN_FN void solve_upper(const int Q, vf l[XN_Q][XN_Q], const vf *inverse, const v
     }
 }
 
-// Projects the background out and factors: s->g0, s->g2 lower triangles, s->g1 becomes the full nu-weighted product.
+// The upper triangle of g1 from the lower one, for sums without samples near time zero
+XN_FN void varpro_mirror(const int K, struct sums *s)
+{
+    for (int i = 0; i < 2 * K; i++)
+        for (int j = i + 1; j < 2 * K; j++) s->g1[i][j] = s->g1[j][i];
+}
+
+// Projects the background out and factors: s->g0, s->g2 lower triangles, s->g1 the full product of functions (rows) and
+// nu-weighted functions, or whatever their derivatives are.
 XN_FN void varpro_project(const int K, int n_columns, struct sums *s, struct factor *f)
 {
     vf diagonal[XN_Q];
     for (int i = 0; i < 2 * K; i++) diagonal[i] = s->g0[i][i];
-    for (int i = 0; i < 2 * K; i++)
-        for (int j = i + 1; j < 2 * K; j++) s->g1[i][j] = s->g1[j][i];
     XN_COLUMNS (b, n_columns)
         for (int i = 0; i < 2 * K; i++) {
             for (int j = 0; j <= i; j++) {
