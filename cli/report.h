@@ -59,7 +59,9 @@ typedef struct report_run {
     report_cuts cuts;
     // modes
     int64_t n_modes, n_background;
-    bool exponential; // background: offset, c, r of offset + c exp(-r t)
+    bool exponential;                 // background: offset, c, r of offset + c exp(-r t)
+    bool level_before;                // and, as its last coefficient, the level before time zero
+    double response_ps, time_zero_ps; // rms; 0: none
     double *frequency, *frequency_errors, *amplitude, *amplitude_errors, *phase, *phase_errors, *damping,
         *damping_errors, *significance; // (mode, y, x)
     double *angles_deg;

@@ -108,8 +108,12 @@ static void read_modes(report *r, report_run *run)
     run->n_background = run->background != NULL ? shape[0] : 0;
     run->errors_from = report_attribute(r, run->modes, "/entry/modes", "errors_from");
     char *terms = report_attribute(r, run->modes, "/entry/modes", "background");
-    run->exponential = terms != NULL && strncmp(terms, "offset", 6) == 0 && run->n_background == 3;
+    run->level_before = terms != NULL && strstr(terms, "before time zero") != NULL && run->n_background > 0;
+    run->exponential = terms != NULL && strncmp(terms, "offset", 6) == 0 && run->n_background == 3 + run->level_before;
     free(terms);
+    run->response_ps = report_scalar(r, run->modes, "/entry/fit/response_fwhm") / 2.35482004503094938202;
+    run->time_zero_ps = report_scalar(r, run->modes, "/entry/fit/time_zero");
+    if (!isfinite(run->time_zero_ps)) run->time_zero_ps = 0; // a file of an earlier version
     run->lo_ps = report_scalar(r, run->modes, "/entry/fit/delay_first");
     run->hi_ps = report_scalar(r, run->modes, "/entry/fit/delay_last");
     run->n_delays = report_scalar(r, run->modes, "/entry/fit/n_delays");

@@ -2,7 +2,8 @@
 // report_traces.c -- traces with their fits: the most significant pixel group, the median and the weakest.
 //
 // The curve is the trace model of the interface contract: a Legendre background on the span of the delays
-// used, plus sum A exp(-g t) cos(2 pi f t + phi), with t = 0 at corrected delay zero.
+// used, plus sum A exp(-g t) cos(2 pi f t + phi), with t = 0 at the fit's time zero; where the fit had a response, a
+// level before that, and all of it convolved.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,15 +24,18 @@ typedef struct trace {
     double reach; // of the residuals shown
 } trace;
 
-static double model(const report_run *run, int64_t pixel, double t)
+// The model without a response, t from delay zero
+static double plain(const report_run *run, int64_t pixel, double t)
 {
-    int64_t n = run->ny * run->nx;
+    int64_t n = run->ny * run->nx, terms = run->n_background - run->level_before;
+    double since = t - run->time_zero_ps;
+    if (run->response_ps > 0 && since < 0) return run->level_before ? run->background[terms * n + pixel] : 0;
     double x = (2 * t - run->lo_ps - run->hi_ps) / (run->hi_ps - run->lo_ps), y = 0, p0 = 1, p1 = x;
     if (run->exponential) {
         const double *b = run->background + pixel;
-        if (isfinite(b[0] + b[n] + b[2 * n])) y = b[0] + b[n] * exp(-b[2 * n] * t);
+        if (isfinite(b[0] + b[n] + b[2 * n])) y = b[0] + b[n] * exp(-b[2 * n] * since);
     }
-    for (int64_t c = 0; !run->exponential && c < run->n_background; c++) {
+    for (int64_t c = 0; !run->exponential && c < terms; c++) {
         double coefficient = run->background[c * n + pixel], p = c == 0 ? 1 : p1;
         if (isfinite(coefficient)) y += coefficient * p;
         if (c == 0) continue;
@@ -42,9 +46,23 @@ static double model(const report_run *run, int64_t pixel, double t)
     for (int64_t m = 0; m < run->n_modes; m++) {
         int64_t i = m * n + pixel;
         if (!isfinite(run->frequency[i])) continue;
-        y += run->amplitude[i] * exp(-run->damping[i] * t) * cos(2 * M_PI * run->frequency[i] * t + run->phase[i]);
+        y += run->amplitude[i] * exp(-run->damping[i] * since) *
+             cos(2 * M_PI * run->frequency[i] * since + run->phase[i]);
     }
     return y;
+}
+
+// The model at t: with a response its mean over the gaussian around t, by steps of a fiftieth of its rms.
+static double model(const report_run *run, int64_t pixel, double t)
+{
+    double sum = 0, weight = 0;
+    if (!(run->response_ps > 0)) return plain(run, pixel, t);
+    for (int i = -250; i <= 250; i++) {
+        double u = 0.02 * i, w = exp(-0.5 * u * u);
+        weight += w;
+        sum += w * plain(run, pixel, t + u * run->response_ps);
+    }
+    return sum / weight;
 }
 
 static void draw_trace(const void *data)
@@ -205,7 +223,7 @@ static void one_picture(report *r, const report_run *run, int64_t pixel, const c
     char *beyond = outside > 0 ? cli_format(" %lld residuals lie outside.", (long long)outside) : cli_format("%s", "");
     char *caption =
         cli_format("Pixel group (y %lld, x %lld), %s of all modes: data, fit from %.3g to %.4g ps, residuals. Dashed: "
-                   "delay zero, where the phases are counted from.%s",
+                   "delay zero.%s",
                    (long long)(pixel / run->nx), (long long)(pixel % run->nx), what, run->lo_ps, run->hi_ps, beyond);
     free(beyond);
     report_picture(r, name, PAGE_W, PAGE_H, draw_trace, &t, false, caption);

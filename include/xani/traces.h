@@ -47,10 +47,14 @@ typedef struct xani_fit_options {
     int64_t image_width;
     int neighbourhood;
     uint8_t *shared;
+    /* Full width at half maximum of a Gaussian response: modes and background begin at time_zero_ps and are convolved
+       with it, so that delays near and before time zero can be fitted; not with start 3. 0: no response. Amplitude and
+       phase are always those at time_zero_ps, and before the response. */
+    double response_fwhm_ps, time_zero_ps;
 } xani_fit_options;
 
 /* One trace's result; arrays of XANI_MAX_MODES, unused entries NaN. y = background + sum A exp(-g t)
-   cos(2 pi f t + phase), t in ps as given. Errors are one standard deviation. */
+   cos(2 pi f t + phase), t in ps as given, less time_zero_ps. Errors are one standard deviation. */
 typedef struct xani_fit_result {
     int n_modes;
     int status; /* fit_status of modes.h5: 0 modes, 1 none, 3 few delays, 4, 5 */
@@ -60,7 +64,9 @@ typedef struct xani_fit_result {
     double phase[XANI_MAX_MODES], phase_error[XANI_MAX_MODES];
     double damping_per_ps[XANI_MAX_MODES], damping_error[XANI_MAX_MODES];
     double significance[XANI_MAX_MODES];
-    double background[4]; /* Legendre coefficients on the span of the delays used; exponential: offset, c, r in 1/ps */
+    /* Legendre coefficients on the span of the delays used; exponential: offset, c, r in 1/ps. With a response and
+       delays before it, the next one is the level before time zero (exponential: the fourth). */
+    double background[4];
 } xani_fit_result;
 
 /* Every option at its default. Options grow at the end only: those of an older header, told by `size`, are accepted. */

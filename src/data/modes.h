@@ -16,8 +16,9 @@ typedef struct xn_modes {
     int64_t *module_rows;
     int n_background;                    // Legendre coefficients c0.. on the span of the delays used
     bool background_exponential;         // else: offset, c, r of offset + c exp(-r t), r in 1/ps
+    bool level_before;                   // one more: what is there before time zero
     float *frequency, *frequency_errors; // (mode, y, x), THz; NaN where there is no accepted mode
-    float *amplitude, *amplitude_errors; // at delay zero
+    float *amplitude, *amplitude_errors; // at time zero
     float *phase, *phase_errors;         // rad, (-pi, pi]
     float *damping, *damping_errors;     // 1/ps
     float *significance;                 // delta chi^2 / s^2
@@ -34,6 +35,7 @@ typedef struct xn_modes {
     bool errors_counting;
     double delay_lo_ps, delay_hi_ps, step_ps; // samples used; step NaN when not uniform
     double band_thz[2];
+    double response_fwhm_ps, time_zero_ps; // 0: no response
     int n_delays;
     double threshold, false_alarm; // significance threshold; its false-alarm rate on noise
     char *kernels;                 // name of the variant used

@@ -7,20 +7,34 @@
 #include <string.h>
 
 #include "fit/engine.h"
+#include "kernel/response.h"
 
 #define MOST XN_COVARIANCE_MOST
 #define TWO_PI 6.28318530717958647693
 
-// Derivatives of the model at t to all parameters; those that are fixed: 0
-static void derivatives(int n_modes, const xn_covariance_mode *modes, double t, double *d)
+// exp(z t), z = -g + i 2 pi f, and its derivative to z; through a response of rms s
+static void pole_at(double g, double f, double s, double t, double u[2], double slope[2])
+{
+    if (s > 0.0) {
+        xn_response(g, TWO_PI * f, s, t, u, slope);
+        return;
+    }
+    u[0] = exp(-g * t) * cos(TWO_PI * f * t), u[1] = exp(-g * t) * sin(TWO_PI * f * t);
+    slope[0] = t * u[0], slope[1] = t * u[1];
+}
+
+// Derivatives of the model Re(A exp(i phase) u) at t to all parameters; those that are fixed: 0
+static void derivatives(int n_modes, const xn_covariance_mode *modes, double response, double t, double *d)
 {
     for (int k = 0; k < n_modes; k++, d += 4) {
         const xn_covariance_mode *m = &modes[k];
-        const double e = exp(-m->g * t), x = TWO_PI * m->f * t + m->phase, c = e * cos(x), s = e * sin(x);
-        d[0] = m->f_fixed ? 0.0 : -TWO_PI * t * m->amplitude * s;
-        d[1] = m->g_fixed ? 0.0 : -t * m->amplitude * c;
-        d[2] = c;
-        d[3] = -m->amplitude * s;
+        const double c = cos(m->phase), s = sin(m->phase);
+        double u[2], slope[2];
+        pole_at(m->g, m->f, response, t, u, slope);
+        d[0] = m->f_fixed ? 0.0 : -TWO_PI * m->amplitude * (c * slope[1] + s * slope[0]);
+        d[1] = m->g_fixed ? 0.0 : -m->amplitude * (c * slope[0] - s * slope[1]);
+        d[2] = c * u[0] - s * u[1];
+        d[3] = -m->amplitude * (c * u[1] + s * u[0]);
     }
 }
 
@@ -60,7 +74,7 @@ void xn_covariance_of(int n_modes, const xn_covariance_mode *modes, const xn_cov
     double a[MOST][MOST] = {{0.0}}, d[MOST] = {0.0};
     for (int i = 0; i < s->n; i++) {
         if (!(s->weight[i] > 0.0)) continue;
-        derivatives(n_modes, modes, s->time_ps[i], d);
+        derivatives(n_modes, modes, s->response_ps, s->time_ps[i], d);
         for (int b = 0; b < s->n_columns; b++) d[Q + b] = s->column[(size_t)b * (size_t)s->n + (size_t)i];
         for (int j = 0; j < all; j++)
             for (int k = 0; k <= j; k++) a[j][k] += s->weight[i] * d[j] * d[k];
@@ -84,8 +98,10 @@ static int background_columns(const xn_fit_plan *p, double rate, bool fitted, do
     if (!p->exponential) return n_columns;
     double *own = column + n * (size_t)n_columns, *slope = own + n;
     for (size_t i = 0; i < n; i++) {
-        own[i] = exp(-rate * p->time[i]);
-        if (fitted) slope[i] = p->time[i] * own[i];
+        double u[2], to[2];
+        pole_at(rate, 0.0, p->response, p->time[i] - (p->response > 0.0 ? p->t_zero : 0.0), u, to);
+        own[i] = u[0];
+        if (fitted) slope[i] = to[0];
     }
     return n_columns + 1 + fitted;
 }
@@ -118,7 +134,7 @@ void xn_covariance_trace(const xn_fit_plans *all, int kind, const xn_fit_kernel 
     const double rate = xn_fit_out(kernel, tile, XN_OUT_RATE, i);
     const bool fitted = isfinite(xn_fit_out(kernel, tile, XN_OUT_RATE_ERROR, i));
     const int n_columns = background_columns(p, rate, fitted, column);
-    const xn_covariance_samples samples = {p->n, n_columns, time, weight, column};
+    const xn_covariance_samples samples = {p->n, n_columns, time, weight, column, all->response_ps};
     xn_covariance_of(K, modes, &samples, xn_fit_result_variance(kernel, tile, i), NULL, full);
     for (int a = 0; a < 4 * n_modes; a++)
         for (int b = 0; b < 4 * n_modes; b++)

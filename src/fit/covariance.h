@@ -20,9 +20,10 @@ typedef struct xn_covariance_mode {
 // Samples of a trace as the model sees them.
 typedef struct xn_covariance_samples {
     int n, n_columns;
-    const double *time_ps; // (n) from delay zero
+    const double *time_ps; // (n) from time zero
     const double *weight;  // (n), 0: missing
     const double *column;  // (n_columns, n) of the background
+    double response_ps;    // rms; 0: none
 } xn_covariance_samples;
 
 // out: (4 n_modes, 4 n_modes): inverse of the normal matrix, times variance. known: (2 n_modes, 2 n_modes) what other

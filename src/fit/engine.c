@@ -284,8 +284,7 @@ static xani_status worker_create(engine *e, worker *k)
                             .pitch = e->tile};
     if (e->rounds) XN_TRY(xn_rounds_create(e->ctx, e->plans, &k->rounds));
     if (!e->lp_possible && e->job->start != XN_FROM_PREDICTION) return XANI_OK;
-    return xn_lp_start_create(e->ctx, e->job->n_delays, e->plans->plan[e->plans->first].modes_max,
-                              e->plans->plan[e->plans->first].n_columns - 1, e->job->linear_prediction, &k->lp);
+    return xn_lp_start_create(e->ctx, e->plans, e->job->n_delays, e->job->linear_prediction, &k->lp);
 }
 
 // Gives worker k a lane of its device.
@@ -300,12 +299,13 @@ static xani_status lane_create(engine *e, worker *k)
     return k->lane != NULL ? XANI_OK : xn_fit_devices_lost(e->ctx, e->devices, device_of(e, k), why);
 }
 
-// Devices count in single precision, from the periodogram, without an exponential, and do not count evaluations.
+// Devices: in single precision, from the periodogram, no exponential, nothing near time zero, evaluations not counted.
 static bool devices_serve(const xn_fit_job *job)
 {
     const bool start = job->start == XN_FROM_PERIODOGRAM || job->start == XN_FROM_BOTH;
     return job->devices != NULL && job->devices->driver != NULL && job->precision != 64 && start &&
-           job->weight == NULL && job->evaluations == NULL && job->background != XANI_BACKGROUND_EXPONENTIAL;
+           job->weight == NULL && job->evaluations == NULL && job->background != XANI_BACKGROUND_EXPONENTIAL &&
+           !job->plans->near;
 }
 
 // Tile and threads of a fit with devices

@@ -2,9 +2,10 @@
 // fit.c -- cube to modes: settings from the configuration, delays and errors from the cube, results into planes.
 //
 // Delays used: those asked for, else all bins that lie wholly after 3 sigma of the time resolution (0 if unknown):
-// before it the response of the clock is in the trace.  Errors: where the cube's come from counting, each pixel gets
-// one sigma, the root mean square over its bins (times the root of the bin's weight where weights are used), and is
-// not rescaled; chi^2 then tells how well that holds.  Else sigma comes from the residual.
+// before it the response of the clock is in the trace.  Where the fit knows the response: all bins.  Errors: where the
+// cube's come from counting, each pixel gets one sigma, the root mean square over its bins (times the root of the bin's
+// weight where weights are used), and is not rescaled; chi^2 then tells how well that holds.  Else sigma comes from the
+// residual.
 #include "fit/fit.h"
 
 #include <math.h>
@@ -83,8 +84,22 @@ static xani_status read_background(xn_ctx *ctx, const xn_config *c, int *degree)
     return XANI_OK;
 }
 
-// Coefficients of a background
-static int planes_of(int background) { return background == XANI_BACKGROUND_EXPONENTIAL ? 3 : background + 1; }
+// Coefficients of a background, the level before time zero among them
+static int planes_of(const fit_job *j)
+{
+    const int degree = j->setup.background;
+    return (degree == XANI_BACKGROUND_EXPONENTIAL ? 3 : degree + 1) + xn_fit_level_before(&j->setup);
+}
+
+static xani_status read_response(xn_ctx *ctx, const xn_config *c, fit_job *j)
+{
+    j->setup.response_ps = xn_config_double(c, "fit.response_fwhm_ps") / XN_FWHM;
+    j->setup.time_zero_ps = xn_config_double(c, "fit.time_zero_ps");
+    if (j->setup.response_ps > 0.0 && j->start == XN_FROM_NEIGHBOURS)
+        return xn_config_bad(ctx, c, "fit.response_fwhm_ps",
+                             "a response does not go together with fit.start neighbours");
+    return XANI_OK;
+}
 
 static xani_status read_settings(xn_ctx *ctx, const xn_config *c, fit_job *j)
 {
@@ -92,6 +107,7 @@ static xani_status read_settings(xn_ctx *ctx, const xn_config *c, fit_job *j)
     read_linear_prediction(c, &j->linear_prediction);
     XN_TRY(read_start(ctx, c, j));
     XN_TRY(read_background(ctx, c, &s->background));
+    XN_TRY(read_response(ctx, c, j));
     XN_TRY(xn_fit_devices_find(ctx, c, xn_device_driver_built(), j->cube->ny * j->cube->nx, &j->devices));
     const char *kernels = xn_config_string(c, "engine.kernels");
     if (xn_fit_kernel_find(kernels, 32) == NULL)
@@ -114,6 +130,7 @@ static double bin_begin(const xn_cube *cube, int i)
 static void choose_delays(const xn_config *c, const xn_cube *cube, fit_job *j)
 {
     double span[2] = {isfinite(cube->time_resolution_ps) ? 3.0 * cube->time_resolution_ps : 0.0, INFINITY};
+    span[0] = j->setup.response_ps > 0.0 ? -INFINITY : span[0] + j->setup.time_zero_ps;
     const bool asked = xn_config_has(c, "fit.delay_ps");
     if (asked) xn_config_doubles(c, "fit.delay_ps", span, 2);
     int begin = 0, end = cube->nbins;
@@ -152,7 +169,7 @@ static bool enough_delays(const fit_job *j)
 {
     int filled = 0;
     for (int i = 0; i < j->setup.n; i++) filled += j->weight[i] > 0.0;
-    return filled >= planes_of(j->setup.background) + 8;
+    return filled >= planes_of(j) + 8;
 }
 
 static void warn_band(xn_ctx *ctx, const fit_job *j)
@@ -261,7 +278,7 @@ static xani_status prepare_modes(xn_ctx *ctx, const xn_config *c, fit_job *j)
 {
     const xn_cube *cube = j->cube;
     xn_modes *m = j->modes;
-    XN_TRY(xn_modes_alloc(ctx, j->setup.modes_max, planes_of(j->setup.background), cube->ny, cube->nx, m));
+    XN_TRY(xn_modes_alloc(ctx, j->setup.modes_max, planes_of(j), cube->ny, cube->nx, m));
     m->background_exponential = j->setup.background == XANI_BACKGROUND_EXPONENTIAL;
     m->spatial_bin = cube->spatial_bin;
     m->n_modules = cube->n_modules;
@@ -282,6 +299,9 @@ static xani_status prepare_modes(xn_ctx *ctx, const xn_config *c, fit_job *j)
     m->errors_counting = cube->errors_counting;
     m->n_angles = cube->n_angles;
     memcpy(m->angles_deg, cube->angles_deg, sizeof m->angles_deg);
+    m->response_fwhm_ps = j->setup.response_ps * XN_FWHM;
+    m->time_zero_ps = j->setup.time_zero_ps;
+    m->level_before = xn_fit_level_before(&j->setup);
     m->delay_lo_ps = m->delay_hi_ps = NAN;
     for (int i = 0; i < j->setup.n; i++) m->n_delays += j->weight[i] > 0.0;
     if (j->setup.n > 0) {
@@ -295,7 +315,10 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
 {
     const xn_cube *cube = j->cube;
     xn_modes *m = j->modes;
+    char why[160];
     XN_TRY(xn_fit_plans_create(ctx, &j->setup, &j->plans));
+    if (!xn_fit_response_fine(&j->setup, &j->plans, why, sizeof why))
+        return xn_config_bad(ctx, c, "fit.response_fwhm_ps", "%s", why);
     warn_band(ctx, j);
     if (j->start == XN_FROM_PREDICTION && !j->plans.grid)
         return xn_config_bad(ctx, c, "fit.start",

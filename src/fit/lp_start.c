@@ -24,12 +24,15 @@ static xani_lp_options settings(const xani_lp_options *given, int modes_max, int
     return o;
 }
 
-xani_status xn_lp_start_create(xn_ctx *ctx, int n, int modes_max, int background, const xani_lp_options *options,
+xani_status xn_lp_start_create(xn_ctx *ctx, const xn_fit_plans *plans, int n_delays, const xani_lp_options *options,
                                xn_lp_start *s)
 {
+    const xn_fit_plan *plan = &plans->plan[plans->first];
+    const int n = n_delays - plans->late, background = plan->n_columns - plans->level_before - 1;
     memset(s, 0, sizeof *s);
+    s->first = plans->late;
     s->n = n;
-    s->modes_max = modes_max;
+    s->modes_max = plan->modes_max;
     s->background = background;
     s->y = xn_alloc((size_t)n, sizeof(double));
     s->column = xn_alloc((size_t)n * XN_FIT_COLUMNS, sizeof(double));
@@ -51,7 +54,7 @@ xani_status xn_lp_start_create(xn_ctx *ctx, int n, int modes_max, int background
         for (int i = 0; i < n; i++) norm += u[i] * u[i];
         for (int i = 0; i < n; i++) u[i] /= sqrt(norm);
     }
-    const xani_lp_options o = settings(options, modes_max, n);
+    const xani_lp_options o = settings(options, plan->modes_max, n);
     xani_status st = xn_lp_work_create(ctx, n, &o, XN_LP_LOOSE, &s->work);
     if (st != XANI_OK) xn_lp_start_free(s);
     return st;
@@ -86,8 +89,8 @@ int xn_lp_start_trace(xn_lp_start *s, const float *y, int64_t row_stride, const 
 {
     double amplitude[XANI_MAX_MODES], largest = 0.0;
     for (int i = 0; i < s->n; i++) {
-        const float v = y[(int64_t)i * row_stride];
-        s->y[i] = isfinite(v) && (weight == NULL || weight[i] > 0.0) ? (double)v : NAN;
+        const float v = y[(int64_t)(s->first + i) * row_stride];
+        s->y[i] = isfinite(v) && (weight == NULL || weight[s->first + i] > 0.0) ? (double)v : NAN;
     }
     if (!bridge_gaps(s->y, s->n)) return 0;
     for (int b = 0; b <= s->background; b++) {

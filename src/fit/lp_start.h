@@ -9,20 +9,21 @@
 #define XN_FIT_LP_START_H
 
 #include "fit/linear_prediction.h"
-#include "kernel/kernels.h"
+#include "fit/plan.h"
 
 typedef struct xn_lp_start {
-    int n, modes_max, background;
-    double *column; // (background + 1, n) orthonormal
-    double *y;      // (n)
+    int first, n, modes_max, background; // the samples: of a trace, n from number first on
+    double *column;                      // (background + 1, n) orthonormal
+    double *y;                           // (n)
     xn_lp_work *work;
 } xn_lp_start;
 
 // options: NULL, or method, rank and threshold to use; a rank of 0 is chosen.
-xani_status xn_lp_start_create(xn_ctx *ctx, int n, int modes_max, int background, const xani_lp_options *options,
+xani_status xn_lp_start_create(xn_ctx *ctx, const xn_fit_plans *plans, int n_delays, const xani_lp_options *options,
                                xn_lp_start *s);
 void xn_lp_start_free(xn_lp_start *s);
-// Poles of one trace (samples row_stride apart), per step; returns how many. 0 when too much is missing.
+// Poles of one trace (samples row_stride apart, those from plans.late on), per step; returns how many. 0 when too much
+// is missing.
 int xn_lp_start_trace(xn_lp_start *s, const float *y, int64_t row_stride, const double *weight, double *w, double *g);
 bool xn_lp_start_matters(const xn_fit_plan *plan, const xn_fit_kernel *kernel, const xn_fit_tile *tile, int i);
 

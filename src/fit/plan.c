@@ -7,29 +7,52 @@
 // Bounds: 0.1/T <= g <= 1/(3 dt), 1/T <= f <= 0.95 f_Nyquist, T = n dt.  Below them a mode is an offset or a slope,
 // above them a spike of three samples.  A fit that started inside the widest band may end half a line above it.
 // An exponential in the background has a rate of 0.3/T to 1/(3 dt) and stands beside a constant; its sums are explicit.
-// Background columns are Legendre polynomials on the span of the delays, made orthonormal under the weights.
+// A response of rms s takes exp(-(2 pi f s)^2/2) of a mode: the band ends where a thousandth is left, 2 pi f s = 3.72,
+// and damping at g s = 1.  T is then counted from time zero, lines and bounds with it.
 #include "fit/plan.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "kernel/grid.h"
 
 #define TWO_PI 6.28318530717958647693
-#define HARMLESS 0.2      // of sigma
-#define ALIKE 0.2         // relative spread of weights below which they are ignored
-#define PADDING 1.15      // grid of the start: next power of two above this many times the trace
-#define NEAR_GRID 0.1     // rms distance in steps: at Nyquist a third of a radian, no matter for a start
-#define BEYOND 0.5        // lines 1/T above 0.95 of Nyquist where a fit may end: noise moves what lies just below
-#define HIGHEST 3.1       // rad per step
+#define HARMLESS 0.2  // of sigma
+#define ALIKE 0.2     // relative spread of weights below which they are ignored
+#define PADDING 1.15  // grid of the start: next power of two above this many times the trace
+#define NEAR_GRID 0.1 // rms distance in steps: at Nyquist a third of a radian, no matter for a start
+#define BEYOND 0.5    // lines 1/T above 0.95 of Nyquist where a fit may end: noise moves what lies just below
+#define HIGHEST 3.1   // rad per step
+#define LET_THROUGH 3.7169221888498384 // sqrt(2 ln 1000)
+#define SWITCHED 3.0      // rms after time zero: with no earlier delay the background counts as on all the time
+#define LATE_LEAST 8      // delays for a start
 #define WINDOW_PER_PS 0.2 // about the damping of a phonon; twice 1/T for shorter traces
 
 static bool exponential(const xn_fit_setup *s) { return s->background == XANI_BACKGROUND_EXPONENTIAL; }
-// Linear columns of the background, without that of an exponential
-static int columns_of(const xn_fit_setup *s) { return exponential(s) ? 1 : s->background + 1; }
 static double square(double x) { return x * x; }
 static double weight_of(const xn_fit_setup *s, int i) { return s->weight == NULL ? 1.0 : s->weight[i]; }
+
+// The first filled delay, from time zero
+static double begin_of(const xn_fit_setup *s)
+{
+    int first = 0;
+    while (first + 1 < s->n && weight_of(s, first) <= 0.0) first++;
+    return s->delay_ps[first] - s->time_zero_ps;
+}
+
+bool xn_fit_level_before(const xn_fit_setup *s)
+{
+    const bool room = s->background >= 0 && s->background != XN_FIT_COLUMNS - 1;
+    return s->response_ps > 0.0 && s->n > 0 && room && begin_of(s) < SWITCHED * s->response_ps;
+}
+
+// Linear columns of the background, without that of an exponential
+static int columns_of(const xn_fit_setup *s)
+{
+    return (exponential(s) ? 1 : s->background + 1) + xn_fit_level_before(s);
+}
 
 static int compare(const void *a, const void *b)
 {
@@ -74,57 +97,19 @@ static double weight_spread(const xn_fit_setup *s, int *filled)
     return n > 0.0 ? sqrt(fmax(0.0, sum2 / n - square(sum / n))) / (sum / n) : 0.0;
 }
 
-// Powers of nu of the Legendre polynomial P_b(2 nu stretch - 1).
-static void legendre_powers(int b, double stretch, double *out)
-{
-    static const double p[XN_FIT_COLUMNS][XN_FIT_COLUMNS] = {
-        {1}, {-1, 2}, {1, -6, 6}, {-1, 12, -30, 20}}; // shifted Legendre polynomials of u = nu stretch
-    double f = 1.0;
-    for (int q = 0; q < XN_FIT_COLUMNS; q++) {
-        out[q] = p[b][q] * f;
-        f *= stretch;
-    }
-}
-
-static double polynomial(const double *c, double x) { return ((c[3] * x + c[2]) * x + c[1]) * x + c[0]; }
-
-// Gram-Schmidt, twice, of the Legendre columns under the row weights.
-static void make_columns(xn_fit_plan *p, double (*legendre)[XN_FIT_COLUMNS])
-{
-    const double last = p->length - 1.0, stretch = last > 0.0 ? p->length / last : 1.0;
-    for (int b = 0; b < p->n_columns; b++) {
-        double *u = p->column + (size_t)b * (size_t)p->n;
-        memset(legendre[b], 0, sizeof legendre[b]);
-        legendre[b][b] = 1.0;
-        legendre_powers(b, stretch, p->monomial[b]);
-        for (int i = 0; i < p->n; i++) u[i] = polynomial(p->monomial[b], p->time[i] / p->length);
-        for (int pass = 0; pass < 2; pass++)
-            for (int c = 0; c <= b; c++) { // the last: its own norm
-                double *v = p->column + (size_t)c * (size_t)p->n, dot = 0.0;
-                for (int i = 0; i < p->n; i++) dot += square(p->scale[i]) * u[i] * v[i];
-                const double take = c < b ? dot : 0.0, times = c < b ? 1.0 : 1.0 / sqrt(dot);
-                for (int i = 0; i < p->n; i++) u[i] = (u[i] - take * v[i]) * times;
-                for (int q = 0; q < XN_FIT_COLUMNS; q++) {
-                    legendre[b][q] = (legendre[b][q] - take * legendre[c][q]) * times;
-                    p->monomial[b][q] = (p->monomial[b][q] - take * p->monomial[c][q]) * times;
-                }
-            }
-    }
-}
-
 static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_plan *p)
 {
-    const double unit_ps = all->step_ps;
+    const double unit_ps = all->step_ps, seen = p->length - (p->n_near > 0 ? fmax(p->t_zero, 0.0) : 0.0);
     const bool widest = all->band_thz[1] >= all->widest_thz[1];
     const double w_top = TWO_PI * all->band_thz[1] * unit_ps;
     p->w_lo = TWO_PI * all->band_thz[0] * unit_ps;
-    p->w_hi = widest ? fmin(w_top + BEYOND * TWO_PI / p->length, HIGHEST) : w_top;
-    p->g_lo = 0.1 / p->length;
-    p->g_hi = 1.0 / 3.0;
+    p->w_hi = widest ? fmin(w_top + BEYOND * TWO_PI / seen, HIGHEST) : w_top;
+    p->g_lo = 0.1 / seen;
+    p->g_hi = p->response > 0.0 ? fmin(1.0 / 3.0, 1.0 / p->response) : 1.0 / 3.0;
     p->exponential = exponential(s);
-    p->r_lo = 0.3 / p->length;
-    p->r_hi = 1.0 / 3.0;
-    p->window_rate = fmin(fmax(2.0 / p->length, WINDOW_PER_PS * unit_ps), p->g_hi);
+    p->r_lo = 0.3 / seen;
+    p->r_hi = p->g_hi;
+    p->window_rate = fmin(fmax(2.0 / seen, WINDOW_PER_PS * unit_ps), p->g_hi);
     p->n_grid = 16;
     const bool finer = p->gridded && !p->uniform;
     p->grid_step = finer ? fmin(0.5 * TWO_PI / (XN_GRID_FINER * p->w_hi), 1.0) : 1.0;
@@ -198,11 +183,15 @@ static xani_status make_plan(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *a
     } else {
         p->t_zero = -first / all->step_ps;
     }
+    p->t_zero += s->time_zero_ps / all->step_ps;
+    p->response = all->response_ps / all->step_ps;
+    while (all->near && p->n_near < p->n && p->time[p->n_near] - p->t_zero < XN_RESPONSE_SPAN * p->response)
+        p->n_near++;
     p->length = p->n > 0 ? p->time[p->n - 1] + 1.0 : 1.0;
     p->near_grid =
         p->uniform || p->gridded || (all->grid && all->jitter_ps < NEAR_GRID * all->step_ps && slots_differ(p));
     make_grid(s, all, p);
-    make_columns(p, all->legendre[kind]);
+    xn_fit_background(p, all->level_before, all->legendre[kind]);
     if (p->gridded && !p->uniform) make_room(p);
     return XANI_OK;
 }
@@ -217,16 +206,51 @@ static void common_settings(const xn_fit_setup *s, xn_fit_plans *all, int filled
     if (!all->grid) all->step_ps = usual;
     all->per_ps = 1.0 / all->step_ps;
     all->thz = all->per_ps / TWO_PI;
-    const double span = s->delay_ps[s->n - 1] - s->delay_ps[0] + all->step_ps;
+    const double begin = all->near ? fmax(s->delay_ps[0], s->time_zero_ps) : s->delay_ps[0];
+    const double span = fmax(s->delay_ps[s->n - 1] - begin, 0.0) + all->step_ps;
     all->nyquist_thz = 0.5 / all->step_ps;
     all->widest_thz[0] = 1.0 / span;
     all->widest_thz[1] = 0.95 * all->nyquist_thz;
+    if (s->response_ps > 0.0) all->widest_thz[1] = fmin(all->widest_thz[1], LET_THROUGH / (TWO_PI * s->response_ps));
     const bool asked = s->band_thz[1] > 0.0;
     all->band_thz[0] = asked ? fmin(fmax(s->band_thz[0], all->widest_thz[0]), all->widest_thz[1]) : all->widest_thz[0];
     all->band_thz[1] = asked ? fmin(fmax(s->band_thz[1], all->band_thz[0]), all->widest_thz[1]) : all->widest_thz[1];
     const double lines = (all->band_thz[1] - all->band_thz[0]) * span;
     all->threshold =
         xn_fit_threshold(s->significance, lines, filled - columns_of(s) - (exponential(s) ? 2 : 0), &all->false_alarm);
+}
+
+// How the response meets the delays.
+static void place_response(const xn_fit_setup *s, xn_fit_plans *all)
+{
+    const double begin = begin_of(s);
+    all->response_ps = s->response_ps;
+    all->time_zero_ps = s->time_zero_ps;
+    all->near = s->response_ps > 0.0 && begin < XN_RESPONSE_SPAN * s->response_ps;
+    if (!all->near) return;
+    while (all->late < s->n && s->delay_ps[all->late] - s->time_zero_ps < XN_RESPONSE_RISEN * s->response_ps)
+        all->late++;
+    all->level_before = xn_fit_level_before(s);
+}
+
+bool xn_fit_response_fine(const xn_fit_setup *s, const xn_fit_plans *all, char *why, size_t room)
+{
+    int late = 0;
+    if (s->response_ps == 0.0) return true;
+    for (int i = all->late; i < s->n; i++) late += weight_of(s, i) > 0.0;
+    if (late < LATE_LEAST)
+        (void)snprintf(why, room, "only %d delays lie later than time zero and twice its rms of %.4g ps", late,
+                       s->response_ps);
+    else if (all->widest_thz[1] <= all->widest_thz[0])
+        (void)snprintf(why, room, "lets nothing above %.4g THz through; the delays need at least %.4g THz",
+                       all->widest_thz[1], all->widest_thz[0]);
+    else if (s->background == 3 && begin_of(s) < SWITCHED * s->response_ps)
+        (void)snprintf(
+            why, room,
+            "background of degree 3 leaves no room for a level before time zero: at most 2, or later delays");
+    else
+        return true;
+    return false;
 }
 
 xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *all)
@@ -238,16 +262,17 @@ xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans
     if (filled < 2) return xn_fail(ctx, XANI_ERR_INPUT, "only %d delays hold data: nothing can be fitted", filled);
     double *work = xn_alloc((size_t)s->n, sizeof *work);
     if (work == NULL) return xn_fail_memory(ctx, "the delays", (size_t)s->n * sizeof *work);
+    place_response(s, all);
     common_settings(s, all, filled, work);
     xn_free(work);
     if (!(all->step_ps > 0.0)) return xn_fail(ctx, XANI_ERR_INPUT, "delays do not increase: nothing can be fitted");
     const bool same = all->grid && TWO_PI * all->band_thz[1] * all->jitter_ps < HARMLESS;
     const bool exact = !same || all->jitter_ps > 1e-9 * all->step_ps;
-    const bool sums = exponential(s), closed = same && filled == s->n && spread < ALIKE && !sums;
+    const bool sums = exponential(s) || all->near, closed = same && filled == s->n && spread < ALIKE && !sums;
     xani_status st = XANI_OK;
     if (closed) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_CLOSED));
     if (same && !closed && !sums) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_WEIGHTED));
-    if (same) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_EXPLICIT));
+    if (same && !(all->near && exact)) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_EXPLICIT));
     if (exact && !sums) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_UNEVEN));
     if (exact) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_EXACT));
     for (int i = 0; i < XN_PLANS; i++)

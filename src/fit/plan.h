@@ -8,6 +8,10 @@
 //   uneven    the mean delay of each bin instead of its place on the grid: spread onto a finer grid, tabulated sums
 //   exact     the same delays, every sample visited
 // A trace starts in the cheapest plan that fits the delays and moves on when it needs to (engine.h).
+//
+// With a response (kernel/response_lanes.h) and delays less than 10.5 of its rms after time zero there is one plan,
+// explicit, or exact where the delays are not uniform to rounding.  Later delays alone need no other plan than without:
+// what the response has done to amplitude and phase is undone in the result.
 #ifndef XN_FIT_PLAN_H
 #define XN_FIT_PLAN_H
 
@@ -29,6 +33,8 @@ typedef struct xn_fit_setup {
     double band_thz[2];  // {0, 0}: what the delays allow
     double significance; // 0: calibrated
     double tolerance;    // 0: 1e-3
+    double response_ps;  // rms of the Gaussian response; 0: none
+    double time_zero_ps; // where modes begin; amplitude and phase refer to it
 } xn_fit_setup;
 
 typedef struct xn_fit_plans {
@@ -44,10 +50,22 @@ typedef struct xn_fit_plans {
     double band_thz[2], nyquist_thz, widest_thz[2];
     double legendre[XN_PLANS][XN_FIT_COLUMNS][XN_FIT_COLUMNS]; // column b = sum_p legendre[b][p] P_p(x), x = -1..1
     double threshold, false_alarm;
+    double response_ps, time_zero_ps; // of the set-up
+    bool near;                        // delays so close to time zero that the response shapes them: explicit plans only
+    bool level_before;                // the background is switched on there too; its last column is the level before
+    int late;                         // first delay that the response has let through: starts use those from here on
 } xn_fit_plans;
+
+#define XN_FWHM 2.35482004503094938202 // of a Gaussian of rms 1
 
 xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *setup, xn_fit_plans *plans);
 void xn_fit_plans_free(xn_fit_plans *plans);
+// Whether the background is switched on at time zero, with a level before it as its last column.
+bool xn_fit_level_before(const xn_fit_setup *setup);
+// Whether the response goes together with delays and background; else why not.
+bool xn_fit_response_fine(const xn_fit_setup *setup, const xn_fit_plans *plans, char *why, size_t room);
+// The columns of plan p, its times and weights known (background.c); before: switched on at time zero.
+void xn_fit_background(xn_fit_plan *p, bool before, double (*legendre)[XN_FIT_COLUMNS]);
 
 // Significance threshold and the share of noise traces above it (threshold.c). asked 0: calibrated.
 // lines: independent frequencies, band times length; samples: of a trace, less the background's columns.

@@ -106,12 +106,14 @@ void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *
     for (int n = 0; n < r->n_modes; n++) put_mode(all, k, t, i, modes[n], n, r);
     const double sigma = xn_fit_sigma(t, i), variance = residual_variance(k, t, i);
     r->chi2_reduced = sigma > 0.0 ? variance / (sigma * sigma) : variance;
+    const int level = all->level_before ? p->n_columns - 1 : -1;
     for (int q = 0; q < p->n_columns; q++) {
-        r->background[q] = q == 0 ? out(k, t, XN_OUT_MEAN, i) : 0.0;
+        r->background[q] = q == 0 || q == level ? out(k, t, XN_OUT_MEAN, i) : 0.0;
         for (int b = 0; b < p->n_columns; b++)
             r->background[q] += out(k, t, XN_OUT_BACKGROUND + b, i) * all->legendre[kind][b][q];
     }
     if (p->exponential) {
+        if (level >= 0) r->background[3] = r->background[level];
         r->background[1] = out(k, t, XN_OUT_EXPONENTIAL, i);
         r->background[2] = out(k, t, XN_OUT_RATE, i) / all->step_ps;
     }

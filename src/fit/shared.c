@@ -141,7 +141,8 @@ bool xn_shared_finish(xn_joint *j, int plan, const xn_shared_modes *m, xn_joint_
                                         m->g_fixed[k]};
         significance[k] = rise(&l, k) / s2;
     }
-    const xn_covariance_samples samples = {l.plan->n, l.n_columns, j->time, j->weight, l.plan->column};
+    const xn_covariance_samples samples = {l.plan->n, l.n_columns,    j->time,
+                                           j->weight, l.plan->column, j->plans->response_ps};
     xn_covariance_of(K, modes, &samples, s2, m->known, full);
     for (int k = 0; k < K; k++) { // the most significant first
         const double df = sqrt(full[4 * k * side + 4 * k]);

@@ -55,6 +55,11 @@ static xani_status check_options(xn_ctx *ctx, const xani_fit_options *o)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: counting_zero is %g", o->counting_zero);
     if (o->precision != 0 && o->precision != 32 && o->precision != 64)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: precision is %d, not 0, 32, 64", o->precision);
+    if (!(o->response_fwhm_ps >= 0.0) || !isfinite(o->response_fwhm_ps) || !isfinite(o->time_zero_ps))
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: response_fwhm_ps is %g, time_zero_ps %g: not finite",
+                       o->response_fwhm_ps, o->time_zero_ps);
+    if (o->response_fwhm_ps > 0.0 && o->start == XN_FROM_NEIGHBOURS)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start 3, neighbours, goes without response_fwhm_ps");
     if (o->linear_prediction != NULL) XN_TRY(xn_lp_options_check(ctx, o->linear_prediction, 0));
     if (o->threads < 0) return xn_fail(ctx, XANI_ERR_USAGE, "fit options: threads is %d", o->threads);
     return XANI_OK;
@@ -104,8 +109,13 @@ static xani_status make_plans(xn_ctx *ctx, const xani_fit_options *o, const doub
                                 .modes_max = o->modes_max,
                                 .band_thz = {o->frequency_thz[0], o->frequency_thz[1]},
                                 .significance = o->significance,
-                                .tolerance = o->tolerance};
-    return xn_fit_plans_create(ctx, &setup, plans);
+                                .tolerance = o->tolerance,
+                                .response_ps = o->response_fwhm_ps / XN_FWHM,
+                                .time_zero_ps = o->time_zero_ps};
+    char why[160];
+    XN_TRY(xn_fit_plans_create(ctx, &setup, plans));
+    if (xn_fit_response_fine(&setup, plans, why, sizeof why)) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_USAGE, "fit options: response_fwhm_ps is %g: %s", o->response_fwhm_ps, why);
 }
 
 xani_status xn_fit_threshold_of(xn_ctx *ctx, const xani_fit_options *options, const double *delay_ps, int64_t n_delays,

@@ -55,6 +55,12 @@ static const xn_scalar scalars[] = {
     {"/entry/fit/false_alarm", offsetof(xn_modes, false_alarm), XN_F64, NULL},
 };
 
+// Not in files of earlier versions
+static const xn_scalar later[] = {
+    {"/entry/fit/response_fwhm", offsetof(xn_modes, response_fwhm_ps), XN_F64, "ps"},
+    {"/entry/fit/time_zero", offsetof(xn_modes, time_zero_ps), XN_F64, "ps"},
+};
+
 // In the order of XN_FIT_*.
 static const char *const status_names[] = {"at least one mode", "no significant mode", "masked",
                                            "too few delays",    "not converged",       "at a bound"};
@@ -73,11 +79,18 @@ static void write_attributes(xn_writer *w, const xn_modes *m)
     xn_writer_attr_text(w, "/entry/modes", "kernels", m->kernels ? m->kernels : "");
     xn_writer_attr_text(w, "/entry/modes", "start", m->start ? m->start : "");
     xn_writer_attr_text(w, "/entry/modes", "rounds", m->rounds ? m->rounds : "none");
-    xn_writer_attr_text(w, "/entry/modes", "model",
-                        "background + sum A exp(-g t) cos(2 pi f t + phase), t = 0 at corrected delay zero");
-    xn_writer_attr_text(w, "/entry/modes", "background",
-                        m->background_exponential ? "offset, c, r of offset + c exp(-r t), r in 1/ps"
-                                                  : "Legendre coefficients on the span of the delays used");
+    static const char *const backgrounds[2][2] = {
+        {"Legendre coefficients on the span of the delays used",
+         "Legendre coefficients on the span of the delays used; the last: the level before time zero"},
+        {"offset, c, r of offset + c exp(-r t), r in 1/ps",
+         "offset, c, r of offset + c exp(-r t), r in 1/ps; the level before time zero"}};
+    xn_writer_attr_text(
+        w, "/entry/modes", "model",
+        m->response_fwhm_ps > 0.0
+            ? "background + sum A exp(-g t) cos(2 pi f t + phase) from t = 0 on, convolved with a gaussian "
+              "of full width response_fwhm; t: corrected delay less time_zero"
+            : "background + sum A exp(-g t) cos(2 pi f t + phase), t: corrected delay less time_zero");
+    xn_writer_attr_text(w, "/entry/modes", "background", backgrounds[m->background_exponential][m->level_before]);
     xn_writer_attr_text(w, "/entry/modes/frequency", "interpretation", "image");
     xn_writer_attr_texts(w, "/entry/fit_status", "names", status_names, XN_COUNT(status_names));
     if (m->covariance == NULL) return;
@@ -107,6 +120,7 @@ xani_status xn_result_write_modes(xn_ctx *ctx, const char *path, const xn_modes 
     xn_writer_group(w, "/entry/fit", "NXcollection");
     xn_nexus_fields(w, fields, XN_COUNT(fields), m, extent);
     xn_nexus_scalars(w, scalars, XN_COUNT(scalars), m);
+    xn_nexus_scalars(w, later, XN_COUNT(later), m);
     xn_nexus_text(w, "/entry/fit/kernels", m->kernels);
     xn_nexus_run(w, m->run, m->angles_deg, m->n_angles);
     write_attributes(w, m);
@@ -122,6 +136,7 @@ static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, xn_modes *m)
     for (int i = 0; i < EXTENTS; i++) extent[i] = XN_EXTENT_UNKNOWN;
     XN_TRY(xn_nexus_read_fields(ctx, file, fields, XN_COUNT(fields), m, extent));
     XN_TRY(xn_nexus_read_scalars(ctx, file, scalars, XN_COUNT(scalars), m));
+    if (xn_h5_exists(file, later[0].path)) XN_TRY(xn_nexus_read_scalars(ctx, file, later, XN_COUNT(later), m));
     m->n_modes = (int)extent[MODE];
     m->n_background = (int)extent[BACKGROUND];
     m->ny = extent[Y];
