@@ -150,11 +150,20 @@ static xani_status read_frame(xn_ctx *ctx, xn_source *s, int64_t frame, void *ds
     return xn_frames_read(ctx, d->frames, frame, dst);
 }
 
-static const xn_source_ops ops = {.layout = "bench", .read_frame = read_frame};
-
-xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *d, xn_source *s)
+static xani_status copy_frame(xn_ctx *ctx, xn_source *s, int64_t frame, void *dst, void *scratch)
 {
-    *s = (xn_source){.ops = &ops,
+    const xn_bench_data *d = s->impl;
+    (void)ctx, (void)scratch;
+    memcpy(dst, d->words + frame * XN_BENCH_PIXELS, d->frame_bytes);
+    return XANI_OK;
+}
+
+static const xn_source_ops ops = {.layout = "bench", .read_frame = read_frame},
+                           memory_ops = {.layout = "bench", .read_frame = copy_frame};
+
+xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *d, bool memory, xn_source *s)
+{
+    *s = (xn_source){.ops = memory ? &memory_ops : &ops,
                      .impl = d,
                      .ny = XN_BENCH_NY,
                      .nx = XN_BENCH_NX,

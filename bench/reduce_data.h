@@ -33,7 +33,8 @@ typedef struct xn_bench_data {
 xani_status xn_bench_data_make(xn_ctx *ctx, xn_bench_kind kind, xn_bench_data *data);
 void xn_bench_data_free(xn_bench_data *data);
 // A source over the data; the caller frees source->shots, the rest is borrowed.
-xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *data, xn_source *source);
+// memory: frames are copied from `words` instead of read.
+xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *data, bool memory, xn_source *source);
 
 // numpy (0) and numba (1) in a child process; each run reduces XN_BENCH_PYTHON_SHOTS shots.
 typedef struct xn_bench_python xn_bench_python;
