@@ -33,7 +33,7 @@ typedef struct xn_bench {
 typedef xani_status (*xn_bench_fn)(const xn_bench *bench);
 
 xani_status xn_bench_fit(const xn_bench *bench) __attribute__((weak));
-xani_status xn_bench_device(const xn_bench *bench) __attribute__((weak)); // the part of fit that needs a device
+xani_status xn_bench_device(const xn_bench *bench) __attribute__((weak)); // what of fit and io needs a device
 xani_status xn_bench_io(const xn_bench *bench) __attribute__((weak));
 xani_status xn_bench_reduce(const xn_bench *bench) __attribute__((weak));
 xani_status xn_bench_map(const xn_bench *bench) __attribute__((weak));

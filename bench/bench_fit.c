@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "bench/fit_bench.h"
+#include "bench/io_device.h"
 
 #define MOST_PEERS 16
 
@@ -220,5 +221,6 @@ xani_status xn_bench_fit(const xn_bench *bench)
 
 xani_status xn_bench_device(const xn_bench *bench)
 {
-    return xn_fit_bench_device(bench, xn_device_driver_built(), true);
+    XN_TRY(xn_fit_bench_device(bench, xn_device_driver_built(), true));
+    return xn_io_bench_device(bench, xn_device_io_built(), true);
 }
