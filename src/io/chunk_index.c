@@ -83,12 +83,6 @@ static bool same_as_library(const xn_chunk_map *map, const xn_chunk_file *f, boo
 
 // ---- the walk
 
-#if H5_VERSION_GE(1, 12, 0)
-typedef H5O_info1_t object_info;
-#else
-typedef H5O_info_t object_info;
-#endif
-
 static void clear(xn_chunk_map *map) { memset(map->table, 0, (size_t)map->n * sizeof *map->table); }
 
 static bool walk(xn_chunk_map *map, const xn_chunk_file *f, uint64_t header, hid_t dataset, hid_t space, hid_t created)
@@ -199,7 +193,7 @@ static xani_status shape(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t
 static xani_status fill(xn_ctx *ctx, hid_t dataset, hid_t space, hid_t created, const xn_chunk_file *f,
                         xn_chunk_map *map)
 {
-    object_info info;
+    xn_hdf_object_info info;
     xn_chunk_key before, after;
     bool known = H5Oget_info2(dataset, &info, H5O_INFO_BASIC) >= 0; // more would go through the index
     bool keep = known && xn_chunk_key_of(f, map, info.addr, &before);

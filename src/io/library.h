@@ -15,6 +15,12 @@
 #include "core/type.h"
 #include "io/h5.h"
 
+#if H5_VERSION_GE(1, 12, 0)
+typedef H5O_info1_t xn_hdf_object_info;
+#else
+typedef H5O_info_t xn_hdf_object_info;
+#endif
+
 typedef struct xn_hdf_guard {
     H5E_auto2_t print;
     void *data;

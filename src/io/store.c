@@ -133,14 +133,12 @@ static xani_status describe_chunked(xn_ctx *ctx, const xn_h5 *file, hid_t datase
 {
     hid_t holder = H5Iget_file_id(dataset), made = holder < 0 ? holder : H5Fget_create_plist(holder);
     hsize_t base = 0;
-    size_t offsets = 0, lengths = 0;
-    if (made >= 0 && H5Pget_userblock(made, &base) >= 0) H5Pget_sizes(made, &offsets, &lengths);
+    bool usual = made >= 0 && H5Pget_userblock(made, &base) >= 0 && base <= (hsize_t)xn_file_bytes(s->file);
     if (made >= 0) H5Pclose(made);
     if (holder >= 0) H5Fclose(holder);
     int error = 0, fd = xn_file_pin(s->file, &error);
     if (fd < 0) return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s", s->path, xn_read_why(error));
     xani_status st = XANI_OK;
-    bool usual = offsets == 8 && lengths == 8 && base <= (hsize_t)xn_file_bytes(s->file);
     if (usual) {
         xn_chunk_file f = {.fd = fd, .base = (int64_t)base, .bytes = xn_file_bytes(s->file)};
         st = xn_chunk_map_make(ctx, file, s->dataset, dataset, &f, &s->map);

@@ -37,7 +37,7 @@ typedef struct xn_mapping {
     char *path;    // the file found (owned); NULL: missing, and the caller wanted fill values; what an earlier mapping
                    // gives for the same elements stays
     char *dataset; // owned
-    xn_slab to, from; // of equally many elements; from is not set where path is NULL
+    xn_slab to, from; // of equally many elements
     bool irregular;   // not a regular selection: the library has to read it; to and from are not set
 } xn_mapping;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// virtual_list.c -- see virtual_list.h: entries through the library, names, and where files are looked for.
+// virtual_list.c -- see virtual_list.h: entries (through the library), names, and where files are looked for.
 //
 // Where the library looks for a source (HDF5 1.10, H5F_prefix_open_file): the name as it stands if it is absolute,
 // and its last part from there on; each folder of HDF5_VDS_PREFIX, which may be several with colons between; the whole
@@ -7,10 +7,14 @@
 // folder; the folder in which the holder really lies, symbolic links followed.
 #include "io/virtual_list.h"
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+enum { LONG = 256 }; // from so many entries on the stored bytes are worth the while
 
 // ---- entries
 
@@ -53,14 +57,9 @@ static void take_space(hid_t space, xn_pick *pick)
     H5Sclose(space);
 }
 
-bool xn_virtual_list_open(xn_virtual_list *list, hid_t created)
-{
-    *list = (xn_virtual_list){.created = created};
-    return H5Pget_virtual_count(created, &list->n) >= 0;
-}
-
 bool xn_virtual_list_next(xn_virtual_list *list, xn_entry *entry)
 {
+    if (list->bytes) return xn_virtual_bytes_next(list, entry);
     size_t i = list->next++;
     xn_free(list->file);
     xn_free(list->dataset);
@@ -78,7 +77,93 @@ void xn_virtual_list_close(xn_virtual_list *list)
 {
     xn_free(list->file);
     xn_free(list->dataset);
-    list->file = list->dataset = NULL;
+    xn_free(list->bytes);
+    *list = (xn_virtual_list){.created = H5I_INVALID_HID};
+}
+
+// ---- which list
+
+void xn_slab_simplify(xn_slab *s)
+{
+    for (int k = 0; k < s->rank; k++) {
+        if (s->count[k] == XN_UNLIMITED || s->block[k] == XN_UNLIMITED) continue;
+        if (s->stride[k] == s->block[k]) s->block[k] *= s->count[k], s->count[k] = 1;
+        if (s->count[k] == 1) s->stride[k] = s->block[k];
+    }
+}
+
+static bool same_pick(const xn_pick *a, const xn_pick *b)
+{
+    if (a->kind != b->kind || a->unlimited != b->unlimited) return false;
+    if (a->kind != XN_PICK_SLAB) return true;
+    xn_slab x = a->slab, y = b->slab;
+    xn_slab_simplify(&x);
+    xn_slab_simplify(&y);
+    bool same = x.rank == y.rank;
+    for (int k = 0; same && k < x.rank; k++)
+        same = x.start[k] == y.start[k] && x.stride[k] == y.stride[k] && x.count[k] == y.count[k] &&
+               x.block[k] == y.block[k];
+    return same;
+}
+
+static bool skip_to(xn_virtual_list *list, size_t i, xn_entry *entry)
+{
+    if (list->bytes == NULL) list->next = i; // the library's entries can be had in any order
+    while (list->next < i)
+        if (!xn_virtual_list_next(list, entry)) return false;
+    return xn_virtual_list_next(list, entry);
+}
+
+// Number, first and last entry are the same; both begin again afterwards.
+static bool same_lists(xn_virtual_list *a, xn_virtual_list *b)
+{
+    bool same = a->n == b->n;
+    for (int end = 0; same && a->n > 0 && end < 2; end++) {
+        xn_entry x, y;
+        size_t i = end ? a->n - 1 : 0;
+        if (end && i == 0) break;
+        same = skip_to(a, i, &x) && skip_to(b, i, &y) && strcmp(x.file, y.file) == 0 &&
+               strcmp(x.dataset, y.dataset) == 0 && same_pick(&x.to, &y.to) && same_pick(&x.from, &y.from);
+    }
+    a->next = b->next = 0;
+    return same;
+}
+
+// Where the file begins behind its user block.
+static bool base_of(hid_t dataset, int64_t *base)
+{
+    hid_t file = H5Iget_file_id(dataset), made = file < 0 ? file : H5Fget_create_plist(file);
+    hsize_t block = 0;
+    bool good = made >= 0 && H5Pget_userblock(made, &block) >= 0 && block < INT64_MAX;
+    if (made >= 0) H5Pclose(made);
+    if (file >= 0) H5Fclose(file);
+    *base = (int64_t)block;
+    return good;
+}
+
+static bool read_bytes(xn_virtual_list *list, const char *holder, hid_t dataset)
+{
+    xn_hdf_object_info info;
+    struct stat s;
+    xn_chunk_file f = {.fd = open(holder, O_RDONLY | O_CLOEXEC)};
+    bool good = f.fd >= 0 && fstat(f.fd, &s) == 0 && base_of(dataset, &f.base) &&
+                H5Oget_info2(dataset, &info, H5O_INFO_BASIC) >= 0;
+    if (good) f.bytes = s.st_size;
+    good = good && xn_virtual_list_read(list, &f, info.addr);
+    if (f.fd >= 0) close(f.fd);
+    return good;
+}
+
+bool xn_virtual_list_open(xn_virtual_list *list, const char *holder, hid_t dataset, hid_t created)
+{
+    xn_virtual_list own;
+    *list = (xn_virtual_list){.created = created};
+    if (H5Pget_virtual_count(created, &list->n) < 0) return false;
+    if (list->n < LONG || !read_bytes(&own, holder, dataset)) return true;
+    bool same = same_lists(&own, list);
+    xn_virtual_list_close(same ? list : &own);
+    if (same) *list = own;
+    return true;
 }
 
 // ---- names

@@ -6,6 +6,7 @@
 #ifndef XN_IO_VIRTUAL_LIST_H
 #define XN_IO_VIRTUAL_LIST_H
 
+#include "io/chunk_index.h"
 #include "io/virtual.h"
 
 enum { XN_UNLIMITED = -1 };
@@ -24,16 +25,26 @@ typedef struct xn_entry {
     xn_pick to, from;
 } xn_entry;
 
-// The list through the library's calls.
 typedef struct xn_virtual_list {
-    hid_t created;
     size_t n, next;
-    char *file, *dataset; // of the last entry (owned)
+    hid_t created;          // entries come from the library's properties,
+    char *file, *dataset;   // names of the last one (owned)
+    uint8_t *bytes;         // or, where this is set, from the stored list (owned)
+    size_t size, first, at; // first entry, next entry
 } xn_virtual_list;
 
-bool xn_virtual_list_open(xn_virtual_list *list, hid_t created);
+// The list of a dataset with creation properties `created` in the file `holder`: long ones from its bytes, if the
+// library says the same of the number, the first and the last entry.
+bool xn_virtual_list_open(xn_virtual_list *list, const char *holder, hid_t dataset, hid_t created);
+// From the file: the object header at `header` leads to it. false: not understood, or damaged.
+bool xn_virtual_list_read(xn_virtual_list *list, const xn_chunk_file *f, uint64_t header);
+// From its bytes (xn_alloc), which are the list's from now on; the last four, a checksum, are not looked at.
+// length_bytes: of the file's lengths. false: not a list from its beginning to its end.
+bool xn_virtual_list_parse(xn_virtual_list *list, uint8_t *bytes, size_t n, int length_bytes);
 bool xn_virtual_list_next(xn_virtual_list *list, xn_entry *entry); // false: the library refused
 void xn_virtual_list_close(xn_virtual_list *list);
+bool xn_virtual_bytes_next(xn_virtual_list *list, xn_entry *entry); // next, of bytes
+void xn_slab_simplify(xn_slab *s);
 
 // A name with its blocks filled in: %b -> block, %% -> %. NULL: out of memory.
 char *xn_virtual_name(const char *stored, int64_t block);

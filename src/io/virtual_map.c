@@ -60,14 +60,6 @@ static int64_t elements(const xn_slab *s, int first, int end)
     return n;
 }
 
-static void simplify(xn_slab *s)
-{
-    for (int k = 0; k < s->rank; k++) {
-        if (s->stride[k] == s->block[k]) s->block[k] *= s->count[k], s->count[k] = 1;
-        if (s->count[k] == 1) s->stride[k] = s->block[k];
-    }
-}
-
 static void whole(int rank, const int64_t *dims, xn_slab *s)
 {
     s->rank = rank;
@@ -139,8 +131,8 @@ static xani_status add(work *w, const char *path, const char *dataset, const xn_
     x->irregular = to == NULL;
     if (to) x->to = *to;
     if (to && from) x->from = *from;
-    simplify(&x->to);
-    simplify(&x->from);
+    xn_slab_simplify(&x->to);
+    xn_slab_simplify(&x->from);
     return XANI_OK;
 }
 
@@ -153,7 +145,7 @@ static xani_status unequal(work *w, const char *path, const char *dataset)
 static xani_status add_checked(work *w, const char *path, const char *dataset, const xn_slab *to, const xn_slab *from)
 {
     if (!inside(to, w->rank, w->dims)) return add(w, path, dataset, NULL, NULL);
-    if (path == NULL) return add(w, NULL, dataset, to, NULL);
+    if (path == NULL) return add(w, NULL, dataset, to, to); // its shape is as good as any
     int64_t n = elements(from, 0, from->rank);
     if (n < 0 || n != elements(to, 0, to->rank)) return unequal(w, path, dataset);
     return add(w, path, dataset, to, from);
@@ -313,23 +305,29 @@ static xani_status map_series(work *w, const xn_entry *e)
     }
 }
 
+static xani_status map_named(work *w, const char *stored, const char *dataset, const xn_entry *e)
+{
+    return e->to.unlimited >= 0 ? map_unlimited(w, stored, dataset, e) : map_limited(w, stored, dataset, e);
+}
+
 static xani_status map_entry(work *w, const xn_entry *e)
 {
     if (e->to.unlimited >= 0 && e->from.unlimited < 0) return map_series(w, e);
+    if (strchr(e->file, '%') == NULL && strchr(e->dataset, '%') == NULL)
+        return map_named(w, e->file, e->dataset, e); // thousands of names need no copies
     char *stored = xn_virtual_name(e->file, 0), *dataset = xn_virtual_name(e->dataset, 0);
-    xani_status st = stored == NULL || dataset == NULL ? xn_fail_memory(w->ctx, w->name, 1)
-                     : e->to.unlimited >= 0            ? map_unlimited(w, stored, dataset, e)
-                                                       : map_limited(w, stored, dataset, e);
+    xani_status st =
+        stored == NULL || dataset == NULL ? xn_fail_memory(w->ctx, w->name, 1) : map_named(w, stored, dataset, e);
     xn_free(stored);
     xn_free(dataset);
     return st;
 }
 
-static xani_status map_all(work *w, hid_t created)
+static xani_status map_all(work *w, hid_t dataset, hid_t created)
 {
     xn_virtual_list list;
     xani_status st = XANI_OK;
-    if (!xn_virtual_list_open(&list, created))
+    if (!xn_virtual_list_open(&list, w->holder, dataset, created))
         return xn_h5_fail(w->ctx, w->file, w->name, "its virtual sources cannot be listed");
     for (size_t i = 0; i < list.n && st == XANI_OK; i++) {
         xn_entry e;
@@ -351,7 +349,7 @@ xani_status xn_virtual_mappings(xn_ctx *ctx, const xn_h5 *file, const char *name
     hid_t space = H5Dget_space(dataset), created = H5Dget_create_plist(dataset);
     xani_status st = space < 0 || created < 0 ? xn_h5_fail(ctx, file, name, "it cannot be described")
                                               : xn_h5_shape(ctx, file, name, space, &w.rank, w.dims, &size);
-    if (st == XANI_OK) st = map_all(&w, created);
+    if (st == XANI_OK) st = map_all(&w, dataset, created);
     if (created >= 0) H5Pclose(created);
     if (space >= 0) H5Sclose(space);
     xn_h5_close(&w.open);
