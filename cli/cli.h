@@ -29,7 +29,8 @@ enum {
     O_FORCE = 16,
     O_TRUTH = 32,
     O_REPEATS = 64,
-    O_MODEL = 128
+    O_MODEL = 128,
+    O_REPACK = 256
 };
 
 struct cli;
@@ -64,6 +65,19 @@ typedef struct cli_model {
     const char *first; // option given of these beside --model, for the message when --model is missing
 } cli_model;
 
+// xani repack; its options have the keys from CLI_KEY_REPACK on, in this order.
+enum { CLI_KEY_REPACK = 400 };
+typedef struct cli_repack {
+    const char *filter;
+    int level;
+    int64_t chunk[XANI_MAX_RANK];
+    int chunk_rank;
+    const char *dataset[CLI_MAX_SET];
+    int n_dataset;
+    int64_t first, last;
+    bool virtual_dataset;
+} cli_repack;
+
 typedef struct cli {
     const cli_command *command;
     xani_context *context;
@@ -75,6 +89,7 @@ typedef struct cli {
     const char *set[CLI_MAX_SET];
     int n_set;
     cli_model model;
+    cli_repack repack;
     cli_progress progress;
     bool colour; // stderr takes colour
     char error[CLI_ERROR_LENGTH];
@@ -121,6 +136,8 @@ xani_status cli_run_reduce(cli *c);
 xani_status cli_run_fit(cli *c);
 xani_status cli_fit_model(cli *c); // fit_model.c: with --model
 xani_status cli_run_map(cli *c);
+xani_status cli_run_repack(cli *c);
+bool cli_repack_option(cli *c, int key, const char *arg, xani_status *status); // false: not one of its options
 xani_status cli_run_report(cli *c);
 xani_status cli_run_plan(cli *c);
 xani_status cli_run_verify(cli *c);

@@ -196,7 +196,7 @@ static xani_status dispatch(cli *c, int argc, char **argv, bool *help)
 
 int main(int argc, char **argv)
 {
-    cli c = {.repeats = 5, .model.range = {NAN, NAN}};
+    cli c = {.repeats = 5, .model.range = {NAN, NAN}, .repack.last = -1};
     if (argc < 2) {
         fputs("xani: a command is needed; xani --help lists them, xani demo shows the whole\n", stderr);
         return xani_exit_code(XANI_ERR_USAGE);

@@ -45,6 +45,12 @@ static const option_row option_rows[] = {
     {O_MODEL, {"range", KEY_RANGE, "LO,HI", 0, "Part of x to fit", 0}},
     {O_MODEL, {"relative-sigma", KEY_RELATIVE, NULL, 0, "Scale errors by the residuals although sigma is known", 0}},
     {O_MODEL, {"covariance", KEY_COVARIANCE, NULL, 0, "Write the covariance of the parameters too", 0}},
+    {O_REPACK, {"filter", CLI_KEY_REPACK, "NAME", 0, "bslz4 (default), none, bszstd, gzip, zstd", 0}},
+    {O_REPACK, {"level", CLI_KEY_REPACK + 1, "N", 0, "Of gzip and zstd", 0}},
+    {O_REPACK, {"chunk", CLI_KEY_REPACK + 2, "N,N,…", 0, "Shape of a chunk, whole along axes left out", 0}},
+    {O_REPACK, {"dataset", CLI_KEY_REPACK + 3, "PATH", 0, "Store this one anew, no other (repeatable)", 0}},
+    {O_REPACK, {"frames", CLI_KEY_REPACK + 4, "FIRST:LAST", 0, "Frames FIRST to LAST - 1 only", 0}},
+    {O_REPACK, {"virtual", CLI_KEY_REPACK + 5, NULL, 0, "Refer to the inputs instead of copying large datasets", 0}},
     {O_NONE, {"json", KEY_JSON, NULL, 0, "Results and errors as JSON on stdout", 0}},
     {O_NONE, {"quiet", 'q', NULL, 0, "No progress and no information; warnings stay", 0}},
     {O_NONE, {"verbose", 'v', NULL, 0, "More information on stderr", 0}},
@@ -183,7 +189,8 @@ static error_t parse_model(int key, char *arg, parse_state *p)
             cli_fail(c, XANI_ERR_USAGE, "--range %s: LO,HI is needed, LO below HI, either may be left out", arg);
         return EINVAL;
     default:
-        return ARGP_ERR_UNKNOWN;
+        if (!cli_repack_option(c, key, arg, &p->status)) return ARGP_ERR_UNKNOWN;
+        return p->status == XANI_OK ? 0 : EINVAL;
     }
 }
 

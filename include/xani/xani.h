@@ -22,6 +22,7 @@
 #include <xani/arrays.h>
 #include <xani/model.h>
 #include <xani/prediction.h>
+#include <xani/repack.h>
 #include <xani/traces.h>
 
 #ifdef __cplusplus

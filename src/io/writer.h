@@ -40,6 +40,9 @@ struct xn_writer {
     xani_status status; // the first failure; nothing is done after it
     xn_record *record;
     size_t n_records, room;
+    // Further comparison of the file, closed and opened again; NULL: none.
+    xani_status (*check)(xn_ctx *ctx, const xn_h5 *file, void *user);
+    void *check_user;
 };
 
 // publish.c: operations of the system behind the test hook. 0, or -1 with errno.
