@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "io/plugin.h"
+
 _Static_assert((int)XN_FILTER_GZIP == H5Z_FILTER_DEFLATE && (int)XN_FILTER_SHUFFLE == H5Z_FILTER_SHUFFLE &&
                    (int)XN_FILTER_FLETCHER32 == H5Z_FILTER_FLETCHER32 && (int)XN_FILTER_SZIP == H5Z_FILTER_SZIP &&
                    (int)XN_FILTER_NBIT == H5Z_FILTER_NBIT && (int)XN_FILTER_SCALEOFFSET == H5Z_FILTER_SCALEOFFSET,
@@ -21,7 +23,9 @@ void xn_pipeline_get(hid_t created, xn_pipeline *pipeline)
         size_t n_values = XN_FILTER_VALUES_MAX;
         f->id = H5Pget_filter2(created, (unsigned)i, &flags, &n_values, f->values, 0, NULL, &config);
         f->n_values = (unsigned)(n_values < XN_FILTER_VALUES_MAX ? n_values : XN_FILTER_VALUES_MAX);
-        if (f->id != XN_FILTER_FLETCHER32 && xn_filter_decoder(f->id) == NULL) pipeline->known = false;
+        f->decode = xn_filter_decoder(f->id);
+        if (f->decode == NULL && n_values <= XN_FILTER_VALUES_MAX) f->decode = xn_plugin_decoder(f->id);
+        if (f->decode == NULL && f->id != XN_FILTER_FLETCHER32) pipeline->known = false;
         pipeline->n = i + 1;
     }
 }

@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io/plugin.h"
+
 enum { XN_BLOCK_BYTES = 1 << 20, STORED_MAX = 1 << 30, CHUNK_MAX = 1 << 30 };
 
 void xn_store_close(xn_store **store)
@@ -264,7 +266,8 @@ static xani_status describe_layout(xn_ctx *ctx, const xn_h5 *file, hid_t dataset
     if (layout == H5D_COMPACT) return describe_compact(ctx, file, dataset, s);
     if (plain && outside) return describe_external(ctx, created, s);
     if (plain && layout == H5D_CONTIGUOUS) return describe_contiguous(ctx, file, dataset, s);
-    if (plain && layout == H5D_CHUNKED && s->pipeline.known) XN_TRY(describe_chunked(ctx, file, dataset, s));
+    if (plain && layout == H5D_CHUNKED && s->pipeline.known && xn_plugin_agrees(dataset, &s->pipeline))
+        XN_TRY(describe_chunked(ctx, file, dataset, s));
     return s->kind == XN_STORE_LIBRARY ? describe_library(ctx, file, dataset, created, s) : XANI_OK;
 }
 
