@@ -6,6 +6,18 @@
 #include "kernel/device.h"
 #include "kernel/kernels.h"
 #include "pipeline.h"
+#include "reader/cufile.h"
+#include "reader/device.h"
+
+// Whether files can be read straight into devices. Asked only where there is one: without a driver some versions of
+// the library never return from being opened.
+static json_t *cufile_state(int devices)
+{
+    char why[256] = "no device";
+    if (devices == 0 || !xn_device_io_built()->use(0, why, sizeof why) || !xn_cufile_works(NULL, why, sizeof why))
+        return json_pack("{s:b, s:s}", "works", 0, "why", why);
+    return json_pack("{s:b, s:i, s:s}", "works", 1, "version", xn_cufile_version(), "mode", xn_cufile_mode());
+}
 
 // Whether CUDA is built in, the devices there are, or why there are none.
 static json_t *cuda_state(void)
@@ -25,6 +37,7 @@ static json_t *cuda_state(void)
     }
     json_t *state = json_pack("{s:b, s:o}", "built", driver != NULL, "devices", devices);
     if (n == 0) json_object_set_new(state, "why", json_string(why));
+    json_object_set_new(state, "cufile", cufile_state(n));
     return state;
 }
 

@@ -118,7 +118,7 @@ typedef struct xani_batch_options {
     xani_type type;               /* XANI_STORED */
 } xani_batch_options;
 typedef struct xani_batch {
-    const void *data; /* valid until the next call */
+    const void *data; /* valid until the next call; memory of the device, where the dataset was opened with one */
     int64_t first;    /* number of its first row in the sequence */
     int64_t rows;     /* 0: there is no further one */
 } xani_batch;

@@ -46,6 +46,9 @@ typedef struct xn_selection {
     int64_t start[XANI_MAX_RANK], count[XANI_MAX_RANK];
 } xn_selection;
 
+// Memory that reads of the array go to: of the host or of its device. NULL: the error is told.
+void *xn_array_memory(xn_ctx *ctx, const xn_array *array, size_t bytes);
+void xn_array_memory_free(const xn_array *array, void *memory);
 // What reads into a device have done so far.
 xn_device_report xn_array_device_report(xn_array *array);
 

@@ -70,7 +70,7 @@ void xn_batches_close(xn_batches **batches)
     }
     pthread_mutex_destroy(&b->lock);
     pthread_cond_destroy(&b->changed);
-    for (int i = 0; b->buffer && i < b->n; i++) xn_free(b->buffer[i]);
+    for (int i = 0; b->buffer && i < b->n; i++) xn_array_memory_free(b->array, b->buffer[i]);
     xn_free(b->buffer);
     xn_free(b->list);
     xani_destroy(&b->ctx);
@@ -85,8 +85,8 @@ static xani_status make_room(xn_ctx *ctx, xn_batches *b)
     b->buffer = xn_calloc((size_t)b->n, sizeof *b->buffer);
     if (b->buffer == NULL) return xn_fail_memory(ctx, "batches", bytes);
     for (int i = 0; i < b->n; i++) {
-        b->buffer[i] = xn_alloc(bytes ? bytes : 1, 1);
-        if (b->buffer[i] == NULL) return xn_fail_memory(ctx, "batches", bytes);
+        b->buffer[i] = xn_array_memory(ctx, b->array, bytes);
+        if (b->buffer[i] == NULL) return xn_context(ctx, XANI_ERR_MEMORY, "batches");
     }
     if (b->selection.list == NULL || b->total == 0) return XANI_OK;
     b->list = xn_alloc((size_t)b->total, sizeof *b->list);

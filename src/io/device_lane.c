@@ -119,3 +119,28 @@ uint8_t *xn_device_slot_pinned(xn_device_lane *l, xn_device_slot *s, char *why, 
     if (s->pinned == NULL) s->pinned = l->io->pin(l->room.bytes, why, size);
     return s->pinned;
 }
+
+// ---- memory of the caller's
+
+void *xn_array_memory(xn_ctx *ctx, const xn_array *a, size_t bytes)
+{
+    const xn_device_target *t = &a->options.device;
+    char why[200] = "";
+    if (t->io == NULL) {
+        void *p = xn_alloc(bytes > 0 ? bytes : 1, 1);
+        if (p == NULL) (void)xn_fail_memory(ctx, a->dataset, bytes);
+        return p;
+    }
+    void *p = t->io->use(t->number, why, sizeof why) ? t->io->take(bytes, why, sizeof why) : NULL;
+    if (p == NULL) (void)xn_fail(ctx, XANI_ERR_MEMORY, "%s: device %d: %s", a->dataset, t->number, why);
+    return p;
+}
+
+void xn_array_memory_free(const xn_array *a, void *memory)
+{
+    if (memory == NULL) return;
+    if (a->options.device.io != NULL)
+        a->options.device.io->give(memory);
+    else
+        xn_free(memory);
+}

@@ -85,6 +85,7 @@ static const char *text_of(int error)
                  {22, "invalid arguments"},
                  {25, "access is not allowed"},
                  {28, "the file is registered already"},
+                 {33, "it finds no driver of its own or of CUDA"},
                  {34, "switched off for this file by its configuration"},
                  {36, "not enough memory could be pinned"},
                  {44, "input or output error"}};

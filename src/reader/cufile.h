@@ -54,7 +54,8 @@ typedef struct xn_cufile_settings {
 // engine.cufile.* of a configuration; NULL: the defaults.
 xn_cufile_settings xn_cufile_settings_of(const xn_config *config);
 
-// Whether it works; the first call opens it. settings NULL: defaults.
+// Whether it works; the first call opens it. settings NULL: defaults. To be asked only where there is a device: on a
+// machine without a CUDA driver 1.20 does not return from being opened, 1.15 writes to the terminal.
 bool xn_cufile_works(const xn_cufile_settings *settings, char *why, size_t size);
 int xn_cufile_version(void); // 1150: 1.15.0; 0: not open
 // "nvidia-fs 2.20", or "compatibility mode: no nvidia-fs, reads through the host unless the PCI bus allows more".

@@ -16,6 +16,7 @@
 #include "family/family.h"
 #include "h5write.h"
 #include "io/array.h"
+#include "io/batches.h"
 #include "io/pipeline.h"
 
 static xn_ctx *ctx;
@@ -318,6 +319,41 @@ START_TEST(test_ways)
 }
 END_TEST
 
+START_TEST(test_batches)
+{
+    // Batches read ahead lie in memory of the device, each with its rows.
+    if (absent()) return;
+    write_frames(0);
+    xn_selection s;
+    xn_array *a = open_array(path, "data", &ways[3], false);
+    xn_batches *b = NULL;
+    xn_batch batch;
+    xn_selection_all(a, &s);
+    ck_assert_msg(xn_batches_open(ctx, a, &s, XN_U16, 7, 2, 0, &b) == XANI_OK, "%s", xani_error_text(ctx));
+    ck_assert(io()->use(0, why, sizeof why));
+    xn_device_stream *stream = io()->open(why, sizeof why);
+    xn_device_mark *done = io()->mark_create(why, sizeof why);
+    uint16_t *host = io()->pin(sizeof frames, why, sizeof why);
+    int64_t rows = 0;
+    for (;;) {
+        ck_assert_msg(xn_batches_next(ctx, b, &batch) == XANI_OK, "%s", xani_error_text(ctx));
+        if (batch.rows == 0) break;
+        ck_assert(io()->owner(batch.data, why, sizeof why) == 0 && batch.first == rows);
+        ck_assert(io()->copy_out(stream, host + rows * H * W, batch.data, (size_t)batch.rows * sizeof frames[0], why,
+                                 sizeof why) &&
+                  io()->mark(stream, done, why, sizeof why) && io()->wait(done, why, sizeof why));
+        rows += batch.rows;
+    }
+    ck_assert_int_eq(rows, N);
+    ck_assert(memcmp(host, frames, sizeof frames) == 0);
+    io()->unpin(host);
+    io()->mark_destroy(done);
+    io()->close(stream);
+    xn_batches_close(&b);
+    xn_array_close(&a);
+}
+END_TEST
+
 #ifndef XN_REAL_DEVICE
 
 START_TEST(test_chosen)
@@ -596,6 +632,7 @@ static void add(TCase *tc)
     tcase_add_checked_fixture(tc, set_up, tear_down);
     tcase_add_loop_test(tc, test_family, 0, family_groups());
     tcase_add_test(tc, test_ways);
+    tcase_add_test(tc, test_batches);
 #ifndef XN_REAL_DEVICE
     tcase_add_test(tc, test_chosen);
     tcase_add_test(tc, test_destination);
