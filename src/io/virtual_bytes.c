@@ -218,8 +218,8 @@ static uint8_t *heap_object(xn_walk *w, uint64_t address, uint64_t index, size_t
     uint8_t head[16];
     int l = w->length_bytes;
     if (!xn_walk_read(w, address, head, 8 + (size_t)l) || memcmp(head, "GCOL", 4) != 0 || head[4] != 1) return NULL;
-    uint64_t size = xn_le(head + 8, l), at = 8 + (uint64_t)l;
-    for (uint64_t header = 8 + (uint64_t)l; at + header <= size;) {
+    const uint64_t header = 16; // of the collection and of each object, in steps of eight bytes for any l
+    for (uint64_t size = xn_le(head + 8, l), at = header; at + header <= size;) {
         if (!xn_walk_read(w, address + at, head, (size_t)header)) return NULL;
         uint64_t found = xn_le(head, 2), bytes = xn_le(head + 8, l);
         at += header;

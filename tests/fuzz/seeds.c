@@ -4,6 +4,8 @@
 //   seeds FOLDER     makes FOLDER/TARGET/seed-N; run by hand when a target's input changes
 #include "codec/filter.h"
 #include "family/family.h"
+#include "io/lookup3.h"
+#include "io/virtual_list.h"
 
 static const char *root;
 static int number;
@@ -111,7 +113,8 @@ static void index_seed(const index_case *x)
     ssize_t n = H5Fget_file_image(f, image, sizeof image);
     if (n > 0) {
         FILE *out = open_seed("index");
-        put(out, (unsigned)x->rank - 1, 1), put(out, 0, 1), put(out, x->filtered, 1), put(out, (unsigned)info.addr, 2);
+        put(out, (unsigned)x->rank - 1, 1), put(out, 0, 1);
+        put(out, (unsigned)x->filtered | (unsigned)x->latest << 2, 1), put(out, (unsigned)info.addr, 2);
         for (int k = 0; k < x->rank; k++)
             put(out, (unsigned)x->dims[k], 2), put(out, (unsigned)x->chunk[k] - 1, 1),
                 put(out, (unsigned)x->more[k], 1);
@@ -141,6 +144,47 @@ static void index_seeds(void)
         {true, false, false, 2, {8, 8}, {1, 1}, {255, 255}, 8},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) index_seed(&cases[i]);
+}
+
+// Lists of virtual datasets: all, a slab, one in steps, one unlimited, printf names, blocks that are no grid.
+static void list_seed(bool latest)
+{
+    static uint8_t image[65536];
+    const hsize_t dims[2] = {40, 6}, most[2] = {H5S_UNLIMITED, 6}, start[2] = {4, 0}, stride[2] = {5, 1};
+    const hsize_t count[2] = {3, 6}, far[2] = {30, 1}, one[2] = {2, 3}, endless[2] = {H5S_UNLIMITED, 6};
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), created = H5Pcreate(H5P_DATASET_CREATE);
+    hid_t to = H5Screate_simple(2, dims, most), from = H5Screate_simple(2, count, NULL);
+    H5Pset_fapl_core(access, 1024, false);
+    if (latest) H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110);
+    H5Pset_obj_track_times(created, false);
+    H5Sselect_hyperslab(to, H5S_SELECT_SET, start, stride, count, NULL);
+    H5Pset_virtual(created, to, "a.h5", "d", from);
+    H5Sselect_hyperslab(to, H5S_SELECT_OR, far, NULL, one, NULL);
+    hid_t more = H5Screate_simple(1, (const hsize_t[]){24}, NULL);
+    H5Pset_virtual(created, to, ".", "e%%", more);
+    H5Sselect_hyperslab(to, H5S_SELECT_SET, start, stride, endless, NULL);
+    H5Pset_virtual(created, to, "s%b.h5", "d", H5Screate_simple(1, (const hsize_t[]){6}, NULL));
+    hid_t grows = H5Screate_simple(2, dims, most);
+    H5Sselect_hyperslab(grows, H5S_SELECT_SET, start, NULL, endless, NULL);
+    H5Pset_virtual(created, to, "g.h5", "d", grows);
+    hid_t f = H5Fcreate("m.h5", H5F_ACC_TRUNC, H5P_DEFAULT, access);
+    hid_t d = H5Dcreate2(f, "d", H5T_STD_U8LE, to, H5P_DEFAULT, created, H5P_DEFAULT);
+    H5O_info_t info;
+    H5Oget_info1(d, &info);
+    H5Dclose(d);
+    H5Fflush(f, H5F_SCOPE_GLOBAL);
+    ssize_t n = H5Fget_file_image(f, image, sizeof image);
+    xn_lookup3_believe(true); // the image says that it is not open for writing, and its checksum does not know
+    xn_virtual_list list;
+    xn_chunk_file file = {.fd = -1, .bytes = n, .memory = image};
+    if (n > 0 && xn_virtual_list_read(&list, &file, info.addr)) {
+        FILE *out = open_seed("list");
+        put(out, 2, 1);
+        fwrite(list.bytes, 1, list.size, out);
+        fclose(out);
+        xn_virtual_list_close(&list);
+    }
+    H5Fclose(f);
 }
 
 int main(int argc, char **argv)
@@ -177,5 +221,7 @@ int main(int argc, char **argv)
         if (i % 3 == 0 || strcmp(chains[i][0], "blosc") == 0) chunk_seed(chains[i][0], chains[i][1], "u1", 1200, 2);
     }
     index_seeds();
+    list_seed(false);
+    list_seed(true);
     return 0;
 }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // target_index.c -- the walk of a chunk index ends, and what it finds lies in the file.
 //
-// Input: axes (1 byte), bytes of an element (1), flags (1: filtered, user block), address of the object header (2); for
+// Input: axes (1 byte), bytes of an element (1), flags (1: filtered, user block, checksums believed), address of the object header (2); for
 // each axis extent (2), chunk (1), largest extent (1: 0 as the extent, 255 unlimited); then the file.
 #include "fuzz.h"
 #include "io/chunk_index.h"
+#include "io/lookup3.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -26,6 +27,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     uint8_t *bytes = fuzz_rest(&in);
     xn_chunk_file f = {.fd = -1, .base = flags & 2 ? 512 : 0, .bytes = (int64_t)in.n, .memory = bytes};
     map.table = calloc((size_t)map.n + 1, sizeof *map.table);
+    xn_lookup3_believe(flags & 4);
     if (f.base <= f.bytes && xn_chunk_walk(&map, &f, address, flags & 1))
         for (int64_t i = 0; i < map.n; i++) {
             const xn_chunk *c = &map.table[i];

@@ -265,7 +265,7 @@ END_TEST
 
 START_TEST(random_damage)
 {
-    // Many bytes changed, from any address, with any shape: an answer in time, and nothing outside its memory.
+    // Many bytes changed, checksums right or believed, from any address: an answer in time, within its memory.
     const chunk_kind *k = &damaged[_i];
     chunk_file_write(path, k);
     size_t n;
@@ -284,7 +284,9 @@ START_TEST(random_damage)
         xn_chunk_map m = chunk_map_of(k);
         xn_chunk_file f = {-1, (int64_t)k->user_block, (int64_t)n, changed};
         uint64_t at = round % 4 ? header : chunk_random((uint32_t)n);
+        xn_lookup3_believe(round % 2);
         xn_chunk_walk(&m, &f, at, round % 5 ? k->filtered : !k->filtered);
+        xn_lookup3_believe(false);
         for (int64_t i = 0; i < m.n; i++) outside += m.table[i].offset < 0 || m.table[i].offset > (int64_t)n;
         xn_chunk_map_free(&m);
     }
