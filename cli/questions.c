@@ -26,8 +26,10 @@ xani_status cli_run_init(cli *c)
 xani_status cli_run_info(cli *c)
 {
     char *text = NULL;
-    xani_status st = xani_info(c->context, (const char *const *)c->args, (size_t)c->n_args, &text);
-    return st == XANI_OK ? cli_result_text(c, "xani.info", text) : st;
+    bool files = c->n_args > 0;
+    xani_status st = files ? xani_info(c->context, (const char *const *)c->args, (size_t)c->n_args, &text)
+                           : xani_machine(c->context, &text);
+    return st == XANI_OK ? cli_result_text(c, files ? "xani.info" : "xani.machine", text) : st;
 }
 
 typedef xani_status (*question_fn)(xani_context *context, const xani_config *config, char **json);

@@ -41,6 +41,20 @@ static json_t *cuda_state(void)
     return state;
 }
 
+// The ways to read into memory of the host, and why some do not work here. Those for devices are in cuda_state.
+static json_t *reader_states(void)
+{
+    json_t *readers = json_array();
+    for (int i = 0; xn_reader_at(i) != NULL; i++) {
+        char why[160] = "";
+        bool works = xn_reader_at(i)->works(why);
+        json_t *reader = json_pack("{s:s, s:b}", "name", xn_reader_at(i)->name, "works", works);
+        if (!works) json_object_set_new(reader, "why", json_string(why));
+        json_array_append_new(readers, reader);
+    }
+    return readers;
+}
+
 xani_status xn_machine(xn_ctx *ctx, json_t **answer)
 {
     json_t *kernels = json_array();
@@ -49,8 +63,8 @@ xani_status xn_machine(xn_ctx *ctx, json_t **answer)
         json_array_append_new(kernels,
                               json_pack("{s:s, s:i, s:i}", "name", k->name, "bits", k->bits, "lanes", k->width));
     double memory = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-    *answer =
-        json_pack("{s:s, s:s, s:i, s:I, s:o, s:o}", "version", xani_version(), "compiler", __VERSION__, "threads",
-                  xn_threads(0), "memory_bytes", (json_int_t)memory, "fit_kernels", kernels, "cuda", cuda_state());
+    *answer = json_pack("{s:s, s:s, s:i, s:I, s:o, s:o, s:o}", "xani", xani_version(), "compiler", __VERSION__,
+                        "threads", xn_threads(0), "memory_bytes", (json_int_t)memory, "fit_kernels", kernels, "readers",
+                        reader_states(), "cuda", cuda_state());
     return *answer ? XANI_OK : xn_fail_memory(ctx, "the answer", 4096);
 }

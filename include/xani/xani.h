@@ -63,7 +63,7 @@ XANI_API xani_status xani_check(xani_context *context, const xani_config *config
 XANI_API xani_status xani_plan(xani_context *context, const xani_config *config, char **json);
 /* Checks every result below the paths against its manifest; XANI_ERR_VERIFY if one differs. */
 XANI_API xani_status xani_verify(xani_context *context, const char *const *paths, size_t n_paths, char **json);
-/* What the built library and this machine offer (kernels, threads, CUDA and its devices) as JSON. */
+/* What the built library and this machine offer (kernels, threads, ways to read, CUDA and its devices) as JSON. */
 XANI_API xani_status xani_machine(xani_context *context, char **json);
 
 #ifdef __cplusplus
