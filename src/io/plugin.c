@@ -21,8 +21,8 @@
 // bz_stream; zfp (LLNL/H5Z-ZFP src/H5Zzfp.c) makes its streams and fields in each call.
 static struct {
     const int id;
-    _Atomic(H5Z_func_t) run; // NULL: not looked for, or not there
-} safe[] = {{XN_FILTER_BZIP2, NULL}, {XN_FILTER_ZFP, NULL}};
+    _Atomic(H5Z_func_t) run;                                 // NULL: not looked for, or not there
+} safe[] = {{.id = XN_FILTER_BZIP2}, {.id = XN_FILTER_ZFP}}; // clang takes no initialiser of an atomic pointer
 
 enum { SAFE = sizeof safe / sizeof safe[0] };
 
