@@ -202,9 +202,23 @@ void xn_selection_all(const xn_array *array, xn_selection *selection)
 
 // ---- growing files
 
+// The library keeps what it knows of a file as long as anyone has it open.
+static void let_go(xn_array *a)
+{
+    xn_hdf_guard guard = xn_hdf_enter();
+    for (int64_t i = 0; i < a->stores.n; i++) {
+        xn_store *s = a->stores.list[i];
+        if (s->h5_dataset >= 0) H5Dclose(s->h5_dataset);
+        s->h5_dataset = H5I_INVALID_HID;
+        xn_h5_close(&s->h5);
+    }
+    xn_hdf_leave(guard);
+}
+
 xani_status xn_array_refresh(xn_ctx *ctx, xn_array *a)
 {
     xn_array *now = NULL, kept;
+    let_go(a); // if the file is not what it was, what only the library can read is not read any more
     XN_TRY(xn_array_open(ctx, (const char *const *)a->paths, a->n_paths, a->dataset, &a->options, &now));
     bool same = now->info.type == a->info.type && now->info.rank == a->info.rank;
     for (int k = 0; k < a->info.rank && same; k++)

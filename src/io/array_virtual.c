@@ -278,8 +278,10 @@ static xani_status of_path(xn_ctx *ctx, xn_array *a, const char *path, const cha
     xn_h5 *file = NULL;
     hid_t dataset = H5I_INVALID_HID, created = H5I_INVALID_HID;
     bool library = a->options.reader && strcmp(a->options.reader, "library") == 0;
-    xani_status st = xn_h5_open(ctx, path, &file);
+    xani_status st = xn_h5_open_live(ctx, path, &file);
     if (st == XANI_OK) st = xn_h5_dataset(ctx, file, name, &dataset);
+    if (st == XANI_OK && file->live && H5Drefresh(dataset) < 0) // the library may have it open from before
+        st = xn_h5_fail(ctx, file, name, "cannot be looked at again");
     if (st == XANI_OK) created = H5Dget_create_plist(dataset);
     if (st == XANI_OK && created < 0) st = xn_h5_fail(ctx, file, name, "its layout cannot be read");
     if (st == XANI_OK && H5Pget_layout(created) == H5D_VIRTUAL && !library)

@@ -59,13 +59,13 @@ typedef struct {
     char reason[XN_HDF_REASON];
 } attempt;
 
-static attempt try_open(const char *path, bool lock)
+static attempt try_open(const char *path, bool lock, unsigned flags)
 {
     attempt a = {H5I_INVALID_HID, 0, ""};
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
     if (access < 0) return a;
     H5Pset_file_locking(access, lock, true);
-    a.id = H5Fopen(path, H5F_ACC_RDONLY, access);
+    a.id = H5Fopen(path, H5F_ACC_RDONLY | flags, access);
     if (a.id < 0) { // before the next call clears the error stack
         a.number = xn_hdf_errno();
         xn_hdf_reason(a.reason);
@@ -86,7 +86,19 @@ static xani_status refuse(xn_ctx *ctx, const char *path, int64_t bytes, const ch
     return xn_fail(ctx, XANI_ERR_INPUT, "%s: is a damaged HDF5 file%s%s", path, reason[0] ? ": " : "", reason);
 }
 
-xani_status xn_h5_open(xn_ctx *ctx, const char *path, xn_h5 **file)
+// The superblock (version 3) says that a writer lets others read meanwhile (SWMR), or ended without closing.
+static bool written_meanwhile(const char *path)
+{
+    enum { VERSION = 8, FLAGS = 11, WRITING = 1, SHARED = 4 };
+    uint8_t head[12] = {0};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    bool is = fd >= 0 && pread(fd, head, sizeof head, 0) == (ssize_t)sizeof head && head[VERSION] == 3 &&
+              (head[FLAGS] & SHARED) && (head[FLAGS] & WRITING);
+    if (fd >= 0) close(fd);
+    return is;
+}
+
+static xani_status open_file(xn_ctx *ctx, const char *path, bool live, xn_h5 **file)
 {
     *file = NULL;
     int64_t bytes = 0;
@@ -99,18 +111,25 @@ xani_status xn_h5_open(xn_ctx *ctx, const char *path, xn_h5 **file)
         return xn_fail_memory(ctx, path, sizeof *f);
     }
     xn_hdf_guard guard = xn_hdf_enter();
-    attempt a = try_open(path, true);
-    if (a.id < 0 && a.number != 0 && a.number != EAGAIN) a = try_open(path, false); // no locks on this file system
+    live = live && written_meanwhile(path);
+    unsigned flags = live ? H5F_ACC_SWMR_READ : 0;
+    attempt a = try_open(path, true, flags);
+    if (a.id < 0 && a.number != 0 && a.number != EAGAIN) a = try_open(path, false, flags); // no locks here
+    if (a.id < 0 && live) a = try_open(path, true, 0), live = false;                       // closed meanwhile
     xn_hdf_leave(guard);
     if (a.id < 0) {
         xn_free(f);
         xn_free(name);
         return refuse(ctx, path, bytes, a.reason, a.number);
     }
-    *f = (xn_h5){.id = a.id, .path = name, .bytes = bytes};
+    *f = (xn_h5){.id = a.id, .path = name, .bytes = bytes, .live = live};
     *file = f;
     return XANI_OK;
 }
+
+xani_status xn_h5_open(xn_ctx *ctx, const char *path, xn_h5 **file) { return open_file(ctx, path, false, file); }
+
+xani_status xn_h5_open_live(xn_ctx *ctx, const char *path, xn_h5 **file) { return open_file(ctx, path, true, file); }
 
 void xn_h5_close(xn_h5 **file)
 {

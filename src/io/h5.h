@@ -22,6 +22,8 @@ typedef struct xn_h5_info {
 } xn_h5_info;
 
 xani_status xn_h5_open(xn_ctx *ctx, const char *path, xn_h5 **file); // missing or damaged: XANI_ERR_INPUT
+// Also one that another program is writing and lets others read meanwhile (SWMR): what is read is what there was.
+xani_status xn_h5_open_live(xn_ctx *ctx, const char *path, xn_h5 **file);
 void xn_h5_close(xn_h5 **file);
 const char *xn_h5_path(const xn_h5 *file);
 bool xn_h5_exists(const xn_h5 *file, const char *object); // group or dataset, never an error

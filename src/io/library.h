@@ -44,6 +44,7 @@ struct xn_h5 {
     hid_t id;
     char *path;
     int64_t bytes; // size when it was opened: a file that shrinks would read as zeros
+    bool live;     // another program is writing it
 };
 
 // Opens a dataset and makes its filters available. Errors name file and dataset. Inside enter/leave.

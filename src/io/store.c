@@ -245,7 +245,7 @@ static xani_status describe_library(xn_ctx *ctx, const xn_h5 *file, hid_t datase
     cut(s, unit);
     if (s->n_blocks > 0 && !s->fill_missing) XN_TRY(xn_h5_complete(ctx, file, s->dataset, dataset));
     s->stored_bytes = (int64_t)H5Dget_storage_size(dataset);
-    XN_TRY(xn_h5_open(ctx, file->path, &s->h5));
+    XN_TRY(xn_h5_open_live(ctx, file->path, &s->h5));
     return xn_h5_dataset(ctx, s->h5, s->dataset, &s->h5_dataset);
 }
 
@@ -279,6 +279,7 @@ static xani_status describe(xn_ctx *ctx, xn_h5 *file, hid_t dataset, xn_store_ho
     s->path = xn_strdup(path);
     if (s->path == NULL) return xn_fail_memory(ctx, s->dataset, sizeof path);
     XN_TRY(xn_file_open(ctx, s->path, &s->file));
+    if (file->live) xn_file_follow(s->file);
     XN_TRY(describe_type(ctx, file, dataset, s, &plain));
     XN_TRY(describe_shape(ctx, file, dataset, s));
     hid_t created = H5Dget_create_plist(dataset);

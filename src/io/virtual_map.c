@@ -171,7 +171,7 @@ static xani_status describe(work *w, const char *dataset, source *s)
 {
     memset(s, 0, sizeof *s);
     if (w->path == NULL) return XANI_OK;
-    if (w->open == NULL) XN_TRY(xn_h5_open(w->ctx, w->path, &w->open));
+    if (w->open == NULL) XN_TRY(xn_h5_open_live(w->ctx, w->path, &w->open));
     if (!xn_h5_exists(w->open, dataset)) return XANI_OK;
     hid_t id = H5I_INVALID_HID;
     int64_t size;
