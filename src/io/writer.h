@@ -18,9 +18,10 @@ typedef struct xn_record {
     xn_type type;
     int rank;
     int64_t dims[XANI_MAX_RANK];
-    uint64_t hash; // XXH3 of the values in C order, native bytes; of texts with their closing NUL
-    bool partial;  // has chunks that were never written: they count as the fill value
-    xn_rows *rows; // written row by row (writer_rows.h)
+    uint64_t hash;  // XXH3 of the values in C order, native bytes; of texts with their closing NUL
+    bool partial;   // has chunks that were never written: they count as the fill value
+    bool stoppable; // an interrupt ends its reading
+    xn_rows *rows;  // written row by row (writer_rows.h)
 } xn_record;
 
 // The first failure of the file below, shared with the driver: 0, or an errno.

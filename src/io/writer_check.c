@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "io/batches.h"
 #include "io/writer_rows.h"
 
 enum { BAND_BYTES = 256 << 20, BAND_LEAST = 32 << 20 };
@@ -20,52 +21,65 @@ static int64_t choose_band(const xn_record *r, const xn_h5_info *info, int64_t r
     return xn_min64(r->dims[0], xn_min64(rows, most));
 }
 
-static xani_status hash_bands(xn_ctx *ctx, const xn_h5 *file, xn_record *r, hid_t dataset, hid_t space, int64_t band,
-                              int64_t per_row, void *values, xn_value_hash *hash)
+// On all cores, by the engine: another way than that by which it was written.
+static xani_status hash_bands(xn_ctx *ctx, const xn_record *r, xn_array *array, int64_t band, xn_value_hash *hash)
 {
-    hsize_t start[XANI_MAX_RANK] = {0}, count[XANI_MAX_RANK];
-    for (int k = 0; k < r->rank; k++) count[k] = (hsize_t)r->dims[k];
-    int64_t rows = r->rank ? r->dims[0] : 1;
-    for (int64_t i = 0; i < rows; i += band) {
-        int64_t n = xn_min64(band, rows - i);
-        start[0] = (hsize_t)i;
-        count[0] = (hsize_t)n;
-        if (r->rank && H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) < 0)
-            return xn_h5_fail(ctx, file, r->name, "cannot be read");
-        XN_TRY(xn_h5_read_as(ctx, file, r->name, dataset, space, n * per_row, r->type, values));
-        if (!xn_value_hash_rows(hash, values, n, xn_threads(0))) return xn_fail_memory(ctx, r->name, 8 * (size_t)n);
+    xn_selection all;
+    xn_selection_all(array, &all);
+    xn_batches *batches = NULL;
+    xn_batch batch = {.rows = 1};
+    xani_status st = xn_batches_open(ctx, array, &all, r->type, band, 1, 0, &batches);
+    while (st == XANI_OK) {
+        st = xn_batches_next(ctx, batches, &batch);
+        if (st != XANI_OK || batch.data == NULL || batch.rows == 0) break;
+        if (r->stoppable) st = xn_check_interrupt(ctx);
+        if (st == XANI_OK && !xn_value_hash_rows(hash, batch.data, batch.rows, xn_threads(0)))
+            st = xn_fail_memory(ctx, r->name, 8 * (size_t)batch.rows);
     }
-    return XANI_OK;
+    xn_batches_close(&batches);
+    return st;
 }
 
-static xani_status hash_open(xn_ctx *ctx, const xn_h5 *file, xn_record *r, const xn_h5_info *info, hid_t dataset,
+static xani_status hash_rows(xn_ctx *ctx, const xn_h5 *file, const xn_record *r, const xn_h5_info *info,
                              xn_value_hash *hash)
 {
-    if (info->size == 0 && r->rank == 0) return XANI_OK; // of a null space
-    if (info->size > 0 && !r->partial) XN_TRY(xn_h5_complete(ctx, file, r->name, dataset));
-    int64_t per_row = 1;
-    for (int k = 1; k < r->rank; k++) per_row *= r->dims[k];
-    if (per_row == 0) return xn_value_hash_rows(hash, "", r->dims[0], 1) ? XANI_OK : xn_fail_memory(ctx, r->name, 8);
-    size_t elem = xn_type_size(r->type);
-    int64_t band = r->rank && info->size > 0 ? choose_band(r, info, per_row * (int64_t)elem) : 1;
+    xn_array *array = NULL;
+    const char *path = file->path;
+    const xn_array_options how = {.fill = r->partial};
+    int64_t row_bytes = (int64_t)xn_type_size(r->type);
+    for (int k = 1; k < r->rank; k++) row_bytes *= r->dims[k];
+    if (row_bytes == 0 || r->dims[0] == 0) // lines without values are lines
+        return xn_value_hash_rows(hash, "", r->dims[0], 1) ? XANI_OK : xn_fail_memory(ctx, r->name, 8);
+    XN_TRY(xn_array_open(ctx, &path, 1, r->name, &how, &array));
+    xani_status st = hash_bands(ctx, r, array, choose_band(r, info, row_bytes), hash);
+    xn_array_close(&array);
+    return st;
+}
+
+// One value, or none.
+static xani_status hash_scalar(xn_ctx *ctx, const xn_h5 *file, const xn_record *r, const xn_h5_info *info,
+                               xn_value_hash *hash)
+{
+    uint64_t value;
+    hid_t dataset;
+    if (info->size == 0) return XANI_OK;
+    XN_TRY(xn_h5_dataset(ctx, file, r->name, &dataset));
     hid_t space = H5Dget_space(dataset);
-    void *values = xn_alloc((size_t)(band * per_row), elem);
-    xani_status st = values && space >= 0 ? hash_bands(ctx, file, r, dataset, space, band, per_row, values, hash)
-                                          : xn_fail_memory(ctx, r->name, (size_t)(band * per_row) * elem);
-    xn_free(values);
+    xani_status st = r->partial ? XANI_OK : xn_h5_complete(ctx, file, r->name, dataset);
+    if (st == XANI_OK) st = xn_h5_read_as(ctx, file, r->name, dataset, space, 1, r->type, &value);
+    if (st == XANI_OK && !xn_value_hash_rows(hash, &value, 1, 1)) st = xn_fail_memory(ctx, r->name, 8);
     if (space >= 0) H5Sclose(space);
+    H5Oclose(dataset);
     return st;
 }
 
 static xani_status hash_numbers(xn_ctx *ctx, const xn_h5 *file, xn_record *r, const xn_h5_info *info)
 {
-    hid_t dataset;
-    XN_TRY(xn_h5_dataset(ctx, file, r->name, &dataset));
     xn_value_hash *hash = xn_value_hash_open(xn_type_size(r->type), r->rank, r->dims);
-    xani_status st = hash ? hash_open(ctx, file, r, info, dataset, hash) : xn_fail_memory(ctx, r->name, 64);
+    if (hash == NULL) return xn_fail_memory(ctx, r->name, 64);
+    xani_status st = r->rank ? hash_rows(ctx, file, r, info, hash) : hash_scalar(ctx, file, r, info, hash);
     if (st == XANI_OK) r->hash = xn_value_hash_get(hash);
     xn_value_hash_close(&hash);
-    H5Oclose(dataset);
     return st;
 }
 
@@ -99,9 +113,9 @@ xani_status xn_hash_dataset(xn_ctx *ctx, const xn_h5 *file, xn_record *r)
 
 static xani_status compare_one(xn_writer *w, const xn_h5 *file, xn_record *r)
 {
-    xn_record found = {.name = r->name, .partial = r->partial};
+    xn_record found = {.name = r->name, .partial = r->partial, .stoppable = w->check != NULL};
     xani_status st = xn_hash_dataset(w->ctx, file, &found);
-    if (st == XANI_ERR_MEMORY) return st;
+    if (st == XANI_ERR_MEMORY || st == XANI_INTERRUPTED) return st;
     if (st == XANI_OK && found.hash == r->hash && found.type == r->type) return XANI_OK;
     xn_clear_error(w->ctx);
     return xn_fail(w->ctx, XANI_ERR_OUTPUT, "%s: cannot be written: %s %s", w->path, r->name,
