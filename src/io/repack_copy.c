@@ -87,6 +87,24 @@ static hid_t link_properties(const xn_node *node)
     return links;
 }
 
+// Of a group like `from`. Not its own list: where it has many members that holds addresses in the old file, and the
+// library would take them for those of the new group.
+static hid_t group_properties(hid_t from)
+{
+    hid_t old = H5Gget_create_plist(from), created = H5Pcreate(H5P_GROUP_CREATE);
+    unsigned links = 0, attributes = 0, compact = 0, dense = 0;
+    bool good = old >= 0 && created >= 0 && H5Pset_obj_track_times(created, false) >= 0;
+    if (good && H5Pget_link_creation_order(old, &links) >= 0) good = H5Pset_link_creation_order(created, links) >= 0;
+    if (good && H5Pget_attr_creation_order(old, &attributes) >= 0)
+        good = H5Pset_attr_creation_order(created, attributes) >= 0;
+    if (good && H5Pget_link_phase_change(old, &compact, &dense) >= 0)
+        good = H5Pset_link_phase_change(created, compact, dense) >= 0;
+    if (old >= 0) H5Pclose(old);
+    if (good) return created;
+    if (created >= 0) H5Pclose(created);
+    return H5I_INVALID_HID;
+}
+
 static xani_status make_group(xn_repack_job *job, const xn_node *node)
 {
     hid_t from = H5Gopen2(job->file->id, node->path, H5P_DEFAULT);
@@ -95,8 +113,7 @@ static xani_status make_group(xn_repack_job *job, const xn_node *node)
     if (node->path[1] == '\0') {
         to = H5Gopen2(job->writer->file, "/", H5P_DEFAULT);
     } else {
-        hid_t links = link_properties(node), created = H5Gget_create_plist(from);
-        if (created >= 0) H5Pset_obj_track_times(created, false);
+        hid_t links = link_properties(node), created = group_properties(from);
         if (links >= 0 && created >= 0) to = H5Gcreate2(job->writer->file, node->path, links, created, H5P_DEFAULT);
         if (links >= 0) H5Pclose(links);
         if (created >= 0) H5Pclose(created);
