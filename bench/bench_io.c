@@ -165,6 +165,39 @@ static xani_status run_index(const xn_bench *bench, const xn_io_case *c)
     return XANI_OK;
 }
 
+// Files rewritten, beside h5repack.
+static xani_status run_repack(const xn_bench *bench, const char *folder, const char *source, const char *name)
+{
+    double mine[2][LEAST], theirs[2][LEAST], gb;
+    char out[600], manifest[640], note[160];
+    const char *why = NULL;
+    xn_io_case c;
+    if (!xn_io_make(folder, source, &c, note)) {
+        emit(bench, name, "h5repack", NAN, NAN, "GB/s", NAN, NAN, note);
+        return XANI_OK;
+    }
+    snprintf(out, sizeof out, "%.500s/repacked.h5", folder);
+    snprintf(manifest, sizeof manifest, "%s.manifest.json", out);
+    xn_io_warm(&c);
+    for (int i = 0; i < LEAST; i++) {
+        xn_io_pass p = xn_io_repack_ours(bench->context, &c, out, bench->threads);
+        mine[0][i] = p.wall_s;
+        mine[1][i] = p.cpu_s;
+        unlink(out);
+        unlink(manifest);
+        p = xn_io_repack_library(&c, out, &why);
+        theirs[0][i] = p.wall_s;
+        theirs[1][i] = p.cpu_s;
+        unlink(out);
+        XN_TRY(xn_check_interrupt(bench->context));
+    }
+    gb = 1e-9 * (double)c.n * (double)c.frame_bytes;
+    double wall = median(mine[0], LEAST), cpu = median(mine[1], LEAST), their_wall = median(theirs[0], LEAST);
+    emit(bench, name, "h5repack", gb / wall, gb / their_wall, "GB/s", their_wall / wall, median(theirs[1], LEAST) / cpu,
+         isnan(wall) ? xani_error_text(bench->context) : why);
+    return XANI_OK;
+}
+
 static bool make_room(xn_io_room *room, int threads, size_t frame_bytes, size_t source_bytes)
 {
     room->threads = threads > 0 ? threads : xn_threads(0);
@@ -197,6 +230,8 @@ static xani_status all_cases(const xn_bench *bench)
         }
         st = strcmp(c.name, "index-32768") == 0 ? run_index(bench, &c) : run_case(bench, &c, cases[i].peers, &room);
     }
+    if (st == XANI_OK) st = run_repack(bench, folder, "contiguous", "repack");
+    if (st == XANI_OK) st = run_repack(bench, folder, "gzip", "repack-gzip");
     xn_free(room.ring);
     xn_free(room.source);
     xn_io_remove_all(folder);

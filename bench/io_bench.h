@@ -49,6 +49,10 @@ xn_io_pass xn_io_floor_memcpy(const xn_io_case *c, xn_io_room *m);
 xn_io_pass xn_io_floor_pread(const xn_io_case *c, xn_io_room *m);
 xn_io_pass xn_io_library_index(const xn_io_case *c);
 
+// io_repack.c: the case's file rewritten as `out`.
+xn_io_pass xn_io_repack_ours(xani_context *ctx, const xn_io_case *c, const char *out, int threads);
+xn_io_pass xn_io_repack_library(const xn_io_case *c, const char *out, const char **why);
+
 // Peers in a child process (bench/io_peers.py).
 typedef struct xn_io_python xn_io_python;
 xn_io_python *xn_io_python_start(const char *peer, const xn_io_case *c);
