@@ -87,9 +87,11 @@ typedef struct {
     int rank, bytes;
 } blocks;
 
+// -1: larger than any place in a dataset, where sums could overflow
 static int64_t low(const blocks *b, uint64_t i, int k)
 {
-    return (int64_t)xn_le(b->p + (i * 2 * (uint64_t)b->rank + (uint64_t)k) * (uint64_t)b->bytes, b->bytes);
+    uint64_t v = xn_le(b->p + (i * 2 * (uint64_t)b->rank + (uint64_t)k) * (uint64_t)b->bytes, b->bytes);
+    return v < (uint64_t)1 << 56 ? (int64_t)v : -1;
 }
 static int64_t high(const blocks *b, uint64_t i, int k) { return low(b, i, k + b->rank); }
 
@@ -101,7 +103,7 @@ static bool grid_of(const blocks *b, uint64_t n, xn_slab *s)
     for (int k = b->rank - 1; k >= 0; k--) {
         s->start[k] = low(b, 0, k);
         s->count[k] = 1;
-        if (s->start[k] < 0 || high(b, 0, k) < s->start[k] || high(b, 0, k) == INT64_MAX) return false;
+        if (s->start[k] < 0 || high(b, 0, k) < s->start[k]) return false;
         s->block[k] = s->stride[k] = high(b, 0, k) - s->start[k] + 1;
         if (step < n && low(b, step, k) > s->start[k]) s->stride[k] = low(b, step, k) - s->start[k];
         if (s->stride[k] < s->block[k]) return false;
