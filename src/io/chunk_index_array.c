@@ -125,7 +125,8 @@ static bool super_block(growing *g, uint64_t address, int u, uint64_t first)
     g->secondary_blocks++;
     if (__builtin_mul_overflow(blocks, bits_each + width, &n) || n > (uint64_t)w->left) return false;
     uint8_t *p = xn_walk_take(w, address, g->head + (size_t)n + CHECKSUM);
-    bool good = p && memcmp(p, "EASB", 4) == 0 && xn_walk_address(w, p + 6) == g->a.header;
+    if (p == NULL) return false;
+    bool good = memcmp(p, "EASB", 4) == 0 && xn_walk_address(w, p + 6) == g->a.header;
     const uint8_t *bits = p + g->head, *addresses = bits + blocks * bits_each;
     for (uint64_t i = 0; good && i < blocks; i++)
         good =
@@ -144,7 +145,8 @@ static bool index_block(growing *g, uint64_t address)
     size_t n = head + (size_t)g->first_elements * (size_t)g->a.element +
                width * (size_t)(listed + (uint64_t)(g->super_blocks - direct)) + CHECKSUM;
     uint8_t *p = xn_walk_take(w, address, n);
-    bool good = p && memcmp(p, "EAIB", 4) == 0 && xn_walk_address(w, p + 6) == g->a.header;
+    if (p == NULL) return false;
+    bool good = memcmp(p, "EAIB", 4) == 0 && xn_walk_address(w, p + 6) == g->a.header;
     const uint8_t *q = p + head;
     for (int i = 0; good && i < g->first_elements; i++, q += g->a.element) good = put(&g->a, (uint64_t)i, q);
     for (int u = 0; good && u < g->super_blocks; u++) {

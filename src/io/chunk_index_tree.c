@@ -139,7 +139,8 @@ static bool node2(tree *t, uint64_t address, uint64_t records, int level)
     if (records > t->level[level].most) return false;
     size_t n = 6 + records * t->record + (level > 0 ? (records + 1) * pointer : 0) + 4;
     uint8_t *bytes = xn_walk_take(t->w, address, n);
-    bool good = bytes && memcmp(bytes, level > 0 ? "BTIN" : "BTLF", 4) == 0 && bytes[4] == 0 && bytes[5] == t->type;
+    if (bytes == NULL) return false;
+    bool good = memcmp(bytes, level > 0 ? "BTIN" : "BTLF", 4) == 0 && bytes[4] == 0 && bytes[5] == t->type;
     const uint8_t *p = bytes + 6;
     for (uint64_t i = 0; good && i < records; i++, p += t->record) good = put_record(t, p);
     for (uint64_t i = 0; good && level > 0 && i <= records; i++)
