@@ -73,6 +73,8 @@ bool xn_lz4_decode(const uint8_t *src, size_t n, uint8_t *dst, size_t bytes)
     return n <= INT32_MAX && bytes <= INT32_MAX && kernel()->lz4(src, n, dst, bytes);
 }
 
+uint32_t xn_fletcher32(const uint8_t *src, size_t n) { return kernel()->fletcher32(src, n); }
+
 void xn_bytes_unshuffle(const uint8_t *src, uint8_t *dst, size_t n, size_t elem)
 {
     kernel()->interleave(src, dst, n, elem);

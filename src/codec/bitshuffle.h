@@ -24,6 +24,9 @@ bool xn_lz4_decode(const uint8_t *src, size_t n, uint8_t *dst, size_t bytes);
 // Elements of a block of the filter where its header does not say (bitshuffle_encode.c).
 size_t xn_bitshuffle_block(size_t elem);
 
+// Fletcher's checksum over big-endian 16-bit words as the library computes it.
+uint32_t xn_fletcher32(const uint8_t *src, size_t n);
+
 typedef struct xn_shuffle_kernel {
     const char *name;
     void (*rows_to_bytes)(const uint8_t *rows, uint8_t *bytes, size_t columns); // 8 rows -> 8 * columns bytes
@@ -31,6 +34,7 @@ typedef struct xn_shuffle_kernel {
     void (*interleave)(const uint8_t *planes, uint8_t *elements, size_t n, size_t elem);
     void (*deinterleave)(const uint8_t *elements, uint8_t *planes, size_t n, size_t elem);
     bool (*lz4)(const uint8_t *src, size_t n, uint8_t *dst, size_t bytes); // see xn_lz4_decode
+    uint32_t (*fletcher32)(const uint8_t *src, size_t n);
 } xn_shuffle_kernel;
 
 // Variant i (0: portable), NULL: no such one, or not for this processor. xn_shuffle_use(-1): the best one.

@@ -73,5 +73,5 @@ TARGET static void bytes_to_rows(const uint8_t *restrict in, uint8_t *restrict r
 }
 
 extern const xn_shuffle_kernel xn_shuffle_avx512;
-const xn_shuffle_kernel xn_shuffle_avx512 = {"avx512",   rows_to_bytes, bytes_to_rows,
-                                             interleave, deinterleave,  decode_lz4};
+const xn_shuffle_kernel xn_shuffle_avx512 = {"avx512",     rows_to_bytes, bytes_to_rows, interleave,
+                                             deinterleave, decode_lz4,    fletcher32};

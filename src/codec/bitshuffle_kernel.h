@@ -120,11 +120,29 @@ static inline __attribute__((always_inline)) void weave(const uint8_t *restrict 
         for (size_t b = 0; b < elem; b++) elements[i * elem + b] = planes[b * n + i];
 }
 
+// stride: from plane to plane.
 static inline __attribute__((always_inline)) void unweave(const uint8_t *restrict elements, uint8_t *restrict planes,
-                                                          size_t n, size_t elem)
+                                                          size_t n, size_t elem, size_t stride)
 {
     for (size_t i = 0; i < n; i++)
-        for (size_t b = 0; b < elem; b++) planes[b * n + i] = elements[i * elem + b];
+        for (size_t b = 0; b < elem; b++) planes[b * stride + i] = elements[i * elem + b];
+}
+
+// Eight planes at once are more than the compiler finds shuffles for: halves first, then four planes of each.
+static void unweave8(const uint8_t *restrict elements, uint8_t *restrict planes, size_t n)
+{
+    enum { BLOCK = 256 };
+    uint32_t half[2][BLOCK], pair[2 * BLOCK];
+    for (size_t i = 0; i < n; i += BLOCK) {
+        size_t count = n - i < BLOCK ? n - i : BLOCK;
+        memcpy(pair, elements + 8 * i, 8 * count);
+        for (size_t k = 0; k < count; k++) {
+            half[0][k] = pair[2 * k];
+            half[1][k] = pair[2 * k + 1];
+        }
+        unweave((const uint8_t *)half[0], planes + i, count, 4, n);
+        unweave((const uint8_t *)half[1], planes + 4 * n + i, count, 4, n);
+    }
 }
 
 static void interleave(const uint8_t *planes, uint8_t *elements, size_t n, size_t elem)
@@ -155,21 +173,49 @@ static void deinterleave(const uint8_t *elements, uint8_t *planes, size_t n, siz
         memcpy(planes, elements, n);
         break;
     case 2:
-        unweave(elements, planes, n, 2);
+        unweave(elements, planes, n, 2, n);
         break;
     case 4:
-        unweave(elements, planes, n, 4);
+        unweave(elements, planes, n, 4, n);
         break;
     case 8:
-        unweave(elements, planes, n, 8);
+        unweave8(elements, planes, n);
         break;
     default:
-        unweave(elements, planes, n, elem);
+        unweave(elements, planes, n, elem, n);
         break;
     }
 }
 
+// Words are taken in the other byte order: since 65536 is 1 in this arithmetic, the sums then have their bytes swapped.
+static uint32_t fletcher32(const uint8_t *p, size_t n)
+{
+    enum { BLOCK = 128 }; // 128 * 129 / 2 words of 16 bits add up in 32
+    uint64_t a = 0, b = 0;
+    size_t i = 0, words = n / 2;
+    for (; i + BLOCK <= words; i += BLOCK) {
+        uint32_t sum = 0, weighted = 0;
+        for (uint32_t k = 0; k < BLOCK; k++) {
+            uint32_t w = (uint32_t)p[2 * (i + k)] | (uint32_t)p[2 * (i + k) + 1] << 8;
+            sum += w;
+            weighted += (BLOCK - k) * w;
+        }
+        b += BLOCK * a + weighted;
+        a += sum;
+        a = (a & 0xffff) + (a >> 16);
+        b = (b & 0xffff) + (b >> 16);
+    }
+    for (; 2 * i < n; i++) {
+        a += (uint32_t)p[2 * i] | (2 * i + 1 < n ? (uint32_t)p[2 * i + 1] << 8 : 0);
+        b += a;
+    }
+    while (a >> 16) a = (a & 0xffff) + (a >> 16);
+    while (b >> 16) b = (b & 0xffff) + (b >> 16);
+    return (uint32_t)__builtin_bswap16((uint16_t)b) << 16 | __builtin_bswap16((uint16_t)a);
+}
+
 #ifndef OWN_BITS
 extern const xn_shuffle_kernel VARIANT;
-const xn_shuffle_kernel VARIANT = {VARIANT_NAME, rows_to_bytes, bytes_to_rows, interleave, deinterleave, decode_lz4};
+const xn_shuffle_kernel VARIANT = {VARIANT_NAME, rows_to_bytes, bytes_to_rows, interleave,
+                                   deinterleave, decode_lz4,    fletcher32};
 #endif

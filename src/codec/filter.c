@@ -28,31 +28,6 @@ static const char *decode_shuffle(xn_codec *codec, const xn_filter *filter, cons
     return NULL;
 }
 
-// Fletcher's checksum over big-endian 16-bit words as the library computes it.
-uint32_t xn_fletcher32(const uint8_t *p, size_t n)
-{
-    uint32_t a = 0, b = 0;
-    for (size_t words = n / 2; words > 0;) {
-        size_t block = words < 360 ? words : 360; // the most that cannot overflow
-        words -= block;
-        for (; block > 0; block--, p += 2) {
-            a += (uint32_t)p[0] << 8 | p[1];
-            b += a;
-        }
-        a = (a & 0xffff) + (a >> 16);
-        b = (b & 0xffff) + (b >> 16);
-    }
-    if (n % 2) {
-        a += (uint32_t)p[0] << 8;
-        b += a;
-        a = (a & 0xffff) + (a >> 16);
-        b = (b & 0xffff) + (b >> 16);
-    }
-    a = (a & 0xffff) + (a >> 16);
-    b = (b & 0xffff) + (b >> 16);
-    return b << 16 | a;
-}
-
 // Checks and cuts the sum off *n. Files before HDF5 1.6.3 have the bytes of each half swapped.
 static const char *check_fletcher32(const uint8_t *src, size_t *n)
 {

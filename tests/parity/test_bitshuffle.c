@@ -98,6 +98,36 @@ START_TEST(test_encoding)
 }
 END_TEST
 
+// The library's own loop, word by word.
+static uint32_t fletcher_by_words(const uint8_t *p, size_t n)
+{
+    uint32_t a = 0, b = 0;
+    for (size_t i = 0; i < n; i += 2) {
+        a += (uint32_t)p[i] << 8 | (i + 1 < n ? p[i + 1] : 0);
+        a = (a & 0xffff) + (a >> 16);
+        b += a;
+        b = (b & 0xffff) + (b >> 16);
+    }
+    return b << 16 | a;
+}
+
+START_TEST(test_checksum)
+{
+    // Every variant's checksum is that of the definition, for all lengths, zeros and the largest words included.
+    for (int variant = 0; xn_shuffle_variant(variant); variant++) {
+        xn_shuffle_use(variant);
+        for (size_t n = 0; n < 2200; n += n < 600 ? 1 : 37)
+            for (int kind = 0; kind < 4; kind++) {
+                uint8_t *p = malloc(n + 1);
+                for (size_t i = 0; i < n; i++) p[i] = kind == 0 ? 0 : kind == 1 ? 255 : kind == 2 ? i % 2 : next_byte();
+                ck_assert_uint_eq(xn_fletcher32(p, n), fletcher_by_words(p, n));
+                free(p);
+            }
+    }
+    xn_shuffle_use(-1);
+}
+END_TEST
+
 // Bytes with runs of many periods, repeated parts near and far, and noise between them.
 static void make_compressible(uint8_t *p, size_t n, unsigned noise)
 {
@@ -173,5 +203,6 @@ static void add(TCase *t)
     tcase_add_test(t, test_bytes);
     tcase_add_test(t, test_encoding);
     tcase_add_test(t, test_lz4);
+    tcase_add_test(t, test_checksum);
 }
 XN_TEST_MAIN("bitshuffle", add)
