@@ -65,7 +65,10 @@ bool xn_virtual_list_next(xn_virtual_list *list, xn_entry *entry)
     xn_free(list->dataset);
     list->file = text_of(list->created, i, H5Pget_virtual_filename);
     list->dataset = text_of(list->created, i, H5Pget_virtual_dsetname);
-    if (list->file == NULL || list->dataset == NULL) return false;
+    if (list->file == NULL || list->dataset == NULL) {
+        list->no_memory = H5Pget_virtual_filename(list->created, i, NULL, 0) >= 0;
+        return false;
+    }
     entry->file = list->file;
     entry->dataset = list->dataset;
     take_space(H5Pget_virtual_vspace(list->created, i), &entry->to);

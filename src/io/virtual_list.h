@@ -29,6 +29,7 @@ typedef struct xn_virtual_list {
     size_t n, next;
     hid_t created;          // entries come from the library's properties,
     char *file, *dataset;   // names of the last one (owned)
+    bool no_memory;         // for a name
     uint8_t *bytes;         // or, where this is set, from the stored list (owned)
     size_t size, first, at; // first entry, next entry
 } xn_virtual_list;

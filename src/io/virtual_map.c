@@ -331,8 +331,11 @@ static xani_status map_all(work *w, hid_t dataset, hid_t created)
         return xn_h5_fail(w->ctx, w->file, w->name, "its virtual sources cannot be listed");
     for (size_t i = 0; i < list.n && st == XANI_OK; i++) {
         xn_entry e;
-        st = xn_virtual_list_next(&list, &e) ? map_entry(w, &e)
-                                             : xn_h5_fail(w->ctx, w->file, w->name, "a mapping of it cannot be read");
+        if (xn_virtual_list_next(&list, &e))
+            st = map_entry(w, &e);
+        else
+            st = list.no_memory ? xn_fail_memory(w->ctx, w->name, 1)
+                                : xn_h5_fail(w->ctx, w->file, w->name, "a mapping of it cannot be read");
     }
     xn_virtual_list_close(&list);
     return st;

@@ -110,7 +110,7 @@ static xani_status fake_shape(xn_ctx *ctx, const xn_h5 *file, const char *name, 
 #define xn_virtual_list_next fake_list_next
 #define xn_virtual_list_close fake_list_close
 #define xn_virtual_find fake_find
-#define xn_h5_open fake_open
+#define xn_h5_open_live fake_open
 #define xn_h5_close fake_close
 #define xn_h5_exists fake_exists
 #define xn_h5_dataset fake_dataset

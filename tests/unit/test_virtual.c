@@ -246,11 +246,207 @@ START_TEST(series)
 }
 END_TEST
 
+START_TEST(same_file)
+{
+    // "." is the file itself; all of it, on both sides.
+    maker m = begin(2, A(5, 6), NULL);
+    int data[30];
+    for (int i = 0; i < 30; i++) data[i] = 700 + i;
+    hid_t space = H5Screate_simple(2, A(5, 6), NULL);
+    hid_t d = H5Dcreate2(m.file, "real", H5T_NATIVE_INT, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+    H5Dwrite(d, H5T_NATIVE_INT, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
+    H5Dclose(d);
+    map(&m, ".", "real", H5Screate_simple(2, A(5, 6), NULL), space);
+    end(&m);
+    ck_assert_int_eq(check(false), 1);
+    // It is found from another folder, too.
+    char here[4096], there[700];
+    ck_assert_ptr_nonnull(getcwd(here, sizeof here));
+    ck_assert_int_eq(chdir(dir), 0);
+    snprintf(there, sizeof there, "%s", path);
+    snprintf(path, sizeof path, "%s", strrchr(there, '/') + 1);
+    ck_assert_int_eq(check(false), 1);
+    ck_assert_int_eq(chdir(here), 0);
+}
+END_TEST
+
+START_TEST(other_shapes)
+{
+    // The elements correspond in C order whatever the shapes are; later mappings win; what is empty maps nothing.
+    make_source("s.h5", "line", 1, A(60), 1, true);
+    make_source("s.h5", "cube", 3, A(3, 4, 5), 2, false);
+    maker m = begin(2, A(12, 10), NULL);
+    map(&m, "s.h5", "line", slab(2, A(12, 10), NULL, A(0, 0), A(1, 1), A(6, 10), A(1, 1)),
+        H5Screate_simple(1, A(60), NULL));
+    map(&m, "s.h5", "cube", slab(2, A(12, 10), NULL, A(3, 0), A(2, 2), A(4, 5), A(1, 1)),
+        slab(3, A(3, 4, 5), NULL, A(0, 1, 0), A(2, 2, 1), A(2, 2, 5), A(1, 1, 1)));
+    hid_t none = H5Screate_simple(2, A(12, 10), NULL), nothing = H5Screate_simple(1, A(60), NULL);
+    H5Sselect_none(none);
+    H5Sselect_none(nothing);
+    map(&m, "s.h5", "line", none, nothing);
+    end(&m);
+    ck_assert_int_eq(check(false), 2);
+    ck_assert_int_eq(check(true), 2);
+}
+END_TEST
+
+START_TEST(irregular)
+{
+    make_source("s.h5", "d", 1, A(60), 1, true);
+    maker m = begin(2, A(12, 10), NULL);
+    hid_t to = slab(2, A(12, 10), NULL, A(0, 0), A(1, 1), A(3, 3), A(1, 1));
+    H5Sselect_hyperslab(to, H5S_SELECT_OR, A(7, 5), NULL, A(1, 1), NULL);
+    map(&m, "s.h5", "d", to, slab(1, A(60), NULL, A(4), A(1), A(10), A(1)));
+    map(&m, "s.h5", "d", slab(2, A(12, 10), NULL, A(10, 0), A(1, 1), A(1, 4), A(1, 1)),
+        slab(1, A(60), NULL, A(4), A(2), A(4), A(1)));
+    end(&m);
+    xn_h5 *file;
+    xn_mappings got;
+    ck_assert_int_eq(xn_h5_open(ctx, path, &file), XANI_OK);
+    hid_t d = H5Dopen2(file->id, "v", H5P_DEFAULT);
+    ck_assert_int_eq(xn_virtual_mappings(ctx, file, "v", d, false, &got), XANI_OK);
+    ck_assert_int_eq(got.n, 2);
+    ck_assert(got.list[0].irregular && got.list[0].path && strcmp(got.list[0].dataset, "d") == 0);
+    ck_assert(!got.list[1].irregular && got.list[1].from.stride[0] == 2 && got.list[1].to.block[1] == 4);
+    xn_mappings_free(&got);
+    H5Dclose(d);
+    xn_h5_close(&file);
+}
+END_TEST
+
+START_TEST(sources_that_do_not_fit)
+{
+    // A source of another size than was mapped is named; one without the dataset counts as missing.
+    make_source("s.h5", "d", 2, A(5, 6), 1, true);
+    maker m = begin(2, A(10, 6), NULL);
+    map(&m, "s.h5", "d", slab(2, A(10, 6), NULL, A(0, 0), A(1, 1), A(5, 6), A(1, 1)),
+        H5Screate_simple(2, A(5, 6), NULL));
+    map(&m, "s.h5", "e%%", slab(2, A(10, 6), NULL, A(5, 0), A(1, 1), A(2, 6), A(1, 1)),
+        H5Screate_simple(2, A(2, 6), NULL));
+    end(&m);
+    ck_assert_int_eq(check(true), 2);
+    refuse(false, "s.h5 of this virtual dataset has no e%");
+    make_source("s.h5", "d", 2, A(5, 7), 1, true);
+    make_source("s.h5", "e%", 2, A(2, 6), 1, false);
+    refuse(false, "s.h5: d: has not the shape that is mapped");
+    make_source("s.h5", "d", 2, A(5, 6), 1, false);
+    ck_assert_int_eq(check(false), 2);
+    char gone[700];
+    snprintf(gone, sizeof gone, "%s/s.h5", dir);
+    h5_make(gone);
+    FILE *f = fopen(gone, "r+b");
+    fputs("no longer", f);
+    fclose(f);
+    refuse(false, "is not an HDF5 file");
+    refuse(true, "is not an HDF5 file");
+}
+END_TEST
+
+// Two series along one axis, of which one ends early: what it would have given is missing, not the end.
+START_TEST(two_series)
+{
+    const hsize_t most[2] = {H5S_UNLIMITED, 6};
+    maker m = begin(2, A(1, 6), most);
+    for (hsize_t side = 0; side < 2; side++)
+        map(&m, side ? "right%b.h5" : "left%b.h5", "d",
+            slab(2, A(1, 6), most, A(side, 3 * side), A(3, 1), A(H5S_UNLIMITED, 1), A(2, 3)),
+            H5Screate_simple(2, A(2, 3), NULL));
+    end(&m);
+    char name[700];
+    for (int i = 0; i < 8; i++)
+        for (int side = 0; side < 2; side++) {
+            snprintf(name, sizeof name, "%s/%s%d.h5", dir, side ? "right" : "left", i);
+            unlink(name);
+        }
+    for (int i = 0; i < 4; i++) {
+        snprintf(name, sizeof name, "left%d.h5", i);
+        make_source(name, "d", 2, A(2, 3), i, true);
+    }
+    refuse(false, "source right0.h5");
+    ck_assert_int_eq(check(true), 4);
+    make_source("right0.h5", "d", 2, A(2, 3), 5, true);
+    refuse(false, "source right1.h5");
+    ck_assert_int_eq(check(true), 5);
+    for (int i = 1; i < 4; i++) {
+        snprintf(name, sizeof name, "right%d.h5", i);
+        make_source(name, "d", 2, A(2, 3), 5 + i, true);
+    }
+    ck_assert_int_eq(check(false), 8);
+}
+END_TEST
+
+static void write_long(int n)
+{
+    make_source("s.h5", "d", 2, A((hsize_t)n, 4), 1, true);
+    make_source("t.h5", "d", 2, A((hsize_t)n, 4), 2, true);
+    maker m = begin(2, A((hsize_t)n, 4), NULL);
+    for (hsize_t i = 0; i < (hsize_t)n; i++) {
+        hsize_t j = (i * 7919) % (hsize_t)n;
+        map(&m, i % 3 ? "s.h5" : "t.h5", "d", slab(2, A((hsize_t)n, 4), NULL, A(i, 0), A(1, 2), A(1, 2), A(1, 1)),
+            slab(2, A((hsize_t)n, 4), NULL, A(j, 1), A(1, 1), A(1, 2), A(1, 1)));
+    }
+    end(&m);
+}
+
+START_TEST(long_list)
+{
+    write_long(900);
+    ck_assert_int_eq(check(false), 900);
+}
+END_TEST
+
+static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
+static bool count_all(void *user, uint64_t number) { return *(uint64_t *)user = number, false; }
+
+START_TEST(memory_may_fail)
+{
+    // Each allocation fails once: out of memory is said and nothing is left, or the list is whole.
+    int n = _i ? 300 : 5;
+    write_long(n);
+    xn_h5 *file;
+    xn_mappings got;
+    ck_assert_int_eq(xn_h5_open(ctx, path, &file), XANI_OK);
+    hid_t d = H5Dopen2(file->id, "v", H5P_DEFAULT);
+    uint64_t last = 0, refused = 0, first = 0;
+    xn_mem_set_hook(count_all, &last);
+    xn_free(xn_alloc(1, 1));
+    first = last;
+    ck_assert_int_eq(xn_virtual_mappings(ctx, file, "v", d, false, &got), XANI_OK);
+    xn_mappings_free(&got);
+    uint64_t step = last - first > 60 ? 7 : 1;
+    uint64_t rounds = last - first + 3;
+    for (uint64_t k = 1; k < rounds; k += k < 12 ? 1 : step) {
+        uint64_t at = 0;
+        xn_mem_set_hook(count_all, &at);
+        xn_free(xn_alloc(1, 1));
+        at += k;
+        xn_mem_set_hook(fail_at, &at);
+        xani_status st = xn_virtual_mappings(ctx, file, "v", d, false, &got);
+        xn_mem_set_hook(NULL, NULL);
+        ck_assert_msg(st == XANI_OK || st == XANI_ERR_MEMORY, "%s", xani_error_text(ctx));
+        ck_assert_int_eq(got.n, st == XANI_OK ? n : 0);
+        refused += st != XANI_OK;
+        xn_mappings_free(&got);
+        xn_clear_error(ctx);
+    }
+    ck_assert_uint_gt(refused, 3);
+    H5Dclose(d);
+    xn_h5_close(&file);
+}
+END_TEST
+
 static void add_all(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, limited);
     tcase_add_loop_test(t, unlimited, 0, 12);
     tcase_add_test(t, series);
+    tcase_add_test(t, same_file);
+    tcase_add_test(t, other_shapes);
+    tcase_add_test(t, irregular);
+    tcase_add_test(t, sources_that_do_not_fit);
+    tcase_add_test(t, two_series);
+    tcase_add_test(t, long_list);
+    tcase_add_loop_test(t, memory_may_fail, 0, 2);
 }
 XN_TEST_MAIN("virtual", add_all)
