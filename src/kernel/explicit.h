@@ -8,7 +8,7 @@
 //
 // Near time zero a response shapes the poles (response_lanes.h).  Their derivative is then no longer nu times
 // themselves but T_j = nu phi_j + x_j, and sum phi_i T_j is not symmetric: below the diagonal g1 then holds sum T_i
-// phi_j, and above it sum (x_i phi_j - phi_i x_j), by which varpro_project tells the two halves apart.
+// phi_j, and above it sum (x_i phi_j - phi_i x_j), which tells the two halves apart in the end.
 #ifndef XN_KERNEL_EXPLICIT_H
 #define XN_KERNEL_EXPLICIT_H
 
@@ -45,16 +45,20 @@ XN_FN vc pole_next(const struct kit *kit, int n, vc z, vc u, vf g, vf w)
     return v_pole(g, w, v_set(kit->table->time[n]));
 }
 
+// Factors of poles near time zero, and whether sample i sees anything of them
+XN_FN void factors_near(const int K, const struct kit *kit, const vf *parameter, vc *e)
+{
+    for (int k = 0; k < K; k++) e[k] = response_factor(parameter[2 * k], parameter[2 * k + 1], R(kit->plan->response));
+}
+XN_FN bool begun(const struct kit *kit, int i) { return kit->table->rise[i] > R(0); }
+
 // Poles at sample i near time zero, and what their derivative has beside t times them
-XN_FN void poles_near(const int K, const struct kit *kit, int i, const vf *parameter, vc *u, vc *more)
+XN_FN void poles_near(const int K, const struct kit *kit, int i, const vf *parameter, const vc *e, vc *u, vc *more)
 {
     const struct table *t = kit->table;
-    const real s = R(kit->plan->response);
     for (int k = 0; k < K; k++) {
-        u[k].re = u[k].im = more[k].re = more[k].im = v_set(R(0));
-        if (!(t->rise[i] > R(0))) continue; // long before
         const vf g = parameter[2 * k], w = parameter[2 * k + 1];
-        response_pole(g, w, response_factor(g, w, s), v_pole(g, w, v_set(t->time[i])), s, t->tau[i], t->rise[i], &u[k],
+        response_pole(g, w, e[k], v_pole(g, w, v_set(t->time[i])), R(kit->plan->response), t->tau[i], t->rise[i], &u[k],
                       &more[k]);
     }
 }
@@ -99,9 +103,11 @@ XN_FN void sum_sample(const int K, const struct block *b, int a, int i, const vc
 // Rare, and apart from the rest: K is no constant here.
 XN_RARE void sums_near(int K, const struct block *b, int a, const vf *parameter, struct sums *s)
 {
-    vc u[XN_M], more[XN_M];
+    vc e[XN_M], u[XN_M], more[XN_M];
+    factors_near(K, b->kit, parameter, e);
     for (int i = 0; i < XN_NEAR(b->kit); i++) {
-        poles_near(K, b->kit, i, parameter, u, more);
+        if (!begun(b->kit, i)) continue;
+        poles_near(K, b->kit, i, parameter, e, u, more);
         sum_sample(K, b, a, i, u, more, s);
     }
 }

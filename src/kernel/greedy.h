@@ -96,16 +96,18 @@ XN_PART void residual_explicit(const int K, struct block *b, struct rest *r, rea
     const int n = kit->plan->n, n_columns = kit->plan->n_columns;
     for (int a = 0; a < XN_GROUPS; a++) {
         const vf *parameter = r->parameter[a], *beta = r->beta[a];
-        vc z[XN_M], u[XN_M], more[XN_M];
+        vc z[XN_M], u[XN_M], e[XN_M], more[XN_M];
         vf chi2 = v_set(R(0)), c[XN_B];
+        if (XN_NEAR(kit) > 0) factors_near(K, kit, parameter, e);
         for (int j = 0; j < XN_B; j++) c[j] = chi2;
         for (int k = 0; k < K; k++) u[k] = z[k] = v_pole(parameter[2 * k], parameter[2 * k + 1], v_set(R(1)));
         for (int i = 0; i < n; i++) {
             const vf h = v_load(b->h[a] + (size_t)i * XN_PITCH(kit));
             vf x = v_load(b->y[a] + (size_t)i * XN_PITCH(kit));
-            if (i < XN_NEAR(kit)) poles_near(K, kit, i, parameter, u, more);
-            for (int k = 0; k < K; k++) {
-                if (i >= XN_NEAR(kit)) u[k] = pole_next(kit, i, z[k], u[k], parameter[2 * k], parameter[2 * k + 1]);
+            const bool near = i < XN_NEAR(kit);
+            if (near && begun(kit, i)) poles_near(K, kit, i, parameter, e, u, more);
+            for (int k = 0; k < K && (!near || begun(kit, i)); k++) {
+                if (!near) u[k] = pole_next(kit, i, z[k], u[k], parameter[2 * k], parameter[2 * k + 1]);
                 x = v_fnma(h, v_fma(beta[2 * k], u[k].re, beta[2 * k + 1] * u[k].im), x);
             }
             chi2 = v_fma(x, x, chi2);
