@@ -160,24 +160,24 @@ static bool index_block(growing *g, uint64_t address)
     return good;
 }
 
+static bool power(unsigned v) { return v > 0 && (v & (v - 1)) == 0; }
+
 static bool extensible_array(const array *a)
 {
     size_t l = (size_t)a->w->length_bytes, width = (size_t)a->w->address_bytes;
     uint8_t *h = xn_walk_take(a->w, a->header, 12 + 6 * l + width + CHECKSUM);
     bool good = h && memcmp(h, "EAHD", 4) == 0 && h[4] == 0 && h[5] == (a->w->filtered ? 1 : 0) && h[6] == a->element;
+    good = good && h[7] <= 62 && h[11] <= 30 && power(h[9]) && power(h[10]) && xn_log2(h[9]) <= h[7];
     if (good) {
-        int bits = h[7], least = h[9], pointers = h[10];
-        uint64_t block = xn_walk_address(a->w, h + 12 + 6 * l);
-        bool powers = least > 0 && (least & (least - 1)) == 0 && pointers > 0 && (pointers & (pointers - 1)) == 0;
-        good = powers && bits <= 62 && h[11] <= 30 && xn_log2((uint64_t)least) <= bits;
         growing g = {.a = *a,
-                     .head = 6 + width + (size_t)((bits + 7) / 8),
-                     .least = (uint64_t)least,
+                     .head = 6 + width + (size_t)((h[7] + 7) / 8),
+                     .least = h[9],
                      .page = (uint64_t)1 << h[11],
                      .first_elements = h[8],
-                     .least_pointers = pointers,
-                     .super_blocks = 1 + bits - xn_log2((uint64_t)least)};
-        good = good && (block == XN_NOWHERE || index_block(&g, block));
+                     .least_pointers = h[10],
+                     .super_blocks = 1 + h[7] - xn_log2(h[9])};
+        uint64_t block = xn_walk_address(a->w, h + 12 + 6 * l);
+        good = block == XN_NOWHERE || index_block(&g, block);
         // The header counts its blocks; a writer at work may not have got to that.
         if (good && !a->w->live)
             good = g.secondary_blocks == xn_le(h + 12, (int)l) && g.data_blocks == xn_le(h + 12 + 2 * l, (int)l);
