@@ -32,8 +32,8 @@ static bool same(const xn_chunk *c, const xn_chunk_file *f, haddr_t address, hsi
     return c->bytes == bytes && c->mask == mask && (c->offset == at || c->offset == at + f->base);
 }
 
-// An extensible array over an unlimited axis that is not the first: the library tells wrong places (seen in 1.10.8),
-// though it reads right.
+// An extensible array over an unlimited axis that is not the first: the library tells wrong places (seen in 1.10.8
+// and 1.14.4), though it reads right.
 static bool turned(const xn_chunk_map *map)
 {
     int unlimited = 0;
