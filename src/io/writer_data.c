@@ -2,17 +2,18 @@
 // writer_data.c -- datasets and attributes of a file that is not yet published.  See publish.h.
 //
 // Each dataset is hashed from the caller's memory before the library sees it.  Layout RESULT: chunks of about
-// 1 MiB unless given, shuffle + gzip(4) above 64 KiB, Fletcher32.  Scalars and empty arrays cannot be chunked
-// and carry no checksum of their own; the manifest covers them.  Layout PLAIN: contiguous.
+// 1 MiB unless given, shuffle + gzip(4) above 64 KiB, Fletcher32; large ones are encoded on all cores (writer_rows.c).
+// Scalars and empty arrays cannot be chunked and carry no checksum of their own; the manifest covers them.  Layout
+// PLAIN: contiguous.
 //
 // Text datasets are of fixed length, UTF-8, NUL-padded: strings of variable length lie in a heap that
 // Fletcher32 does not cover.  Text attributes are of variable length, as h5py writes and viewers expect.
 #include <stdio.h>
 #include <string.h>
 
-#include "io/writer.h"
+#include "io/writer_rows.h"
 
-enum { COMPRESS_ABOVE = 64 << 10, CHUNK_BYTES = 1 << 20, GZIP = 4 };
+enum { COMPRESS_ABOVE = 64 << 10, CHUNK_BYTES = 1 << 20, ALL_CORES_ABOVE = 2 << 20, GZIP = 4 };
 
 // Whole trailing axes, and as much of the slowest ones as fits.
 static void choose_chunk(int rank, const int64_t *dims, size_t elem, hsize_t *chunk)
@@ -62,6 +63,19 @@ static xani_status write_whole(xn_writer *w, const char *name, hid_t stored, hid
     return xn_writer_status(w);
 }
 
+// The same dataset, chunk by chunk.
+static void write_rows(xn_writer *w, xn_record *r, const int64_t *chunk, const void *data)
+{
+    hid_t created = data_properties(w, r->rank, r->dims, chunk, xn_type_size(r->type));
+    hid_t dataset =
+        created < 0 ? created : xn_writer_dataset(w, r->name, xn_hdf_native(r->type), r->rank, r->dims, created);
+    if (created >= 0) H5Pclose(created);
+    if (dataset < 0)
+        xn_writer_fail(w, r->name);
+    else if (xn_rows_open(w, r, dataset, 0) == XANI_OK && xn_rows_put(w, r, r->dims[0], data) == XANI_OK)
+        xn_rows_end(w, r);
+}
+
 xani_status xn_writer_data(xn_writer *w, const char *dataset, xn_type type, int rank, const int64_t *dims,
                            const int64_t *chunk, const void *data)
 {
@@ -71,8 +85,15 @@ xani_status xn_writer_data(xn_writer *w, const char *dataset, xn_type type, int 
                                    dataset, xn_type_name(type), rank);
     xn_record *r = xn_writer_record(w, dataset, type, rank, dims);
     if (r == NULL) return w->status;
-    r->hash = xn_hash_values(data, type, rank, dims);
+    int64_t n = 1;
+    for (int i = 0; i < rank; i++) n *= dims[i];
     xn_hdf_guard guard = xn_hdf_enter();
+    if (w->layout == XN_LAYOUT_RESULT && n > ALL_CORES_ABOVE / (int64_t)xn_type_size(type)) {
+        write_rows(w, r, chunk, data);
+        xn_hdf_leave(guard);
+        return w->status;
+    }
+    r->hash = xn_hash_values(data, type, rank, dims);
     write_whole(w, r->name, xn_hdf_native(type), xn_hdf_native(type), rank, dims, chunk, data);
     xn_hdf_leave(guard);
     return w->status;

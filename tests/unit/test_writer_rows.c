@@ -100,6 +100,40 @@ START_TEST(test_library_reads_it)
 }
 END_TEST
 
+START_TEST(test_results)
+{
+    // A large result is a gzipped dataset with checksums as the library would have written it, whatever its chunks.
+    enum { T = 13, Y = 300, X = 401 };
+    static float cube[T * Y * X], found[T * Y * X];
+    for (int i = 0; i < T * Y * X; i++) cube[i] = (float)sin(1e-3 * i) + (i % 1000 == 0 ? NAN : 0.0f);
+    static const int64_t chunks[][3] = {{T, 16, 16}, {1, Y, X}, {5, 299, 7}};
+    for (size_t k = 0; k <= sizeof chunks / sizeof chunks[0]; k++) {
+        const int64_t *chunk = k < 3 ? chunks[k] : NULL;
+        xn_writer *w;
+        ck_assert_int_eq(xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w), XANI_OK);
+        xn_writer_data(w, "/g/d", XN_F32, 3, (const int64_t[]){T, Y, X}, chunk, cube);
+        xani_status st = xn_writer_publish(&w);
+        ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
+        hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), d = H5Dopen2(f, "/g/d", H5P_DEFAULT);
+        hid_t created = H5Dget_create_plist(d);
+        ck_assert_int_eq(H5Pget_nfilters(created), 3);
+        for (int i = 0; i < 3; i++) {
+            static const int filters[] = {H5Z_FILTER_SHUFFLE, H5Z_FILTER_DEFLATE, H5Z_FILTER_FLETCHER32};
+            unsigned flags;
+            size_t n = 0;
+            ck_assert_int_eq(H5Pget_filter2(created, (unsigned)i, &flags, &n, NULL, 0, NULL, NULL), filters[i]);
+        }
+        memset(found, 0, sizeof found);
+        ck_assert_int_ge(H5Dread(d, H5T_NATIVE_FLOAT, H5S_ALL, H5S_ALL, H5P_DEFAULT, found), 0);
+        ck_assert_mem_eq(found, cube, sizeof cube);
+        H5Pclose(created);
+        H5Dclose(d);
+        H5Fclose(f);
+        ck_assert_int_eq(xn_publish_verify(ctx, path), XANI_OK);
+    }
+}
+END_TEST
+
 static char *contents(long *n)
 {
     FILE *f = fopen(path, "rb");
@@ -243,6 +277,7 @@ static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_loop_test(t, test_library_reads_it, 0, N_SHAPES);
+    tcase_add_test(t, test_results);
     tcase_add_test(t, test_same_bytes_for_any_threads);
     tcase_add_test(t, test_encoders_and_decoders);
     tcase_add_test(t, test_full_disk);
