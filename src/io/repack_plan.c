@@ -220,6 +220,17 @@ static void choose_chunk(xn_repack_item *it)
     }
 }
 
+static bool all_there(const xn_repack_item *it, hid_t dataset)
+{
+    hsize_t stored = 0;
+    int64_t all = 1;
+    for (int k = 0; k < it->rank; k++) all *= (it->dims[k] + it->stored[k] - 1) / it->stored[k];
+    hid_t space = H5Dget_space(dataset);
+    bool good = space >= 0 && H5Dget_num_chunks(dataset, space, &stored) >= 0;
+    if (space >= 0) H5Sclose(space);
+    return good && (int64_t)stored == all;
+}
+
 // Marks chunks that were never written; then the grid stays as it is.
 static xani_status find_missing(xn_repack_job *job, xn_repack_item *it)
 {
@@ -228,6 +239,7 @@ static xani_status find_missing(xn_repack_job *job, xn_repack_item *it)
     xn_store *store = NULL;
     XN_TRY(xn_h5_dataset(job->ctx, job->file, it->node->path, &dataset));
     xani_status st = xn_store_open(job->ctx, job->file, it->node->path, dataset, XN_STORE_AS_IT_IS, true, &store);
+    bool complete = all_there(it, dataset);
     H5Oclose(dataset);
     XN_TRY(st);
     bool known = store->kind == XN_STORE_CHUNKED;
@@ -239,7 +251,7 @@ static xani_status find_missing(xn_repack_job *job, xn_repack_item *it)
             it->missing[i] = xn_store_place(store, i).bytes == 0;
         memcpy(it->chunk, it->stored, sizeof it->chunk);
     }
-    if (!known) it->how = XN_REPACK_COPY; // by filters only the library knows
+    if (!known && !complete) it->how = XN_REPACK_COPY; // by filters only the library knows
     xn_store_close(&store);
     return st;
 }

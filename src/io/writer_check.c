@@ -28,6 +28,7 @@ static xani_status hash_bands(xn_ctx *ctx, const xn_record *r, xn_array *array, 
     xn_selection_all(array, &all);
     xn_batches *batches = NULL;
     xn_batch batch = {.rows = 1};
+    int64_t done = 0;
     xani_status st = xn_batches_open(ctx, array, &all, r->type, band, 1, 0, &batches);
     while (st == XANI_OK) {
         st = xn_batches_next(ctx, batches, &batch);
@@ -35,6 +36,8 @@ static xani_status hash_bands(xn_ctx *ctx, const xn_record *r, xn_array *array, 
         if (r->stoppable) st = xn_check_interrupt(ctx);
         if (st == XANI_OK && !xn_value_hash_rows(hash, batch.data, batch.rows, xn_threads(0)))
             st = xn_fail_memory(ctx, r->name, 8 * (size_t)batch.rows);
+        done += batch.rows;
+        if (r->stoppable) xn_progress(ctx, "verify", done, r->dims[0], "rows");
     }
     xn_batches_close(&batches);
     return st;

@@ -128,7 +128,7 @@ static void gather(const xn_rows *rows, const xn_record *r, const int64_t *at, i
                    uint8_t *chunk)
 {
     int last = r->rank - 1;
-    int64_t count[XANI_MAX_RANK], i[XANI_MAX_RANK] = {0};
+    int64_t count[XANI_MAX_RANK] = {0}, i[XANI_MAX_RANK] = {0};
     bool whole = true;
     for (int k = 0; k <= last; k++) {
         count[k] = xn_min64(rows->chunk[k], (k ? r->dims[k] : n) - at[k]);

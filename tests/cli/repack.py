@@ -162,6 +162,7 @@ def make_everything(path, track_order):
         e.create_dataset("zzz/big-endian", data=rng.integers(0, 1000, (10, 100, 700)).astype(">i4"))
         e.create_dataset("zzz/truth", data=rng.integers(0, 2, (5, 500, 700)).astype(bool))
         e.create_dataset("zzz/edges", data=rng.normal(size=(7, 101, 333)), chunks=(2, 64, 64), fletcher32=True)
+        e.create_dataset("zzz/scaled", data=rng.integers(0, 900, (9, 200, 400)).astype("i4"), chunks=(2, 200, 400), scaleoffset=0)
         e["pulse"] = np.arange(40, dtype="u8")
         e["name"] = "Gitterschwingung ν"
         e["names"] = np.array(["a", "bb", ""], dtype=h5py.string_dtype())
@@ -211,7 +212,7 @@ for track in (False, True):
     same(f"order tracked {track}", source, "below/out.h5", but=["/lost"])  # leads nowhere: its text is kept
     r.ok(xani("verify", "below").returncode == 0, "the manifest is right")
 actions = {d["dataset"]: d["action"] for d in answer["datasets"]}
-r.ok(actions["/entry/zzz/edges"] == "rechunk" and actions["/entry/pulse"] == "copy" and actions["/entry/half"] == "copy",
+r.ok(actions["/entry/zzz/edges"] == "rechunk" and actions["/entry/zzz/scaled"] == "rechunk" and actions["/entry/pulse"] == "copy" and actions["/entry/half"] == "copy",
      "large arrays of plain numbers are stored anew, others copied")
 chunks, filters, infos = layout("below/out.h5", "entry/zzz/frames")
 r.ok(filters == [32008] and chunks[0] > 1 and all(i.byte_offset % 4096 == 0 for i in infos), f"aligned, bitshuffle {chunks}")
