@@ -24,6 +24,5 @@ bool xn_pipeline_named(const char *name, int level, size_t elem, xn_pipeline *pi
 size_t xn_bitshuffle_bound(const xn_filter *filter, size_t n);
 const char *xn_encode_bitshuffle(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
                                  size_t *written);
-uint32_t xn_fletcher32(const uint8_t *bytes, size_t n); // filter.c
 
 #endif

@@ -105,6 +105,7 @@ const char *xn_pipeline_decode(xn_codec *codec, const xn_pipeline *pipeline, uin
             src = to;
             n = got;
         }
+        // cppcheck-suppress [invalidLifetime, returnDanglingLifetime]; texts are static
         if (why) return why;
     }
     if (n != n_dst) return n < n_dst ? "chunk is too short" : "chunk is too long";
