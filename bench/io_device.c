@@ -3,8 +3,10 @@
 //
 // A pass reads all frames PASSES times (cold cases once, dropped from the page cache before) into memory of the device,
 // on an array that is open already; figures are medians in GB/s of decoded bytes.  Before they count the bytes are
-// compared with those of the host's reader.  Floors of the same run: the bus (a copy of pinned memory, for the bytes
-// that have to cross it) and the device's memory (a copy within it).  The decoding kernels are also timed alone.
+// compared with those of the host's reader.  Settings of cuFile are those of
+// XANI_BENCH_CUFILE, one process each, since its driver is opened once.  Floors of the same run: the bus (a copy of
+// pinned memory, for the bytes that have to cross it) and the device's memory (a copy within it).  The decoding kernels
+// are also timed alone.
 #include "bench/io_device.h"
 
 #include <math.h>
@@ -36,7 +38,9 @@ typedef struct {
     double bus, memory; // bytes/s
     uint8_t *dst;       // on the device, room for a case
     uint8_t *host, *back;
-    size_t bytes; // of a case
+    size_t bytes;       // of a case
+    const char *cufile; // settings, "parallel_io: on", or NULL: the defaults
+    xn_config *config;  // with them
     char why[256];
 } run;
 
@@ -109,7 +113,7 @@ static xani_status open_case(const run *r, const xn_io_case *c, const way *w, xn
     const char *path = c->path;
     xn_array_options options = {.threads = r->bench->threads};
     if (w != NULL) {
-        XN_TRY(xn_device_target_find(r->bench->context, NULL, r->io, 0, w->reader, &options.device));
+        XN_TRY(xn_device_target_find(r->bench->context, r->config, r->io, 0, w->reader, &options.device));
         options.device.on_host = w->on_host;
         memcpy(note, options.device.note, sizeof options.device.note);
     }
@@ -142,10 +146,11 @@ static bool copy_back(run *r)
 // to_host: the rate of the same read into memory of the host; r->host holds it.
 static xani_status run_way(run *r, const xn_io_case *c, const way *w, double to_host)
 {
-    char name[64], note[200] = "", why[512];
+    char name[128], note[200] = "", why[512];
     double rate = NAN;
     xn_array *a = NULL;
-    snprintf(name, sizeof name, "%s-%s", c->name, w->name);
+    if (r->cufile != NULL && strcmp(w->reader, "cufile") != 0) return XANI_OK;
+    snprintf(name, sizeof name, r->cufile ? "%s-%s {%.80s}" : "%s-%s", c->name, w->name, r->cufile);
     memset(r->back, 0, r->bytes);
     XN_TRY(open_case(r, c, w, &a, note));
     if (strcmp(w->reader, "cufile") == 0 && note[0]) { // the ring was measured already
@@ -285,7 +290,7 @@ static xani_status all_cases(run *r)
             continue;
         }
         st = run_case(r, &c);
-        if (st == XANI_OK && strcmp(cases[i], "bslz4") == 0) st = run_kernels(r, &c);
+        if (st == XANI_OK && r->cufile == NULL && strcmp(cases[i], "bslz4") == 0) st = run_kernels(r, &c);
     }
     xn_io_remove_all(folder);
     return st;
@@ -314,6 +319,16 @@ static void close_run(run *r)
     r->io->close(r->stream);
 }
 
+// XANI_BENCH_CUFILE: settings below engine.cufile to be timed; then nothing else is.
+static xani_status settings(run *r)
+{
+    char text[256];
+    r->cufile = getenv("XANI_BENCH_CUFILE");
+    if (r->cufile == NULL) return XANI_OK;
+    snprintf(text, sizeof text, "engine: {cufile: {%.200s}}", r->cufile);
+    return xn_config_parse(r->bench->context, text, "XANI_BENCH_CUFILE", ".", &r->config);
+}
+
 xani_status xn_io_bench_device(const xn_bench *bench, const xn_device_io *io, bool aloud)
 {
     run r = {.bench = bench, .io = io, .repeats = (int)xn_min64(REPEATS_MAX, xn_max64(5, bench->repeats))};
@@ -322,7 +337,11 @@ xani_status xn_io_bench_device(const xn_bench *bench, const xn_device_io *io, bo
         if (aloud) emit(&r, "contiguous-ring", "device", NAN, NAN, r.why);
         return XANI_OK;
     }
-    xani_status st = open_run(&r) ? all_cases(&r) : device_fails(&r);
-    close_run(&r);
+    xani_status st = settings(&r);
+    if (st == XANI_OK) {
+        st = open_run(&r) ? all_cases(&r) : device_fails(&r);
+        close_run(&r);
+    }
+    xani_config_destroy(&r.config);
     return st;
 }

@@ -90,10 +90,12 @@ xani_status xani_dataset_open(xani_context *context, const char *const *files, s
     xn_array_options how = {
         .reader = o.reader, .threads = o.threads, .depth = o.depth, .fill = o.missing == XANI_MISSING_IS_FILL};
     xani_status st = XANI_OK;
-    if (o.device >= 0) st = xn_device_target_find(context, NULL, xn_device_io_built(), o.device, o.reader, &how.device);
+    if (o.device >= 0)
+        st = xn_device_target_find(context, o.config, xn_device_io_built(), o.device, o.reader, &how.device);
     if (st == XANI_OK) st = xn_array_open(context, files, (int)n_files, dataset, &how, &made->array);
     made->options = o;
     made->options.reader = NULL; // the caller's
+    made->options.config = NULL;
     if (st == XANI_OK)
         *d = made;
     else

@@ -3,19 +3,19 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "io/device.h"
 #include "kernel/device.h"
 #include "kernel/kernels.h"
 #include "pipeline.h"
-#include "reader/cufile.h"
-#include "reader/device.h"
 
 // Whether files can be read straight into devices. Asked only where there is one: without a driver some versions of
 // the library never return from being opened.
 static json_t *cufile_state(int devices)
 {
-    char why[256] = "no device";
-    if (devices == 0 || !xn_device_io_built()->use(0, why, sizeof why) || !xn_cufile_works(NULL, why, sizeof why))
-        return json_pack("{s:b, s:s}", "works", 0, "why", why);
+    xn_device_target t;
+    if (devices == 0 || xn_device_target_find(NULL, NULL, xn_device_io_built(), 0, "cufile", &t) != XANI_OK)
+        return json_pack("{s:b, s:s}", "works", 0, "why", "no device");
+    if (!t.cufile) return json_pack("{s:b, s:s}", "works", 0, "why", t.note);
     return json_pack("{s:b, s:i, s:s}", "works", 1, "version", xn_cufile_version(), "mode", xn_cufile_mode());
 }
 

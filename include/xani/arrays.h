@@ -59,11 +59,12 @@ enum { XANI_MISSING_IS_ERROR = 0, XANI_MISSING_IS_FILL = 1 };
 typedef struct xani_read_options {
     size_t size;        /* sizeof(xani_read_options), set by xani_read_options_init */
     const char *reader; /* "auto"; "pread", "uring" (past the page cache), "mmap"; "library" (H5Dread); for memory of a
-                           device "cufile", "ring": xani_machine says which of them work here, and why not */
+                           device "ring", "cufile": xani_machine says whether that works here, and why not */
     int threads;        /* 0: all */
     int depth;          /* reads under way per thread; 0: the reader's default */
     int missing;        /* what was never written, or has no source file: an error that names it, or the fill value */
-    int device;         /* -1: dst is host memory; else the number of the CUDA device that holds it */
+    int device;         /* -1: dst is host memory; else the number of the CUDA device that holds it: docs/cuda.md */
+    const xani_config *config; /* engine.cufile.*, looked at once per process; NULL: the defaults */
 } xani_read_options;
 
 typedef struct xani_dataset_info {

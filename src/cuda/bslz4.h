@@ -19,6 +19,7 @@
 #define XN_UNPACK_WARPS 4    // of a block of threads
 #define XN_UNPACK_TOGETHER 6 // such blocks that a multiprocessor can hold, by their registers
 
+static const uint32_t nowhere = 0xffffffffu;
 enum { UNPACK_MIN_MATCH = 4, UNPACK_LAST_LITERALS = 5, UNPACK_MATCH_LIMIT = 12 };
 
 #define XN_DEVICE_FN static __device__ __forceinline__
@@ -198,6 +199,7 @@ static __global__ void __launch_bounds__(XN_LANES *XN_UNPACK_WARPS)
     const uint64_t n = job.chunk[c].bytes;
     uint32_t *where = job.where + c * ((uint64_t)g.blocks + 1);
     job.bad[c] = 1;
+    where[g.blocks] = nowhere; // for the next kernel, in which `bad` changes under way
     if (n < 12 || n > UINT32_MAX || be32_at(src) != 0 || be32_at(src + 4) != job.chunk_bytes) return;
     if (be32_at(src + 8) / job.elem * job.elem != job.block_bytes) return;
     const uint64_t whole = job.chunk_bytes / (8 * job.elem) * (8 * job.elem), tail = job.chunk_bytes - whole;
@@ -210,7 +212,7 @@ static __global__ void __launch_bounds__(XN_LANES *XN_UNPACK_WARPS)
         where[b] = (uint32_t)at;
         at += length;
     }
-    if (n - at < tail) return;
+    if (n - at < tail || at == nowhere) return;
     where[g.blocks] = (uint32_t)at;
     job.bad[c] = 0;
 }
@@ -225,8 +227,9 @@ static __global__ void __launch_bounds__(XN_LANES *XN_UNPACK_WARPS, XN_UNPACK_TO
     if (!warp_leads()) return;
     const uint64_t w = (uint64_t)blockIdx.x * XN_UNPACK_WARPS + threadIdx.x / XN_LANES;
     const uint64_t c = w / g.blocks, b = w % g.blocks;
-    if (c >= job.n_chunks || job.bad[c] != 0) return;
+    if (c >= job.n_chunks) return;
     const uint32_t *where = job.where + c * ((uint64_t)g.blocks + 1);
+    if (where[g.blocks] == nowhere) return;
     const uint8_t *src = job.chunk[c].stored;
     const uint64_t first = b * job.block_bytes, left = job.chunk_bytes - first;
     const uint32_t bytes = left < job.block_bytes ? (uint32_t)left : job.block_bytes;

@@ -29,6 +29,12 @@ int memory_owner(const void *p, char *why, size_t size)
 
 bool use_device(int device, char *why, size_t size) { return !failed(cudaSetDevice(device), "device", why, size); }
 
+int current_device(void)
+{
+    int device = -1;
+    return worked(cudaGetDevice(&device)) ? device : -1;
+}
+
 void *take_memory(size_t bytes, char *why, size_t size)
 {
     void *p = NULL;
@@ -173,8 +179,8 @@ bool mark_between(xn_device_mark *begin, xn_device_mark *end, double *seconds, c
 #endif
 extern "C" {
 extern const xn_device_io XN_DEVICE_IO;
-const xn_device_io XN_DEVICE_IO = {"cuda",      device_count, memory_owner, use_device,  take_memory,
-                                   give_memory, pin_memory,   unpin_memory, stream_open, stream_close,
-                                   copy_in,     copy_out,     copy_within,  unpack,      place,
-                                   mark_create, mark_destroy, mark_set,     mark_wait,   mark_between};
+const xn_device_io XN_DEVICE_IO = {"cuda",      device_count, memory_owner, use_device,  current_device, take_memory,
+                                   give_memory, pin_memory,   unpin_memory, stream_open, stream_close,   copy_in,
+                                   copy_out,    copy_within,  unpack,       place,       mark_create,    mark_destroy,
+                                   mark_set,    mark_wait,    mark_between};
 }

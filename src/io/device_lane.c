@@ -6,6 +6,18 @@
 
 #include <string.h>
 
+bool xn_device_enter(const xn_device_target *t, int *before, char *why, size_t size)
+{
+    *before = t->io->current();
+    return t->io->use(t->number, why, size);
+}
+
+void xn_device_leave(const xn_device_target *t, int before)
+{
+    char why[200];
+    if (before >= 0 && before != t->number) (void)t->io->use(before, why, sizeof why);
+}
+
 static void slot_close(xn_device_lane *l, xn_device_slot *s)
 {
     const xn_device_io *io = l->io;
@@ -21,8 +33,6 @@ static void slot_close(xn_device_lane *l, xn_device_slot *s)
 
 static void lane_close(xn_device_lane *l)
 {
-    char why[200];
-    (void)l->io->use(l->device, why, sizeof why);
     l->io->close(l->stream);
     for (int i = 0; i < XN_DEVICE_SLOTS; i++) slot_close(l, &l->slot[i]);
     xn_free(l->host.view);
@@ -57,7 +67,6 @@ static xn_device_lane *lane_open(const xn_device_target *t, const xn_device_room
         return NULL;
     }
     l->io = t->io;
-    l->device = t->number;
     l->room = *room;
     bool ok = (l->stream = t->io->open(why, size)) != NULL;
     for (int i = 0; ok && i < XN_DEVICE_SLOTS; i++) ok = slot_open(l, &l->slot[i], why, size);
@@ -88,10 +97,6 @@ xn_device_lane *xn_device_lane_take(xn_array *a, const xn_device_room *room, cha
     xn_device_lane *l = a->lanes;
     if (l != NULL) a->lanes = l->next;
     pthread_mutex_unlock(&a->lock);
-    if (!t->io->use(t->number, why, size)) {
-        if (l != NULL) xn_device_lane_give(a, l);
-        return NULL;
-    }
     if (l != NULL && has_room(&l->room, room)) return l;
     if (l != NULL) lane_close(l);
     return lane_open(t, room, why, size);
@@ -107,11 +112,17 @@ void xn_device_lane_give(xn_array *a, xn_device_lane *l)
 
 void xn_device_lanes_free(xn_array *a)
 {
+    char why[200];
+    int before = -1;
+    if (a->lanes == NULL) return;
+    (void)xn_device_enter(&a->options.device, &before, why, sizeof why);
     while (a->lanes != NULL) {
         xn_device_lane *l = a->lanes;
         a->lanes = l->next;
         lane_close(l);
     }
+    if (a->options.device.cufile) xn_cufile_rest();
+    xn_device_leave(&a->options.device, before);
 }
 
 uint8_t *xn_device_slot_pinned(xn_device_lane *l, xn_device_slot *s, char *why, size_t size)
@@ -131,7 +142,9 @@ void *xn_array_memory(xn_ctx *ctx, const xn_array *a, size_t bytes)
         if (p == NULL) (void)xn_fail_memory(ctx, a->dataset, bytes);
         return p;
     }
-    void *p = t->io->use(t->number, why, sizeof why) ? t->io->take(bytes, why, sizeof why) : NULL;
+    int before;
+    void *p = xn_device_enter(t, &before, why, sizeof why) ? t->io->take(bytes, why, sizeof why) : NULL;
+    xn_device_leave(t, before);
     if (p == NULL) (void)xn_fail(ctx, XANI_ERR_MEMORY, "%s: device %d: %s", a->dataset, t->number, why);
     return p;
 }

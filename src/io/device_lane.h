@@ -30,7 +30,6 @@ typedef struct xn_device_room {
 struct xn_device_lane {
     struct xn_device_lane *next;
     const xn_device_io *io;
-    int device;
     bool registered; // `stored` of all slots, with cuFile
     xn_device_stream *stream;
     xn_device_room room;
@@ -40,7 +39,11 @@ struct xn_device_lane {
 
 typedef struct xn_device_lane xn_device_lane;
 
-// An idle lane of the array with that much room, or a new one. NULL: `why`.
+// The calling thread uses the target's device until xn_device_leave, which gives it back the one it had (`before`).
+bool xn_device_enter(const xn_device_target *t, int *before, char *why, size_t size);
+void xn_device_leave(const xn_device_target *t, int before);
+
+// Of a thread that has entered: an idle lane of the array with that much room, or a new one; NULL: `why`.
 xn_device_lane *xn_device_lane_take(xn_array *a, const xn_device_room *room, char *why, size_t size);
 void xn_device_lane_give(xn_array *a, xn_device_lane *lane);
 void xn_device_lanes_free(xn_array *a);

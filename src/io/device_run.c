@@ -122,14 +122,18 @@ static void settle(xn_device_lane *l)
 static void work_alone(xn_device_run_state *r)
 {
     char why[XN_DEVICE_WHY] = "";
-    xn_device_lane *l = xn_device_lane_take(r->plan->array, &r->cut.most, why, sizeof why);
+    int before;
+    xn_device_lane *l = NULL;
+    if (xn_device_enter(r->target, &before, why, sizeof why))
+        l = xn_device_lane_take(r->plan->array, &r->cut.most, why, sizeof why);
     if (l == NULL) {
         fail(r, xn_device_fails(r->plan, why));
-        return;
+    } else {
+        work(r, l);
+        settle(l);
+        xn_device_lane_give(r->plan->array, l);
     }
-    work(r, l);
-    settle(l);
-    xn_device_lane_give(r->plan->array, l);
+    xn_device_leave(r->target, before);
 }
 
 static void add_report(xn_device_report *to, const xn_device_report *r)
@@ -165,22 +169,29 @@ xani_status xn_device_run(xn_plan *p)
 
 // ---- the destination
 
+static bool fill(xn_plan *p, xn_device_lane *l, uint8_t *dst, const uint8_t *one, size_t bytes, char *why)
+{
+    const size_t piece = FILL / p->elem * p->elem;
+    xn_device_mark *done = l->slot[0].done;
+    uint8_t *pinned = xn_device_slot_pinned(l, &l->slot[0], why, XN_DEVICE_WHY);
+    bool ok = pinned != NULL;
+    for (size_t i = 0; ok && i < piece && i < bytes; i += p->elem) memcpy(pinned + i, one, p->elem);
+    for (size_t at = 0; ok && at < bytes; at += piece)
+        ok = l->io->copy_in(l->stream, dst + at, pinned, bytes - at < piece ? bytes - at : piece, why, XN_DEVICE_WHY);
+    return ok && l->io->mark(l->stream, done, why, XN_DEVICE_WHY) && l->io->wait(done, why, XN_DEVICE_WHY);
+}
+
 xani_status xn_device_fill(xn_plan *p, uint8_t *dst, const uint8_t *one, int64_t elements)
 {
     char why[XN_DEVICE_WHY] = "";
-    xn_device_lane *l = NULL;
+    const xn_device_target *t = &p->array->options.device;
     const xn_device_room room = {.bytes = FILL, .boxes = 1};
-    l = xn_device_lane_take(p->array, &room, why, sizeof why);
-    if (l == NULL) return xn_device_fails(p, why);
-    uint8_t *pinned = xn_device_slot_pinned(l, &l->slot[0], why, sizeof why);
-    bool ok = pinned != NULL;
-    const size_t piece = FILL / p->elem * p->elem, bytes = (size_t)elements * p->elem;
-    for (size_t i = 0; ok && i < piece && i < bytes; i += p->elem) memcpy(pinned + i, one, p->elem);
-    for (size_t at = 0; ok && at < bytes; at += piece)
-        ok = l->io->copy_in(l->stream, dst + at, pinned, bytes - at < piece ? bytes - at : piece, why, sizeof why);
-    ok =
-        ok && l->io->mark(l->stream, l->slot[0].done, why, sizeof why) && l->io->wait(l->slot[0].done, why, sizeof why);
-    xn_device_lane_give(p->array, l);
+    int before;
+    xn_device_lane *l = NULL;
+    if (xn_device_enter(t, &before, why, sizeof why)) l = xn_device_lane_take(p->array, &room, why, sizeof why);
+    const bool ok = l != NULL && fill(p, l, dst, one, (size_t)elements * p->elem, why);
+    if (l != NULL) xn_device_lane_give(p->array, l);
+    xn_device_leave(t, before);
     return ok ? XANI_OK : xn_device_fails(p, why);
 }
 

@@ -23,7 +23,10 @@ xani_status xn_device_target_find(xn_ctx *ctx, const xn_config *config, const xn
     t->number = number;
     if (!asked && !open) return XANI_OK;
     const xn_cufile_settings settings = xn_cufile_settings_of(config);
+    const int before = io->current();
     bool works = io->use(number, why, sizeof why) && xn_cufile_works(&settings, why, sizeof why);
+    char text[200];
+    if (before >= 0 && before != number) (void)io->use(before, text, sizeof text);
     if (works && open && strncmp(xn_cufile_mode(), "nvidia-fs", 9) != 0) { // the ring does the same with less
         works = false;
         snprintf(why, sizeof why, "cuFile: %s", xn_cufile_mode());

@@ -348,6 +348,13 @@ void xn_cufile_give(xn_cufile_handle *h)
     pthread_mutex_unlock(&lock);
 }
 
+void xn_cufile_rest(void)
+{
+    pthread_mutex_lock(&lock);
+    drop_idle(0);
+    pthread_mutex_unlock(&lock);
+}
+
 void xn_cufile_shut(void)
 {
     pthread_mutex_lock(&lock);

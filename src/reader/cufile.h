@@ -67,6 +67,7 @@ typedef struct xn_cufile_handle xn_cufile_handle;
 xn_cufile_handle *xn_cufile_take(xn_file *file, int *error, char *why,
                                  size_t size); // NULL: *error as in xn_read, or why
 void xn_cufile_give(xn_cufile_handle *handle);
+void xn_cufile_rest(void); // handles that nobody uses are given up, and with them their files
 // Up to n bytes at `offset` to base + at; how many, or -1 and *error as in xn_read, or -1 and why with *error 0. All
 // of it at multiples of XN_CUFILE_PAGE goes fastest.
 ssize_t xn_cufile_read(xn_cufile_handle *handle, void *base, size_t n, int64_t offset, int64_t at, int *error,

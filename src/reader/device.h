@@ -73,6 +73,7 @@ typedef struct xn_device_io {
     // The device that holds p; -1: none does, or p .. p + bytes are not its memory as a whole.
     int (*owner)(const void *p, char *why, size_t size);
     bool (*use)(int device, char *why, size_t size); // by the calling thread, before all that follows
+    int (*current)(void);                            // the device that the calling thread uses; -1: not known
     void *(*take)(size_t bytes, char *why, size_t size);
     void (*give)(void *memory);
     void *(*pin)(size_t bytes, char *why, size_t size); // memory of the host from which copies overlap with all else

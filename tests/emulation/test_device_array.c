@@ -117,7 +117,11 @@ static xani_status read_back(xn_array *a, const xn_selection *s, xn_type type, v
     memset(host, 0x5a, bytes + 8);
     ck_assert(io()->copy_in(stream, device, host, bytes + 8, why, sizeof why) &&
               io()->mark(stream, done, why, sizeof why) && io()->wait(done, why, sizeof why));
+    const int devices = io()->count(why, sizeof why), other = devices > 1 ? 1 : 0;
+    ck_assert(io()->use(other, why, sizeof why));
     const xani_status st = xn_array_read(ctx, a, s, type, device, 0);
+    ck_assert_int_eq(io()->current(), other); // the caller's own device stays
+    ck_assert(io()->use(0, why, sizeof why));
     ck_assert(io()->copy_out(stream, host, device, bytes + 8, why, sizeof why) &&
               io()->mark(stream, done, why, sizeof why) && io()->wait(done, why, sizeof why));
     memcpy(dst, host, bytes);
