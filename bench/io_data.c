@@ -123,7 +123,7 @@ static bool write_file(const char *path, const char *name, int first, int count)
     return file >= 0 && H5Fclose(file) >= 0 && good;
 }
 
-static bool write_virtual(const char *folder, xn_io_case *c)
+static bool write_virtual(const xn_io_case *c)
 {
     hsize_t part[3] = {XN_IO_FRAMES / XN_IO_PARTS, XN_IO_H, XN_IO_W}, all[3] = {XN_IO_FRAMES, XN_IO_H, XN_IO_W};
     hid_t p = H5Pcreate(H5P_DATASET_CREATE), space = H5Screate_simple(3, all, NULL),
@@ -132,7 +132,6 @@ static bool write_virtual(const char *folder, xn_io_case *c)
     for (int k = 0; good && k < XN_IO_PARTS; k++) {
         char name[16];
         snprintf(name, sizeof name, "part%d.h5", k);
-        snprintf(c->parts[k], sizeof c->parts[k], "%.500s/%s", folder, name);
         good = write_file(c->parts[k], "part", k * (int)part[0], (int)part[0]);
         H5Sselect_hyperslab(space, H5S_SELECT_SET, (hsize_t[]){(hsize_t)k * part[0], 0, 0}, NULL, part, NULL);
         good = good && H5Pset_virtual(p, space, name, "x", source) >= 0;
@@ -147,17 +146,21 @@ static bool write_virtual(const char *folder, xn_io_case *c)
     return file >= 0 && H5Fclose(file) >= 0 && good;
 }
 
-bool xn_io_make(const char *folder, const char *name, xn_io_case *c, char why[160])
+bool xn_io_make(const char *folder, const char *name, const char *file, xn_io_case *c, char why[160])
 {
-    const char *file = strncmp(name, "cold-", 5) == 0 ? name + 5 : strcmp(name, "in-place") == 0 ? "contiguous" : name;
-    bool index = strcmp(name, "index-32768") == 0;
-    *c =
-        (xn_io_case){.name = name, .n = XN_IO_FRAMES, .h = XN_IO_H, .w = XN_IO_W, .type = XN_U16, .cold = file != name};
+    bool index = strcmp(file, "index-32768") == 0;
+    *c = (xn_io_case){.name = name, .n = XN_IO_FRAMES, .h = XN_IO_H, .w = XN_IO_W, .type = XN_U16};
     c->cold = strncmp(name, "cold-", 5) == 0;
     snprintf(c->path, sizeof c->path, "%.500s/%s.h5", folder, file);
     snprintf(c->dataset, sizeof c->dataset, "x");
     if (index) c->n = 64, c->h /= 2, c->w /= 2;
     c->frame_bytes = (size_t)(c->h * c->w) * 2;
+    if (strcmp(file, "vds") == 0) {
+        c->parts = xn_alloc(XN_IO_PARTS, sizeof *c->parts);
+        c->n_parts = c->parts ? XN_IO_PARTS : 0;
+        for (int k = 0; k < c->n_parts; k++) snprintf(c->parts[k], sizeof c->parts[k], "%.500s/part%d.h5", folder, k);
+        if (c->parts == NULL) return snprintf(why, 160, "out of memory"), false;
+    }
     if (!make_frames()) return snprintf(why, 160, "out of memory"), false;
     for (int64_t i = 0; i < c->n; i++) c->first += frames[(size_t)(i % XN_IO_UNIQUE) * PIXELS];
     if (access(c->path, R_OK) == 0) return true; // made for another case
@@ -165,7 +168,7 @@ bool xn_io_make(const char *folder, const char *name, xn_io_case *c, char why[16
     void *data;
     H5Eget_auto2(H5E_DEFAULT, &print, &data);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    bool good = strcmp(file, "vds") == 0 ? write_virtual(folder, c) : write_file(c->path, file, 0, XN_IO_FRAMES);
+    bool good = strcmp(file, "vds") == 0 ? write_virtual(c) : write_file(c->path, file, 0, XN_IO_FRAMES);
     H5Eset_auto2(H5E_DEFAULT, print, data);
     if (!good) snprintf(why, 160, "%.100s: cannot be written (disk full?)", c->path);
     return good;
@@ -186,8 +189,13 @@ void xn_io_remove_all(const char *folder)
 static void for_files(const xn_io_case *c, void (*fn)(const char *path))
 {
     fn(c->path);
-    for (int k = 0; k < XN_IO_PARTS; k++)
-        if (c->parts[k][0]) fn(c->parts[k]);
+    for (int k = 0; k < c->n_parts; k++) fn(c->parts[k]);
+}
+
+void xn_io_case_free(xn_io_case *c)
+{
+    xn_free(c->parts);
+    c->parts = NULL;
 }
 
 static void drop_one(const char *path)

@@ -285,7 +285,7 @@ static xani_status all_cases(run *r)
     for (int i = 0; i < CASES && st == XANI_OK; i++) {
         xn_io_case c;
         if (only != NULL && strstr(cases[i], only) == NULL) continue;
-        if (!xn_io_make(folder, cases[i], &c, why)) {
+        if (!xn_io_make(folder, cases[i], strncmp(cases[i], "cold-", 5) == 0 ? cases[i] + 5 : cases[i], &c, why)) {
             emit(r, cases[i], "device", NAN, NAN, why);
             continue;
         }

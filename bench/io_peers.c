@@ -1,23 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// io_peers.c -- one pass over a file by our reader, by the library, by h5py in a child process; the floors.
+// io_peers.c -- one pass over a file by our reader and by the library; the floors.
 //
-// CPU seconds are those of the whole process (and of the child).  H5Dread reads XN_IO_RING frames a call on one
-// thread: two gain nothing, it works under one lock.  The floors use as many threads as our reader.
+// CPU seconds are those of the whole process.  Ours and H5Dread read XN_IO_RING frames a call, H5Dread-frame one; both
+// on one thread: two gain nothing, the library works under one lock.  The floors use as many threads as our reader.
 #include <fcntl.h>
 #include <hdf5.h>
 #include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "bench/io_bench.h"
+#include "io/array.h"
 #include "io/library.h"
-
-#define SCRIPT XN_SOURCE_DATA_DIR "/../bench/io_peers.py"
 
 static double process_seconds(void)
 {
@@ -68,25 +65,26 @@ static double first_pixel(const void *frame, xn_type type)
 
 static bool same(double sum, double expected) { return isnan(expected) || sum == expected; }
 
-xn_io_pass xn_io_ours(xani_context *ctx, const xn_io_case *c, xn_io_room *m)
+// XN_IO_RING frames a call, as the library reads them.
+xn_io_pass xn_io_ours(xani_context *ctx, const xn_io_case *c, xn_io_room *m, const xn_io_way *way)
 {
     clock_pair t = start();
-    xn_frames *f = NULL;
+    xn_array *a = NULL;
     const char *path = c->path;
-    if (xn_frames_open(ctx, &path, 1, c->dataset, &f) != XANI_OK) return stop(t, false);
+    xn_array_options options = {.reader = way->reader, .threads = way->threads, .depth = way->depth};
+    if (xn_array_open(ctx, &path, 1, c->dataset, &options, &a) != XANI_OK) return stop(t, false);
     double sum = 0;
-    int bad = 0;
-#pragma omp parallel num_threads(m->threads) reduction(+ : sum, bad)
-    {
-#pragma omp for schedule(dynamic, 4)
-        for (int64_t i = 0; i < c->n; i++) {
-            void *dst = m->ring + (size_t)(i % XN_IO_RING) * c->frame_bytes;
-            bad += xn_frames_read(ctx, f, i, dst) != XANI_OK;
-            sum += first_pixel(dst, c->type);
-        }
+    xani_status st = XANI_OK;
+    xn_selection rows;
+    xn_selection_all(a, &rows);
+    for (int64_t i = 0; st == XANI_OK && i < c->n; i += XN_IO_RING) {
+        rows.start[0] = i;
+        rows.count[0] = xn_min64(XN_IO_RING, c->n - i);
+        st = xn_array_read(ctx, a, &rows, c->type, m->ring, way->threads);
+        for (int64_t k = 0; k < rows.count[0]; k++) sum += first_pixel(m->ring + (size_t)k * c->frame_bytes, c->type);
     }
-    xn_frames_close(&f);
-    return stop(t, bad == 0 && same(sum, c->first));
+    xn_array_close(&a);
+    return stop(t, st == XANI_OK && same(sum, c->first));
 }
 
 static uint64_t add_up_pixels(const uint16_t *p, size_t n)
@@ -102,7 +100,7 @@ static uint64_t add_up_pixels(const uint16_t *p, size_t n)
 
 static volatile uint64_t sink; // so that sums are not left out
 
-xn_io_pass xn_io_ours_in_place(xani_context *ctx, const xn_io_case *c, xn_io_room *m)
+xn_io_pass xn_io_ours_in_place(xani_context *ctx, const xn_io_case *c, int threads)
 {
     clock_pair t = start();
     xn_frames *f = NULL;
@@ -111,7 +109,7 @@ xn_io_pass xn_io_ours_in_place(xani_context *ctx, const xn_io_case *c, xn_io_roo
     double sum = 0;
     uint64_t all = 0;
     int bad = 0;
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 4) reduction(+ : sum, bad, all)
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 4) reduction(+ : sum, bad, all)
     for (int64_t i = 0; i < c->n; i++) {
         const uint16_t *frame = xn_frames_view(f, i);
         bad += frame == NULL;
@@ -124,26 +122,28 @@ xn_io_pass xn_io_ours_in_place(xani_context *ctx, const xn_io_case *c, xn_io_roo
     return stop(t, bad == 0 && same(sum, c->first));
 }
 
-static bool read_all(hid_t dataset, hid_t space, const xn_io_case *c, xn_io_room *m, bool add_up, double *sum)
+static bool read_all(hid_t dataset, hid_t space, const xn_io_case *c, xn_io_room *m, int64_t frames, bool add_up,
+                     double *sum)
 {
     hsize_t dims[H5S_MAX_RANK], at[H5S_MAX_RANK] = {0};
     int rank = H5Sget_simple_extent_dims(space, dims, NULL);
-    for (int64_t i = 0; i < c->n; i += XN_IO_RING) {
-        int64_t count = xn_min64(XN_IO_RING, c->n - i);
+    for (int64_t i = 0; i < c->n; i += frames) {
+        int64_t count = xn_min64(frames, c->n - i);
         at[0] = (hsize_t)i;
         dims[0] = (hsize_t)count;
         hid_t memory = H5Screate_simple(rank, dims, NULL);
         H5Sselect_hyperslab(space, H5S_SELECT_SET, at, NULL, dims, NULL);
-        herr_t got = H5Dread(dataset, xn_hdf_native(c->type), memory, space, H5P_DEFAULT, m->ring);
+        uint8_t *ring = m->ring + (size_t)(i % XN_IO_RING) * c->frame_bytes;
+        herr_t got = H5Dread(dataset, xn_hdf_native(c->type), memory, space, H5P_DEFAULT, ring);
         H5Sclose(memory);
         if (got < 0) return false;
-        if (add_up) sink = add_up_pixels((const uint16_t *)m->ring, (size_t)count * c->frame_bytes / 2);
-        for (int64_t k = 0; k < count; k++) *sum += first_pixel(m->ring + (size_t)k * c->frame_bytes, c->type);
+        if (add_up) sink = add_up_pixels((const uint16_t *)ring, (size_t)count * c->frame_bytes / 2);
+        for (int64_t k = 0; k < count; k++) *sum += first_pixel(ring + (size_t)k * c->frame_bytes, c->type);
     }
     return true;
 }
 
-xn_io_pass xn_io_h5dread(const xn_io_case *c, xn_io_room *m, bool add_up)
+xn_io_pass xn_io_h5dread(const xn_io_case *c, xn_io_room *m, int64_t frames, bool add_up)
 {
     H5E_auto2_t print;
     void *data;
@@ -154,7 +154,7 @@ xn_io_pass xn_io_h5dread(const xn_io_case *c, xn_io_room *m, bool add_up)
     hid_t file = H5Fopen(c->path, H5F_ACC_RDONLY, H5P_DEFAULT);
     hid_t dataset = file < 0 ? file : H5Dopen2(file, c->dataset, H5P_DEFAULT);
     hid_t space = dataset < 0 ? dataset : H5Dget_space(dataset);
-    bool good = space >= 0 && read_all(dataset, space, c, m, add_up, &sum);
+    bool good = space >= 0 && read_all(dataset, space, c, m, frames, add_up, &sum);
     if (space >= 0) H5Sclose(space);
     if (dataset >= 0) H5Dclose(dataset);
     if (file >= 0) H5Fclose(file);
@@ -180,108 +180,44 @@ xn_io_pass xn_io_library_index(const xn_io_case *c)
     return stop(t, good);
 }
 
-xn_io_pass xn_io_floor_memcpy(const xn_io_case *c, xn_io_room *m)
+xn_io_pass xn_io_floor_memcpy(const xn_io_case *c, xn_io_room *m, int threads)
 {
     clock_pair t = start();
     if (m->source == NULL || m->source_bytes < c->frame_bytes) return stop(t, false);
     int64_t in_source = (int64_t)(m->source_bytes / c->frame_bytes);
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 4)
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 4)
     for (int64_t i = 0; i < c->n; i++)
         memcpy(m->ring + (size_t)(i % XN_IO_RING) * c->frame_bytes,
                m->source + (size_t)(i % in_source) * c->frame_bytes, c->frame_bytes);
     return stop(t, true);
 }
 
-// All bytes of the file, as they are stored.
-xn_io_pass xn_io_floor_pread(const xn_io_case *c, xn_io_room *m)
+// Up to `most` bytes of a file, as they are stored; how many, or -1.
+static int64_t pread_file(const char *path, xn_io_room *m, int64_t most, int threads)
 {
     enum { PIECE = 1 << 20 };
-    clock_pair t = start();
     struct stat s;
-    int fd = open(c->path, O_RDONLY | O_CLOEXEC), bad = 0;
-    if (fd < 0 || fstat(fd, &s) != 0) return stop(t, false);
-    int64_t pieces = s.st_size / PIECE + 1, in_ring = xn_max64(1, (int64_t)m->ring_bytes / PIECE);
-#pragma omp parallel for num_threads(m->threads) schedule(dynamic, 4) reduction(+ : bad)
+    int fd = open(path, O_RDONLY | O_CLOEXEC), bad = 0;
+    if (fd < 0 || fstat(fd, &s) != 0) return -1;
+    int64_t bytes = xn_min64(most, s.st_size), pieces = (bytes + PIECE - 1) / PIECE;
+    int64_t in_ring = xn_max64(1, (int64_t)m->ring_bytes / PIECE);
+#pragma omp parallel for num_threads(threads) schedule(dynamic, 4) reduction(+ : bad)
     for (int64_t i = 0; i < pieces; i++)
         bad += pread(fd, m->ring + (size_t)(i % in_ring) * PIECE, PIECE, i * PIECE) < 0;
     close(fd);
-    return stop(t, bad == 0);
+    return bad ? -1 : bytes;
 }
 
-// ---- Python
-
-struct xn_io_python {
-    pid_t pid;
-    FILE *to, *from;
-    char why[160];
-};
-
-static void child(int in, int out, const char *peer, const xn_io_case *c)
+xn_io_pass xn_io_floor_pread(const xn_io_case *c, xn_io_room *m, int threads)
 {
-    char step[16];
-    snprintf(step, sizeof step, "%d", XN_IO_RING);
-    (void)dup2(in, STDIN_FILENO);
-    (void)dup2(out, STDOUT_FILENO);
-    (void)execlp("python3", "python3", SCRIPT, peer, c->path, c->dataset, step, (char *)NULL);
-    _exit(127);
-}
-
-xn_io_python *xn_io_python_start(const char *peer, const xn_io_case *c)
-{
-    int in[2], out[2];
-    xn_io_python *p = xn_calloc(1, sizeof *p);
-    if (p == NULL) return NULL;
-    if (access(SCRIPT, R_OK) != 0) snprintf(p->why, sizeof p->why, "bench/io_peers.py is not there");
-    if (p->why[0] || pipe2(in, O_CLOEXEC) != 0) return p;
-    if (pipe2(out, O_CLOEXEC) != 0) {
-        close(in[0]);
-        close(in[1]);
-        return p;
+    clock_pair t = start();
+    int64_t left = c->stored_bytes > 0 ? c->stored_bytes : INT64_MAX;
+    bool good = true;
+    for (int k = 0; good && k < c->n_parts && left > 0; k++) {
+        int64_t n = pread_file(c->parts[k], m, left, threads);
+        good = n >= 0;
+        left -= n;
     }
-    (void)fflush(NULL);
-    p->pid = fork();
-    if (p->pid == 0) child(in[0], out[1], peer, c);
-    close(in[0]);
-    close(out[1]);
-    p->to = fdopen(in[1], "w");
-    p->from = fdopen(out[0], "r");
-    return p;
-}
-
-xn_io_pass xn_io_python_pass(xn_io_python *p, const xn_io_case *c)
-{
-    char line[256] = "", *end = line;
-    xn_io_pass none = {NAN, NAN};
-    if (p == NULL || p->why[0]) return none;
-    snprintf(p->why, sizeof p->why, "python3 is not installed or its script failed");
-    if (p->to == NULL || p->from == NULL) return none;
-    void (*before)(int) = signal(SIGPIPE, SIG_IGN); // a child that could not start
-    bool asked = fprintf(p->to, "pass\n") > 0 && fflush(p->to) == 0;
-    (void)signal(SIGPIPE, before);
-    if (!asked || fgets(line, sizeof line, p->from) == NULL) return none;
-    line[strcspn(line, "\n")] = '\0';
-    double wall = strtod(line, &end), cpu = strtod(end, &end), first = strtod(end, &end);
-    if (end == line || *end != '\0') { // words instead of numbers: why not
-        snprintf(p->why, sizeof p->why, "%.150s", line);
-        return none;
-    }
-    if (!same(first, c->first)) {
-        snprintf(p->why, sizeof p->why, "it read other values");
-        return none;
-    }
-    p->why[0] = '\0';
-    return (xn_io_pass){wall, cpu};
-}
-
-const char *xn_io_python_why(const xn_io_python *p) { return p == NULL ? "out of memory" : p->why[0] ? p->why : NULL; }
-
-void xn_io_python_stop(xn_io_python **python)
-{
-    xn_io_python *p = *python;
-    *python = NULL;
-    if (p == NULL) return;
-    if (p->to) (void)fclose(p->to); // its standard input ends, and so does it
-    if (p->pid > 0) (void)waitpid(p->pid, NULL, 0);
-    if (p->from) (void)fclose(p->from);
-    xn_free(p);
+    if (good && c->n_parts == 0) good = pread_file(c->path, m, left, threads) >= 0;
+    return stop(t, good);
 }
