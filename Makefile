@@ -72,8 +72,9 @@ bench-peers:
 	tools/setup bench
 	test -d $(PEERS) || $(PEERS_PYTHON) -m venv $(PEERS)
 	$(PEERS)/bin/pip install --quiet scipy lmfit nmrglue h5py hdf5plugin numba jax jaxfit matplotlib
-	@for peer in nlsq "--no-deps cuphoton"; do \
+	@for peer in nlsq legate "--no-deps cuphoton"; do \
 	    $(PEERS)/bin/pip install --quiet $$peer 2>/dev/null || echo "not for this Python: $$peer"; done
+	tools/build-no-cuda $(PEERS)
 
 accuracy: setup-test
 	@cmake -S . -B $(BUILD) -G Ninja >/dev/null

@@ -4,9 +4,10 @@
 // Ours and the peers take turns, pass by pass; the figures are medians in GB/s of decoded bytes (1e9), opening
 // included on both sides.  Warm cases were dropped from the page cache and read once before; cold ones are dropped
 // before each pass.  Peers `reader:NAME` are ours with that way of reading, `H5Dread-frame` calls the library once a
-// frame.  Cases -1-thread are ours on one thread, -uring ours past the page cache.  index-32768 is the time to find
-// 32,768 chunks, in ms.  The line `machine` is memcpy on all threads beside one: what cannot scale here does not scale
-// anywhere.  With a path, io_storage.c measures what lies there.  XANI_BENCH_CASE: only cases whose name holds this.
+// frame.  Cases -1-thread are ours on one thread; cold ones are ours past the page cache (uring).  index-32768 is the
+// time to find 32,768 chunks, in ms.  The line `machine` is memcpy on all threads beside one: what cannot scale here
+// does not scale anywhere.  With a path, io_storage.c measures what lies there.  XANI_BENCH_CASE: only cases whose name
+// holds this.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,16 +18,16 @@
 #include "bench/io_bench.h"
 #include "reader/reader.h"
 
-enum { LIBRARY, FRAME, SLICE, PLUGIN, LEGATE, MEMCPY, PREAD, BY_PREAD, BY_URING, BY_MMAP, PEERS };
+enum { LIBRARY, FRAME, SLICE, PLUGIN, LEGATE, MEMCPY, PREAD, BY_PREAD, BY_URING, BY_MMAP, BY_AUTO, PEERS };
 enum { REPEATS_MAX = 31, LEAST = 5, CASES = 20 };
 
 static const char *const peer_names[PEERS] = {"H5Dread",      "H5Dread-frame", "h5py-slice",  "h5py-hdf5plugin",
                                               "legate",       "floor:memcpy",  "floor:pread", "reader:pread",
-                                              "reader:uring", "reader:mmap"};
+                                              "reader:uring", "reader:mmap",   "reader:auto"};
 
 #define BIT(peer) (1u << (peer))
 #define READERS (BIT(BY_PREAD) | BIT(BY_URING) | BIT(BY_MMAP))
-#define COLD (BIT(LIBRARY) | BIT(FRAME) | BIT(PREAD))
+#define COLD (BIT(LIBRARY) | BIT(FRAME) | BIT(PREAD) | READERS | BIT(BY_AUTO))
 
 typedef struct {
     const char *name, *file;
@@ -51,10 +52,9 @@ static const spec specs[] = {
     {"in-place", "contiguous", NULL, 0, BIT(LIBRARY) | BIT(SLICE) | BIT(MEMCPY)},
     {"in-place-1-thread", "contiguous", NULL, 1, BIT(LIBRARY)},
     {"index-32768", "index-32768", NULL, 0, BIT(LIBRARY)},
-    {"cold-contiguous", "contiguous", NULL, 0, COLD | BIT(SLICE) | READERS},
-    {"cold-contiguous-uring", "contiguous", "uring", 0, COLD},
-    {"cold-bslz4", "bslz4", NULL, 0, COLD | BIT(PLUGIN) | READERS},
-    {"cold-bslz4-uring", "bslz4", "uring", 0, COLD},
+    {"cold-contiguous", "contiguous", "uring", 0, COLD | BIT(SLICE)},
+    {"cold-chunked", "chunked", "uring", 0, COLD},
+    {"cold-bslz4", "bslz4", "uring", 0, COLD | BIT(PLUGIN)},
 };
 enum { N_SPECS = sizeof specs / sizeof specs[0] };
 
@@ -101,7 +101,9 @@ static void emit(const xn_bench *bench, const char *name, const char *peer, doub
 static xn_io_pass ours(const run *r, const char *reader)
 {
     xn_io_way way = r->way;
+    char why[160];
     if (reader) way.reader = reader;
+    if (way.reader && strcmp(way.reader, "uring") == 0 && !xn_reader_named("uring")->works(why)) way.reader = NULL;
     if (r->c->cold) xn_io_drop(r->c);
     return r->in_place ? xn_io_ours_in_place(r->bench->context, r->c, way.threads)
                        : xn_io_ours(r->bench->context, r->c, r->room, &way);
@@ -109,6 +111,7 @@ static xn_io_pass ours(const run *r, const char *reader)
 
 static xn_io_pass peer_pass(const run *r, int peer, xn_io_python *python)
 {
+    if (peer == BY_AUTO) return ours(r, "auto");
     if (peer >= BY_PREAD) return ours(r, peer_names[peer] + strlen("reader:"));
     if (r->c->cold) xn_io_drop(r->c);
     switch (peer) {
@@ -128,7 +131,7 @@ static xn_io_pass peer_pass(const run *r, int peer, xn_io_python *python)
 // Why a way of reading does not work here; NULL: it does.
 static const char *refused(int peer, char why[160])
 {
-    if (peer < BY_PREAD) return NULL;
+    if (peer < BY_PREAD || peer == BY_AUTO) return NULL;
     return xn_reader_named(peer_names[peer] + strlen("reader:"))->works(why) ? NULL : why;
 }
 
