@@ -61,7 +61,7 @@ static bool same_at(const xn_chunk_map *map, int64_t index, const xn_chunk_file 
     unsigned mask;
     int64_t rest = index;
     for (int i = map->rank - 1; i >= 0; i--) {
-        offset[i] = (hsize_t)(rest % map->grid[i] * map->chunk[i]);
+        offset[i] = (hsize_t)(rest % map->grid[i]) * (hsize_t)map->chunk[i];
         rest /= map->grid[i];
     }
     return H5Dget_chunk_info_by_coord(dataset, offset, &mask, &address, &bytes) >= 0 &&

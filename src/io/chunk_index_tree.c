@@ -97,7 +97,8 @@ static int bytes_for(uint64_t most) { return xn_log2(most) / 8 + 1; }
 
 static size_t pointer_bytes(const tree *t, int level)
 {
-    return (size_t)(t->w->address_bytes + t->count_bytes + (level > 1 ? t->level[level - 1].total_bytes : 0));
+    int total_bytes = level > 1 ? t->level[level - 1].total_bytes : 0;
+    return (size_t)t->w->address_bytes + (size_t)t->count_bytes + (size_t)total_bytes;
 }
 
 // What fits into a node on each level; false: too much to be true.

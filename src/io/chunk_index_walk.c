@@ -99,14 +99,14 @@ typedef struct {
 // false: enough.
 static bool take_message(header *h, unsigned type, const uint8_t *data, size_t n)
 {
-    int a = h->w->address_bytes, l = h->w->length_bytes;
+    size_t a = (size_t)h->w->address_bytes, l = (size_t)h->w->length_bytes;
     if (type == h->wanted && (h->found == NULL || n <= XN_LAYOUT_MAX)) {
         if (h->found) memcpy(h->found, data, n);
         h->n = n;
         h->there = true;
-    } else if (type == CONTINUATION && n >= (size_t)(a + l) && h->n_blocks < BLOCKS_MAX) {
+    } else if (type == CONTINUATION && n >= a + l && h->n_blocks < BLOCKS_MAX) {
         h->block[h->n_blocks].address = xn_walk_address(h->w, data);
-        h->block[h->n_blocks++].bytes = xn_le(data + a, l);
+        h->block[h->n_blocks++].bytes = xn_le(data + a, (int)l);
     }
     return !h->there;
 }
@@ -157,9 +157,10 @@ static bool header2(header *h, uint64_t address)
 {
     uint8_t b[6], size_field[8];
     if (!xn_walk_read(h->w, address, b, sizeof b) || b[4] != 2) return false;
-    int flags = b[5], size_bytes = 1 << (flags & 3), at = 6 + (flags & 0x20 ? 16 : 0) + (flags & 0x10 ? 4 : 0);
-    if (!xn_walk_read(h->w, address + (uint64_t)at, size_field, (size_t)size_bytes)) return false;
-    uint64_t size = xn_le(size_field, size_bytes), before = (uint64_t)(at + size_bytes);
+    int flags = b[5], size_bytes = 1 << (flags & 3);
+    uint64_t at = 6 + (flags & 0x20 ? 16 : 0) + (flags & 0x10 ? 4 : 0);
+    if (!xn_walk_read(h->w, address + at, size_field, (size_t)size_bytes)) return false;
+    uint64_t size = xn_le(size_field, size_bytes), before = at + (uint64_t)size_bytes;
     if (size > (uint64_t)h->w->left) return false;
     uint8_t *bytes = xn_walk_take(h->w, address, (size_t)(before + size + 4));
     int order = flags & 4 ? 2 : 0;
@@ -244,7 +245,7 @@ static bool classic(xn_walk *w, const xn_layout_message *layout)
 static bool walk_once(xn_chunk_map *map, const xn_chunk_file *f, uint64_t address, bool filtered, bool *live)
 {
     xn_walk w;
-    xn_layout_message layout;
+    xn_layout_message layout = {.n = 0};
     *live = false;
     if (map->rank < 1 || map->rank > XANI_MAX_RANK || !xn_walk_start(&w, f)) return false;
     *live = w.live;

@@ -238,7 +238,7 @@ static uint8_t *heap_object(xn_walk *w, uint64_t address, uint64_t index, size_t
 bool xn_virtual_list_read(xn_virtual_list *list, const xn_chunk_file *f, uint64_t header)
 {
     xn_walk w;
-    xn_layout_message layout;
+    xn_layout_message layout = {.n = 0};
     const uint8_t *b = layout.bytes;
     *list = (xn_virtual_list){.created = H5I_INVALID_HID};
     if (!xn_walk_start(&w, f) || !xn_walk_layout(&w, header, &layout)) return false;

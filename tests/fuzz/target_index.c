@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // target_index.c -- the walk of a chunk index ends, and what it finds lies in the file.
 //
-// Input: axes (1 byte), bytes of an element (1), flags (1: filtered, user block, checksums believed), address of the object header (2); for
-// each axis extent (2), chunk (1), largest extent (1: 0 as the extent, 255 unlimited); then the file.
+// Input: axes (1 byte), bytes of an element (1), flags (1: filtered, user block, checksums believed), address of the
+// object header (2); for each axis extent (2), chunk (1), largest extent (1: 0 as the extent, 255 unlimited); then the
+// file.
 #include "fuzz.h"
 #include "io/chunk_index.h"
 #include "io/lookup3.h"
