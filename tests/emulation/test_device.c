@@ -14,6 +14,7 @@ enum { N = 200, P = 2000, FEW = 300 };
 
 static float y[N * P];
 static double t[N], uneven; // steps by which delays leave the grid
+static double response_ps, time_zero_ps;
 static int row[N];
 static int64_t pixel[P];
 static xn_ctx *ctx;
@@ -383,7 +384,12 @@ static void collect(void *user, int64_t i, const xani_fit_result *r, const xn_fi
 static xani_status run(const xn_fit_devices *devices, int start, int precision, int threads, int64_t tile,
                        const float *sigma, xani_fit_result *r)
 {
-    const xn_fit_setup s = {.delay_ps = t, .n = N, .background = 1, .modes_max = 2};
+    const xn_fit_setup s = {.delay_ps = t,
+                            .n = N,
+                            .background = 1,
+                            .modes_max = 2,
+                            .response_ps = response_ps,
+                            .time_zero_ps = time_zero_ps};
     xn_fit_plans plans;
     ck_assert_int_eq(xn_fit_plans_create(ctx, &s, &plans), XANI_OK);
     const xn_fit_job job = {.plans = &plans,
@@ -465,24 +471,46 @@ START_TEST(test_engine)
     ck_assert_int_eq(run(&both, XN_FROM_PERIODOGRAM, 0, 2, 500, NULL, gpu), XANI_OK);
     uneven = 0;
     ck_assert_msg(alike(cpu, gpu) >= 0.999 * P, "same minimum at uneven delays %d", alike(cpu, gpu));
+
+    // Delays long after time zero: amplitudes and phases before a response of 0.06 ps, on devices too.
+    make_traces(1, 10, 30);
+    ck_assert_int_eq(run(&both, XN_FROM_PERIODOGRAM, 32, 2, 500, NULL, again), XANI_OK);
+    response_ps = 0.06, time_zero_ps = -0.7;
+    ck_assert_int_eq(run(NULL, XN_FROM_PERIODOGRAM, 32, 2, 0, NULL, cpu), XANI_OK);
+    xn_emulation_reset();
+    ck_assert_int_eq(run(&both, XN_FROM_PERIODOGRAM, 32, 2, 500, NULL, gpu), XANI_OK);
+    response_ps = time_zero_ps = 0;
+    ck_assert(REAL || xn_emulated.launches > 0);
+    ck_assert_msg(alike(cpu, gpu) >= 0.999 * P, "same minimum of late delays %d", alike(cpu, gpu));
+    for (int p = 0; p < P; p++) {
+        if (gpu[p].n_modes != 1 || cpu[p].n_modes != 1 || again[p].n_modes != 1) continue;
+        const double w = TWO_PI * gpu[p].frequency_thz[0], g = gpu[p].damping_per_ps[0];
+        const double grow = exp(0.5 * 0.06 * 0.06 * (w * w - g * g) + 0.7 * g);
+        ck_assert_double_eq_tol(gpu[p].amplitude[0] / again[p].amplitude[0], grow, 1e-3 * grow);
+        ck_assert_double_eq_tol(gpu[p].amplitude[0], cpu[p].amplitude[0], 0.1 * cpu[p].amplitude_error[0]);
+        ck_assert_double_eq_tol(gpu[p].phase_error[0] / cpu[p].phase_error[0], 1, 0.01);
+    }
 }
 END_TEST
 
 #ifndef XN_REAL_DEVICE
 START_TEST(test_engine_declines)
 {
-    // What devices cannot serve the processor does: double precision from the start, starts given by prediction.
+    // What devices cannot serve the processor does: double precision from the start, starts given by prediction, delays
+    // near time zero.
     const xn_fit_devices both = two();
     static xani_fit_result cpu[P], gpu[P];
     make_traces(1, 10, 27);
-    for (int i = 0; i < 2; i++) {
-        const int start = i == 0 ? XN_FROM_PERIODOGRAM : XN_FROM_PREDICTION, precision = i == 0 ? 64 : 0;
+    for (int i = 0; i < 3; i++) {
+        const int start = i != 1 ? XN_FROM_PERIODOGRAM : XN_FROM_PREDICTION, precision = i == 0 ? 64 : 0;
+        response_ps = i == 2 ? 0.06 : 0;
         ck_assert_int_eq(run(NULL, start, precision, 2, 0, NULL, cpu), XANI_OK);
         xn_emulation_reset();
         ck_assert_int_eq(run(&both, start, precision, 2, 0, NULL, gpu), XANI_OK);
         ck_assert_int_eq(xn_emulated.launches, 0);
         for (int p = 0; p < P; p++) ck_assert(memcmp(&cpu[p], &gpu[p], sizeof cpu[p]) == 0);
     }
+    response_ps = 0;
 }
 END_TEST
 
