@@ -112,7 +112,9 @@ static xani_status panel_setting(const parser *p, draft *d, const char *key, con
     if (strncmp(key, "dim", 3) == 0) {
         // "%" is the shot, "ss" and "fs" the panel's own axes; a number stacks panels along another axis
         double index;
-        if (number_unit(value, &index, &unit)) d->plane = (int64_t)index;
+        if (!number_unit(value, &index, &unit)) return XANI_OK;
+        if (!(index >= 0 && index < 1e9)) return wrong(p, key, value, "is no index");
+        d->plane = (int64_t)index;
     }
     return XANI_OK;
 }
