@@ -110,6 +110,7 @@ typedef struct {
     xn_chunk_map *map;
     const xn_chunk_file *f;
     bool good;
+    size_t whole; // what a chunk has without filters, 0: with filters anything
 } answers;
 
 static int on_chunk(const hsize_t *offset, unsigned mask, haddr_t address, hsize_t bytes, void *user)
@@ -117,7 +118,7 @@ static int on_chunk(const hsize_t *offset, unsigned mask, haddr_t address, hsize
     answers *a = user;
     int64_t index = index_of(a->map, offset);
     a->good = a->good && index >= 0 && a->map->table[index].bytes == 0 && bytes > 0 && bytes <= UINT32_MAX &&
-              address <= (haddr_t)a->f->bytes;
+              address <= (haddr_t)a->f->bytes && (a->whole == 0 || bytes == a->whole);
     if (a->good) a->map->table[index] = (xn_chunk){(int64_t)address, (uint32_t)bytes, mask};
     return a->good ? H5_ITER_CONT : H5_ITER_STOP;
 }
@@ -134,13 +135,16 @@ static bool ask_each(answers *a, hid_t dataset, hid_t space, hsize_t stored)
     return a->good;
 }
 
-static bool ask_library(xn_chunk_map *map, const xn_chunk_file *f, hid_t dataset, hid_t space)
+// *damaged: the library says what cannot be: two chunks at one place, one outside, one of another size.  H5Dread would
+// return whatever lies in memory for them.
+static bool ask_library(xn_chunk_map *map, const xn_chunk_file *f, hid_t dataset, hid_t space, bool filtered,
+                        bool *damaged)
 {
     hsize_t stored = 0;
     // In files with a user block the library's addresses cannot be trusted: H5Dread does it all.
     if (f->base != 0 || turned(map) || H5Dget_num_chunks(dataset, space, &stored) < 0) return false;
     xn_chunk_iterate iterate = iterate_of_library();
-    answers a = {map, f, true};
+    answers a = {map, f, true, filtered ? 0 : map->chunk_bytes};
     if (iterate) {
         clear(map);
         if (iterate(dataset, H5P_DEFAULT, on_chunk, &a) >= 0 && a.good &&
@@ -149,7 +153,9 @@ static bool ask_library(xn_chunk_map *map, const xn_chunk_file *f, hid_t dataset
         a.good = true;
     }
     clear(map);
-    return stored <= ASK_MAX && ask_each(&a, dataset, space, stored);
+    if (stored > ASK_MAX || ask_each(&a, dataset, space, stored)) return stored <= ASK_MAX;
+    *damaged = !a.good && !xn_chunk_file_live(f);
+    return false;
 }
 
 // Chunks over the edge are stored without filters where the file says so, whatever their mask is.
@@ -213,9 +219,10 @@ static xani_status fill(xn_ctx *ctx, hid_t dataset, hid_t space, hid_t created, 
         map->walked = good && (still || xn_chunk_file_live(&now));
         if (still) break; // it will not be better the next time
     }
-    if (!map->walked && !ask_library(map, &now, dataset, space)) {
+    bool damaged = false;
+    if (!map->walked && !ask_library(map, &now, dataset, space, H5Pget_nfilters(created) > 0, &damaged)) {
         xn_chunk_map_free(map); // no table: the caller lets H5Dread do it
-        return XANI_OK;
+        return damaged ? xn_fail(ctx, XANI_ERR_INPUT, "its chunk index is damaged") : XANI_OK;
     }
     unfilter_edges(map, created);
     if (keep && map->walked) xn_chunk_cache_add(&before, map);
@@ -228,7 +235,7 @@ xani_status xn_chunk_map_make(xn_ctx *ctx, const xn_h5 *file, const char *name, 
     memset(map, 0, sizeof *map);
     hid_t space = H5Dget_space(dataset), created = H5Dget_create_plist(dataset), type = H5Dget_type(dataset);
     xani_status st = shape(ctx, file, name, space, created, type < 0 ? 0 : H5Tget_size(type), map);
-    if (st == XANI_OK) st = fill(ctx, dataset, space, created, f, map);
+    if (st == XANI_OK) st = xn_context(ctx, fill(ctx, dataset, space, created, f, map), "%s: %s", file->path, name);
     if (type >= 0) H5Tclose(type);
     if (created >= 0) H5Pclose(created);
     if (space >= 0) H5Sclose(space);
