@@ -191,6 +191,12 @@ static xani_status dispatch(cli *c, int argc, char **argv, bool *help)
     xani_set_log(c->context, cli_log, c);
     xani_set_progress(c->context, cli_progress_show, c);
     install_signals(c->context);
+    const char *isolation = getenv("XANI_ISOLATION");
+    if (isolation == NULL || strcmp(isolation, "off") != 0) {
+        st = xani_set_isolation(c->context, 1);
+        // Without its helper the command still works; who asks for isolation wants to know.
+        if (st != XANI_OK && isolation) return st;
+    }
     return c->command->run(c);
 }
 

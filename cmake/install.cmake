@@ -2,6 +2,7 @@
 # install.cmake -- what `make install` copies: libraries, headers, pkg-config file, crystals, man pages.
 install(TARGETS xani_shared xani_static
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+install(TARGETS xani-worker RUNTIME DESTINATION ${CMAKE_INSTALL_LIBEXECDIR}/xani)
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/xani DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 install(DIRECTORY ${CMAKE_SOURCE_DIR}/data/ DESTINATION ${CMAKE_INSTALL_DATADIR}/xani)
 configure_file(${CMAKE_SOURCE_DIR}/cmake/xani.pc.in ${CMAKE_BINARY_DIR}/xani.pc @ONLY)

@@ -22,6 +22,7 @@ elseif(XANI_SANITIZE)
 endif()
 
 add_custom_target(tests)
+add_dependencies(tests xani-worker)
 foreach(folder unit parity science)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${folder}/test_*.c)
   foreach(f ${sources})

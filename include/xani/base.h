@@ -70,6 +70,10 @@ XANI_API void xani_set_progress(xani_context *context, xani_progress_fn fn, void
 XANI_API void xani_set_command(xani_context *context, const char *command_line);
 /* Async-signal-safe: asks the running stage to stop at the next safe point with XANI_INTERRUPTED. */
 XANI_API void xani_interrupt(xani_context *context);
+/* libhdf5 crashes on some damaged files. With isolation on, for the whole process, each object of a file is first opened
+   in a confined helper process (some tenths of a millisecond); what crashes, hangs or starves it is an error here. Off at
+   first in a program, on in the command. XANI_ERR_INPUT: the helper program, xani-worker, is not installed. */
+XANI_API xani_status xani_set_isolation(xani_context *context, int on);
 /* Text of the last error, "" if none; borrowed until the next call on this context. */
 XANI_API const char *xani_error_text(const xani_context *context);
 XANI_API void xani_free(void *memory);

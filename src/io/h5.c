@@ -16,6 +16,7 @@
 
 #include "io/library.h"
 #include "io/pipeline.h"
+#include "io/worker.h"
 
 static bool has_signature(int fd, int64_t bytes)
 {
@@ -103,6 +104,7 @@ static xani_status open_file(xn_ctx *ctx, const char *path, bool live, xn_h5 **f
     *file = NULL;
     int64_t bytes = 0;
     XN_TRY(look_at(ctx, path, &bytes));
+    XN_TRY(xn_worker_look(ctx, path, ""));
     xn_h5 *f = xn_calloc(1, sizeof *f);
     char *name = xn_strdup(path);
     if (f == NULL || name == NULL) {
@@ -146,6 +148,7 @@ const char *xn_h5_path(const xn_h5 *file) { return file->path; }
 
 bool xn_h5_exists(const xn_h5 *file, const char *object)
 {
+    if (xn_worker_look(NULL, file->path, object) != XANI_OK) return false;
     xn_hdf_guard guard = xn_hdf_enter();
     hid_t id = H5Oopen(file->id, object[0] ? object : "/", H5P_DEFAULT);
     if (id >= 0) H5Oclose(id);
@@ -162,6 +165,8 @@ xani_status xn_h5_fail(xn_ctx *ctx, const xn_h5 *file, const char *name, const c
 
 xani_status xn_h5_dataset(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t *dataset)
 {
+    *dataset = H5I_INVALID_HID;
+    XN_TRY(xn_worker_look(ctx, file->path, name));
     *dataset = H5Oopen(file->id, name[0] ? name : "/", H5P_DEFAULT);
     if (*dataset < 0) {
         // A link whose target is missing is another matter than a name nobody wrote.
@@ -241,6 +246,7 @@ static xani_status describe(xn_ctx *ctx, const xn_h5 *file, const char *object, 
 xani_status xn_h5_info_get(xn_ctx *ctx, const xn_h5 *file, const char *object, xn_h5_info *info)
 {
     memset(info, 0, sizeof *info);
+    XN_TRY(xn_worker_look(ctx, file->path, object));
     xn_hdf_guard guard = xn_hdf_enter();
     xani_status st = describe(ctx, file, object, info);
     xn_hdf_leave(guard);
@@ -272,6 +278,7 @@ static xani_status list(xn_ctx *ctx, const xn_h5 *file, const char *group, hid_t
 xani_status xn_h5_names(xn_ctx *ctx, const xn_h5 *file, const char *group, char ***names)
 {
     *names = NULL;
+    XN_TRY(xn_worker_look(ctx, file->path, group));
     xn_hdf_guard guard = xn_hdf_enter();
     hid_t id = H5Gopen2(file->id, group[0] ? group : "/", H5P_DEFAULT);
     xani_status st;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "io/library.h"
+#include "io/worker.h"
 
 // Copies string i of `raw`, which holds char * (variable) or fields of `size` bytes.
 static char *copy_string(const void *raw, int64_t i, bool variable, size_t size, H5T_str_t padding)
@@ -142,6 +143,7 @@ static xani_status open_attribute(xn_ctx *ctx, const xn_h5 *file, const char *ob
     const char *on = object[0] ? object : "/";
     *what = xn_format("%s@%s", on, name);
     if (*what == NULL) return xn_fail_memory(ctx, "name of an attribute", 1);
+    XN_TRY(xn_worker_look(ctx, file->path, on));
     if (!xn_h5_exists(file, on))
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: no such group or dataset", file->path, on);
     *id = H5Aopen_by_name(file->id, on, name, H5P_DEFAULT, H5P_DEFAULT);
