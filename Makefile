@@ -9,6 +9,7 @@
 #   make bench-peers  a Python environment with the codes compared with, used by the benchmarks when present
 #   make accuracy  the statistical tests of the fit, and docs/fit-accuracy.md from them
 #   make fuzz      each parser of stored bytes under libFuzzer and sanitizers, FUZZ_RUNS=1000000 times
+#   make mutate    20,000 damaged files: none may kill the process that reads it
 #   make asan, make tsan   all tests under the address and undefined-behaviour, or thread, sanitizer
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -57,6 +58,11 @@ fuzz:
 	@cmake --preset fuzz >/dev/null
 	@tools/fuzz build-fuzz
 
+mutate: setup-test
+	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
+	@cmake --build $(BUILD) --target unit-test_mutated xani-worker
+	@cd $(BUILD)/tests && XANI_MUTATIONS=$${XANI_MUTATIONS:-20000} ./unit-test_mutated
+
 bench: bench-fit bench-io bench-reduce bench-map bench-lsq
 
 bench-fit bench-io bench-reduce bench-map bench-lsq: build
@@ -84,5 +90,5 @@ accuracy: setup-test
 clean:
 	rm -rf $(BUILD) build-asan build-tsan
 
-.PHONY: all setup setup-test build demo test install lint asan tsan fuzz clean
+.PHONY: all setup setup-test build demo test install lint asan tsan fuzz mutate clean
 .PHONY: accuracy gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers
