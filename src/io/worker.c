@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SEEN = 8192 };
+enum { SEEN = 8192, BAD = 64 };
 
 static atomic_bool used;
 static struct {
@@ -29,7 +29,12 @@ static struct {
     int socket;
     double seconds;      // it may take
     uint64_t seen[SEEN]; // hashes of what it survived
-} helper = {.lock = PTHREAD_MUTEX_INITIALIZER, .socket = -1, .seconds = 10};
+    struct {
+        uint64_t hash;
+        char why[XN_WORKER_TEXT];
+    } bad[BAD]; // what it did not, the last ones
+    unsigned next_bad;
+} helper = {.lock = PTHREAD_MUTEX_INITIALIZER, .socket = -1, .seconds = 30};
 
 // ---- the program
 
@@ -97,6 +102,7 @@ bool xn_worker_use(bool on, char why[XN_WORKER_TEXT])
     pthread_mutex_lock(&helper.lock);
     stop();
     memset(helper.seen, 0, sizeof helper.seen);
+    memset(helper.bad, 0, sizeof helper.bad);
     pthread_mutex_unlock(&helper.lock);
     return true;
 }
@@ -112,17 +118,21 @@ typedef struct {
     size_t bytes;
     char answer[XN_WORKER_MESSAGE + 1]; // kind and text
     char why[XN_WORKER_TEXT];           // that it did not answer
+    bool slow;                          // and not because it died
 } question;
 
 static void say_why(question *q, bool late)
 {
     int status = 0;
+    q->slow = late;
     if (late) kill(helper.pid, SIGKILL);
     pid_t gone;
     do gone = waitpid(helper.pid, &status, 0);
     while (gone < 0 && errno == EINTR);
     if (late)
         snprintf(q->why, sizeof q->why, "the HDF5 library took longer than %g s over it", helper.seconds);
+    else if (gone == helper.pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU)
+        snprintf(q->why, sizeof q->why, "the HDF5 library did not come to an end with it");
     else if (gone == helper.pid && WIFSIGNALED(status))
         snprintf(q->why, sizeof q->why, "the HDF5 library crashed on it (signal %d)", WTERMSIG(status));
     else
@@ -166,21 +176,32 @@ static uint64_t hash(const question *q, const struct stat *s)
     return h ? h : 1;
 }
 
-static xani_status fail(xn_ctx *ctx, const char *path, const char *object, const char *why)
-{
-    bool file = object[0] == '\0';
-    return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s%sfile refused: %s", path, object, file ? "" : ": ", why);
-}
-
-static xani_status look(xn_ctx *ctx, const char *path, const char *object, question *q)
+// NULL: nothing speaks against it.
+static const char *look(question *q)
 {
     for (int tries = 0; tries < 2; tries++) {
-        if (!start())
-            return fail(ctx, path, object, "the program xani-worker, which looks at files first, does not run");
-        if (!ask(q)) continue; // a file before this one may be to blame: again in a fresh process
-        return q->answer[0] == XN_WORKER_FINE ? XANI_OK : fail(ctx, path, object, q->answer + 1);
+        if (!start()) return "the program xani-worker, which looks at files first, does not run";
+        if (ask(q)) return q->answer[0] == XN_WORKER_FINE ? NULL : q->answer + 1;
+        if (q->slow) break; // else a file before this one may be to blame: again in a fresh process
     }
-    return fail(ctx, path, object, q->why);
+    return q->why;
+}
+
+// The answer, remembered or new. In the lock.
+static const char *answer(question *q, uint64_t h)
+{
+    if (helper.seen[h % SEEN] == h) return NULL;
+    for (int i = 0; i < BAD; i++)
+        if (helper.bad[i].hash == h) return helper.bad[i].why;
+    const char *why = look(q);
+    if (why == NULL) {
+        helper.seen[h % SEEN] = h;
+    } else if (helper.socket >= 0 || q->why[0]) { // it was looked at
+        unsigned i = helper.next_bad++ % BAD;
+        helper.bad[i].hash = h;
+        snprintf(helper.bad[i].why, XN_WORKER_TEXT, "%s", why);
+    }
+    return why;
 }
 
 // path, 0, object, the path absolute: the helper stays in the folder where it was started. 0: too long to be one.
@@ -204,8 +225,9 @@ xani_status xn_worker_look(xn_ctx *ctx, const char *path, const char *object)
     if (q->bytes > 0) {
         uint64_t h = hash(q, &s);
         pthread_mutex_lock(&helper.lock);
-        if (helper.seen[h % SEEN] != h) st = look(ctx, path, object, q);
-        if (st == XANI_OK) helper.seen[h % SEEN] = h;
+        const char *why = answer(q, h);
+        if (why)
+            st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s%sfile refused: %s", path, object, object[0] ? ": " : "", why);
         pthread_mutex_unlock(&helper.lock);
     }
     xn_free(q);

@@ -23,7 +23,7 @@ enum { XN_WORKER_TEXT = 200 };
 // Off at first, in the whole process. False with `why`: it was asked for but the helper program cannot be found.
 bool xn_worker_use(bool on, char why[XN_WORKER_TEXT]);
 bool xn_worker_used(void);
-void xn_worker_set_seconds(double seconds); // how long a look may take; 10 at first
+void xn_worker_set_seconds(double seconds); // how long an answer may take; 30 at first
 
 // XANI_OK: nothing speaks against opening this object ("": the file itself) here. Thread-safe.
 xani_status xn_worker_look(xn_ctx *ctx, const char *path, const char *object);
@@ -32,6 +32,7 @@ xani_status xn_worker_look(xn_ctx *ctx, const char *path, const char *object);
 
 // worker_confine.c: gives up what a reader of files does not need. What this kernel cannot do is left out.
 void xn_worker_confine(void);
+void xn_worker_grant(int seconds); // so much processor time from now on
 // worker_serve.c: answers requests on this socket until its other end is closed.
 int xn_worker_serve(int socket);
 // One message each way: path, 0, object, 0; then one of these and a text.

@@ -12,7 +12,7 @@
 #include "io/library.h"
 #include "io/worker.h"
 
-enum { SMALL = 1 << 20, MEMBERS_MAX = 100000 };
+enum { SMALL = 1 << 20, MEMBERS_MAX = 100000, SECONDS = 5 };
 
 typedef struct {
     hid_t file;
@@ -165,6 +165,7 @@ int xn_worker_serve(int socket)
         message[n] = '\0';
         size_t length = strlen(message);
         state w = {H5I_INVALID_HID, false};
+        xn_worker_grant(SECONDS);
         if (open_file(&w, message)) {
             describe(&w, (size_t)n > length ? message + length + 1 : "");
             good(&w, H5Fclose(w.file));
