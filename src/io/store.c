@@ -268,6 +268,11 @@ static xani_status describe_layout(xn_ctx *ctx, const xn_h5 *file, hid_t dataset
     if (plain && layout == H5D_CONTIGUOUS) return describe_contiguous(ctx, file, dataset, s);
     if (plain && layout == H5D_CHUNKED && s->pipeline.known && xn_plugin_agrees(dataset, &s->pipeline))
         XN_TRY(describe_chunked(ctx, file, dataset, s));
+    else if (layout == H5D_CHUNKED && xn_store_packed(&s->pipeline)) {
+        XN_TRY(describe_chunked(ctx, file, dataset, s));
+        XN_TRY(xn_store_check_packed(ctx, s));
+        s->kind = XN_STORE_LIBRARY;
+    }
     return s->kind == XN_STORE_LIBRARY ? describe_library(ctx, file, dataset, created, s) : XANI_OK;
 }
 

@@ -60,6 +60,9 @@ typedef enum {
 xani_status xn_store_open(xn_ctx *ctx, xn_h5 *file, const char *name, hid_t dataset, xn_store_how how,
                           bool fill_missing, xn_store **store);
 void xn_store_close(xn_store **store);
+// store_packed.c: chunks of n-bit, scale-offset and szip are as long as the library trusts them to be.
+bool xn_store_packed(const xn_pipeline *pipeline); // has such a filter
+xani_status xn_store_check_packed(xn_ctx *ctx, const xn_store *s);
 
 // Where block `index` lies: a run of bytes; 0 bytes: never written.  Contiguous and chunked stores only.
 typedef struct xn_place {
