@@ -71,7 +71,7 @@ xani_status xn_h5_complete(xn_ctx *ctx, const xn_h5 *file, const char *name, hid
     xani_status st = XANI_OK;
     if (layout == H5D_CONTIGUOUS) st = complete_contiguous(ctx, file, name, dataset, created);
     if (layout == H5D_CHUNKED) st = complete_chunked(ctx, file, name, dataset, created);
-    if (layout == H5D_VIRTUAL) st = xn_virtual_check(ctx, file, name, dataset, created);
+    if (layout == H5D_VIRTUAL) st = xn_virtual_check(ctx, file, name, dataset);
     H5Pclose(created);
     return st;
 }

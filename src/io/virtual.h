@@ -12,18 +12,8 @@
 
 #include "io/library.h"
 
-typedef struct xn_virtual_source {
-    char *path;    // the file found (owned)
-    char *dataset; // owned
-    bool printf_name;
-} xn_virtual_source;
-
-// Source `i` of the virtual dataset with creation properties `created`; missing files are errors.
-xani_status xn_virtual_get(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset, hid_t created, size_t i,
-                           xn_virtual_source *source);
-void xn_virtual_free(xn_virtual_source *source);
 // All sources exist and are complete.
-xani_status xn_virtual_check(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset, hid_t created);
+xani_status xn_virtual_check(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset);
 
 // A regular selection: along axis k the elements start + i stride + j, i < count, j < block. As simple as can be:
 // blocks that touch are one; stride is block where there is one.

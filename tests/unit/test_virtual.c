@@ -342,6 +342,20 @@ START_TEST(sources_that_do_not_fit)
 }
 END_TEST
 
+// Reading it whole, as metadata are, says the same as the mappings.
+static void read_whole(const char *refused)
+{
+    xn_h5 *file;
+    int64_t *data = NULL, n = 0;
+    ck_assert_int_eq(xn_h5_open(ctx, path, &file), XANI_OK);
+    xani_status st = xn_h5_read_i64(ctx, file, "v", &data, &n);
+    ck_assert_msg((st == XANI_OK) == (refused == NULL), "%s", xani_error_text(ctx));
+    if (refused) ck_assert_msg(strstr(xani_error_text(ctx), refused) != NULL, "%s", xani_error_text(ctx));
+    xn_clear_error(ctx);
+    xn_free(data);
+    xn_h5_close(&file);
+}
+
 // Two series along one axis, of which one ends early: what it would have given is missing, not the end.
 START_TEST(two_series)
 {
@@ -366,12 +380,14 @@ START_TEST(two_series)
     ck_assert_int_eq(check(true), 4);
     make_source("right0.h5", "d", 2, A(2, 3), 5, true);
     refuse(false, "source right1.h5");
+    read_whole("source right1.h5");
     ck_assert_int_eq(check(true), 5);
     for (int i = 1; i < 4; i++) {
         snprintf(name, sizeof name, "right%d.h5", i);
         make_source(name, "d", 2, A(2, 3), 5 + i, true);
     }
     ck_assert_int_eq(check(false), 8);
+    read_whole(NULL);
 }
 END_TEST
 
