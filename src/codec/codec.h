@@ -29,8 +29,9 @@ void xn_codec_drain(xn_codec_pool *pool);
 
 // ---- for the decoders
 
-// Memory of the codec, kept until the next call for the same use: between filters (two in turn), within one.
-typedef enum { XN_CODEC_EVEN, XN_CODEC_ODD, XN_CODEC_BLOCK, XN_CODEC_USES } xn_codec_use;
+// Memory of the codec, kept until the next call for the same use: between filters (two in turn), within one
+// (blocks; tables of deflate, which may stand within blosc).
+typedef enum { XN_CODEC_EVEN, XN_CODEC_ODD, XN_CODEC_BLOCK, XN_CODEC_TABLES, XN_CODEC_USES } xn_codec_use;
 uint8_t *xn_codec_memory(xn_codec *codec, xn_codec_use use, size_t bytes); // NULL: out of memory
 
 struct libdeflate_decompressor *xn_codec_deflate(xn_codec *codec); // NULL: out of memory

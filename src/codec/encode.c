@@ -133,6 +133,7 @@ const char *xn_pipeline_encode(xn_codec *codec, const xn_pipeline *p, const uint
         const char *why;
         size_t got = 0;
         why = encode(codec, f, src, n, to, &got);
+        // cppcheck-suppress returnDanglingLifetime; texts are static
         if (why) return why;
         src = to;
         n = got;

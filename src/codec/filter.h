@@ -56,7 +56,7 @@ const char *xn_pipeline_decode(xn_codec *codec, const xn_pipeline *pipeline, uin
 const char *xn_filter_name(int id); // NULL: unknown
 xn_decoder xn_filter_decoder(int id);
 
-// shuffle in filter.c, gzip in gzip.c, bitshuffle in bitshuffle_frame.c, the others in plain.c
+// shuffle in filter.c, gzip in gzip.c, bitshuffle in bitshuffle_frame.c, blosc in blosc_frame.c, others in plain.c
 const char *xn_decode_gzip(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
                            size_t room, size_t *written);
 const char *xn_decode_bitshuffle(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,

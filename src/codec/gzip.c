@@ -13,7 +13,7 @@ static bool inflate_fast(xn_codec *codec, const uint8_t *src, size_t n, uint8_t 
 {
 #if defined(__x86_64__)
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("bmi2")) return false;
-    void *work = xn_codec_memory(codec, XN_CODEC_BLOCK, xn_inflate_work());
+    void *work = xn_codec_memory(codec, XN_CODEC_TABLES, xn_inflate_work());
     return work && xn_inflate_avx2(src, n, dst, room, written, work);
 #else
     (void)codec, (void)src, (void)n, (void)dst, (void)room, (void)written;

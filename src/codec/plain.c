@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// plain.c -- the filters LZ4 (32004), LZF (32000), zstd (32015) and blosc (32001).
+// plain.c -- the filters LZ4 (32004), LZF (32000) and zstd (32015).
 //
 // LZ4: total bytes (u64), block bytes (u32), then each block as length (u32) and data, stored as it is when
 // the length equals the block's; big-endian.  LZF: the format of liblzf (literal runs and back references),
-// written by h5py.  Blosc: its own 16-byte header, checked before it is believed.
+// written by h5py.  What a chunk says of its size, for all filters.
 #include <blosc.h>
 #include <lz4.h>
 #include <string.h>
@@ -79,19 +79,6 @@ const char *xn_decode_zstd(xn_codec *codec, const xn_filter *filter, const uint8
     size_t got = ZSTD_decompressDCtx(d, dst, room, src, n);
     if (ZSTD_isError(got)) return "zstd data are damaged";
     *written = got;
-    return NULL;
-}
-
-const char *xn_decode_blosc(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
-                            size_t room, size_t *written)
-{
-    (void)codec, (void)filter;
-    size_t total = 0;
-    if (n < BLOSC_MIN_HEADER_LENGTH || blosc_cbuffer_validate(src, n, &total) != 0 || total > room)
-        return "blosc header is damaged";
-    int got = total == 0 ? 0 : blosc_decompress_ctx(src, dst, room, 1);
-    if (got < 0 || (size_t)got != total) return "blosc data are damaged";
-    *written = total;
     return NULL;
 }
 
