@@ -78,7 +78,7 @@ static xani_status device_fails(const run *r)
 // Bytes per second of copies between the marks; how 0: to the device, 1: within it.
 static bool copy_rate(run *r, void *to, const void *from, int how, double *rate)
 {
-    double seconds[COPIES];
+    double seconds[COPIES] = {0};
     for (int i = 0; i < COPIES; i++) {
         bool ok = r->io->mark(r->stream, r->begin, r->why, sizeof r->why);
         ok = ok && (how == 0 ? r->io->copy_in(r->stream, to, from, COPY, r->why, sizeof r->why)
@@ -122,7 +122,7 @@ static xani_status open_case(const run *r, const xn_io_case *c, const way *w, xn
 
 static xani_status passes(run *r, const xn_io_case *c, xn_array *a, void *dst, double *rate)
 {
-    double seconds[REPEATS_MAX];
+    double seconds[REPEATS_MAX] = {0};
     const int times = c->cold ? 1 : PASSES;
     xn_selection s;
     xn_selection_all(a, &s);
@@ -216,7 +216,7 @@ static size_t encode(const run *r, const xn_io_case *c, uint8_t *stored, xn_devi
 
 static bool time_kernels(run *r, const xn_device_unpack *job, double *rate)
 {
-    double seconds[REPEATS_MAX];
+    double seconds[REPEATS_MAX] = {0};
     for (int i = -1; i < r->repeats; i++) {
         double s;
         const bool ok = r->io->mark(r->stream, r->begin, r->why, sizeof r->why) &&

@@ -9,7 +9,7 @@ enum {
     MIB = 1 << 20,
     SMALLEST = 1 * MIB,
     RING = 16 * MIB,
-    WORK = 64 * MIB,
+    WORK = 32 * MIB,
     BOXES = 8192,
     GAP = 4096,
     LEAST_BLOCK = 256
@@ -46,6 +46,13 @@ static xn_batch_kind kind_of(const xn_plan *p, const xn_job *job, const int64_t 
     return xn_device_block_bytes(s) > 0 && xn_store_place(s, job->block).mask == 0 ? XN_BATCH_UNPACK : XN_BATCH_HOST;
 }
 
+bool xn_device_in_place(const xn_plan *p, const xn_view *v, const int64_t *n)
+{
+    const xn_store *s = v->store;
+    const bool same = s->type == p->type && !(s->swap && s->elem > 1);
+    return same && memcmp(n, s->block, (size_t)s->rank * sizeof *n) == 0 && xn_view_is_run(p, v, n);
+}
+
 size_t xn_device_lay(const xn_job *before, const xn_job *job, size_t before_at, size_t *pos, bool *begins)
 {
     const int64_t page = XN_CUFILE_PAGE;
@@ -62,6 +69,7 @@ size_t xn_device_lay(const xn_job *before, const xn_job *job, size_t before_at, 
 typedef struct filling {
     size_t bytes, work, last_at;
     uint32_t chunks, boxes, where;
+    bool placed; // the last chunk is decoded into the slot's memory, from which its numbers are placed
     const xn_job *last;
     const xn_store *store;
 } filling;
@@ -81,9 +89,12 @@ static filling add(const xn_plan *p, const filling *f, const xn_job *job, xn_bat
     }
     const bool again = f->last != NULL && f->last->block == job->block; // of the chunk before
     g.last_at = xn_device_lay(f->last, job, f->last_at, &g.bytes, &begins);
-    if (kind == XN_BATCH_RAW || again) return g;
+    if (kind == XN_BATCH_RAW) return g;
+    const bool placed = again || !xn_device_in_place(p, &p->view[job->view], n);
+    if (placed && !(again && f->placed)) g.work += (s->block_bytes + 255) / 256 * 256;
+    g.placed = placed;
+    if (again) return g;
     g.chunks++;
-    g.work += (s->block_bytes + 255) / 256 * 256;
     g.where += (uint32_t)xn_device_unpack_words(1, s->block_bytes, xn_device_block_bytes(s));
     return g;
 }

@@ -65,6 +65,8 @@ typedef struct xn_device_batches {
 
 xani_status xn_device_cut(xn_plan *plan, xn_device_batches *cut);
 uint32_t xn_device_block_bytes(const xn_store *s); // of bitshuffle; 0: not to be decoded on a device
+// A box of n of a filtered block is all of it as it is decoded, in one run of the destination.
+bool xn_device_in_place(const xn_plan *p, const xn_view *v, const int64_t *n);
 // Where run `job` goes in the slot, `pos` being the end of what is there: behind the run of the batch's job before, or
 // at a page with the file's offset within it. Moves *pos; *begins: a run of the file begins here.
 size_t xn_device_lay(const xn_job *before, const xn_job *job, size_t before_at, size_t *pos, bool *begins);

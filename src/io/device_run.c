@@ -126,9 +126,10 @@ static void work_alone(xn_device_run_state *r)
     xn_device_lane *l = NULL;
     if (xn_device_enter(r->target, &before, why, sizeof why))
         l = xn_device_lane_take(r->plan->array, &r->cut.most, why, sizeof why);
-    if (l == NULL) {
-        fail(r, xn_device_fails(r->plan, why));
+    if (l == NULL) { // the others do without it, where there are others
+        if (!atomic_exchange(&r->told, true)) memcpy(r->why, why, sizeof r->why);
     } else {
+        atomic_store(&r->opened, true);
         work(r, l);
         settle(l);
         xn_device_lane_give(r->plan->array, l);
@@ -157,6 +158,7 @@ xani_status xn_device_run(xn_plan *p)
 #pragma omp parallel num_threads(lanes)
             work_alone(&r);
         }
+        if (!r.opened) fail(&r, xn_device_fails(p, r.why));
         st = r.status;
         pthread_mutex_lock(&a->lock);
         add_report(&a->device_report, &r.report);

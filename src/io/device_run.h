@@ -15,7 +15,9 @@ typedef struct xn_device_run_state {
     xn_device_batches cut;
     _Atomic int64_t next;
     atomic_bool failed;
-    xani_status status; // of the first failure
+    xani_status status;       // of the first failure
+    atomic_bool opened, told; // some lane was; one could not be, for the reason in `why`
+    char why[XN_DEVICE_WHY];
     xn_device_report report;
 } xn_device_run_state;
 

@@ -94,7 +94,6 @@ bool xn_device_send_packed(xn_device_run_state *r, xn_device_lane *l, xn_device_
     const xn_plan *p = r->plan;
     const xn_job *job = &p->job[b->first], *before = NULL;
     const xn_store *store = xn_view_of(p, job)->store;
-    const bool same = store->type == p->type && !(store->swap && store->elem > 1);
     int64_t step[XANI_MAX_RANK];
     size_t pos = 0, at = 0, work = 0;
     uint32_t boxes = 0, chunks = 0;
@@ -108,8 +107,7 @@ bool xn_device_send_packed(xn_device_run_state *r, xn_device_lane *l, xn_device_
         at = xn_device_lay(before, &job[i], at, &pos, &begins);
         before = &job[i];
         xn_job_box(v, job[i].block, lo, n);
-        const bool whole = memcmp(n, store->block, (size_t)store->rank * sizeof *n) == 0;
-        const bool in_place = same && whole && !again && !shared && xn_view_is_run(p, v, n);
+        const bool in_place = !again && !shared && xn_device_in_place(p, v, n);
         if (!again) {
             s->host_chunk[chunks].stored = s->stored + at;
             s->host_chunk[chunks].bytes = job[i].bytes;

@@ -65,8 +65,8 @@ static void tear_down(void)
 {
     xn_mem_set_hook(NULL, NULL);
     xn_read_set_hook(NULL, NULL);
-    xn_cufile_shut();
 #ifndef XN_REAL_DEVICE
+    xn_cufile_shut();
     ck_assert_int_eq(xn_emulated.alive, 0);
     ck_assert_int_eq(fake->wrong, 0);
     ck_assert(fake->handles == 0 && fake->buffers == 0);
@@ -208,7 +208,7 @@ static bool all_alike(const char *file, const char *name, const way *w, uint64_t
 START_TEST(test_family)
 {
     // Every dataset of the generated family: what a device gets is what the host gets, errors included.
-    if (absent()) return;
+    if (absent() || (getenv("XN_FEW") != NULL && _i % 8 != 0)) return;
     const family_group g = family_group_at(_i);
     char folder[600], file[700], text[512] = "";
     static void *truth[128];
@@ -594,6 +594,31 @@ START_TEST(test_runtime_failures)
 }
 END_TEST
 
+START_TEST(test_short_of_memory)
+{
+    // Where there is memory for one thread's slots only, that one does it all; for none, that is the error.
+    write_frames(0);
+    const way two = {"ring", false, 2, 1 << 16};
+    xn_selection s;
+    xn_array *a = open_array(path, "data", &two, false);
+    ck_assert(io()->use(0, why, sizeof why));
+    uint8_t *dst = io()->take(sizeof got, why, sizeof why);
+    xn_selection_all(a, &s);
+    xn_emulated.memory = sizeof got + (600 << 10);
+    ck_assert_msg(xn_array_read(ctx, a, &s, XN_U16, dst, 0) == XANI_OK, "%s", xani_error_text(ctx));
+    ck_assert(memcmp(dst, frames, sizeof frames) == 0);
+    xn_array_close(&a);
+    a = open_array(path, "data", &two, false);
+    xn_emulated.memory = sizeof got + (20 << 10);
+    ck_assert_int_eq(xn_array_read(ctx, a, &s, XN_U16, dst, 0), XANI_ERR_INPUT);
+    ck_assert_msg(strstr(xani_error_text(ctx), "device 0: memory of the device: out of memory") != NULL, "%s",
+                  xani_error_text(ctx));
+    xn_clear_error(ctx);
+    xn_array_close(&a);
+    io()->give(dst);
+}
+END_TEST
+
 static uint64_t allocation, failing;
 static bool no_memory(void *user, uint64_t number)
 {
@@ -645,6 +670,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, test_shrunk);
     tcase_add_loop_test(tc, test_runtime_failures, 0, 3);
     tcase_add_test(tc, test_memory);
+    tcase_add_test(tc, test_short_of_memory);
 #endif
 }
 XN_TEST_MAIN("arrays into device memory", add)
