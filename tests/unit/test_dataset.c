@@ -290,8 +290,8 @@ START_TEST(test_describe_and_refuse)
                {sizeof o, "auto", 0, -2, 0, -1, "depth"},
                {sizeof o, "auto", 0, 0, 7, -1, "missing"}};
     for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
-        o = (xani_read_options){bad[k].size,  bad[k].reader,  bad[k].threads,
-                                bad[k].depth, bad[k].missing, bad[k].device};
+        o = (xani_read_options){bad[k].size,   bad[k].reader, bad[k].threads, bad[k].depth, bad[k].missing,
+                                bad[k].device, NULL};
         ck_assert_int_eq(xani_dataset_open(ctx, files, 1, "data", &o, &d), XANI_ERR_USAGE);
         ck_assert_ptr_null(d);
         ck_assert_msg(strstr(xani_error_text(ctx), bad[k].words) != NULL, "%s", xani_error_text(ctx));
