@@ -30,6 +30,19 @@ xn_value_hash *xn_value_hash_open(size_t elem, int rank, const int64_t *dims)
     return h;
 }
 
+int64_t xn_value_hash_lines_of(const xn_value_hash *h, int64_t n) { return n * h->lines; }
+
+void xn_value_hash_lines(const xn_value_hash *h, const void *rows, int64_t n, uint64_t *lines)
+{
+    for (int64_t i = 0; i < n * h->lines; i++)
+        lines[i] = XXH3_64bits((const char *)rows + (size_t)i * h->line_bytes, h->line_bytes);
+}
+
+void xn_value_hash_chain(xn_value_hash *h, const uint64_t *lines, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) h->all = chain(lines[i], h->all);
+}
+
 bool xn_value_hash_rows(xn_value_hash *h, const void *rows, int64_t n, int threads)
 {
     if (h->line) return XXH3_64bits_update(h->line, rows, (size_t)n * h->row_bytes) == XXH_OK;
@@ -44,7 +57,7 @@ bool xn_value_hash_rows(xn_value_hash *h, const void *rows, int64_t n, int threa
     schedule(static) if (threads > 1 && (size_t)lines * h->line_bytes > 1 << 20)
     for (int64_t i = 0; i < lines; i++)
         h->hash[i] = XXH3_64bits((const char *)rows + (size_t)i * h->line_bytes, h->line_bytes);
-    for (int64_t i = 0; i < lines; i++) h->all = chain(h->hash[i], h->all);
+    xn_value_hash_chain(h, h->hash, lines);
     return true;
 }
 

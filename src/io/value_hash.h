@@ -15,6 +15,11 @@ typedef struct xn_value_hash xn_value_hash;
 xn_value_hash *xn_value_hash_open(size_t elem, int rank, const int64_t *dims); // NULL: out of memory
 // The next n rows along axis 0 (rank 0: one). false: out of memory.
 bool xn_value_hash_rows(xn_value_hash *h, const void *rows, int64_t n, int threads);
+// The same in two steps for datasets of two axes and more: lines of n rows, in any order and from any thread; and
+// chained.
+int64_t xn_value_hash_lines_of(const xn_value_hash *h, int64_t n); // 0: in one step only
+void xn_value_hash_lines(const xn_value_hash *h, const void *rows, int64_t n, uint64_t *lines);
+void xn_value_hash_chain(xn_value_hash *h, const uint64_t *lines, int64_t n);
 uint64_t xn_value_hash_get(const xn_value_hash *h); // of all rows so far
 void xn_value_hash_close(xn_value_hash **h);
 

@@ -21,7 +21,7 @@ static int64_t choose_band(const xn_record *r, const xn_h5_info *info, int64_t r
     return xn_min64(r->dims[0], xn_min64(rows, most));
 }
 
-// On all cores, by the engine: another way than that by which it was written.
+// By the engine, on all cores, a batch ahead of the hashing: another way than that by which it was written.
 static xani_status hash_bands(xn_ctx *ctx, const xn_record *r, xn_array *array, int64_t band, xn_value_hash *hash)
 {
     xn_selection all;
@@ -34,7 +34,7 @@ static xani_status hash_bands(xn_ctx *ctx, const xn_record *r, xn_array *array, 
         st = xn_batches_next(ctx, batches, &batch);
         if (st != XANI_OK || batch.data == NULL || batch.rows == 0) break;
         if (r->stoppable) st = xn_check_interrupt(ctx);
-        if (st == XANI_OK && !xn_value_hash_rows(hash, batch.data, batch.rows, xn_threads(0)))
+        if (st == XANI_OK && !xn_value_hash_rows(hash, batch.data, batch.rows, 1))
             st = xn_fail_memory(ctx, r->name, 8 * (size_t)batch.rows);
         done += batch.rows;
         if (r->stoppable) xn_progress(ctx, "verify", done, r->dims[0], "rows");

@@ -8,10 +8,12 @@
 // the values, which reading back must give (writer_check.c).  The layout is that of raw detector files: no Fletcher32.
 #include "io/writer_rows.h"
 
-#include <omp.h>
 #include <string.h>
 
 #include "codec/encode.h"
+
+typedef struct xn_rows_work xn_rows_work;
+static void stop(xn_rows *rows);
 
 static xani_status out_of_memory(xn_writer *w, const char *name, size_t bytes)
 {
@@ -79,6 +81,8 @@ static xani_status describe(xn_writer *w, xn_record *r, xn_rows *rows)
         return w->status =
                    xn_fail(w->ctx, XANI_ERR_INTERNAL, "%s: %s: chunks that cannot be written", w->path, r->name);
     rows->hash = xn_value_hash_open(rows->elem, r->rank, r->dims);
+    rows->whole_rows = r->rank > 1;
+    for (int k = 1; k < r->rank; k++) rows->whole_rows = rows->whole_rows && rows->chunk[k] == r->dims[k];
     return rows->hash ? XANI_OK : out_of_memory(w, r->name, sizeof *rows);
 }
 
@@ -101,6 +105,7 @@ xani_status xn_rows_end(xn_writer *w, xn_record *r)
     hid_t dataset = rows->dataset;
     rows->dataset = H5I_INVALID_HID;
     r->hash = rows->hash ? xn_value_hash_get(rows->hash) : 0;
+    stop(rows);
     if (H5Dclose(dataset) < 0) xn_writer_fail(w, r->name);
     return xn_writer_status(w);
 }
@@ -109,8 +114,9 @@ void xn_rows_free(xn_rows **rows)
 {
     if (*rows == NULL) return;
     if ((*rows)->dataset >= 0) H5Dclose((*rows)->dataset);
+    stop(*rows);
     xn_value_hash_close(&(*rows)->hash);
-    xn_codec_drain(&(*rows)->codecs);
+    xn_free((*rows)->line);
     xn_free(*rows);
     *rows = NULL;
 }
@@ -152,93 +158,138 @@ static void gather(const xn_rows *rows, const xn_record *r, const int64_t *at, i
     }
 }
 
-// A chunk that is one piece of `values` already.
-static bool in_one_piece(const xn_rows *rows, const xn_record *r, int64_t first, int64_t n)
-{
-    if (rows->swap || first + rows->chunk[0] > n) return false;
-    for (int k = 1; k < r->rank; k++)
-        if (rows->chunk[k] != r->dims[k]) return false;
-    return true;
-}
+// ---- the team's work
 
 typedef struct {
-    uint8_t *chunk, *stored; // room
     xn_codec *codec;
-} room;
+    uint8_t *chunk; // taken out of the rows
+} worker;
 
-// Chunk number `index` of those of n rows. NULL, or what is wrong.
-static const char *encode(const xn_rows *rows, const xn_record *r, int64_t index, int64_t n, const uint8_t *values,
-                          room *m, const uint8_t **stored, size_t *bytes)
+typedef struct {
+    uint8_t *room;         // of a stored chunk
+    const uint8_t *stored; // there, or where the rows lie; NULL: missing
+    size_t bytes;
+    const char *why;
+} slot;
+
+// What a team works on.
+struct xn_rows_work {
+    xn_writer *w;
+    xn_record *r;
+    worker *worker;
+    slot *slot;
+    const uint8_t *values; // the rows at hand, n of them
+    int64_t n, before;     // chunks before them
+};
+
+// Chunk number `index` of the rows at hand to slot s. NULL, or what is wrong.
+static const char *encode(const xn_rows_work *k, int64_t index, worker *m, slot *s)
 {
+    const xn_rows *rows = k->r->rows;
     int64_t at[XANI_MAX_RANK], rest = index % rows->per_row;
     at[0] = index / rows->per_row * rows->chunk[0];
-    for (int k = r->rank - 1; k > 0; k--) {
-        at[k] = rest % rows->grid[k] * rows->chunk[k];
-        rest /= rows->grid[k];
+    for (int i = k->r->rank - 1; i > 0; i--) {
+        at[i] = rest % rows->grid[i] * rows->chunk[i];
+        rest /= rows->grid[i];
     }
-    const uint8_t *chunk = values + (size_t)at[0] * rows->row_bytes;
-    if (!in_one_piece(rows, r, at[0], n)) {
+    const uint8_t *chunk = k->values + (size_t)at[0] * rows->row_bytes;
+    if (rows->whole_rows)
+        xn_value_hash_lines(rows->hash, chunk, xn_min64(rows->chunk[0], k->n - at[0]),
+                            rows->line + xn_value_hash_lines_of(rows->hash, at[0]));
+    if (rows->missing && rows->missing[k->before + index]) return s->stored = NULL, NULL;
+    if (rows->swap || !rows->whole_rows || at[0] + rows->chunk[0] > k->n) {
         if (m->chunk == NULL) m->chunk = xn_alloc(rows->chunk_bytes, 1);
         if (m->chunk == NULL) return xn_codec_no_memory;
-        gather(rows, r, at, n, values, m->chunk);
+        gather(rows, k->r, at, k->n, k->values, m->chunk);
         chunk = m->chunk;
     }
-    *stored = rows->pipeline.n ? m->stored : chunk;
-    *bytes = rows->chunk_bytes;
-    return rows->pipeline.n ? xn_pipeline_encode(m->codec, &rows->pipeline, chunk, rows->chunk_bytes, m->stored, bytes)
-                            : NULL;
+    bool borrowed = rows->pipeline.n == 0 && chunk != m->chunk;
+    s->stored = chunk;
+    s->bytes = rows->chunk_bytes;
+    if (borrowed) return NULL;
+    if (s->room == NULL) s->room = xn_alloc(rows->bound, 1);
+    if (m->codec == NULL) m->codec = xn_codec_open();
+    if (s->room == NULL || m->codec == NULL) return xn_codec_no_memory;
+    s->stored = s->room;
+    return xn_pipeline_encode(m->codec, &rows->pipeline, chunk, rows->chunk_bytes, s->room, &s->bytes);
+}
+
+static void make(void *user, int number, int at, int64_t piece)
+{
+    xn_rows_work *k = user;
+    k->slot[at].why = encode(k, piece, &k->worker[number], &k->slot[at]);
 }
 
 // Hands a chunk over; in turn.
-static void put(xn_writer *w, const xn_record *r, int64_t index, const char *why, const uint8_t *stored, size_t bytes)
+static void give(void *user, int at, int64_t piece)
 {
-    const xn_rows *rows = r->rows;
-    if (w->status != XANI_OK) return;
-    if (why == xn_codec_no_memory) {
-        out_of_memory(w, r->name, rows->bound);
+    xn_rows_work *k = user;
+    const xn_rows *rows = k->r->rows;
+    const slot *s = &k->slot[at];
+    xn_writer *w = k->w;
+    if (w->status != XANI_OK || (s->why == NULL && s->stored == NULL)) return;
+    if (s->why == xn_codec_no_memory) {
+        out_of_memory(w, k->r->name, rows->bound);
         return;
     }
-    if (why) {
-        w->status = xn_fail(w->ctx, XANI_ERR_INTERNAL, "%s: %s: %s", w->path, r->name, why);
+    if (s->why) {
+        w->status = xn_fail(w->ctx, XANI_ERR_INTERNAL, "%s: %s: %s", w->path, k->r->name, s->why);
         return;
     }
-    hsize_t at[XANI_MAX_RANK];
-    for (int k = r->rank - 1; k >= 0; k--) {
-        int64_t along = k ? index % rows->grid[k] : index;
-        at[k] = (hsize_t)(along * rows->chunk[k]);
-        if (k) index /= rows->grid[k];
+    hsize_t offset[XANI_MAX_RANK];
+    int64_t index = k->before + piece;
+    for (int i = k->r->rank - 1; i >= 0; i--) {
+        int64_t along = i ? index % rows->grid[i] : index;
+        offset[i] = (hsize_t)(along * rows->chunk[i]);
+        if (i) index /= rows->grid[i];
     }
     xn_hdf_guard guard = xn_hdf_enter();
-    if (H5Dwrite_chunk(rows->dataset, H5P_DEFAULT, 0, at, bytes, stored) < 0) xn_writer_fail(w, r->name);
+    if (H5Dwrite_chunk(rows->dataset, H5P_DEFAULT, 0, offset, s->bytes, s->stored) < 0) xn_writer_fail(w, k->r->name);
     xn_writer_status(w);
     xn_hdf_leave(guard);
 }
 
-// All chunks of n rows.
-static void write_chunks(xn_writer *w, const xn_record *r, int64_t n, const uint8_t *values)
+static bool start(xn_writer *w, xn_record *r)
 {
     xn_rows *rows = r->rows;
-    int64_t before = rows->done / rows->chunk[0] * rows->per_row;
-    int64_t count = (n + rows->chunk[0] - 1) / rows->chunk[0] * rows->per_row;
-#pragma omp parallel num_threads(rows->threads) if (count > 1)
-    {
-        room m = {.codec = xn_codec_take(&rows->codecs)};
-        if (rows->pipeline.n) m.stored = xn_alloc(rows->bound, 1);
-        bool ready = m.codec && (m.stored || rows->pipeline.n == 0);
-#pragma omp for ordered schedule(dynamic, 1)
-        for (int64_t i = 0; i < count; i++) {
-            const uint8_t *stored = NULL;
-            size_t bytes = 0;
-            bool missing = rows->missing && rows->missing[before + i];
-            const char *why = NULL;
-            if (!missing) why = ready ? encode(rows, r, i, n, values, &m, &stored, &bytes) : xn_codec_no_memory;
-#pragma omp ordered
-            if (!missing) put(w, r, before + i, why, stored, bytes);
-        }
-        xn_free(m.chunk);
-        xn_free(m.stored);
-        xn_codec_give(&rows->codecs, &m.codec);
+    xn_rows_work *k = xn_calloc(1, sizeof *k);
+    if (k == NULL) return false;
+    *k = (xn_rows_work){.w = w, .r = r};
+    rows->work = k;
+    rows->team = xn_team_open(rows->threads, make, give, k);
+    if (rows->team == NULL) return false;
+    k->worker = xn_calloc((size_t)xn_team_threads(rows->team), sizeof *k->worker);
+    k->slot = xn_calloc((size_t)xn_team_slots(rows->team), sizeof *k->slot);
+    return k->worker && k->slot;
+}
+
+static void stop(xn_rows *rows)
+{
+    xn_rows_work *k = rows->work;
+    if (k == NULL) return;
+    int threads = rows->team ? xn_team_threads(rows->team) : 0, slots = rows->team ? xn_team_slots(rows->team) : 0;
+    xn_team_close(&rows->team);
+    for (int i = 0; k->worker && i < threads; i++) {
+        xn_codec_close(&k->worker[i].codec);
+        xn_free(k->worker[i].chunk);
     }
+    for (int i = 0; k->slot && i < slots; i++) xn_free(k->slot[i].room);
+    xn_free(k->worker);
+    xn_free(k->slot);
+    xn_free(k);
+    rows->work = NULL;
+}
+
+// ---- rows
+
+static bool make_room(xn_rows *rows, int64_t n)
+{
+    size_t lines = (size_t)xn_value_hash_lines_of(rows->hash, n);
+    if (!rows->whole_rows || lines <= rows->line_room) return true;
+    xn_free(rows->line);
+    rows->line = xn_alloc(lines, sizeof *rows->line);
+    rows->line_room = rows->line ? lines : 0;
+    return rows->line != NULL;
 }
 
 xani_status xn_rows_put(xn_writer *w, xn_record *r, int64_t n, const void *values)
@@ -249,9 +300,18 @@ xani_status xn_rows_put(xn_writer *w, xn_record *r, int64_t n, const void *value
     if (n <= 0 || rows->done + n > r->dims[0] || (n % rows->chunk[0] != 0 && !last) || rows->dataset < 0)
         return w->status = xn_fail(w->ctx, XANI_ERR_INTERNAL, "%s: %s: %lld rows after %lld of %lld", w->path, r->name,
                                    (long long)n, (long long)rows->done, (long long)r->dims[0]);
-    write_chunks(w, r, n, values);
-    if (w->status == XANI_OK && !xn_value_hash_rows(rows->hash, values, n, rows->threads))
-        return out_of_memory(w, r->name, (size_t)n * rows->row_bytes / 64);
+    if ((rows->team == NULL && !start(w, r)) || !make_room(rows, n)) return out_of_memory(w, r->name, rows->bound);
+    rows->work->r = r; // the list of records may have moved
+    rows->work->values = values;
+    rows->work->n = n;
+    rows->work->before = rows->done / rows->chunk[0] * rows->per_row;
+    xn_team_run(rows->team, (n + rows->chunk[0] - 1) / rows->chunk[0] * rows->per_row);
+    bool hashed = true;
+    if (rows->whole_rows)
+        xn_value_hash_chain(rows->hash, rows->line, xn_value_hash_lines_of(rows->hash, n));
+    else
+        hashed = xn_value_hash_rows(rows->hash, values, n, rows->threads);
+    if (w->status == XANI_OK && !hashed) return out_of_memory(w, r->name, (size_t)n * rows->row_bytes / 64);
     rows->done += n;
     return w->status;
 }

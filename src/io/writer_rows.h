@@ -3,6 +3,7 @@
 #ifndef XN_IO_WRITER_ROWS_H
 #define XN_IO_WRITER_ROWS_H
 
+#include "io/team.h"
 #include "io/value_hash.h"
 #include "io/writer.h"
 
@@ -16,7 +17,11 @@ struct xn_rows {
     int threads;
     int64_t done; // rows
     xn_value_hash *hash;
-    xn_codec_pool codecs;
+    bool whole_rows; // a chunk has all values of its rows
+    uint64_t *line;  // hashes of the lines of the rows at hand, where chunks are of whole rows
+    size_t line_room;
+    xn_team *team;
+    struct xn_rows_work *work;
 };
 
 bool xn_rows_set_filters(hid_t created, const xn_pipeline *pipeline);
