@@ -129,14 +129,10 @@ const char *xn_pipeline_encode(xn_codec *codec, const xn_pipeline *p, const uint
         uint8_t *to = i == p->n - 1 ? dst : xn_codec_memory(codec, turn, bound_after(p, i + 1, whole));
         if (to == NULL) return xn_codec_no_memory;
         turn = turn == XN_CODEC_EVEN ? XN_CODEC_ODD : XN_CODEC_EVEN;
-        encoder encode = table[k].encode;
-        const char *why;
-        size_t got = 0;
-        why = encode(codec, f, src, n, to, &got);
-        // cppcheck-suppress returnDanglingLifetime; texts are static
+        const char *why = table[k].encode(codec, f, src, n, to, written);
         if (why) return why;
         src = to;
-        n = got;
+        n = *written;
     }
     if (src != dst) memcpy(dst, src, n);
     *written = n;
