@@ -284,14 +284,17 @@ START_TEST(test_describe_and_refuse)
         const char *reader;
         int threads, depth, missing, device;
         const char *words;
-    } bad[] = {{0, "auto", 0, 0, 0, -1, "xani_read_options.size"},
-               {sizeof o, "telepathy", 0, 0, 0, -1, "telepathy"},
-               {sizeof o, "auto", -1, 0, 0, -1, "threads"},
-               {sizeof o, "auto", 0, -2, 0, -1, "depth"},
-               {sizeof o, "auto", 0, 0, 7, -1, "missing"}};
+    } bad[] = {
+        {0, "auto", 0, 0, 0, -1, "xani_read_options.size"}, {sizeof o, "telepathy", 0, 0, 0, -1, "telepathy"},
+        {sizeof o, "auto", -1, 0, 0, -1, "threads"},        {sizeof o, "auto", 0, -2, 0, -1, "depth"},
+        {sizeof o, "auto", 0, 0, 7, -1, "missing"},         {sizeof o, "auto", 0, 0, 0, 100000, "device 100000"}};
     for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
-        o = (xani_read_options){bad[k].size,   bad[k].reader, bad[k].threads, bad[k].depth, bad[k].missing,
-                                bad[k].device, NULL};
+        o = (xani_read_options){.size = bad[k].size,
+                                .reader = bad[k].reader,
+                                .threads = bad[k].threads,
+                                .depth = bad[k].depth,
+                                .missing = bad[k].missing,
+                                .device = bad[k].device};
         ck_assert_int_eq(xani_dataset_open(ctx, files, 1, "data", &o, &d), XANI_ERR_USAGE);
         ck_assert_ptr_null(d);
         ck_assert_msg(strstr(xani_error_text(ctx), bad[k].words) != NULL, "%s", xani_error_text(ctx));
