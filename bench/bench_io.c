@@ -98,6 +98,13 @@ static void emit(const xn_bench *bench, const char *name, const char *peer, doub
     bench->emit(bench->user, &line);
 }
 
+// The way of reading of a peer reader:NAME; NULL: it is another peer.
+static const char *by_reader(int peer)
+{
+    static const char *const names[] = {"pread", "uring", "mmap", "auto"};
+    return peer >= BY_PREAD && peer <= BY_AUTO ? names[peer - BY_PREAD] : NULL;
+}
+
 static xn_io_pass ours(const run *r, const char *reader)
 {
     xn_io_way way = r->way;
@@ -111,8 +118,7 @@ static xn_io_pass ours(const run *r, const char *reader)
 
 static xn_io_pass peer_pass(const run *r, int peer, xn_io_python *python)
 {
-    if (peer == BY_AUTO) return ours(r, "auto");
-    if (peer >= BY_PREAD) return ours(r, peer_names[peer] + strlen("reader:"));
+    if (by_reader(peer)) return ours(r, by_reader(peer));
     if (r->c->cold) xn_io_drop(r->c);
     switch (peer) {
     case LIBRARY:
@@ -131,8 +137,8 @@ static xn_io_pass peer_pass(const run *r, int peer, xn_io_python *python)
 // Why a way of reading does not work here; NULL: it does.
 static const char *refused(int peer, char why[160])
 {
-    if (peer < BY_PREAD || peer == BY_AUTO) return NULL;
-    return xn_reader_named(peer_names[peer] + strlen("reader:"))->works(why) ? NULL : why;
+    const xn_reader_ops *ops = by_reader(peer) ? xn_reader_named(by_reader(peer)) : NULL;
+    return ops == NULL || ops->works(why) ? NULL : why;
 }
 
 static void report(run *r, xn_io_python *const python[PEERS])

@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -101,11 +102,13 @@ double xn_file_cached(xn_file *f, int64_t offset, int64_t bytes)
 // Bytes that programs may still take, the page cache given up for them; without /proc all there is.
 static double memory_available(void)
 {
+    static const char key[] = "MemAvailable:";
     double kib = 0.0;
     char line[128];
     FILE *info = fopen("/proc/meminfo", "re");
-    while (info && fgets(line, sizeof line, info) && sscanf(line, "MemAvailable: %lf", &kib) != 1) {}
-    if (info) fclose(info);
+    while (info && kib <= 0.0 && fgets(line, sizeof line, info))
+        if (strncmp(line, key, sizeof key - 1) == 0) kib = strtod(line + sizeof key - 1, NULL);
+    if (info) (void)fclose(info);
     return kib > 0.0 ? 1024.0 * kib : (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
 }
 
