@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cufile.c -- see cufile.h: the library is found, set up and opened; handles are shared; errors become words.
 //
-// Settings go through the parameter calls where the library has them (1.13 and later), else through a temporary JSON
+// Settings go through the parameter calls where the library has them (1.15 does), else through a temporary JSON
 // file named by CUFILE_ENV_PATH_JSON while the driver opens, unless the user's environment names one already.
 #include "reader/cufile.h"
 

@@ -3,7 +3,7 @@
 //
 // "Device memory" is that of the emulated runtime, which lies on the host.  It keeps count of what a real library would
 // not forgive: a descriptor registered twice or closed while it is, memory deregistered that was not registered, reads
-// before the driver is open.  Built several times: FAKE_VERSION, FAKE_NO_PARAMETERS (before 1.13), FAKE_NO_READ.
+// before the driver is open.  Built several times: FAKE_VERSION, FAKE_NO_PARAMETERS (older ones), FAKE_NO_READ.
 #include <errno.h>
 #include <pthread.h>
 #include <stdbool.h>
