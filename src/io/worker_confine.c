@@ -131,8 +131,9 @@ void xn_worker_confine(void)
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_FSIZE, 0);
     limit(RLIMIT_NOFILE, 256); // a virtual dataset has all its sources open
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-    limit(RLIMIT_AS, (rlim_t)2 << 30);
+#ifndef XN_SANITIZED
+    limit(RLIMIT_DATA, (rlim_t)2 << 30);
+    limit(RLIMIT_AS, (rlim_t)128 << 30); // most of it is what worker_memory.c keeps out of reach
     limit(RLIMIT_NPROC, 0);
     filter_calls(); // sanitizers need other calls
 #endif

@@ -18,6 +18,7 @@
 
 enum {
     PAGE = 4096,
+    GUARD = 3 << 20, // behind each larger block: an index of 16 bits into records of 32 bytes ends there
     STEP = 16,
     STRIPE = 32,
     GUARDED = 512, // bytes from which a block gets pages of its own
@@ -31,6 +32,7 @@ enum {
 };
 #define SMALL_MARK 0x5ea1ed0b10c55a11u
 #define LARGE_MARK 0x5ea1ed0b10c51a46u
+#define GUARDED_MARK 0x5ea1ed0b106a4d1du
 #define ALIGNED_MARK 0x5ea1ed0b10ca1167u
 #define LIMIT ((size_t)1 << 30) // of all blocks together
 
@@ -55,11 +57,13 @@ static size_t body_of(size_t n) { return rounded(rounded(n, STEP) + sizeof(head)
 static uint8_t *large(size_t n)
 {
     size_t body = body_of(n), whole = rounded(n, STEP);
-    uint8_t *base = mmap(NULL, body + PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    bool guarded = heap.guards < GUARDS; // without, neighbours become one piece of address space
+    uint8_t *base = mmap(NULL, body + (guarded ? GUARD : 0), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (base == MAP_FAILED) return NULL;
-    if (heap.guards++ < GUARDS) mprotect(base + body, PAGE, PROT_NONE);
+    if (mprotect(base, body, PROT_READ | PROT_WRITE) != 0) return munmap(base, body + (guarded ? GUARD : 0)), NULL;
+    heap.guards += guarded;
     uint8_t *p = base + body - whole;
-    *((head *)(void *)p - 1) = (head){LARGE_MARK, n};
+    *((head *)(void *)p - 1) = (head){guarded ? GUARDED_MARK : LARGE_MARK, n};
     memset(p + n, EDGE, whole - n);
     return p;
 }
@@ -118,13 +122,13 @@ static void rest(uint8_t *p, size_t n)
     heap.idle[class] = oldest;
 }
 
-static void vanish(uint8_t *p, size_t n)
+static void vanish(uint8_t *p, size_t n, bool guarded)
 {
     size_t whole = rounded(n, STEP);
     for (uint8_t *q = p + n; q < p + whole; q++)
         if (*q != EDGE) end_here();
-    munmap(p + whole - body_of(n), body_of(n) + PAGE);
-    heap.guards--;
+    munmap(p + whole - body_of(n), body_of(n) + (guarded ? GUARD : 0));
+    heap.guards -= guarded;
 }
 
 void free(void *memory)
@@ -134,7 +138,8 @@ void free(void *memory)
     size_t class = stride_of(h.bytes) / STEP;
     switch (h.mark) {
     case LARGE_MARK:
-        vanish(memory, h.bytes);
+    case GUARDED_MARK:
+        vanish(memory, h.bytes, h.mark == GUARDED_MARK);
         break;
     case SMALL_MARK:
         rest(memory, h.bytes);
@@ -165,7 +170,8 @@ void *realloc(void *memory, size_t n)
     head h = *((head *)memory - 1);
     size_t bytes = h.bytes;
     if (h.mark == ALIGNED_MARK) bytes = (((head *)(void *)((uint8_t *)memory - h.bytes)) - 1)->bytes - h.bytes;
-    if (h.mark != SMALL_MARK && h.mark != LARGE_MARK && h.mark != ALIGNED_MARK) end_here();
+    bool ours = h.mark == SMALL_MARK || h.mark == LARGE_MARK || h.mark == GUARDED_MARK || h.mark == ALIGNED_MARK;
+    if (!ours) end_here();
     memcpy(p, memory, bytes < n ? bytes : n);
     free(memory);
     return p;

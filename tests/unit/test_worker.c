@@ -209,7 +209,7 @@ START_TEST(test_confined)
     int status;
     ck_assert_int_eq(waitpid(pid, &status, 0), pid);
     ck_assert(WIFEXITED(status));
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef XN_SANITIZED
     xn_skip("confinement of the helper: not with sanitizers");
 #else
     if (number_in("/proc/self/status", "Seccomp:") < 0)
