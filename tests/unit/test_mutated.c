@@ -4,7 +4,7 @@
 // Files of both formats with every layout are cut and changed at random.  Of each, one process that uses HDF5 alone
 // says what H5Dread makes of it (or dies, which is the library's right), and one that reads with our engine, isolation
 // on, has to say an error, or the same as the library, or what was written.  XANI_MUTATIONS: how many (300; `make
-// mutate` 20000).
+// mutate` 20000); XANI_MUTATIONS_FROM: the number of the first.
 #include <fcntl.h>
 #include <hdf5.h>
 #include <signal.h>
@@ -27,8 +27,13 @@ enum {
     BASES = 3,
     ROOM = 1 << 16,
     MEBIBYTE = 1 << 20,
-    SECONDS = 5
+    SECONDS = 30
 };
+#ifdef XN_SANITIZED
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
 enum { FINE, REFUSED, CRASHED, LATE };
 
 static const char *const names[DATASETS] = {"contiguous", "chunked", "gzip",   "shuffle", "sum",
@@ -188,7 +193,7 @@ static void ask_library(const char *path)
     struct rlimit memory = {(rlim_t)2 << 30, (rlim_t)2 << 30}, time = {SECONDS, SECONDS};
     pid_t pid = fork();
     if (pid == 0) {
-        setrlimit(RLIMIT_AS, &memory);
+        if (!SANITIZED) setrlimit(RLIMIT_AS, &memory); // sanitizers want address space, not memory
         setrlimit(RLIMIT_CPU, &time);
         int null = open("/dev/null", O_WRONLY);
         dup2(null, 2); // last words of the C library
@@ -249,7 +254,7 @@ static void serve(int in, int out)
     char path[600];
     xn_ctx *ctx;
     struct rlimit memory = {(rlim_t)3 << 30, (rlim_t)3 << 30};
-    setrlimit(RLIMIT_AS, &memory);
+    if (!SANITIZED) setrlimit(RLIMIT_AS, &memory);
     if (xani_create(&ctx) != XANI_OK || !xn_worker_use(true, NULL)) _exit(9);
     for (ssize_t n; (n = read(in, path, sizeof path - 1)) > 0;) {
         path[n] = '\0';
@@ -309,13 +314,14 @@ typedef struct {
     int64_t right, refused, same, lenient, library_crashed;
 } counts;
 
-// Each value is the library's or the one that was written: where the library does not find a chunk that is there, ours
-// may find it.
+// Each value is the library's or the one that was written, or the library made up a zero: where it does not find a
+// chunk that its index has, ours reads what lies at that place.
 static bool explained(const answer *ours, const answer *library, const answer *written)
 {
     if (ours->bytes != 2 * N || library->bytes != ours->bytes) return false;
     for (int i = 0; i < N; i++)
-        if (ours->values[i] != library->values[i] && ours->values[i] != written->values[i]) return false;
+        if (ours->values[i] != library->values[i] && ours->values[i] != written->values[i] && library->values[i] != 0)
+            return false;
     return true;
 }
 
@@ -347,8 +353,8 @@ static void count(counts *n, const answer *ours, const answer *library, const an
 
 START_TEST(test_mutations)
 {
-    const char *asked = getenv("XANI_MUTATIONS");
-    int64_t runs = asked ? strtoll(asked, NULL, 10) : 300;
+    const char *asked = getenv("XANI_MUTATIONS"), *from = getenv("XANI_MUTATIONS_FROM");
+    int64_t runs = asked ? strtoll(asked, NULL, 10) : 300, first = from ? strtoll(from, NULL, 10) : 0;
     uint8_t *bytes = malloc(ROOM);
     counts n = {0};
     answer written[DATASETS];
@@ -361,7 +367,7 @@ START_TEST(test_mutations)
     memcpy(written, shared->ours, sizeof written);
     for (int i = 0; i < DATASETS; i++)
         ck_assert_msg(written[i].outcome == FINE && written[i].hash == shared->library[i].hash, "%s", names[i]);
-    for (int64_t run = 0; run < runs; run++) {
+    for (int64_t run = first; run < first + runs; run++) {
         xn_rng r;
         int which = (int)(run % BASES);
         xn_rng_init(&r, (uint64_t)run, 20);
