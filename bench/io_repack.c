@@ -16,8 +16,6 @@
 
 #include "bench/io_bench.h"
 
-extern char **environ;
-
 static double process_cpu_s(void)
 {
     struct timespec t;

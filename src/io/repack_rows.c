@@ -163,7 +163,7 @@ typedef struct {
 
 static bool copy_part(const xn_repack_item *it, copier *c, hid_t from, hid_t space, int64_t first, int64_t n)
 {
-    hsize_t start[XANI_MAX_RANK] = {0}, count[XANI_MAX_RANK], all = (hsize_t)(n * c->per_row);
+    hsize_t start[XANI_MAX_RANK] = {0}, count[XANI_MAX_RANK], all = (hsize_t)n * (hsize_t)c->per_row;
     for (int k = 0; k < it->rank; k++) count[k] = (hsize_t)it->out[k];
     start[0] = (hsize_t)first;
     count[0] = (hsize_t)n;

@@ -148,7 +148,7 @@ static xani_status add_members(xn_ctx *ctx, const xn_h5 *file, const char *path,
     char *above = xn_strdup(path); // the list may move
     if (above == NULL) return xn_fail_memory(ctx, "a path", strlen(path));
     hid_t group = H5Gopen2(file->id, above, H5P_DEFAULT);
-    H5G_info_t info;
+    H5G_info_t info = {0};
     xani_status st = group < 0 || H5Gget_info(group, &info) < 0
                          ? xn_h5_fail(ctx, file, above, "its members cannot be listed")
                          : XANI_OK;

@@ -240,7 +240,7 @@ static void give(void *user, int at, int64_t piece)
     int64_t index = k->before + piece;
     for (int i = k->r->rank - 1; i >= 0; i--) {
         int64_t along = i ? index % rows->grid[i] : index;
-        offset[i] = (hsize_t)(along * rows->chunk[i]);
+        offset[i] = (hsize_t)along * (hsize_t)rows->chunk[i];
         if (i) index /= rows->grid[i];
     }
     xn_hdf_guard guard = xn_hdf_enter();

@@ -286,11 +286,7 @@ START_TEST(live_file)
             struct stat s;
             H5Drefresh(d);
             fstat(fd, &s);
-<<<<<<< HEAD
             xn_h5 file = {.id = f, .path = path, .bytes = s.st_size};
-=======
-            xn_h5 file = {f, path, s.st_size, false};
->>>>>>> 10d7125 (tests: a file that is not being written, said in full)
             xn_chunk_file cf = {fd, 0, s.st_size, NULL};
             xn_chunk_map m;
             ck_assert_int_eq(xn_chunk_map_make(ctx, &file, "v", d, &cf, &m), XANI_OK);
