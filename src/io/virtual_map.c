@@ -253,11 +253,19 @@ static xani_status member(work *w, const xn_entry *e, int64_t j, char **dataset,
     return st;
 }
 
+// Where block j begins. False: beyond all numbers.
+static bool block_start(const xn_slab *s, int k, int64_t j, int64_t *at)
+{
+    int64_t ahead;
+    return !__builtin_mul_overflow(j, s->stride[k], &ahead) && !__builtin_add_overflow(s->start[k], ahead, at);
+}
+
 // Member j is missing. That ends the series, unless elements of it are wanted or a later one is there.
 static xani_status check_end(work *w, const xn_entry *e, int64_t j, const char *dataset)
 {
     int k = e->to.unlimited;
-    bool wanted = j == 0 || e->to.slab.start[k] + j * e->to.slab.stride[k] < w->dims[k];
+    int64_t at;
+    bool wanted = j == 0 || (block_start(&e->to.slab, k, j, &at) && at < w->dims[k]);
     char *stored = xn_virtual_name(e->file, j);
     xani_status st = stored ? XANI_OK : xn_fail_memory(w->ctx, w->name, 1);
     if (st == XANI_OK && wanted) st = missing(w, stored, dataset);
@@ -296,9 +304,9 @@ static xani_status map_series(work *w, const xn_entry *e)
         }
         if (j == 0) first = s;
         if (e->from.kind == XN_PICK_ALL) whole(first.rank, first.dims, &from);
-        to.start[k] += j * to.stride[k]; // cannot overflow: the block before ended within the extent
         to.count[k] = 1;
-        bool far = to.start[k] > w->dims[k] - to.block[k]; // it has appeared since the extent was asked for
+        // Beyond the extent: it has appeared since that was asked for.
+        bool far = !block_start(&e->to.slab, k, j, &to.start[k]) || to.start[k] > w->dims[k] - to.block[k];
         if (!far && e->from.kind != XN_PICK_NONE) st = add_checked(w, w->path, dataset, &to, &from);
         xn_free(dataset);
         if (st != XANI_OK || far) return st;
