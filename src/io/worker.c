@@ -68,7 +68,6 @@ static void stop(void) // its memory may be spoiled, or it hangs
 static bool start(void)
 {
     char path[1024], *arguments[] = {path, NULL};
-    extern char **environ;
     int ends[2];
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -164,7 +163,8 @@ static bool ask(question *q)
 
 static uint64_t mix(uint64_t h, const void *bytes, size_t n) // FNV-1a
 {
-    for (const uint8_t *p = bytes; n > 0; n--, p++) h = (h ^ *p) * 0x100000001b3u;
+    for (const uint8_t *p = bytes; n > 0; n--, p++)
+        h = (h ^ *p) * 0x100000001b3u; // NOLINT(clang-analyzer-core.UndefinedBinaryOperatorResult): all was composed
     return h;
 }
 
@@ -218,7 +218,7 @@ xani_status xn_worker_look(xn_ctx *ctx, const char *path, const char *object)
 {
     struct stat s;
     if (!atomic_load(&used) || stat(path, &s) != 0) return XANI_OK;
-    question *q = xn_alloc(1, sizeof *q);
+    question *q = xn_calloc(1, sizeof *q);
     if (q == NULL) return xn_fail_memory(ctx, path, sizeof *q);
     xani_status st = XANI_OK;
     q->bytes = compose(q->message, path, object);

@@ -73,7 +73,9 @@ static uint8_t *small(size_t n)
     size_t stride = stride_of(n), class = stride / STEP;
     uint8_t *block = heap.idle[class];
     if (block) {
-        memcpy(&heap.idle[class], block, sizeof(void *));
+        void *next;
+        memcpy(&next, block, sizeof next);
+        heap.idle[class] = next;
     } else {
         if ((size_t)(heap.pool_end - heap.pool) < stride) {
             void *pool = mmap(NULL, POOL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -89,6 +91,8 @@ static uint8_t *small(size_t n)
     memset(p + n, EDGE, stride - sizeof(head) - n);
     return p;
 }
+
+#pragma GCC visibility push(default) // for the libraries, whose calls these are to take
 
 void *malloc(size_t n)
 {
@@ -117,8 +121,9 @@ static void rest(uint8_t *p, size_t n)
     memcpy(&class, oldest, sizeof class);
     for (size_t i = sizeof class; i < class * STEP - sizeof(head); i++)
         if (oldest[i] != FREED) end_here(); // written after it was freed
+    void *next = heap.idle[class];
     oldest -= sizeof(head);
-    memcpy(oldest, &heap.idle[class], sizeof(void *));
+    memcpy(oldest, &next, sizeof next);
     heap.idle[class] = oldest;
 }
 
@@ -196,3 +201,5 @@ int posix_memalign(void **memory, size_t alignment, size_t n)
 void *aligned_alloc(size_t alignment, size_t n) { return aligned(alignment, n); }
 void *memalign(size_t alignment, size_t n) { return aligned(alignment, n); }
 size_t malloc_usable_size(void *memory) { return memory ? ((head *)memory - 1)->bytes : 0; }
+
+#pragma GCC visibility pop

@@ -66,11 +66,8 @@ static void read_values(state *w, hid_t id, hid_t type, hid_t space, value_reade
     hid_t memory = H5Tget_native_type(type, H5T_DIR_DEFAULT);
     size_t bytes = good(w, memory) ? bytes_of(space, memory) : SIZE_MAX;
     void *values = bytes <= SMALL ? calloc(bytes + 1, 1) : NULL;
-    if (values && good(w, reader(id, memory, values)) && H5Tdetect_class(memory, H5T_VLEN) <= 0 &&
-        H5Tis_variable_str(memory) <= 0)
-        bytes = 0; // nothing to give back
-    else if (values)
-        H5Dvlen_reclaim(memory, space, H5P_DEFAULT, values);
+    bool pointers = H5Tdetect_class(memory, H5T_VLEN) > 0 || H5Tis_variable_str(memory) > 0;
+    if (values && good(w, reader(id, memory, values)) && pointers) H5Dvlen_reclaim(memory, space, H5P_DEFAULT, values);
     free(values);
     if (memory >= 0) H5Tclose(memory);
 }
