@@ -219,6 +219,9 @@ static xani_status describe_compact(xn_ctx *ctx, const xn_h5 *file, hid_t datase
     for (int k = 0; k < s->rank; k++) s->block[k] = xn_max64(1, s->dims[k]);
     count_blocks(s);
     s->stored_bytes = (int64_t)(s->n_blocks > 0 ? s->block_bytes : 0);
+    // The library copies as much as the extents say, also from behind what is there.
+    if (s->stored_bytes > 0 && (hsize_t)s->stored_bytes > H5Dget_storage_size(dataset))
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: has fewer bytes than its extents need", s->path, s->dataset);
     s->memory = xn_calloc(s->block_bytes, 1);
     if (s->memory == NULL) return xn_fail_memory(ctx, s->dataset, s->block_bytes);
     hid_t type = H5Dget_type(dataset), native = type < 0 ? type : H5Tget_native_type(type, H5T_DIR_DEFAULT);
