@@ -6,6 +6,7 @@
 
 #include "io/h5.h"
 #include "io/worker.h"
+#include "xani/xani.h"
 
 xani_status xani_set_isolation(xani_context *context, int on)
 {

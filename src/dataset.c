@@ -4,6 +4,7 @@
 
 #include "io/array.h"
 #include "io/batches.h"
+#include "xani/arrays.h"
 
 struct xani_dataset {
     xn_array *array;

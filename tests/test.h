@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/core.h"
+#include "xani/xani.h"
 
 // Seconds allowed for one test; sanitizers are slow.
 #define XN_TEST_TIMEOUT 300

@@ -10,8 +10,6 @@
 extern "C" {
 #endif
 
-#define XANI_MAX_RANK 8
-
 /* Types of elements; booleans (enumerations) and bit fields count as the unsigned integers that hold them. */
 typedef enum xani_type {
     XANI_FLOAT64 = 0,

@@ -36,6 +36,8 @@ typedef enum xani_status {
     XANI_STATUS_COUNT
 } xani_status;
 
+#define XANI_MAX_RANK 8 /* axes of a dataset */
+
 typedef struct xani_context xani_context;
 typedef struct xani_config xani_config;
 

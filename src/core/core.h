@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "xani/xani.h"
+#include "xani/base.h"
 
 typedef xani_context xn_ctx;
 

@@ -6,6 +6,7 @@
 #include "core/config.h"
 #include "data/cube.h"
 #include "data/modes.h"
+#include "xani/traces.h"
 
 // Fits every unmasked pixel group of the cube with the settings fit.* and engine.*. start: the modes of an earlier fit
 // where fit.start is `given` (its caller reads fit.start_modes), else NULL.

@@ -12,6 +12,7 @@
 #define XN_FIT_LINEAR_PREDICTION_H
 
 #include "core/core.h"
+#include "xani/prediction.h"
 
 #define XN_LP_TIGHT 1e-9    // tolerances: poles to 1e-11 and better,
 #define XN_LP_LOOSE 1e-5    // or to 0.003 of the Cramer-Rao bound, for half the work

@@ -10,6 +10,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "xani/traces.h"
+
 #define PI 3.14159265358979323846
 #define LOWEST (0.9 * 2 * PI) // times 1/n: one period in the trace, less what noise may shift it
 #define HIGHEST (0.97 * PI)   // poles this near to Nyquist have no phase

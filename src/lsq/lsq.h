@@ -11,6 +11,7 @@
 #include "core/core.h"
 #include "lsq/kinds.h"
 #include "lsq/lm.h"
+#include "xani/model.h"
 
 #define XN_FITTER_SCRATCH 12
 #define XN_MODEL_PARTS 16

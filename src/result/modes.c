@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "result/nexus.h"
+#include "xani/traces.h"
 
 enum { MODE, BACKGROUND, Y, X, MODULE, ENTRY, EXTENTS };
 

@@ -7,6 +7,7 @@
 #include "data/cube.h"
 #include "data/modes.h"
 #include "data/points.h"
+#include "xani/model.h"
 
 // Written into every result: configuration as given, version, command line, inputs with sizes and times.
 typedef struct xn_provenance {
