@@ -97,7 +97,7 @@ static int by_row(const void *a, const void *b)
 // Sorted, with what is needed to find those that reach a row.
 static xani_status sort_parts(xn_ctx *ctx, xn_array *a)
 {
-    qsort(a->parts.list, (size_t)a->parts.n, sizeof *a->parts.list, by_row);
+    if (a->parts.n > 1) qsort(a->parts.list, (size_t)a->parts.n, sizeof *a->parts.list, by_row);
     a->reach = xn_alloc((size_t)xn_max64(a->parts.n, 1), sizeof *a->reach);
     if (a->reach == NULL) return xn_fail_memory(ctx, a->dataset, (size_t)a->parts.n * sizeof *a->reach);
     int64_t reach = 0;

@@ -206,7 +206,7 @@ static int by_row(const void *a, const void *b)
 static bool overlapping(xn_part *p, int64_t n, int rank)
 {
     int64_t pairs = PAIRS_MAX;
-    qsort(p, (size_t)n, sizeof *p, by_row);
+    if (n > 1) qsort(p, (size_t)n, sizeof *p, by_row);
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = i + 1; j < n && p[j].at[0] < p[i].at[0] + p[i].count[0]; j++) {
             bool meet = true;
