@@ -202,7 +202,7 @@ static xani_status run_index(const xn_bench *bench, const xn_io_case *c)
         double t = xn_seconds(), t_cpu = xn_cpu_seconds();
         xn_frames *f;
         const char *path = c->path;
-        XN_TRY(xn_frames_open(bench->context, &path, 1, c->dataset, &f));
+        XN_TRY(xn_frames_open(bench->context, &path, 1, c->dataset, NULL, &f));
         xn_frames_close(&f);
         wall[i] = xn_seconds() - t;
         cpu[i] = xn_cpu_seconds() - t_cpu;

@@ -110,7 +110,7 @@ xn_io_pass xn_io_ours_in_place(xani_context *ctx, const xn_io_case *c, int threa
     clock_pair t = start();
     xn_frames *f = NULL;
     const char *path = c->path;
-    if (xn_frames_open(ctx, &path, 1, c->dataset, &f) != XANI_OK) return stop(t, false);
+    if (xn_frames_open(ctx, &path, 1, c->dataset, NULL, &f) != XANI_OK) return stop(t, false);
     double sum = 0;
     uint64_t all = 0;
     int bad = 0;

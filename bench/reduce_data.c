@@ -86,7 +86,7 @@ static xani_status write_file(xn_ctx *ctx, xn_bench_data *d)
 
 static xani_status open_file(xn_ctx *ctx, xn_bench_data *d)
 {
-    XN_TRY(xn_frames_open(ctx, (const char *const[]){d->file}, 1, "data", &d->frames));
+    XN_TRY(xn_frames_open(ctx, (const char *const[]){d->file}, 1, "data", NULL, &d->frames));
     const xn_frames_info *info = xn_frames_get_info(d->frames);
     d->frame_bytes = info->frame_bytes;
     struct stat s;

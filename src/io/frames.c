@@ -5,8 +5,6 @@
 // stack of modules (n, module, y, x) reads as one tall frame.
 #include "io/frames.h"
 
-#include "io/array.h"
-
 struct xn_frames {
     xn_frames_info info;
     xn_array *array;
@@ -42,13 +40,14 @@ static xani_status describe(xn_ctx *ctx, const char *path, const char *dataset, 
     return XANI_OK;
 }
 
-xani_status xn_frames_open(xn_ctx *ctx, const char *const *paths, int n_paths, const char *dataset, xn_frames **frames)
+xani_status xn_frames_open(xn_ctx *ctx, const char *const *paths, int n_paths, const char *dataset,
+                           const xn_array_options *options, xn_frames **frames)
 {
     *frames = NULL;
     if (n_paths < 1) return xn_fail(ctx, XANI_ERR_INPUT, "%s: no files", dataset);
     xn_frames *f = xn_calloc(1, sizeof *f);
     if (f == NULL) return xn_fail_memory(ctx, dataset, sizeof *f);
-    xani_status st = xn_array_open(ctx, paths, n_paths, dataset, NULL, &f->array);
+    xani_status st = xn_array_open(ctx, paths, n_paths, dataset, options, &f->array);
     if (st == XANI_OK) st = describe(ctx, paths[0], dataset, f);
     if (st == XANI_OK)
         *frames = f;

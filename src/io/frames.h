@@ -6,7 +6,7 @@
 #ifndef XN_IO_FRAMES_H
 #define XN_IO_FRAMES_H
 
-#include "io/h5.h"
+#include "io/array.h"
 
 typedef struct xn_frames xn_frames;
 
@@ -21,7 +21,9 @@ typedef struct xn_frames_info {
 } xn_frames_info;
 
 // paths: files that follow one another (all with the same h, w, type).
-xani_status xn_frames_open(xn_ctx *ctx, const char *const *paths, int n_paths, const char *dataset, xn_frames **frames);
+// options: how to read, NULL: the defaults.
+xani_status xn_frames_open(xn_ctx *ctx, const char *const *paths, int n_paths, const char *dataset,
+                           const xn_array_options *options, xn_frames **frames);
 void xn_frames_close(xn_frames **frames);
 const xn_frames_info *xn_frames_get_info(const xn_frames *frames);
 // Decoded frame in its stored type, native byte order, into dst (frame_bytes), in this thread. Thread-safe.

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "core/core.h"
+#include "xani/repack.h"
 
 // answer: what was done, or with options->dry_run what would be (owned).
 xani_status xn_repack(xn_ctx *ctx, const char *const *inputs, size_t n_inputs, const char *output,

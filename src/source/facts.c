@@ -319,7 +319,7 @@ static xani_status frame_facts(xn_ctx *ctx, xn_run_facts *f)
     char dataset[XN_KEY_LENGTH + 8];
     xn_frames *frames = NULL;
     snprintf(dataset, sizeof dataset, "%s/data", f->d.group);
-    xani_status st = xn_frames_open(ctx, (const char *const *)f->d.file, f->d.n_files, dataset, &frames);
+    xani_status st = xn_frames_open(ctx, (const char *const *)f->d.file, f->d.n_files, dataset, NULL, &frames);
     if (st == XANI_OK) f->stored_bytes = xn_frames_get_info(frames)->stored_bytes;
     xn_frames_close(&frames);
     return st;

@@ -55,11 +55,13 @@ static xani_status find_detector(xn_ctx *ctx, const xn_config *config, impl *m)
                    m->files[0]);
 }
 
-static xani_status open_frames(xn_ctx *ctx, const xn_sf_detector *d, impl *m, xn_source *s)
+static xani_status open_frames(xn_ctx *ctx, const xn_config *config, const xn_sf_detector *d, impl *m, xn_source *s)
 {
+    xn_array_options how = {.reader = xn_config_string(config, "engine.reader"),
+                            .depth = (int)xn_config_int(config, "engine.read_depth")};
     char dataset[XN_KEY_LENGTH + 8];
     snprintf(dataset, sizeof dataset, "%s/data", d->group);
-    XN_TRY(xn_frames_open(ctx, (const char *const *)d->file, d->n_files, dataset, &m->frames));
+    XN_TRY(xn_frames_open(ctx, (const char *const *)d->file, d->n_files, dataset, &how, &m->frames));
     const xn_frames_info *info = xn_frames_get_info(m->frames);
     if (info->n != d->n || info->h != d->ny || info->w != d->nx)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s changed while it was opened", d->file[0], dataset);
@@ -82,7 +84,7 @@ static xani_status swissfel_open(xn_ctx *ctx, const xn_config *config, int run, 
     XN_TRY(xn_sf_detector_read(ctx, m->files, m->name, &d));
     s->ny = d.ny;
     s->nx = d.nx;
-    XN_GOTO(out, st, open_frames(ctx, &d, m, s));
+    XN_GOTO(out, st, open_frames(ctx, config, &d, m, s));
     XN_GOTO(out, st, xn_sf_modules(ctx, config, &d, s, &physical));
     XN_GOTO(out, st, xn_sf_calibration(ctx, config, &d, physical, s));
     XN_GOTO(out, st, xn_mask_load(ctx, config, m->files[0], s));

@@ -107,7 +107,7 @@ static bool compare_frames(xn_ctx *ctx, const family_reading *reading, const ref
     xn_rng r;
     if (t->rank < 2 || t->n == 0 || !t->complete) return true;
     xn_rng_init(&r, reading->seed, 3);
-    if (xn_frames_open(ctx, paths, 1, reading->name, &f) != XANI_OK) {
+    if (xn_frames_open(ctx, paths, 1, reading->name, NULL, &f) != XANI_OK) {
         snprintf(why, 512, "frames: %s", xani_error_text(ctx));
         return false;
     }

@@ -206,7 +206,7 @@ START_TEST(test_layouts)
     write_layout("frames.h5", l, n);
     const char *name = "frames.h5";
     xn_frames *f;
-    ck_assert_msg(xn_frames_open(ctx, &name, 1, "/data", &f) == XANI_OK, "%s: %s", l->name, xani_error_text(ctx));
+    ck_assert_msg(xn_frames_open(ctx, &name, 1, "/data", NULL, &f) == XANI_OK, "%s: %s", l->name, xani_error_text(ctx));
     ck_assert_msg(xn_frames_get_info(f)->direct == l->direct, "%s: direct %d", l->name, xn_frames_get_info(f)->direct);
     check_frames(f, memory_type(l), n);
     int64_t all[2] = {0, n - 1};
@@ -289,7 +289,7 @@ START_TEST(test_filters)
     write_encoded(encoded[_i].id, encoded[_i].values, encoded[_i].n, 2);
     xn_frames *f;
     const char *name = path;
-    ck_assert_int_eq(xn_frames_open(ctx, &name, 1, "data", &f), XANI_OK);
+    ck_assert_int_eq(xn_frames_open(ctx, &name, 1, "data", NULL, &f), XANI_OK);
     ck_assert(xn_frames_get_info(f)->direct);
     ck_assert_str_eq(xn_frames_get_info(f)->filters, encoded[_i].name);
     check_frames(f, XN_U16, N);
@@ -315,7 +315,7 @@ START_TEST(test_our_own_files)
     ck_assert_int_eq(xn_writer_publish(&w), XANI_OK);
     xn_frames *f;
     const char *name = path;
-    ck_assert_int_eq(xn_frames_open(ctx, &name, 1, "/data/JF/data", &f), XANI_OK);
+    ck_assert_int_eq(xn_frames_open(ctx, &name, 1, "/data/JF/data", NULL, &f), XANI_OK);
     ck_assert(xn_frames_get_info(f)->direct);
     check_frames(f, XN_U16, N);
     xn_frames_close(&f);
@@ -333,12 +333,12 @@ START_TEST(test_several_files)
     write_layout(other, &plain, N);
     const char *names[3] = {path, other, path};
     xn_frames *f;
-    ck_assert_int_eq(xn_frames_open(ctx, names, 3, "data", &f), XANI_OK);
+    ck_assert_int_eq(xn_frames_open(ctx, names, 3, "data", NULL, &f), XANI_OK);
     check_frames(f, XN_U16, 3 * N);
     xn_frames_close(&f);
     layout wide = {.number = "f4"};
     write_layout(other, &wide, N);
-    ck_assert_int_eq(xn_frames_open(ctx, names, 2, "data", &f), XANI_ERR_INPUT);
+    ck_assert_int_eq(xn_frames_open(ctx, names, 2, "data", NULL, &f), XANI_ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(xani_error_text(ctx),
                                  "second.h5: data: is float32 of shape (37, 24, 50); in the files before "
                                  "uint16 of shape (37, 24, 50)"));
@@ -386,7 +386,7 @@ START_TEST(test_virtual)
     for (int kind = 0; kind < 3; kind++) {
         xn_frames *f;
         write_virtual(path, sources, kind);
-        ck_assert_msg(xn_frames_open(ctx, &name, 1, "data", &f) == XANI_OK, "%s", xani_error_text(ctx));
+        ck_assert_msg(xn_frames_open(ctx, &name, 1, "data", NULL, &f) == XANI_OK, "%s", xani_error_text(ctx));
         const xn_frames_info *info = xn_frames_get_info(f);
         ck_assert(info->direct);
         for (int i = 0; i < info->n; i++) {
@@ -402,7 +402,7 @@ START_TEST(test_virtual)
         xn_frames *f;
         write_virtual(path, sources, kind);
         xn_clear_error(ctx);
-        ck_assert_int_eq(xn_frames_open(ctx, &name, 1, "data", &f), XANI_ERR_INPUT);
+        ck_assert_int_eq(xn_frames_open(ctx, &name, 1, "data", NULL, &f), XANI_ERR_INPUT);
         ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "source1.h5 of this virtual dataset is missing"));
     }
 }
@@ -430,12 +430,12 @@ START_TEST(test_refusals)
         char dataset[16];
         snprintf(dataset, sizeof dataset, "/%s", cases[k][0]);
         xn_clear_error(ctx);
-        ck_assert_int_eq(xn_frames_open(ctx, &name, 1, dataset, &f), XANI_ERR_INPUT);
+        ck_assert_int_eq(xn_frames_open(ctx, &name, 1, dataset, NULL, &f), XANI_ERR_INPUT);
         ck_assert_msg(strstr(xani_error_text(ctx), cases[k][1]) != NULL, "%s", xani_error_text(ctx));
     }
     xn_clear_error(ctx);
-    ck_assert_int_eq(xn_frames_open(ctx, NULL, 0, "data", &f), XANI_ERR_INPUT);
-    ck_assert_int_eq(xn_frames_open(ctx, &name, 1, "data", &f), XANI_OK);
+    ck_assert_int_eq(xn_frames_open(ctx, NULL, 0, "data", NULL, &f), XANI_ERR_INPUT);
+    ck_assert_int_eq(xn_frames_open(ctx, &name, 1, "data", NULL, &f), XANI_OK);
     ck_assert_int_eq(xn_frames_read(ctx, f, N, truth), XANI_ERR_USAGE);
     ck_assert_int_eq(xn_frames_read(ctx, f, -1, truth), XANI_ERR_USAGE);
     xn_frames_close(&f);
@@ -458,7 +458,7 @@ START_TEST(test_missing_and_short)
     xn_frames *f;
     const char *name = path;
     static uint16_t frame[H * W];
-    ck_assert_int_eq(xn_frames_open(ctx, &name, 1, "data", &f), XANI_OK);
+    ck_assert_int_eq(xn_frames_open(ctx, &name, 1, "data", NULL, &f), XANI_OK);
     ck_assert_int_eq(xn_frames_read(ctx, f, 6, frame), XANI_OK);
     ck_assert_int_eq(xn_frames_read(ctx, f, 7, frame), XANI_ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "frames.h5: data: frame 7: was never written"));
@@ -588,7 +588,7 @@ START_TEST(test_memory_may_fail)
         xn_frames *f = NULL;
         xn_clear_error(ctx);
         xn_mem_set_hook(nth, at);
-        xani_status st = xn_frames_open(ctx, &name, 1, "data", &f);
+        xani_status st = xn_frames_open(ctx, &name, 1, "data", NULL, &f);
         if (st == XANI_OK) st = xn_frames_read(ctx, f, 3, frame);
         xn_mem_set_hook(NULL, NULL);
         xn_frames_close(&f);

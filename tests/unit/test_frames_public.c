@@ -26,7 +26,7 @@ START_TEST(test_public_files)
     for (int k = 0; k < 4; k++) {
         xn_frames *f;
         snprintf(name, sizeof name, "%s/hdf5_filters/h5ex_d_%s.h5", XN_SHARED_DATA, names[k]);
-        ck_assert_int_eq(xn_frames_open(ctx, paths, 1, "DS1", &f), XANI_OK);
+        ck_assert_int_eq(xn_frames_open(ctx, paths, 1, "DS1", NULL, &f), XANI_OK);
         ck_assert(xn_frames_get_info(f)->direct);
         for (int i = 0; i < 32; i++) {
             int32_t v[64];
@@ -37,7 +37,7 @@ START_TEST(test_public_files)
     }
     xn_frames *f;
     snprintf(name, sizeof name, "%s/hdf5_filters/h5ex_d_zstd.h5", XN_SHARED_DATA);
-    ck_assert_int_eq(xn_frames_open(ctx, paths, 1, "DS1", &f), XANI_OK);
+    ck_assert_int_eq(xn_frames_open(ctx, paths, 1, "DS1", NULL, &f), XANI_OK);
     ck_assert(xn_frames_get_info(f)->direct && xn_frames_get_info(f)->n == 2 && xn_frames_get_info(f)->w == 1024);
     uint8_t *frame = xn_alloc(512, 1024);
     ck_assert_msg(xn_frames_read(ctx, f, 1, frame) == XANI_OK, "%s", xani_error_text(ctx));
