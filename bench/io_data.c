@@ -15,7 +15,7 @@
 #include "bench/io_bench.h"
 #include "codec/bitshuffle.h"
 #include "io/pipeline.h"
-#include "io/publish.h"
+#include "io/write/publish.h"
 
 enum { PIXELS = XN_IO_H * XN_IO_W, BYTES = 2 * PIXELS, TILE = 64, INDEX_TILE = 16 };
 

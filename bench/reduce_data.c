@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "core/rng.h"
-#include "io/publish.h"
+#include "io/write/publish.h"
 
 #define ENERGY_KEV 11.0
 

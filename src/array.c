@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "io/h5.h"
-#include "io/worker.h"
+#include "io/worker/worker.h"
 #include "xani/xani.h"
 
 xani_status xani_set_isolation(xani_context *context, int on)

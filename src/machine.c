@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "io/device.h"
+#include "io/device/device.h"
 #include "kernel/device.h"
 #include "kernel/kernels.h"
 #include "pipeline.h"

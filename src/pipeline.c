@@ -16,7 +16,7 @@
 
 #include "fit/fit.h"
 #include "identity.h"
-#include "io/publish.h"
+#include "io/write/publish.h"
 #include "map/map.h"
 #include "reduce/reduce.h"
 #include "result/result.h"

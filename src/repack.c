@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // repack.c -- the public interface of the repacker (xani/repack.h says what each function does).
-#include "io/repack.h"
+#include "io/repack/repack.h"
 
 #include <stdlib.h>
 #include <string.h>

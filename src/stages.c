@@ -8,7 +8,7 @@
 
 #include "fit/fit.h"
 #include "identity.h"
-#include "io/publish.h"
+#include "io/write/publish.h"
 #include "map/map.h"
 #include "pipeline.h"
 #include "reduce/reduce.h"

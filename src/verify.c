@@ -4,7 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "io/publish.h"
+#include "io/write/publish.h"
 #include "pipeline.h"
 
 static const char suffix[] = ".manifest.json";

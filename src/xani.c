@@ -9,6 +9,7 @@
 #include "fit/linear_prediction.h"
 #include "pipeline.h"
 #include "source/recognise.h"
+#include "xani/xani.h"
 
 // Text of a JSON object, which is released. A missing object leaves *text NULL.
 static xani_status json_text(xn_ctx *ctx, xani_status st, json_t *object, char **text)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* base.h -- version, status and context: what every part of the interface needs. Part of <xani/xani.h>.
+/* base.h -- version, status, context and configuration: what every part of the interface needs. Part of <xani/xani.h>.
  */
 #ifndef XANI_BASE_H
 #define XANI_BASE_H
@@ -72,13 +72,25 @@ XANI_API void xani_set_progress(xani_context *context, xani_progress_fn fn, void
 XANI_API void xani_set_command(xani_context *context, const char *command_line);
 /* Async-signal-safe: asks the running stage to stop at the next safe point with XANI_INTERRUPTED. */
 XANI_API void xani_interrupt(xani_context *context);
-/* libhdf5 crashes on some damaged files. With isolation on, for the whole process, each object of a file is first opened
-   in a confined helper process (some tenths of a millisecond); what crashes, hangs or starves it is an error here. Off at
-   first in a program, on in the command. XANI_ERR_INPUT: the helper program, xani-worker, is not installed. */
+/* libhdf5 crashes on some damaged files. With isolation on, for the whole process, each object of a file is first
+   opened in a confined helper process (some tenths of a millisecond); what crashes, hangs or starves it is an error
+   here. Off at first in a program, on in the command. XANI_ERR_INPUT: the helper program, xani-worker, is not
+   installed. */
 XANI_API xani_status xani_set_isolation(xani_context *context, int on);
 /* Text of the last error, "" if none; borrowed until the next call on this context. */
 XANI_API const char *xani_error_text(const xani_context *context);
 XANI_API void xani_free(void *memory);
+
+/* ---- configuration (YAML; keys in xani(5)) -------------------------------------------------- */
+
+XANI_API xani_status xani_config_open(xani_context *context, const char *path, xani_config **config);
+/* An empty configuration: every key at its default. */
+XANI_API xani_status xani_config_create(xani_context *context, xani_config **config);
+/* assignment: "a.b=value", value in YAML flow syntax. Unknown keys and wrong types are errors. */
+XANI_API xani_status xani_config_assign(xani_context *context, xani_config *config, const char *assignment);
+/* The configuration as YAML text, as given plus assignments. */
+XANI_API xani_status xani_config_text(xani_context *context, const xani_config *config, char **yaml);
+XANI_API void xani_config_destroy(xani_config **config);
 
 #ifdef __cplusplus
 }

@@ -16,7 +16,8 @@ typedef struct xani_repack_options {
     int level;                   /* of gzip and zstd; 0: the default one */
     const char *const *datasets; /* datasets to be stored anew; NULL: all large ones of numbers */
     size_t n_datasets;
-    const int64_t *chunk; /* elements of a chunk along the first chunk_rank axes, whole along the others; NULL: chosen */
+    const int64_t
+        *chunk; /* elements of a chunk along the first chunk_rank axes, whole along the others; NULL: chosen */
     int chunk_rank;
     int64_t first, last; /* rows first ... last - 1 of the slowest axis; last < 0: to the end */
     int virtual_dataset; /* not 0: refer to the inputs instead of copying large datasets */

@@ -29,17 +29,6 @@
 extern "C" {
 #endif
 
-/* ---- configuration (YAML; keys in xani(5)) -------------------------------------------------- */
-
-XANI_API xani_status xani_config_open(xani_context *context, const char *path, xani_config **config);
-/* An empty configuration: every key at its default. */
-XANI_API xani_status xani_config_create(xani_context *context, xani_config **config);
-/* assignment: "a.b=value", value in YAML flow syntax. Unknown keys and wrong types are errors. */
-XANI_API xani_status xani_config_assign(xani_context *context, xani_config *config, const char *assignment);
-/* The configuration as YAML text, as given plus assignments. */
-XANI_API xani_status xani_config_text(xani_context *context, const xani_config *config, char **yaml);
-XANI_API void xani_config_destroy(xani_config **config);
-
 /* ---- the pipeline --------------------------------------------------------------------------- */
 
 /* Writes a simulated raw experiment and truth.h5 into the folder `directory` (created if missing). */

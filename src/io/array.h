@@ -7,16 +7,16 @@
 #ifndef XN_IO_ARRAY_H
 #define XN_IO_ARRAY_H
 
-#include "io/device.h"
+#include "io/device/device.h"
 #include "io/store.h"
 
 typedef struct xn_array xn_array;
 
 typedef struct xn_array_options {
-    const char *reader; // NULL or "auto", a name of the readers' table, or "library": H5Dread for everything
-    int threads;        // 0: all
-    int depth;          // reads under way per thread; 0: the reader's default
-    bool fill;          // missing sources and blocks never written read as the fill value; else they are errors
+    const char *reader;      // NULL or "auto", a name of the readers' table, or "library": H5Dread for everything
+    int threads;             // 0: all
+    int depth;               // reads under way per thread; 0: the reader's default
+    bool fill;               // missing sources and blocks never written read as the fill value; else they are errors
     xn_device_target device; // io NULL: dst of reads is memory of the host; else of that device
 } xn_array_options;
 

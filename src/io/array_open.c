@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/device_lane.h"
+#include "io/device/device_lane.h"
 
 // ---- workers
 

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/device_lane.h"
+#include "io/device/device_lane.h"
 
 enum { VIEWS_MAX = 1 << 15, JOBS_MAX = 1 << 18, SMALL = 128 << 10, MERGED = 512 << 10, GAP = 4096 };
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/device_lane.h"
+#include "io/device/device_lane.h"
 
 enum { SMALL = 128 << 10, MERGED = 512 << 10, GAP = 4096, DEPTH_MAX = 64, ONE_THREAD = 256 << 10 };
 

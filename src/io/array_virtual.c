@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "io/array_parts.h"
-#include "io/virtual.h"
+#include "io/index/virtual.h"
 
 enum { DEEPEST = 8, BOXES_MAX = 50000000, PAIRS_MAX = 100000000 };
 

@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "io/pipeline.h"
-#include "io/publish.h"
+#include "io/write/publish.h"
 
 #define LARGEST_CHUNK ((size_t)1 << 32) // of HDF5 itself
 

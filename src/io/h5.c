@@ -16,7 +16,7 @@
 
 #include "io/library.h"
 #include "io/pipeline.h"
-#include "io/worker.h"
+#include "io/worker/worker.h"
 
 static bool has_signature(int fd, int64_t bytes)
 {

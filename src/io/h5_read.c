@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 
 #include "io/array.h"
+#include "io/index/virtual.h"
 #include "io/library.h"
-#include "io/virtual.h"
 
 // ---- completeness
 

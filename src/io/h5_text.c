@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "io/library.h"
-#include "io/worker.h"
+#include "io/worker/worker.h"
 
 // Copies string i of `raw`, which holds char * (variable) or fields of `size` bytes.
 static char *copy_string(const void *raw, int64_t i, bool variable, size_t size, H5T_str_t padding)

@@ -7,7 +7,7 @@
 #ifndef XN_IO_STORE_H
 #define XN_IO_STORE_H
 
-#include "io/chunk_index.h"
+#include "io/index/chunk_index.h"
 #include "io/pipeline.h"
 #include "reader/reader.h"
 

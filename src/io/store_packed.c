@@ -6,7 +6,7 @@
 // it, and the values are called good.  How much a chunk needs follows from the filter's values and, for two of them,
 // from its first four bytes (H5Znbit.c, H5Zscaleoffset.c, H5Zszip.c).  Looked at is the filter that was applied last,
 // whose data stand in the file.
-#include "io/chunk_index_walk.h"
+#include "io/index/chunk_index_walk.h"
 #include "io/store.h"
 
 // Places in the values of the filters, as their set_local functions leave them.

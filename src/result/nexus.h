@@ -10,7 +10,7 @@
 #define XN_RESULT_NEXUS_H
 
 #include "io/h5.h"
-#include "io/publish.h"
+#include "io/write/publish.h"
 #include "result/result.h"
 
 #define XN_EXTENT_UNKNOWN (-1)

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "io/publish.h"
+#include "io/write/publish.h"
 #include "source/sim.h"
 #include "source/sim_parts.h"
 #include "source/source.h"

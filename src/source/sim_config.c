@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/publish.h"
+#include "io/write/publish.h"
 #include "source/sim_parts.h"
 
 static xani_status assign(xn_ctx *ctx, xn_config *config, char *text) // takes text, which may be NULL: no memory

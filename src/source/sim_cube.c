@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "io/publish.h"
+#include "io/write/publish.h"
 #include "source/sim_parts.h"
 
 // Centres of the configured bins; owned.

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "io/publish.h"
+#include "io/write/publish.h"
 #include "source/sim_parts.h"
 
 #define BATCH 64

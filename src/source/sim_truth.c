@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "io/publish.h"
+#include "io/write/publish.h"
 #include "source/sim_parts.h"
 
 static const int pair_line[3] = {0, 3, 8}; // of branches 0, 1, 2

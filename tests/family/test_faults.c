@@ -12,7 +12,7 @@
 #include <stdatomic.h>
 
 #include "family.h"
-#include "io/publish.h"
+#include "io/write/publish.h"
 #include "reader/reader.h"
 
 static xani_context *ctx;

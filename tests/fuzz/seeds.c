@@ -4,8 +4,8 @@
 //   seeds FOLDER     makes FOLDER/TARGET/seed-N; run by hand when a target's input changes
 #include "codec/filter.h"
 #include "family/family.h"
-#include "io/lookup3.h"
-#include "io/virtual_list.h"
+#include "io/index/lookup3.h"
+#include "io/index/virtual_list.h"
 
 static const char *root;
 static int number;

@@ -5,8 +5,8 @@
 // object header (2); for each axis extent (2), chunk (1), largest extent (1: 0 as the extent, 255 unlimited); then the
 // file.
 #include "fuzz.h"
-#include "io/chunk_index.h"
-#include "io/lookup3.h"
+#include "io/index/chunk_index.h"
+#include "io/index/lookup3.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

@@ -4,7 +4,7 @@
 //
 // Input: bytes of the file's lengths (1 byte: 0 to 2 for 2, 4, 8), then the list. Its checksum is not looked at.
 #include "fuzz.h"
-#include "io/virtual_list.h"
+#include "io/index/virtual_list.h"
 
 static void check_pick(const xn_pick *p)
 {

@@ -5,7 +5,7 @@
 // virtual_map.c is compiled here with the library's list, the search for files and the look at sources replaced: the
 // input gives extents, names and selections, and a number that decides which sources exist and how large they are.
 #include "fuzz.h"
-#include "io/virtual_list.h"
+#include "io/index/virtual_list.h"
 
 static struct {
     fuzz_input in;
@@ -134,7 +134,7 @@ static int strcpy_name(char *text)
 xani_status mappings_of_input(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset, bool fill,
                               xn_mappings *mappings);
 void mappings_free(xn_mappings *mappings);
-#include "io/virtual_map.c"
+#include "io/index/virtual_map.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {

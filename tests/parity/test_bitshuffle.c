@@ -4,7 +4,7 @@
 
 #include "codec/bitshuffle.h"
 #include "codec/filter.h"
-#include "io/publish.h"
+#include "io/write/publish.h"
 
 #include <lz4.h>
 #include <lz4hc.h>

@@ -11,7 +11,7 @@
 
 #include "test.h"
 
-#include "io/chunk_index.h"
+#include "io/index/chunk_index.h"
 
 typedef struct {
     bool latest;        // format of 1.10

@@ -2,7 +2,7 @@
 // test_array.c -- programs read datasets and attributes of a result as they were written.
 #include "test.h"
 
-#include "io/publish.h"
+#include "io/write/publish.h"
 
 static xn_ctx *ctx;
 static char path[600];

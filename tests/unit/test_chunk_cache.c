@@ -6,7 +6,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-#include "io/chunk_index_cache.h"
+#include "io/index/chunk_index_cache.h"
 
 static xn_ctx *ctx;
 static char dir[512], path[600];

@@ -2,8 +2,8 @@
 // test_chunk_index.c -- our own walk finds every chunk the library wrote, whatever the index, or gives up.
 #include "chunk_file.h"
 
-#include "io/chunk_index_cache.h"
-#include "io/lookup3.h"
+#include "io/index/chunk_index_cache.h"
+#include "io/index/lookup3.h"
 
 static xn_ctx *ctx;
 static char dir[512], path[600];

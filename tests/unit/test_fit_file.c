@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_file.c -- xani_model_fit_file: blocks, interruption, every allocation and every write that may fail.
 #include "h5write.h"
-#include "io/publish.h"
+#include "io/write/publish.h"
 #include "lsq_common.h"
 
 enum { POINTS = 12, WIDE = 4500 }; // more traces than one block

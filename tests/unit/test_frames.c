@@ -9,10 +9,10 @@
 #include <omp.h>
 #include <zstd.h>
 
-#include "io/chunk_index.h"
 #include "io/frames.h"
+#include "io/index/chunk_index.h"
 #include "io/pipeline.h"
-#include "io/publish.h"
+#include "io/write/publish.h"
 
 static xn_ctx *ctx;
 static char dir[512], path[600];

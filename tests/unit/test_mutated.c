@@ -16,7 +16,7 @@
 #include "core/rng.h"
 #include "io/array.h"
 #include "io/h5.h"
-#include "io/worker.h"
+#include "io/worker/worker.h"
 #include "test.h"
 
 enum {

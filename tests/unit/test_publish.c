@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 
 #include "codec/filter.h"
-#include "io/publish.h"
+#include "io/write/publish.h"
 
 static xn_ctx *ctx;
 static char dir[512], path[600], manifest[700];

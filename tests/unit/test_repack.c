@@ -7,8 +7,8 @@
 #include <errno.h>
 #include <jansson.h>
 
-#include "io/publish.h"
-#include "io/repack_parts.h"
+#include "io/repack/repack_parts.h"
+#include "io/write/publish.h"
 
 static xani_context *ctx;
 static char dir[512], in[600], out[600];

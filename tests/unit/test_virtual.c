@@ -2,8 +2,8 @@
 // test_virtual.c -- the mappings of a virtual dataset, followed one by one, give what the library reads from it.
 #include "h5write.h"
 
+#include "io/index/virtual.h"
 #include "io/library.h"
-#include "io/virtual.h"
 
 static xn_ctx *ctx;
 static char dir[512], path[600];

@@ -4,8 +4,8 @@
 
 #include <fcntl.h>
 
-#include "io/lookup3.h"
-#include "io/virtual_list.h"
+#include "io/index/lookup3.h"
+#include "io/index/virtual_list.h"
 
 static char dir[512], path[600];
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_worker.c -- what kills, stops or starves the helper is an error here; what it survives is opened as always.
-#include "io/worker.h"
+#include "io/worker/worker.h"
 
 #include <dirent.h>
 #include <signal.h>

@@ -7,7 +7,7 @@
 #include <hdf5.h>
 
 #include "codec/encode.h"
-#include "io/writer_rows.h"
+#include "io/write/writer_rows.h"
 
 static xn_ctx *ctx;
 static char dir[512], path[600];
