@@ -12,7 +12,7 @@
 #include "core/core.h"
 #include "io/frames.h"
 
-enum { XN_IO_FRAMES = 128, XN_IO_UNIQUE = 16, XN_IO_H = 1024, XN_IO_W = 512, XN_IO_RING = 64, XN_IO_PARTS = 4 };
+enum { XN_IO_FRAMES = 512, XN_IO_UNIQUE = 16, XN_IO_H = 1024, XN_IO_W = 512, XN_IO_RING = 64, XN_IO_PARTS = 4 };
 
 typedef struct xn_io_case {
     const char *name;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// io_data.c -- the files of the I/O benchmark: 128 frames of 1024 x 512 uint16, Poisson counts in rings.
+// io_data.c -- the files of the I/O benchmark: 512 frames of 1024 x 512 uint16, Poisson counts in rings.
 //
 // Means between 0.5 and 12 as on a detector far from the beam; 16 different frames in turn.  Chunks are encoded
-// once per different frame and written as they are.  134 MB decoded per case; index-32768 has 32,768 chunks of
+// once per different frame and written as they are.  537 MB decoded per case; index-32768 has 32,768 chunks of
 // 512 bytes.
 #include <fcntl.h>
 #include <hdf5.h>

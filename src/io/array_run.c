@@ -11,7 +11,7 @@
 
 #include "io/device/device_lane.h"
 
-enum { SMALL = 128 << 10, MERGED = 512 << 10, GAP = 4096, DEPTH_MAX = 64, ONE_THREAD = 256 << 10 };
+enum { SMALL = 128 << 10, MERGED = 512 << 10, GAP = 4096, DEPTH_MAX = 64, ONE_THREAD = 256 << 10, SECTOR = 512 };
 
 typedef struct run {
     xn_plan *plan;
@@ -277,7 +277,10 @@ static void choose(run *r)
 static bool queue_suffices(const run *r)
 {
     bool all = strcmp(r->ops->name, "uring") == 0;
-    for (int64_t i = 0; all && i < r->plan->n_tasks; i++) all = r->plan->task[i].dst != NULL;
+    for (int64_t i = 0; all && i < r->plan->n_tasks; i++) {
+        const xn_task *t = &r->plan->task[i];
+        all = t->dst != NULL && (t->offset - (int64_t)(uintptr_t)t->dst) % SECTOR == 0; // else it is copied
+    }
     return all;
 }
 
