@@ -64,8 +64,10 @@ static int simulate(xani_context *context)
         "sim.detector={name: JF07T01V01, modules: [1, 1], shape: [32, 48], centre_px: [100, -30]}",
         "geometry.distance_mm=60",
         "geometry.orientation=[[1, 0, 0], [0, 1, 0], [0, 0, 1]]",
-        "map.crystal={cell: [3.61, 3.61, 3.61, 90, 90, 90], space_group: Fm-3m, basis: [{element: Cu, position: [0, 0, "
-        "0]}]}"};
+        "map.crystal.cell=[3.61, 3.61, 3.61, 90, 90, 90]",
+        "map.crystal.space_group=Fm-3m",
+        "map.crystal.basis=[{element: Cu, position: [0, 0, 0]}]",
+    };
     xani_config *config = NULL;
     xani_status st = xani_config_create(context, &config);
     size_t i;

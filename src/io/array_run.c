@@ -200,7 +200,8 @@ static xn_reader *worker_reader(const run *r, xn_worker *w)
     xn_reader **reader = &w->reader[r->slot];
     if (depth == 0 && strcmp(r->ops->name, "pread") == 0) depth = 1; // it has no queue, and one buffer stays in cache
     depth = (int)xn_min64(depth, DEPTH_MAX);
-    if (*reader && w->largest[r->slot] >= p->largest && w->depth[r->slot] == depth) return *reader;
+    bool fits = *reader && w->largest[r->slot] >= p->largest && w->depth[r->slot] == depth;
+    if (fits) return *reader;
     if (*reader) r->ops->close(*reader);
     *reader = r->ops->open(depth, p->largest);
     w->largest[r->slot] = p->largest;
