@@ -2,6 +2,7 @@
 // test_swissfel.c -- reading SwissFEL runs: the join by pulse id, laser rules, calibration.
 #include "swissfel_run.h"
 
+#include "reader/reader.h"
 #include "source/source.h"
 
 static xn_ctx *ctx;
@@ -103,6 +104,35 @@ START_TEST(test_join)
     ck_assert_int_eq(source->ops->read_frame(ctx, source, 5, frame, scratch), XANI_OK);
     ck_assert_uint_eq(frame[11], 105);
     xn_free(scratch);
+}
+END_TEST
+
+static int system_calls;
+static int count_calls(void *user, const char *call, const char *path, int64_t offset, size_t bytes)
+{
+    (void)user, (void)call, (void)path, (void)offset, (void)bytes;
+    system_calls++;
+    return 0;
+}
+
+START_TEST(test_reader)
+{
+    // engine.reader chooses how frames are read; all ways give the same frame, the library alone no call of ours.
+    static const char *const readers[] = {"auto", "pread", "mmap", "library"};
+    for (int k = 0; k < 4; k++) {
+        char assignment[64];
+        uint16_t frame[SF_PLANE];
+        snprintf(assignment, sizeof assignment, "engine.reader=%s", readers[k]);
+        ck_assert_int_eq(xani_config_assign(ctx, config, assignment), XANI_OK);
+        opens();
+        system_calls = 0;
+        xn_read_set_hook(count_calls, NULL);
+        xani_status st = source->ops->read_frame(ctx, source, 5, frame, NULL);
+        xn_read_set_hook(NULL, NULL);
+        ck_assert_msg(st == XANI_OK, "%s: %s", readers[k], xani_error_text(ctx));
+        ck_assert_uint_eq(frame[11], 105);
+        ck_assert_int_eq(system_calls == 0, k == 3);
+    }
 }
 END_TEST
 
@@ -442,6 +472,7 @@ static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_join);
+    tcase_add_test(t, test_reader);
     tcase_add_test(t, test_gaps);
     tcase_add_test(t, test_cuts_need_all);
     tcase_add_test(t, test_duplicates);
