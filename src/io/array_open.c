@@ -220,6 +220,7 @@ xani_status xn_array_refresh(xn_ctx *ctx, xn_array *a)
     xn_array *now = NULL, kept;
     let_go(a); // if the file is not what it was, what only the library can read is not read any more
     XN_TRY(xn_array_open(ctx, (const char *const *)a->paths, a->n_paths, a->dataset, &a->options, &now));
+    if (now == NULL) return XANI_ERR_INTERNAL;
     bool same = now->info.type == a->info.type && now->info.rank == a->info.rank;
     for (int k = 0; k < a->info.rank && same; k++)
         same = k == 0 ? now->info.dims[0] >= a->info.dims[0] : now->info.dims[k] == a->info.dims[k];

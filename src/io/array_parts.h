@@ -15,7 +15,7 @@ typedef struct xn_part {
     xn_store *store;                                 // NULL: no source, fill values
     int64_t at[XANI_MAX_RANK], count[XANI_MAX_RANK]; // box of the array
     int64_t from[XANI_MAX_RANK];                     // first element in the store, along its axes
-    int8_t axis[XANI_MAX_RANK];                      // of the array, for each axis of the store; -1: extent 1
+    int axis[XANI_MAX_RANK];                         // of the array, for each axis of the store; -1: extent 1
 } xn_part;
 
 typedef struct xn_parts {

@@ -38,7 +38,7 @@ void xn_job_box(const xn_view *v, int64_t block, int64_t *lo, int64_t *n)
 static void narrow(const xn_view *v, int64_t block, xn_job *job)
 {
     const xn_store *s = v->store;
-    int64_t lo[XANI_MAX_RANK], n[XANI_MAX_RANK], first = 0, last = 0;
+    int64_t lo[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK] = {0}, first = 0, last = 0;
     xn_job_box(v, block, lo, n);
     for (int k = 0; k < s->rank; k++) {
         int64_t at = lo[k] % s->block[k];
@@ -75,7 +75,7 @@ static xani_status add_jobs(xn_plan *p, int64_t view)
 {
     const xn_view *v = &p->view[view];
     const xn_store *s = v->store;
-    int64_t at[XANI_MAX_RANK], first[XANI_MAX_RANK], end[XANI_MAX_RANK];
+    int64_t at[XANI_MAX_RANK] = {0}, first[XANI_MAX_RANK] = {0}, end[XANI_MAX_RANK] = {0};
     for (int k = 0; k < s->rank; k++) {
         at[k] = first[k] = v->lo[k] / s->block[k];
         end[k] = (v->lo[k] + v->n[k] - 1) / s->block[k];
@@ -104,7 +104,7 @@ static xani_status run_views(xn_plan *p)
 static xani_status add_view(xn_plan *p, const xn_part *q, const int64_t *lo, const int64_t *n, uint8_t *dst,
                             const int64_t *stride)
 {
-    int64_t from[XANI_MAX_RANK], count[XANI_MAX_RANK];
+    int64_t from[XANI_MAX_RANK] = {0}, count[XANI_MAX_RANK] = {0};
     int rank = p->array->info.rank;
     for (int k = 0; k < rank; k++) {
         from[k] = xn_max64(lo[k], q->at[k]);
@@ -137,7 +137,7 @@ static xani_status add_box(xn_plan *p, const int64_t *lo, const int64_t *n, uint
 static xani_status add_rows(xn_plan *p, const xn_selection *sel, uint8_t *dst, const int64_t *stride)
 {
     const int64_t *list = sel->list + sel->start[0];
-    int64_t lo[XANI_MAX_RANK], n[XANI_MAX_RANK];
+    int64_t lo[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK] = {0};
     memcpy(lo, sel->start, sizeof lo);
     memcpy(n, sel->count, sizeof n);
     for (int64_t i = 0; i < sel->count[0]; i += n[0]) {
@@ -215,7 +215,7 @@ static bool is_one_store(const xn_array *a)
 xani_status xn_plan_read(xn_plan *p, const xn_selection *sel, uint8_t *dst)
 {
     const xn_array *a = p->array;
-    int64_t stride[XANI_MAX_RANK], step = (int64_t)p->elem, size = 1;
+    int64_t stride[XANI_MAX_RANK] = {0}, step = (int64_t)p->elem, size = 1;
     XN_TRY(check(p, sel));
     for (int k = a->info.rank - 1; k >= 0; k--) {
         stride[k] = step;

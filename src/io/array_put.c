@@ -109,12 +109,12 @@ xani_status xn_view_fill(const xn_plan *p, const xn_view *v, int64_t block, cons
 {
     static const int64_t still[XANI_MAX_RANK]; // the same element over and over
     xn_view each = *v;
-    int64_t one[XANI_MAX_RANK], i[XANI_MAX_RANK] = {0};
+    int64_t one[XANI_MAX_RANK] = {0}, i[XANI_MAX_RANK] = {0};
     for (int k = 0; k < v->store->rank; k++) one[k] = 1;
     each.dst = xn_view_at(v, lo);
     memcpy(each.lo, lo, sizeof each.lo);
     for (;;) {
-        int64_t at[XANI_MAX_RANK];
+        int64_t at[XANI_MAX_RANK] = {0};
         for (int k = 0; k < v->store->rank; k++) at[k] = lo[k] + i[k];
         XN_TRY(xn_view_put(p, &each, block, at, one, v->store->fill, still, false));
         int k = v->store->rank - 1;

@@ -49,7 +49,7 @@ static bool is_raw(const xn_store *s) { return s->kind == XN_STORE_CONTIGUOUS ||
 static uint8_t *direct(const xn_plan *p, const xn_job *job)
 {
     const xn_view *v = view_of(p, job);
-    int64_t lo[XANI_MAX_RANK], n[XANI_MAX_RANK];
+    int64_t lo[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK] = {0};
     if (job->bytes == 0 || !is_raw(v->store) || v->store->type != p->type) return NULL;
     xn_job_box(v, job->block, lo, n);
     return xn_box_is_run(v->store->rank, n, v->store->block) && xn_view_is_run(p, v, n) ? xn_view_at(v, lo) : NULL;
@@ -118,7 +118,7 @@ static xani_status without_place(xn_plan *p, xn_worker *w, const xn_job *job)
 {
     const xn_view *v = view_of(p, job);
     xn_store *s = v->store;
-    int64_t lo[XANI_MAX_RANK], n[XANI_MAX_RANK], stride[XANI_MAX_RANK];
+    int64_t lo[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK] = {0}, stride[XANI_MAX_RANK] = {0};
     xn_job_box(v, job->block, lo, n);
     if (s->kind <= XN_STORE_CHUNKED) return xn_view_fill(p, v, job->block, lo, n);
     if (s->type == p->type && xn_view_is_run(p, v, n)) return xn_store_fetch(p->ctx, s, lo, n, xn_view_at(v, lo));
@@ -132,7 +132,7 @@ static xani_status without_place(xn_plan *p, xn_worker *w, const xn_job *job)
 static xani_status put_raw(xn_plan *p, const xn_job *job, const uint8_t *data)
 {
     const xn_view *v = view_of(p, job);
-    int64_t lo[XANI_MAX_RANK], n[XANI_MAX_RANK], stride[XANI_MAX_RANK];
+    int64_t lo[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK] = {0}, stride[XANI_MAX_RANK] = {0};
     xn_job_box(v, job->block, lo, n);
     strides(v->store->rank, v->store->block, v->store->elem, stride);
     return xn_view_put(p, v, job->block, lo, n, data, stride, v->store->swap);
@@ -143,7 +143,7 @@ static xani_status put_filtered(xn_plan *p, xn_worker *w, const xn_job *job, con
 {
     const xn_view *v = view_of(p, job);
     const xn_store *s = v->store;
-    int64_t lo[XANI_MAX_RANK], n[XANI_MAX_RANK], stride[XANI_MAX_RANK], at = 0;
+    int64_t lo[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK] = {0}, stride[XANI_MAX_RANK] = {0}, at = 0;
     xn_job_box(v, job->block, lo, n);
     bool whole = memcmp(n, s->block, (size_t)s->rank * sizeof *n) == 0;
     bool in_place = whole && s->type == p->type && xn_view_is_run(p, v, n);
@@ -167,7 +167,7 @@ static xani_status put_filtered(xn_plan *p, xn_worker *w, const xn_job *job, con
 static xani_status take_data(xn_plan *p, xn_worker *w, const xn_task *t, const xn_read *read)
 {
     const xn_job *first = &p->job[t->first];
-    const xn_store *s = view_of(p, first)->store, *last = NULL;
+    const xn_store *s = view_of(p, first)->store, *last = s;
     int64_t decoded = -1;
     if (read->error == ENOMEM) return xn_fail_memory(p->ctx, s->dataset, t->bytes);
     if (read->error != 0) return xn_store_fail(p->ctx, s, first->block, xn_read_why(read->error));

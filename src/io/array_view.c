@@ -42,7 +42,7 @@ static const xn_part *row_box(const xn_array *a, int64_t row, int64_t *lo, int64
 // Bytes of the file that hold the box and nothing else; -1: they are filtered or in pieces.
 static int64_t run_of_box(const xn_store *s, const int64_t *lo, const int64_t *n)
 {
-    int64_t first = 0, block = 0, at[XANI_MAX_RANK];
+    int64_t first = 0, block = 0, at[XANI_MAX_RANK] = {0};
     if (s->kind == XN_STORE_CONTIGUOUS) {
         if (s->offset < 0 || !xn_box_is_run(s->rank, n, s->dims)) return -1;
         for (int k = 0; k < s->rank; k++) first = first * s->dims[k] + lo[k];
@@ -94,7 +94,7 @@ static void ask(const xn_store *s, xn_place place)
 void xn_array_prefetch(xn_array *a, const int64_t *list, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        int64_t lo[XANI_MAX_RANK], count[XANI_MAX_RANK], at[XANI_MAX_RANK], end[XANI_MAX_RANK];
+        int64_t lo[XANI_MAX_RANK] = {0}, count[XANI_MAX_RANK] = {0}, at[XANI_MAX_RANK] = {0}, end[XANI_MAX_RANK] = {0};
         if (a->info.rank < 1 || list[i] < 0 || list[i] >= a->info.dims[0]) continue;
         const xn_part *p = row_box(a, list[i], lo, count);
         if (p == NULL || p->store->kind > XN_STORE_CHUNKED) continue;

@@ -24,7 +24,7 @@ xn_part *xn_parts_add(xn_ctx *ctx, xn_parts *p)
     }
     xn_part *part = &p->list[p->n++];
     memset(part, 0, sizeof *part);
-    memset(part->axis, -1, sizeof part->axis);
+    for (int k = 0; k < XANI_MAX_RANK; k++) part->axis[k] = -1;
     return part;
 }
 
@@ -32,10 +32,10 @@ static xani_status add_store(xn_ctx *ctx, xn_stores *s, xn_store *store)
 {
     if (s->n == s->room) {
         int64_t room = s->room ? 2 * s->room : 4;
-        xn_store **more = xn_realloc(s->list, (size_t)room, sizeof *more);
+        xn_store **more = xn_realloc(s->list, (size_t)room, sizeof(void *));
         if (more == NULL) {
             xn_store_close(&store);
-            return xn_fail_memory(ctx, "sources of a dataset", (size_t)room * sizeof *more);
+            return xn_fail_memory(ctx, "sources of a dataset", (size_t)room * sizeof(void *));
         }
         s->list = more;
         s->room = room;
@@ -62,7 +62,7 @@ static int64_t run_from(const xn_slab *s, int k, int64_t i)
 static int64_t extent(const xn_slab *s, int k) { return s->count[k] * s->block[k]; }
 
 // Axes of the source for those of the array; false: they do not agree.
-static bool match_axes(const xn_slab *to, const xn_slab *from, int8_t *axis_of_source)
+static bool match_axes(const xn_slab *to, const xn_slab *from, int *axis_of_source)
 {
     int i = 0;
     for (int k = 0; k < from->rank; k++) {
@@ -70,19 +70,19 @@ static bool match_axes(const xn_slab *to, const xn_slab *from, int8_t *axis_of_s
         if (extent(from, k) == 1) continue;
         while (i < to->rank && extent(to, i) == 1) i++;
         if (i == to->rank || extent(to, i) != extent(from, k)) return false;
-        axis_of_source[k] = (int8_t)i++;
+        axis_of_source[k] = i++;
     }
     while (i < to->rank && extent(to, i) == 1) i++;
     return i == to->rank;
 }
 
 // The box [at, at + n) of the mapped selection, in the source's coordinates `from`, in terms of the source's own parts.
-static xani_status place_box(xn_ctx *ctx, const xn_parts *source, const int8_t *axis, int rank, int source_rank,
+static xani_status place_box(xn_ctx *ctx, const xn_parts *source, const int *axis, int rank, int source_rank,
                              const int64_t *at, const int64_t *n, const int64_t *from, xn_parts *parts)
 {
     for (int64_t i = 0; i < source->n; i++) {
         const xn_part *p = &source->list[i];
-        int64_t lo[XANI_MAX_RANK], count[XANI_MAX_RANK];
+        int64_t lo[XANI_MAX_RANK] = {0}, count[XANI_MAX_RANK] = {0};
         bool meets = true;
         for (int k = 0; k < source_rank && meets; k++) {
             int64_t length = axis[k] < 0 ? 1 : n[axis[k]];
@@ -106,21 +106,21 @@ static xani_status place_box(xn_ctx *ctx, const xn_parts *source, const int8_t *
         for (int k = 0; p->store && k < p->store->rank; k++) { // axis k of the store, axis m of the source
             int m = p->axis[k];
             q->from[k] = p->from[k] + (m < 0 ? 0 : lo[m] - p->at[m]);
-            q->axis[k] = m < 0 ? (int8_t)-1 : axis[m];
+            q->axis[k] = m < 0 ? -1 : axis[m];
         }
     }
     return XANI_OK;
 }
 
 // All boxes of one mapping. *boxes counts down.
-static xani_status place_mapping(xn_ctx *ctx, const xn_mapping *m, const xn_parts *source, const int8_t *axis,
+static xani_status place_mapping(xn_ctx *ctx, const xn_mapping *m, const xn_parts *source, const int *axis,
                                  int64_t *boxes, xn_parts *parts)
 {
-    int8_t source_axis[XANI_MAX_RANK]; // the other way round
-    int64_t i[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK], at[XANI_MAX_RANK], from[XANI_MAX_RANK];
-    memset(source_axis, -1, sizeof source_axis);
+    int source_axis[XANI_MAX_RANK]; // the other way round
+    int64_t i[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK] = {0}, at[XANI_MAX_RANK] = {0}, from[XANI_MAX_RANK] = {0};
+    for (int k = 0; k < XANI_MAX_RANK; k++) source_axis[k] = -1;
     for (int k = 0; k < m->from.rank; k++)
-        if (axis[k] >= 0) source_axis[axis[k]] = (int8_t)k;
+        if (axis[k] >= 0) source_axis[axis[k]] = k;
     for (int k = 0; k < m->to.rank; k++)
         if (extent(&m->to, k) == 0) return XANI_OK;
     for (;;) {
@@ -163,7 +163,7 @@ static xani_status find_source(xn_ctx *ctx, xn_array *a, const xn_mapping *m, in
     return XANI_OK;
 }
 
-static xani_status place_missing(xn_ctx *ctx, const xn_mapping *m, const int8_t *axis, int64_t *boxes, xn_parts *parts)
+static xani_status place_missing(xn_ctx *ctx, const xn_mapping *m, const int *axis, int64_t *boxes, xn_parts *parts)
 {
     xn_part nothing = {.store = NULL}; // as large as the selection may ask for
     for (int k = 0; k < XANI_MAX_RANK; k++) nothing.count[k] = INT64_MAX;
@@ -180,7 +180,7 @@ static xani_status take_apart(xn_ctx *ctx, xn_array *a, const xn_mappings *list,
     xani_status st = XANI_OK;
     for (int64_t i = 0; i < list->n && st == XANI_OK && *simple; i++) {
         const xn_mapping *m = &list->list[i];
-        int8_t axis[XANI_MAX_RANK];
+        int axis[XANI_MAX_RANK] = {0};
         *simple = !m->irregular && match_axes(&m->to, &m->from, axis);
         if (!*simple) break;
         if (m->path == NULL) {
@@ -240,7 +240,7 @@ static xani_status whole_store(xn_ctx *ctx, xn_array *a, xn_h5 *file, const char
     p->store = s;
     for (int k = 0; k < s->rank; k++) {
         p->count[k] = s->dims[k];
-        p->axis[k] = (int8_t)k;
+        p->axis[k] = k;
     }
     outline(s, shape);
     return XANI_OK;
