@@ -265,7 +265,7 @@ static xani_status of_virtual(xn_ctx *ctx, xn_array *a, xn_h5 *file, const char 
     xani_status st = xn_virtual_mappings(ctx, file, name, dataset, a->options.fill, &list);
     if (st == XANI_OK) st = take_apart(ctx, a, &list, shape, depth, parts, &simple);
     xn_mappings_free(&list);
-    simple = simple && !overlapping(parts->list + n, parts->n - n, shape->rank);
+    simple = simple && (parts->n == n || !overlapping(parts->list + n, parts->n - n, shape->rank));
     if (st != XANI_OK || simple) return st;
     while (a->stores.n > stores) xn_store_close(&a->stores.list[--a->stores.n]);
     parts->n = n;
