@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // array_open.c -- an array is opened: files put after one another, parts sorted, threads' workers kept.
-#include <stdlib.h>
 #include <string.h>
 
 #include "io/device/device_lane.h"
@@ -88,16 +87,10 @@ static xani_status join(xn_ctx *ctx, const char *path, const xn_array_info *next
     return XANI_OK;
 }
 
-static int by_row(const void *a, const void *b)
-{
-    int64_t x = ((const xn_part *)a)->at[0], y = ((const xn_part *)b)->at[0];
-    return (x > y) - (x < y);
-}
-
 // Sorted, with what is needed to find those that reach a row.
 static xani_status sort_parts(xn_ctx *ctx, xn_array *a)
 {
-    if (a->parts.n > 1) qsort(a->parts.list, (size_t)a->parts.n, sizeof *a->parts.list, by_row);
+    xn_parts_sort(a->parts.list, a->parts.n);
     a->reach = xn_alloc((size_t)xn_max64(a->parts.n, 1), sizeof *a->reach);
     if (a->reach == NULL) return xn_fail_memory(ctx, a->dataset, (size_t)a->parts.n * sizeof *a->reach);
     int64_t reach = 0;

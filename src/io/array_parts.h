@@ -63,6 +63,7 @@ struct xn_array {
 xani_status xn_parts_of(xn_ctx *ctx, xn_array *a, const char *path, const char *dataset, xn_parts *parts,
                         xn_array_info *shape);
 xn_part *xn_parts_add(xn_ctx *ctx, xn_parts *parts);
+void xn_parts_sort(xn_part *parts, int64_t n); // by their first row
 // First part that may reach row `row`, by bisection.
 int64_t xn_parts_first(const xn_array *a, int64_t row);
 

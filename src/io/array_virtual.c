@@ -196,17 +196,22 @@ static xani_status take_apart(xn_ctx *ctx, xn_array *a, const xn_mappings *list,
     return st;
 }
 
-// Where mappings overlap, the order in which they count is the library's own affair.
 static int by_row(const void *a, const void *b)
 {
     int64_t x = ((const xn_part *)a)->at[0], y = ((const xn_part *)b)->at[0];
     return (x > y) - (x < y);
 }
 
+void xn_parts_sort(xn_part *parts, int64_t n)
+{
+    if (n > 1) qsort(parts, (size_t)n, sizeof *parts, by_row);
+}
+
+// Where mappings overlap, the order in which they count is the library's own affair.
 static bool overlapping(xn_part *p, int64_t n, int rank)
 {
     int64_t pairs = PAIRS_MAX;
-    if (n > 1) qsort(p, (size_t)n, sizeof *p, by_row);
+    xn_parts_sort(p, n);
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = i + 1; j < n && p[j].at[0] < p[i].at[0] + p[i].count[0]; j++) {
             bool meet = true;
