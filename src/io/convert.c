@@ -70,41 +70,30 @@ typedef uint64_t u64;
 // Back to where it came from, of one sign.
 #define RANGE(v, TO) ((__typeof__(v))(TO)(v) == (v) && (((TO)(v)) < 0) == ((v) < 0))
 
-#define FROM_FLOAT(FROM)                                                                                               \
+#define CONVERTERS(FROM, FITS)                                                                                         \
     CONVERTER(FROM, f32, ALWAYS)                                                                                       \
     CONVERTER(FROM, f64, ALWAYS)                                                                                       \
-    CONVERTER(FROM, i8, WHOLE)                                                                                         \
-    CONVERTER(FROM, u8, WHOLE)                                                                                         \
-    CONVERTER(FROM, i16, WHOLE)                                                                                        \
-    CONVERTER(FROM, u16, WHOLE)                                                                                        \
-    CONVERTER(FROM, i32, WHOLE)                                                                                        \
-    CONVERTER(FROM, u32, WHOLE)                                                                                        \
-    CONVERTER(FROM, i64, WHOLE)                                                                                        \
-    CONVERTER(FROM, u64, WHOLE)
-#define FROM_WHOLE(FROM)                                                                                               \
-    CONVERTER(FROM, f32, ALWAYS)                                                                                       \
-    CONVERTER(FROM, f64, ALWAYS)                                                                                       \
-    CONVERTER(FROM, i8, RANGE)                                                                                         \
-    CONVERTER(FROM, u8, RANGE)                                                                                         \
-    CONVERTER(FROM, i16, RANGE)                                                                                        \
-    CONVERTER(FROM, u16, RANGE)                                                                                        \
-    CONVERTER(FROM, i32, RANGE)                                                                                        \
-    CONVERTER(FROM, u32, RANGE)                                                                                        \
-    CONVERTER(FROM, i64, RANGE)                                                                                        \
-    CONVERTER(FROM, u64, RANGE)
+    CONVERTER(FROM, i8, FITS)                                                                                          \
+    CONVERTER(FROM, u8, FITS)                                                                                          \
+    CONVERTER(FROM, i16, FITS)                                                                                         \
+    CONVERTER(FROM, u16, FITS)                                                                                         \
+    CONVERTER(FROM, i32, FITS)                                                                                         \
+    CONVERTER(FROM, u32, FITS)                                                                                         \
+    CONVERTER(FROM, i64, FITS)                                                                                         \
+    CONVERTER(FROM, u64, FITS)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wtype-limits"
 #pragma GCC diagnostic ignored "-Wsign-compare"
-FROM_FLOAT(f32)
-FROM_FLOAT(f64)
-FROM_WHOLE(i8)
-FROM_WHOLE(u8)
-FROM_WHOLE(i16)
-FROM_WHOLE(u16)
-FROM_WHOLE(i32)
-FROM_WHOLE(u32)
-FROM_WHOLE(i64)
-FROM_WHOLE(u64)
+CONVERTERS(f32, WHOLE)
+CONVERTERS(f64, WHOLE)
+CONVERTERS(i8, RANGE)
+CONVERTERS(u8, RANGE)
+CONVERTERS(i16, RANGE)
+CONVERTERS(u16, RANGE)
+CONVERTERS(i32, RANGE)
+CONVERTERS(u32, RANGE)
+CONVERTERS(i64, RANGE)
+CONVERTERS(u64, RANGE)
 #pragma GCC diagnostic pop
 
 // In the order of xn_type.

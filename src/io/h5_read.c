@@ -6,12 +6,11 @@
 // where it stands.  Booleans (enumerations) and bit fields are read as integers, floating-point numbers as
 // integers only where they are whole.  What is not there (chunks never written, virtual sources that are
 // missing, a file that shrank) reads as zeros and success in the library; here it is an error.
-#include <math.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "io/array.h"
+#include "io/convert.h"
 #include "io/index/virtual.h"
 #include "io/library.h"
 
@@ -78,71 +77,15 @@ xani_status xn_h5_complete(xn_ctx *ctx, const xn_h5 *file, const char *name, hid
 
 // ---- conversion
 
-// One value as an exact integer; false: it is not one.
-static bool exact(xn_type type, const void *values, int64_t i, __int128 *value)
-{
-    switch (type) {
-    case XN_I64:
-        return *value = ((const int64_t *)values)[i], true;
-    case XN_U64:
-        return *value = ((const uint64_t *)values)[i], true;
-    default: {
-        double v = ((const double *)values)[i];
-        if (!(fabs(v) <= 18446744073709551615.0) || v != floor(v)) return false;
-        return *value = (__int128)v, true;
-    }
-    }
-}
-
-static bool fits(__int128 v, xn_type type)
-{
-    int bits = 8 * (int)xn_type_size(type);
-    bool is_signed = type == XN_I8 || type == XN_I16 || type == XN_I32 || type == XN_I64;
-    __int128 top = (__int128)1 << (is_signed ? bits - 1 : bits);
-    return v < top && v >= (is_signed ? -top : 0);
-}
-
-static void store(__int128 v, size_t size, void *dst, int64_t i)
-{
-    switch (size) {
-    case 1:
-        ((uint8_t *)dst)[i] = (uint8_t)v;
-        break;
-    case 2:
-        ((uint16_t *)dst)[i] = (uint16_t)v;
-        break;
-    case 4:
-        ((uint32_t *)dst)[i] = (uint32_t)v;
-        break;
-    default:
-        ((uint64_t *)dst)[i] = (uint64_t)v;
-        break;
-    }
-}
-
 static xani_status narrow(xn_ctx *ctx, const xn_h5 *file, const char *name, xn_type from, const void *values, int64_t n,
                           xn_type type, void *dst)
 {
-    for (int64_t i = 0; i < n; i++) {
-        __int128 v = 0;
-        bool whole = exact(from, values, i, &v);
-        if (type == XN_F32) {
-            ((float *)dst)[i] = (float)v;
-        } else if (type == XN_F64) {
-            ((double *)dst)[i] = (double)v;
-        } else if (whole && fits(v, type)) {
-            store(v, xn_type_size(type), dst, i);
-        } else {
-            char text[48];
-            if (from == XN_F64)
-                snprintf(text, sizeof text, "%g", ((const double *)values)[i]);
-            else
-                snprintf(text, sizeof text, v < 0 ? "%lld" : "%llu", (long long)v);
-            return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: value %s (number %lld) does not fit %s", file->path, name,
-                           text, (long long)i, xn_type_name(type));
-        }
-    }
-    return XANI_OK;
+    char text[48];
+    int64_t bad = xn_converter_for(from, type)(values, dst, n);
+    if (bad < 0) return XANI_OK;
+    xn_value_text(from, (const uint64_t *)values + bad, text);
+    return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: value %s (number %lld) does not fit %s", file->path, name, text,
+                   (long long)bad, xn_type_name(type));
 }
 
 static bool is_float(xn_type t) { return t == XN_F32 || t == XN_F64; }
