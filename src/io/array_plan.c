@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// array_plan.c -- a selection becomes views, views become jobs, jobs in the order of the file become tasks.
+// array_plan.c -- a selection becomes views, and views become jobs.
 //
-// Memory is bounded: after so many views or jobs, those at hand are run.  Small runs that follow each other in the file
-// are read at once (chunks of 8 KiB one by one cost three times as much); a run that goes to one place as it is gets
-// that place to be read into.
-#include <stdlib.h>
+// Memory is bounded: after so many views or jobs, those at hand are run (array_run.c).
 #include <string.h>
 
 #include "io/device/device_lane.h"
 
-enum { VIEWS_MAX = 1 << 15, JOBS_MAX = 1 << 18, SMALL = 128 << 10, MERGED = 512 << 10, GAP = 4096 };
+enum { VIEWS_MAX = 1 << 15, JOBS_MAX = 1 << 18 };
 
 static bool room_for(xn_ctx *ctx, void **list, int64_t *room, int64_t n, size_t size, int64_t most)
 {
@@ -56,7 +53,7 @@ static xani_status add_job(xn_plan *p, int64_t view, int64_t block)
     xn_job job = {.view = view, .block = block, .offset = block};
     if (s->kind <= XN_STORE_CHUNKED) {
         xn_place place = xn_store_place(s, block);
-        bool raw = s->pipeline.n == 0 || s->kind == XN_STORE_CONTIGUOUS;
+        bool raw = xn_store_is_raw(s);
         if (place.bytes > 0) job.offset = place.offset;
         job.bytes = place.bytes;
         if (place.bytes == 0 && !s->fill_given && !s->fill_missing)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // array_run.c -- see array.h: jobs are sorted into tasks, threads take tasks, read, decode and put in place.
 //
+// Tasks are in the order of the file.  Small runs that follow each other there are one task; a run that goes to one
+// place as it is gets that place to be read into.
+//
 // A thread keeps as many reads under way as its reader has room for and decodes what comes back while the others are
 // on their way; what it decodes is still in its cache.  The first error ends the read: the others take no further task.
 #include <errno.h>
@@ -43,14 +46,12 @@ static void sort_jobs(xn_plan *p)
     if (i < p->n_jobs) qsort_r(p->job, (size_t)p->n_jobs, sizeof *p->job, by_place, p);
 }
 
-static bool is_raw(const xn_store *s) { return s->kind == XN_STORE_CONTIGUOUS || s->pipeline.n == 0; }
-
 // Where the bytes of a job go if they are the answer as they are; NULL: they are not.
 static uint8_t *direct(const xn_plan *p, const xn_job *job)
 {
     const xn_view *v = view_of(p, job);
     int64_t lo[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK] = {0};
-    if (job->bytes == 0 || !is_raw(v->store) || v->store->type != p->type) return NULL;
+    if (job->bytes == 0 || !xn_store_is_raw(v->store) || v->store->type != p->type) return NULL;
     xn_job_box(v, job->block, lo, n);
     return xn_box_is_run(v->store->rank, n, v->store->block) && xn_view_is_run(p, v, n) ? xn_view_at(v, lo) : NULL;
 }
@@ -59,7 +60,7 @@ static bool joins(const xn_plan *p, const xn_task *t, const xn_job *job)
 {
     const xn_job *first = &p->job[t->first];
     if (file_of(p, first) != file_of(p, job) || t->bytes == 0 || job->bytes == 0) return false;
-    bool same = !is_raw(view_of(p, job)->store) && job->offset == p->job[t->first + t->n - 1].offset;
+    bool same = !xn_store_is_raw(view_of(p, job)->store) && job->offset == p->job[t->first + t->n - 1].offset;
     if (same) return true; // one block, wanted by several views
     int64_t end = t->offset + (int64_t)t->bytes, job_end = job->offset + (int64_t)job->bytes;
     return t->dst == NULL && job->bytes <= SMALL && first->bytes <= SMALL && job->offset - end <= GAP &&
@@ -181,7 +182,7 @@ static xani_status take_data(xn_plan *p, xn_worker *w, const xn_task *t, const x
         s = view_of(p, job)->store;
         if (s != last) decoded = -1;
         last = s;
-        XN_TRY(is_raw(s) ? put_raw(p, job, data) : put_filtered(p, w, job, data, &decoded));
+        XN_TRY(xn_store_is_raw(s) ? put_raw(p, job, data) : put_filtered(p, w, job, data, &decoded));
     }
     return XANI_OK;
 }

@@ -70,9 +70,9 @@ static void describe_fill(hid_t dataset, hid_t created, xn_store *s)
     H5D_fill_value_t defined;
     s->fill_given = H5Pfill_value_defined(created, &defined) >= 0 && defined == H5D_FILL_VALUE_USER_DEFINED;
     hid_t stored = H5Dget_type(dataset), memory = H5I_INVALID_HID;
-    bool integer = stored >= 0 && (H5Tget_class(stored) == H5T_INTEGER || H5Tget_class(stored) == H5T_FLOAT);
-    if (integer) memory = H5Tcopy(xn_hdf_native(s->type));
-    if (stored >= 0 && !integer) memory = H5Tget_native_type(stored, H5T_DIR_DEFAULT);
+    bool number = stored >= 0 && (H5Tget_class(stored) == H5T_INTEGER || H5Tget_class(stored) == H5T_FLOAT);
+    if (number) memory = H5Tcopy(xn_hdf_native(s->type));
+    if (stored >= 0 && !number) memory = H5Tget_native_type(stored, H5T_DIR_DEFAULT);
     if (memory < 0 || H5Tget_size(memory) != s->elem || H5Pget_fill_value(created, memory, s->fill) < 0)
         memset(s->fill, 0, sizeof s->fill);
     if (memory >= 0) H5Tclose(memory);

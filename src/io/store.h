@@ -70,6 +70,8 @@ typedef struct xn_place {
     size_t bytes;
     uint32_t mask; // filters skipped
 } xn_place;
+// The bytes of a place are elements as they are, but for their byte order.
+bool xn_store_is_raw(const xn_store *store);
 xn_place xn_store_place(const xn_store *store, int64_t index);
 // First element and extent of block `index`, cut at the edge of the dataset.
 void xn_store_block(const xn_store *store, int64_t index, int64_t *lo, int64_t *n);

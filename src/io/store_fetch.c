@@ -14,6 +14,8 @@ void xn_store_block(const xn_store *s, int64_t index, int64_t *lo, int64_t *n)
     }
 }
 
+bool xn_store_is_raw(const xn_store *s) { return s->kind == XN_STORE_CONTIGUOUS || s->pipeline.n == 0; }
+
 xn_place xn_store_place(const xn_store *s, int64_t index)
 {
     if (s->kind == XN_STORE_CHUNKED) {

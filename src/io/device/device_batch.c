@@ -15,8 +15,6 @@ enum {
     LEAST_BLOCK = 256
 };
 
-static bool is_raw(const xn_store *s) { return s->kind == XN_STORE_CONTIGUOUS || s->pipeline.n == 0; }
-
 uint32_t xn_device_block_bytes(const xn_store *s)
 {
     const xn_filter *f = &s->pipeline.filter[0];
@@ -42,7 +40,7 @@ static xn_batch_kind kind_of(const xn_plan *p, const xn_job *job, const int64_t 
     if (job->bytes == 0 || s->kind > XN_STORE_CHUNKED || !simple || p->array->options.device.on_host)
         return XN_BATCH_HOST;
     if (count_of(s->rank, n) > UINT32_MAX) return XN_BATCH_HOST;
-    if (is_raw(s)) return XN_BATCH_RAW;
+    if (xn_store_is_raw(s)) return XN_BATCH_RAW;
     return xn_device_block_bytes(s) > 0 && xn_store_place(s, job->block).mask == 0 ? XN_BATCH_UNPACK : XN_BATCH_HOST;
 }
 
