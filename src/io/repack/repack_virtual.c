@@ -14,9 +14,7 @@
 // Canonical path of the folder that holds `path`; malloc'd.
 static char *folder_of(const char *path)
 {
-    const char *slash = strrchr(path, '/');
-    char *folder = slash ? xn_format("%.*s", slash == path ? 1 : (int)(slash - path), path) : xn_strdup(".");
-    char *real = folder ? realpath(folder, NULL) : NULL;
+    char *folder = xn_io_folder(path), *real = folder ? realpath(folder, NULL) : NULL;
     xn_free(folder);
     return real;
 }

@@ -62,7 +62,7 @@ int xn_io_sync(int fd, const char *path)
     return fsync(fd) == 0 || errno == EINVAL || errno == ENOTSUP ? 0 : -1;
 }
 
-static char *folder_of(const char *path)
+char *xn_io_folder(const char *path)
 {
     const char *slash = strrchr(path, '/');
     if (slash == NULL) return xn_strdup(".");
@@ -71,7 +71,7 @@ static char *folder_of(const char *path)
 
 int xn_io_sync_folder(const char *path)
 {
-    char *folder = folder_of(path);
+    char *folder = xn_io_folder(path);
     if (folder == NULL) return errno = ENOMEM, -1;
     int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC), number = 0;
     // A folder that may be written but not read cannot be synced; the rename itself has succeeded.
@@ -115,7 +115,7 @@ char *xn_io_temporary(const char *path)
 
 static void sweep(const char *path)
 {
-    char *prefix = temporary_prefix(path), *folder = folder_of(path);
+    char *prefix = temporary_prefix(path), *folder = xn_io_folder(path);
     DIR *d = prefix && folder ? opendir(folder) : NULL;
     const char *slash = prefix ? strrchr(prefix, '/') : NULL, *start = slash ? slash + 1 : prefix;
     for (struct dirent *e; d && (e = readdir(d));) {

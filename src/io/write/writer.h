@@ -50,6 +50,7 @@ struct xn_writer {
 int xn_io_check(const char *operation, const char *path); // -1 with errno when the hook says so
 int xn_io_write(int fd, const void *bytes, size_t n, const char *path);
 int xn_io_sync(int fd, const char *path);
+char *xn_io_folder(const char *path);    // that holds path; owned
 int xn_io_sync_folder(const char *path); // of the folder that holds path
 int xn_io_rename(const char *from, const char *to);
 int xn_io_remove(const char *path);
