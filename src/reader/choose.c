@@ -16,6 +16,7 @@
 // files of others, by a read of one byte that may not wait (RWF_NOWAIT, 4.14) at three places.
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,8 +60,9 @@ bool xn_file_is_local(xn_file *f)
     if (state == 0) {
         struct statfs s;
         int error, fd = xn_file_pin(f, &error);
+        bool known = fd >= 0 && fstatfs(fd, &s) == 0;
         state = -1;
-        for (size_t i = 0; fd >= 0 && fstatfs(fd, &s) == 0 && i < sizeof local / sizeof local[0]; i++)
+        for (size_t i = 0; known && i < sizeof local / sizeof local[0]; i++)
             if ((uint32_t)s.f_type == local[i]) state = 1;
         if (fd >= 0) xn_file_unpin(f);
         atomic_store(&f->local, state);
@@ -85,8 +87,8 @@ double xn_file_cached(xn_file *f, int64_t offset, int64_t bytes)
     struct {
         uint64_t cached, dirty, writeback, evicted, recently_evicted;
     } count;
-    int error, fd = xn_file_pin(f, &error);
-    if (fd < 0 || bytes <= 0 || offset < 0) return 1.0;
+    int error, fd = bytes > 0 && offset >= 0 ? xn_file_pin(f, &error) : -1;
+    if (fd < 0) return 1.0;
     int64_t page = sysconf(_SC_PAGESIZE), pages = (offset + bytes + page - 1) / page - offset / page;
     double part;
     if (!xn_read_injected("cachestat", f->path, offset, (size_t)bytes) &&
@@ -100,7 +102,7 @@ double xn_file_cached(xn_file *f, int64_t offset, int64_t bytes)
 }
 
 // Bytes that programs may still take, the page cache given up for them; without /proc all there is.
-static double memory_available(void)
+static double ask_memory(void)
 {
     static const char key[] = "MemAvailable:";
     double kib = 0.0;
@@ -110,6 +112,18 @@ static double memory_available(void)
         if (strncmp(line, key, sizeof key - 1) == 0) kib = strtod(line + sizeof key - 1, NULL);
     if (info) (void)fclose(info);
     return kib > 0.0 ? 1024.0 * kib : (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+}
+
+// Asked once a second: a frame is read in less than a millisecond.
+static double memory_available(void)
+{
+    static _Atomic double bytes, asked_s;
+    double now_s = xn_seconds(), known = atomic_load(&bytes);
+    if (known > 0.0 && now_s - atomic_load(&asked_s) < 1.0) return known;
+    known = ask_memory();
+    atomic_store(&bytes, known);
+    atomic_store(&asked_s, now_s);
+    return known;
 }
 
 const xn_reader_ops *xn_reader_choose(xn_file *f, int64_t offset, int64_t bytes)
