@@ -7,6 +7,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <jansson.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -137,45 +138,32 @@ static bool set_parameters(const xn_cufile_settings *s, char *why, size_t size)
     return true;
 }
 
-// One "key": value of a group; first: no comma before it.
-static void put(FILE *f, bool *first, const char *key, int64_t value, bool flag, bool given)
+static void put(json_t *group, const char *key, int64_t value, bool flag, bool given)
 {
-    if (!given) return;
-    fprintf(f, "%s\"%s\": ", *first ? "" : ", ", key);
-    if (flag)
-        fputs(value ? "true" : "false", f);
-    else
-        fprintf(f, "%lld", (long long)value);
-    *first = false;
+    if (given) json_object_set_new(group, key, flag ? json_boolean(value != 0) : json_integer(value));
 }
 
-// The same as a file; its name, owned by the caller, or NULL where nothing is set or nothing can be written.
+// The same as a file; its name, owned by the caller, or NULL where nothing can be written.
 static char *write_settings(const xn_cufile_settings *s)
 {
     const char *folder = getenv("TMPDIR");
     char *path = xn_format("%s/xani-cufile-XXXXXX", folder != NULL && folder[0] ? folder : P_tmpdir);
     int fd = path != NULL ? mkstemp(path) : -1;
-    FILE *f = fd >= 0 ? fdopen(fd, "w") : NULL;
-    if (f == NULL) {
-        if (fd >= 0) close(fd);
-        xn_free(path);
-        return NULL;
-    }
-    bool first = true;
-    fputs("{\"execution\": {", f);
-    put(f, &first, "parallel_io", s->parallel_io, true, s->parallel_io >= 0);
-    put(f, &first, "max_io_threads", s->max_io_threads, false, s->max_io_threads > 0);
-    put(f, &first, "max_request_parallelism", s->max_request_parallelism, false, s->max_request_parallelism > 0);
-    first = true;
-    fputs("}, \"properties\": {", f);
-    put(f, &first, "max_direct_io_size_kb", s->max_direct_io_kb, false, s->max_direct_io_kb > 0);
-    put(f, &first, "per_buffer_cache_size_kb", s->buffer_kb, false, s->buffer_kb > 0);
-    put(f, &first, "allow_compat_mode", s->compat_allow, true, s->compat_allow >= 0);
-    put(f, &first, "force_compat_mode", s->compat_force, true, s->compat_force >= 0);
-    put(f, &first, "use_pci_p2pdma", s->p2p, true, s->p2p >= 0);
-    fputs("}}\n", f);
-    if (fclose(f) == 0) return path;
-    unlink(path);
+    json_t *execution = json_object(), *properties = json_object();
+    put(execution, "parallel_io", s->parallel_io, true, s->parallel_io >= 0);
+    put(execution, "max_io_threads", s->max_io_threads, false, s->max_io_threads > 0);
+    put(execution, "max_request_parallelism", s->max_request_parallelism, false, s->max_request_parallelism > 0);
+    put(properties, "max_direct_io_size_kb", s->max_direct_io_kb, false, s->max_direct_io_kb > 0);
+    put(properties, "per_buffer_cache_size_kb", s->buffer_kb, false, s->buffer_kb > 0);
+    put(properties, "allow_compat_mode", s->compat_allow, true, s->compat_allow >= 0);
+    put(properties, "force_compat_mode", s->compat_force, true, s->compat_force >= 0);
+    put(properties, "use_pci_p2pdma", s->p2p, true, s->p2p >= 0);
+    json_t *all = json_pack("{s:o, s:o}", "execution", execution, "properties", properties);
+    bool good = fd >= 0 && all != NULL && json_dumpfd(all, fd, 0) == 0 && write(fd, "\n", 1) == 1;
+    json_decref(all);
+    if (fd >= 0 && close(fd) != 0) good = false;
+    if (good) return path;
+    if (fd >= 0) unlink(path);
     xn_free(path);
     return NULL;
 }
