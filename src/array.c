@@ -5,15 +5,7 @@
 #include <string.h>
 
 #include "io/h5.h"
-#include "io/worker/worker.h"
-#include "xani/xani.h"
-
-xani_status xani_set_isolation(xani_context *context, int on)
-{
-    char why[XN_WORKER_TEXT];
-    xn_clear_error(context);
-    return xn_worker_use(on, why) ? XANI_OK : xn_fail(context, XANI_ERR_INPUT, "isolation: %s", why);
-}
+#include "xani/arrays.h"
 
 static xani_status read_data(xn_ctx *ctx, const xn_h5 *file, const char *dataset, xani_array *a)
 {

@@ -7,6 +7,7 @@
 
 #include "fit/fit.h"
 #include "fit/linear_prediction.h"
+#include "io/worker/worker.h"
 #include "pipeline.h"
 #include "source/recognise.h"
 #include "xani/xani.h"
@@ -21,6 +22,13 @@ static xani_status json_text(xn_ctx *ctx, xani_status st, json_t *object, char *
     if (*text == NULL && st == XANI_OK) st = xn_fail_memory(ctx, "the answer", 4096);
     free(dump);
     return st;
+}
+
+xani_status xani_set_isolation(xani_context *context, int on)
+{
+    char why[XN_WORKER_TEXT];
+    xn_clear_error(context);
+    return xn_worker_use(on, why) ? XANI_OK : xn_fail(context, XANI_ERR_INPUT, "isolation: %s", why);
 }
 
 xani_status xani_sim(xani_context *context, const xani_config *config, const char *directory)
