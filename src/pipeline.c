@@ -20,7 +20,7 @@
 #include "map/map.h"
 #include "reduce/reduce.h"
 #include "result/result.h"
-#include "source/sim.h"
+#include "source/sim/sim.h"
 #include "source/source.h"
 
 // One run on its way through the stages.

@@ -15,6 +15,7 @@ enum { XN_LASER_OFF = 0, XN_LASER_ON = 1, XN_LASER_UNKNOWN = 2 };
 enum {
     XN_CUT_NONE = 0,  // used
     XN_CUT_JOIN,      // a needed channel has no value for this pulse id, or a duplicate differs
+    XN_CUT_MODULE,    // a module of the detector has no data in this shot
     XN_CUT_BAD_FRAME, // detector says the frame is not good
     XN_CUT_DARK,      // no X-rays in this shot
     XN_CUT_LASER,     // laser state unknown

@@ -25,14 +25,15 @@ static xani_status add_row(xn_ctx *ctx, const xn_shots *s, const char *name, xn_
 // Verdicts of the reader: shots refused there are put back one cut after the other, to count each.
 static xani_status reader_rows(xn_ctx *ctx, xn_shots *s, xn_cutflow *flow)
 {
-    static const char *const names[] = {"seen", "join", "good frame", "X-rays", "laser known"};
-    int64_t left[5][3] = {{0}};
+    static const char *const names[] = {"seen", "join", "modules", "good frame", "X-rays", "laser known"};
+    enum { ROWS = sizeof names / sizeof names[0] };
+    int64_t left[ROWS][3] = {{0}};
     for (int64_t i = 0; i < s->n; i++) {
         if (s->laser[i] > XN_LASER_UNKNOWN) s->laser[i] = XN_LASER_UNKNOWN;
         if (s->verdict[i] == XN_CUT_NONE && s->laser[i] == XN_LASER_UNKNOWN) s->verdict[i] = XN_CUT_LASER;
-        for (int c = 0; c < 5; c++) left[c][s->laser[i]] += s->verdict[i] == XN_CUT_NONE || s->verdict[i] > c;
+        for (int c = 0; c < ROWS; c++) left[c][s->laser[i]] += s->verdict[i] == XN_CUT_NONE || s->verdict[i] > c;
     }
-    for (int c = 0; c < 5; c++)
+    for (int c = 0; c < ROWS; c++)
         XN_TRY(xn_cutflow_add(ctx, flow, names[c], left[c][XN_LASER_ON], left[c][XN_LASER_OFF],
                               left[c][XN_LASER_UNKNOWN]));
     return XANI_OK;

@@ -86,6 +86,7 @@ static const xn_scalar off_scalars[] = {
 static const char *const verdict_names[XN_CUT_CUSTOM] = {
     [XN_CUT_NONE] = "used",
     [XN_CUT_JOIN] = "a reading is missing or differs",
+    [XN_CUT_MODULE] = "a module has no data",
     [XN_CUT_BAD_FRAME] = "bad frame",
     [XN_CUT_DARK] = "no X-rays",
     [XN_CUT_LASER] = "laser state unknown",

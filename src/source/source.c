@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // source.c -- the table of layouts, the runs of a configuration and the files each of them names.
 //
-// A new facility is one file with its xn_source_ops and one line in `layouts`.  Names in a configuration
+// A new facility is one folder with its xn_input_layout and one line in `xn_input_layouts`.  Names in a configuration
 // are files or globs relative to the configuration's folder; a name that exists is taken literally, so
 // that brackets in file names need no quoting.  The folder itself is never part of the pattern.
 #include "source/source.h"
@@ -15,10 +15,10 @@
 #include <unistd.h>
 
 #include "io/h5.h"
-#include "source/reading.h"
+#include "source/layout.h"
 
-static const xn_source_ops *const layouts[] = {&xn_source_cube, &xn_source_swissfel};
-#define N_LAYOUTS (sizeof layouts / sizeof layouts[0])
+extern const xn_input_layout xn_layout_cube, xn_layout_swissfel;
+const xn_input_layout *const xn_input_layouts[] = {&xn_layout_cube, &xn_layout_swissfel, NULL};
 
 // ---- files
 
@@ -173,14 +173,15 @@ static xani_status find_layout(xn_ctx *ctx, const xn_config *config, const xn_so
 {
     XN_TRY(xn_config_require(ctx, config, "input.layout", "which files these are; `xani init` recognises them"));
     const char *name = xn_config_string(config, "input.layout");
-    char have[128] = "";
-    for (size_t i = 0; i < N_LAYOUTS; i++) {
-        if (strcmp(layouts[i]->layout, name) == 0) {
-            *ops = layouts[i];
+    char have[256] = "";
+    for (int i = 0; xn_input_layouts[i] != NULL; i++) {
+        const xn_source_ops *one = xn_input_layouts[i]->ops;
+        if (strcmp(one->layout, name) == 0) {
+            *ops = one;
             return XANI_OK;
         }
         size_t used = strlen(have);
-        snprintf(have + used, sizeof have - used, "%s%s", i ? ", " : "", layouts[i]->layout);
+        snprintf(have + used, sizeof have - used, "%s%s", i ? ", " : "", one->layout);
     }
     return xn_config_bad(ctx, config, "input.layout", "%s is not read by this version; it reads %s", name, have);
 }

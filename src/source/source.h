@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // source.h -- opens the reader of the configured layout.
 //
-// A layout is its own file (its xn_source_ops) and one line in source.c.  Everything site-specific is
+// A layout is its own folder (its xn_input_layout) and one line in source.c.  Everything site-specific is
 // configuration.
 #ifndef XN_SOURCE_SOURCE_H
 #define XN_SOURCE_SOURCE_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_sim.c -- the simulated experiment against what is known without it: the squeezing law, the tables of
 // science.md 13.3, the statistics of shots and photons, the detector's words.
-#include "source/sim_parts.h"
+#include "source/sim/parts.h"
 #include "test.h"
 
 static xani_context *ctx;

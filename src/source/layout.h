@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// layout.h -- a facility's layout of files, and what the readers of all layouts share: pixels that are out, modules,
+// names for messages.
+//
+// Private to src/source.  A layout is a folder with its xn_input_layout and one line in the table of source.c.  What
+// its files have in common with all others stands in shots/ (readings joined by id) and survey/ (`xani info`, `xani
+// init`).
+#ifndef XN_SOURCE_LAYOUT_H
+#define XN_SOURCE_LAYOUT_H
+
+#include "data/source.h"
+#include "io/h5.h"
+
+struct xn_found_run;
+struct xn_run_facts;
+struct xn_init_writer;
+
+typedef struct xn_input_layout {
+    const xn_source_ops *ops;
+    const char *facility; // for experiment.facility; NULL: several
+    const char *files;    // what its files are, in the plural, for messages: "SwissFEL runs"
+    // True when an HDF5 file is of this layout; key: what the files of one run have in common, a path that begins with
+    // the folder (xn_run_key makes the usual one).
+    bool (*claims)(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes);
+    // What can be told about a run without a configuration (survey/survey.h).
+    xani_status (*facts)(xn_ctx *ctx, const struct xn_found_run *run, struct xn_run_facts *facts);
+    // Lines of input.calibration for `xani init`; NULL: the general ones. Binned layouts have none.
+    void (*init_calibration)(struct xn_init_writer *w);
+} xn_input_layout;
+
+extern const xn_input_layout
+    *const xn_input_layouts[]; // in the order they are asked, the most particular first; NULL at the end
+
+// Folder and, unless `folder_only`, the name up to its first dot.
+void xn_run_key(const char *path, bool folder_only, char *key, size_t bytes);
+
+// NXmx pixel_mask bits used by the readers (formats.md 5).
+enum { XN_PIXEL_GAP = 1u << 0, XN_PIXEL_DEAD = 1u << 1, XN_PIXEL_UNDEFINED = 1u << 5, XN_PIXEL_USER = 1u << 8 };
+
+// ---- pixels.c
+
+// ORs input.mask into s->mask (made, all good, when NULL). first_file: where a mask without a file is looked for.
+xani_status xn_mask_load(xn_ctx *ctx, const xn_config *config, const char *first_file, xn_source *s);
+// One module of all rows, or those of geometry.file where reduce.spatial_bin makes it matter.
+xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_source *s);
+xani_status xn_modules_set(xn_ctx *ctx, xn_source *s, int n, int64_t rows_each);
+// XN_CAL_SCALE of input.calibration.photons_per_unit or kev_per_unit; kev_default: of the files themselves, NaN when
+// they do not say, which makes one of the keys necessary.
+xani_status xn_scale_load(xn_ctx *ctx, const xn_config *config, double kev_default, xn_source *s);
+
+// ---- names.c
+
+bool xn_is_number(xn_type type);
+// Of `names` (n of them) the one nearest to `wanted`, NULL when none is near.
+const char *xn_nearest_name(const char *wanted, const char *const *names, size_t n);
+
+#endif

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// pixels.c -- masks, modules and scales of a detector, for the readers of all layouts: see layout.h.
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "physics/geometry.h"
+#include "source/layout.h"
+
+// ---- masks
+
+static xani_status or_mask(xn_ctx *ctx, const char *path, const char *dataset, bool good_nonzero, xn_source *s)
+{
+    xn_h5 *h5 = NULL;
+    float *value = NULL;
+    int64_t n = 0;
+    xn_h5_info info;
+    char shape[128];
+    xani_status st;
+    XN_GOTO(out, st, xn_h5_open(ctx, path, &h5));
+    XN_GOTO(out, st, xn_h5_info_get(ctx, h5, dataset, &info));
+    if (info.is_group || info.rank < 2 || info.dims[info.rank - 1] != s->nx || info.size != s->ny * s->nx) {
+        st =
+            xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: the mask has shape %s, the frames have (%lld, %lld)", path, dataset,
+                    xn_shape_text(shape, info.is_group ? 0 : info.rank, info.dims), (long long)s->ny, (long long)s->nx);
+        goto out;
+    }
+    XN_GOTO(out, st, xn_h5_read_f32(ctx, h5, dataset, &value, &n));
+    for (int64_t i = 0; i < n; i++)
+        if ((value[i] != 0.0f) != good_nonzero || isnan(value[i])) s->mask[i] |= XN_PIXEL_USER;
+out:
+    xn_free(value);
+    xn_h5_close(&h5);
+    return st;
+}
+
+xani_status xn_mask_load(xn_ctx *ctx, const xn_config *config, const char *first_file, xn_source *s)
+{
+    char key[XN_KEY_LENGTH];
+    if (s->mask == NULL) s->mask = xn_calloc((size_t)(s->ny * s->nx), sizeof *s->mask);
+    if (s->mask == NULL) return xn_fail_memory(ctx, "the mask", (size_t)(s->ny * s->nx) * sizeof *s->mask);
+    int n = xn_config_count(config, "input.mask");
+    for (int i = 0; i < n; i++) {
+        bool own = xn_config_has(config, xn_key(key, "input.mask[%d].file", i));
+        char *path = own ? xn_config_path(config, key) : xn_strdup(first_file);
+        if (path == NULL) return xn_fail_memory(ctx, "a file name", strlen(first_file));
+        bool nonzero = strcmp(xn_config_string(config, xn_key(key, "input.mask[%d].good", i)), "nonzero") == 0;
+        xani_status st =
+            xn_config_require(ctx, config, xn_key(key, "input.mask[%d].dataset", i), "which dataset of the file");
+        if (st == XANI_OK) st = or_mask(ctx, path, xn_config_string(config, key), nonzero, s);
+        xn_free(path);
+        if (st != XANI_OK) return st;
+    }
+    for (int64_t i = 0; i < s->ny * s->nx; i++)
+        if (s->mask[i] == 0) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_INPUT, "every pixel is masked; is input.mask[].good right?");
+}
+
+// ---- modules
+
+xani_status xn_modules_set(xn_ctx *ctx, xn_source *s, int n, int64_t rows_each)
+{
+    xn_free(s->module_rows);
+    s->n_modules = n;
+    s->module_rows = xn_calloc((size_t)n, sizeof *s->module_rows);
+    if (s->module_rows == NULL) return xn_fail_memory(ctx, "the modules", (size_t)n * sizeof *s->module_rows);
+    for (int i = 0; i < n; i++) s->module_rows[i] = rows_each;
+    return XANI_OK;
+}
+
+xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_source *s)
+{
+    if (xn_config_int(config, "reduce.spatial_bin") <= 1 || !xn_config_has(config, "geometry.file"))
+        return xn_modules_set(ctx, s, 1, s->ny);
+    xn_geometry g;
+    XN_TRY(xn_geometry_load(ctx, config, s->ny, s->nx, &g));
+    xani_status st = xn_modules_set(ctx, s, g.n_modules, 0);
+    if (st == XANI_OK) memcpy(s->module_rows, g.module_rows, (size_t)g.n_modules * sizeof *g.module_rows);
+    xn_geometry_free(&g);
+    return st;
+}
+
+// ---- stored numbers to photons
+
+xani_status xn_scale_load(xn_ctx *ctx, const xn_config *config, double kev_default, xn_source *s)
+{
+    s->cal.kind = XN_CAL_SCALE;
+    if (xn_config_has(config, "input.calibration.photons_per_unit")) {
+        s->cal.photons_per_unit = xn_config_double(config, "input.calibration.photons_per_unit");
+        return XANI_OK;
+    }
+    bool given = xn_config_has(config, "input.calibration.kev_per_unit");
+    if (!given && isnan(kev_default))
+        return xn_config_require(ctx, config, "input.calibration.photons_per_unit",
+                                 "the files do not say what their numbers mean; or give kev_per_unit");
+    double kev = given ? xn_config_double(config, "input.calibration.kev_per_unit") : kev_default;
+    XN_TRY(xn_config_require(ctx, config, "experiment.energy_kev", "frames in keV become photons by the energy"));
+    s->cal.photons_per_unit = kev / xn_config_double(config, "experiment.energy_kev");
+    return XANI_OK;
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// channel.h -- one reading per shot id: collected from any number of files, sorted, looked up.
+//
+// Private to src/source.  An id is a number that two readings of one shot have in common: pulse id, tag, timestamp, or
+// train id << bits | pulse.  A channel read once per train has `shift` bits: it is looked up by id >> shift.
+#ifndef XN_SOURCE_SHOTS_CHANNEL_H
+#define XN_SOURCE_SHOTS_CHANNEL_H
+
+#include "io/h5.h"
+
+#define XN_COLUMN_SUM (-1) // of all columns
+
+typedef enum { XN_HIT, XN_HIT_MISSING, XN_HIT_CONFLICT } xn_hit;
+
+typedef struct xn_channel {
+    const char *name; // as configured, borrowed
+    int64_t column;   // of rows with several numbers; XN_COLUMN_SUM: their sum; scalars per shot: 0
+    int shift;        // ids of this channel are those of the shots shifted right so far
+    int64_t n, capacity;
+    uint64_t *id;       // as read; after xn_channel_sort ascending and unique
+    double *value;      // of each id
+    uint8_t *conflict;  // after xn_channel_sort: readings of this id differ
+    int64_t duplicates; // ids that came more than once, counted without the first
+    int n_files;        // how many files hold it
+    char *file;         // the first of them, owned
+} xn_channel;
+
+// n readings; those with id 0, or where present (NULL: all are) is 0, are none.
+xani_status xn_channel_add(xn_ctx *ctx, xn_channel *channel, int64_t n, const uint64_t *id, const double *value,
+                           const uint8_t *present);
+// c->column of the rows of a dataset (n, ...), as float64 (owned); *n rows. XANI_ERR_INPUT when it has no such column
+// or no numbers.
+xani_status xn_channel_values(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, int64_t column, double **value,
+                              int64_t *n);
+// Notes that the file holds the channel.
+xani_status xn_channel_seen(xn_ctx *ctx, xn_channel *channel, const char *file);
+xani_status xn_channel_sort(xn_ctx *ctx, xn_channel *channel);
+// Value of a shot; *cursor (0 at first) makes ascending look-ups linear.
+xn_hit xn_channel_find(const xn_channel *channel, uint64_t id, int64_t *cursor, double *value);
+void xn_channel_free(xn_channel *channel);
+
+#endif

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// wanted.c -- which readings a run needs, read once each: see wanted.h.
+//
+// The laser rule, I0 and the sources of select.cuts are needed by every shot; the parts of the delay, the time tool and
+// the sources of select.time_tool by laser-on shots only, because without laser there is nothing to measure.
+#include "source/shots/wanted.h"
+
+#include <math.h>
+#include <string.h>
+
+// Index of the channel, added when new.
+static xani_status want_channel(xn_ctx *ctx, const xn_term *t, xn_wanted *w, int *index)
+{
+    for (*index = 0; *index < w->n_channels; ++*index)
+        if (w->channel[*index].column == t->column && strcmp(w->name[*index], t->name) == 0) return XANI_OK;
+    size_t n = (size_t)w->n_channels + 1;
+    xn_channel *c = xn_realloc(w->channel, n, sizeof *c);
+    if (c != NULL) w->channel = c;
+    char **name = xn_realloc(w->name, n, sizeof *name), *copy = xn_strdup(t->name);
+    if (name != NULL) w->name = name;
+    if (c == NULL || name == NULL || copy == NULL) {
+        xn_free(copy);
+        return xn_fail_memory(ctx, "the channels", n * sizeof *c);
+    }
+    name[n - 1] = copy;
+    c[n - 1] = (xn_channel){.name = copy, .column = t->column};
+    w->n_channels++;
+    return XANI_OK;
+}
+
+// Index of the reading, added when new; one asked for twice is read once and needed by the wider group.
+static xani_status want(xn_ctx *ctx, const xn_config *config, const char *key, const char *text, xn_need who,
+                        xn_wanted *w, int *index)
+{
+    for (int i = 0; i < w->n; i++) {
+        if (strcmp(w->reading[i].text, text) != 0) continue;
+        if (who == XN_NEED_ALL) w->reading[i].who = XN_NEED_ALL;
+        *index = i;
+        return XANI_OK;
+    }
+    xn_reading parsed;
+    XN_TRY(xn_reading_parse(ctx, config, key, text, &parsed));
+    xn_wanted_reading *r = xn_realloc(w->reading, (size_t)w->n + 1, sizeof *r);
+    if (r == NULL) return xn_fail_memory(ctx, "the readings", (size_t)(w->n + 1) * sizeof *r);
+    w->reading = r;
+    r += w->n;
+    *r = (xn_wanted_reading){.text = text, .who = who, .n = parsed.n};
+    for (int t = 0; t < parsed.n; t++) {
+        r->term[t].factor = parsed.term[t].factor;
+        XN_TRY(want_channel(ctx, &parsed.term[t], w, &r->term[t].channel));
+    }
+    *index = w->n++;
+    return XANI_OK;
+}
+
+static xani_status want_extras(xn_ctx *ctx, const xn_config *config, const char *list, xn_need who, xn_wanted *w)
+{
+    char key[XN_KEY_LENGTH];
+    int n = xn_config_count(config, list);
+    for (int i = 0; i < n; i++) {
+        int index = 0;
+        XN_TRY(xn_config_require(ctx, config, xn_key(key, "%s[%d].source", list, i), "the channel the window is for"));
+        XN_TRY(want(ctx, config, key, xn_config_string(config, key), who, w, &index));
+        bool known = false;
+        for (int j = 0; j < w->n_extra; j++) known = known || w->extra[j] == index;
+        if (!known) w->extra[w->n_extra++] = index;
+    }
+    return XANI_OK;
+}
+
+xani_status xn_wanted_list(xn_ctx *ctx, const xn_config *config, const xn_delay_rule *delay, const xn_laser_rule *laser,
+                           xn_wanted *w)
+{
+    char key[XN_KEY_LENGTH];
+    memset(w, 0, sizeof *w);
+    w->tt = -1;
+    int extras = xn_config_count(config, "select.cuts") + xn_config_count(config, "select.time_tool");
+    w->n_laser = laser->by_frame ? 0 : laser->n_on + laser->n_drop;
+    w->extra = xn_calloc((size_t)extras + 1, sizeof *w->extra);
+    w->laser = xn_calloc((size_t)w->n_laser + 1, sizeof *w->laser);
+    if (!w->extra || !w->laser) return xn_fail_memory(ctx, "the readings", (size_t)extras * sizeof *w->extra);
+    XN_TRY(xn_config_require(ctx, config, "input.i0", "the channel of the incoming intensity"));
+    XN_TRY(want(ctx, config, "input.i0", xn_config_string(config, "input.i0"), XN_NEED_ALL, w, &w->i0));
+    for (int i = 0; i < delay->n_parts; i++)
+        XN_TRY(want(ctx, config, xn_key(key, "input.delay.parts[%d].source", i), delay->source[i], XN_NEED_ON, w,
+                    &w->part[i]));
+    if (delay->tt_source != NULL)
+        XN_TRY(want(ctx, config, "input.delay.time_tool.source", delay->tt_source, XN_NEED_ON, w, &w->tt));
+    for (int i = 0; i < w->n_laser; i++)
+        XN_TRY(want(ctx, config, "input.laser", laser->reading[i], XN_NEED_ALL, w, &w->laser[i]));
+    XN_TRY(want_extras(ctx, config, "select.cuts", XN_NEED_ALL, w));
+    return want_extras(ctx, config, "select.time_tool", XN_NEED_ON, w);
+}
+
+// Readings that belong to a shot `shots` ids later than the id they were stored with.
+static void shift_ids(xn_channel *c, int64_t shots)
+{
+    for (int64_t i = 0; i < c->n; i++) c->id[i] = (uint64_t)((int64_t)c->id[i] + shots);
+}
+
+static xani_status apply_offsets(xn_ctx *ctx, const xn_config *config, xn_wanted *w)
+{
+    char key[XN_KEY_LENGTH];
+    int n = xn_config_count(config, "input.offsets");
+    for (int i = 0; i < n; i++) {
+        XN_TRY(xn_config_require(ctx, config, xn_key(key, "input.offsets[%d].source", i), "the channel that is off"));
+        const char *source = xn_config_string(config, key);
+        bool found = false;
+        for (int c = 0; c < w->n_channels; c++) {
+            if (strcmp(w->name[c], source) != 0) continue;
+            found = true;
+            char by[XN_KEY_LENGTH];
+            shift_ids(&w->channel[c], xn_config_int(config, xn_key(by, "input.offsets[%d].shots", i)));
+        }
+        if (!found) return xn_config_bad(ctx, config, key, "no reading is made of channel %s", source);
+    }
+    return XANI_OK;
+}
+
+xani_status xn_wanted_read(xn_ctx *ctx, const xn_config *config, xn_channel_reader read, void *user, xn_wanted *w)
+{
+    size_t n = (size_t)w->n_channels;
+    w->cursor = xn_calloc(n, sizeof *w->cursor);
+    w->value = xn_calloc(n, sizeof *w->value);
+    w->hit = xn_calloc(n, sizeof *w->hit);
+    if (!w->cursor || !w->value || !w->hit) return xn_fail_memory(ctx, "the channels", n * 24);
+    for (int i = 0; i < w->n_channels; i++) {
+        xani_status st = read(ctx, user, &w->channel[i]);
+        for (int k = 0; st != XANI_OK && k < w->n_laser; k++)
+            if (w->reading[w->laser[k]].term[0].channel == i) return xn_context(ctx, st, "input.laser");
+        XN_TRY(st);
+    }
+    XN_TRY(apply_offsets(ctx, config, w));
+    for (int i = 0; i < w->n_channels; i++) XN_TRY(xn_channel_sort(ctx, &w->channel[i]));
+    return XANI_OK;
+}
+
+void xn_wanted_look_up(xn_wanted *w, uint64_t id)
+{
+    for (int i = 0; i < w->n_channels; i++)
+        w->hit[i] = xn_channel_find(&w->channel[i], id, &w->cursor[i], &w->value[i]);
+}
+
+xn_hit xn_wanted_find(const xn_wanted *w, int reading, double *value)
+{
+    const xn_wanted_reading *r = &w->reading[reading];
+    xn_hit hit = XN_HIT;
+    double sum = 0.0;
+    for (int t = 0; t < r->n; t++) {
+        int c = r->term[t].channel;
+        if (w->hit[c] != XN_HIT && hit != XN_HIT_MISSING) hit = w->hit[c];
+        sum += r->term[t].factor * w->value[c];
+    }
+    *value = hit == XN_HIT ? sum : NAN;
+    return hit;
+}
+
+void xn_wanted_free(xn_wanted *w)
+{
+    for (int i = 0; i < w->n_channels; i++) {
+        xn_channel_free(&w->channel[i]);
+        xn_free(w->name[i]);
+    }
+    void *all[] = {w->reading, w->channel, w->name, w->cursor, w->value, w->hit, w->laser, w->extra};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
+    memset(w, 0, sizeof *w);
+}

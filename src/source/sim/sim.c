@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// sim.c -- xani sim: everything that is written for a simulated experiment, in order.
+//
+// Files appear whole or not at all, one after the other; the configurations come last, and those of an earlier
+// simulation in the same folder are removed first, so that a configuration never describes half an experiment.
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io/write/publish.h"
+#include "source/sim/parts.h"
+#include "source/sim/sim.h"
+#include "source/source.h"
+
+static xani_status remove_configs(xn_ctx *ctx, const xn_config *config, const char *dir)
+{
+    for (int i = 0; xn_sim_layouts[i] != NULL; i++) {
+        char *path = xn_sim_config_path(config, xn_sim_layouts[i], dir);
+        if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
+        bool stays = unlink(path) != 0 && errno != ENOENT;
+        xani_status st =
+            stays ? xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be replaced: %s", path, strerror(errno)) : XANI_OK;
+        xn_free(path);
+        if (st != XANI_OK) return st;
+    }
+    return XANI_OK;
+}
+
+static xani_status write_geometry(xn_ctx *ctx, const xn_config *config, const xn_sim_model *m, const char *dir)
+{
+    if (m->detector.panels.n == 0) return XANI_OK; // the geometry was given
+    char *path = xn_format("%s/%s", dir, XN_SIM_GEOMETRY_FILE);
+    char *text =
+        xn_sim_geometry_text(&m->detector, m->s.energy_kev, 1e-3 * xn_config_double(config, "geometry.distance_mm"));
+    xani_status st = XANI_OK;
+    if (path == NULL || text == NULL)
+        st = xn_fail_memory(ctx, "the geometry file", 4096);
+    else
+        st = xn_publish_text(ctx, path, text, strlen(text), false);
+    xn_free(path);
+    xn_free(text);
+    return st;
+}
+
+static xani_status write_runs(xn_ctx *ctx, const xn_config *config, const xn_sim_model *m, const char *dir)
+{
+    for (int run = 0; run < m->s.n_runs; run++) {
+        xn_sim_view v;
+        XN_TRY(xn_sim_view_make(ctx, config, m, run, &v));
+        xani_status st = XANI_OK;
+        for (int k = 0; st == XANI_OK && xn_sim_layouts[k] != NULL; k++)
+            if (m->s.layouts >> k & 1 && xn_sim_layouts[k]->write != NULL)
+                st = xn_sim_layouts[k]->write(ctx, config, &v, dir);
+        if (st != XANI_OK) xn_context(ctx, st, "run %s", v.name);
+        xn_sim_view_free(&v);
+        if (st != XANI_OK) return st;
+    }
+    return XANI_OK;
+}
+
+xani_status xn_sim_write(xn_ctx *ctx, const xn_config *config, const char *dir)
+{
+    xn_sim_model m;
+    XN_TRY(xn_sim_model_make(ctx, config, &m));
+    xani_status st;
+    XN_GOTO(out, st, xn_make_dirs(ctx, dir));
+    XN_GOTO(out, st, remove_configs(ctx, config, dir));
+    XN_GOTO(out, st, write_geometry(ctx, config, &m, dir));
+    if (xn_sim_writes_shots(&m.s)) XN_GOTO(out, st, xn_sim_write_calibration(ctx, &m, dir));
+    XN_GOTO(out, st, write_runs(ctx, config, &m, dir));
+    XN_GOTO(out, st, xn_sim_write_truth(ctx, config, &m, dir));
+    for (int k = 0; xn_sim_layouts[k] != NULL; k++)
+        if (m.s.layouts >> k & 1 && xn_sim_layouts[k]->write != NULL)
+            XN_GOTO(out, st, xn_sim_write_config(ctx, config, &m, xn_sim_layouts[k], dir));
+out:
+    xn_sim_model_free(&m);
+    return st;
+}
+
+// ---- binned cubes, with the pipeline's help
+
+extern const xn_sim_layout xn_sim_cube;
+
+xani_status xn_sim_write_binned(xn_ctx *ctx, const xn_config *config, const char *dir, xn_sim_bin bin)
+{
+    xn_sim_model m;
+    XN_TRY(xn_sim_model_make(ctx, config, &m));
+    xn_config *full = NULL;
+    xani_status st = XANI_OK;
+    if (!xn_sim_writes(&m.s, "cube")) goto out;
+    XN_GOTO(out, st, xn_sim_config_copy(ctx, config, &full));
+    XN_GOTO(out, st, xani_config_assign(ctx, full, "reduce.spatial_bin=1"));
+    for (int run = 0; run < m.s.n_runs; run++) {
+        xn_source *source = NULL;
+        XN_GOTO(out, st, xn_sim_open(ctx, full, m.s.has_runs ? run : -1, &source));
+        char *name = xn_sim_cube_prefix(&m.s, false, run),
+             *prefix = name != NULL ? xn_format("%s/%s", dir, name) : NULL;
+        st = prefix != NULL ? bin(ctx, full, source, prefix) : xn_fail_memory(ctx, "a path", strlen(dir));
+        xn_free(name);
+        xn_free(prefix);
+        xn_source_close(&source);
+        if (st != XANI_OK) goto out;
+    }
+    st = xn_sim_write_config(ctx, config, &m, &xn_sim_cube, dir);
+out:
+    xani_config_destroy(&full);
+    xn_sim_model_free(&m);
+    return st;
+}

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// init.c -- `xani init`: a commented configuration made from the files themselves.
+//
+// Everything the files tell is filled in, with where it comes from; what no file can know (sign and zero of the
+// delay, orientation, crystal) stays empty and is marked "FILL IN", so that `xani check` asks for it by name.
+#include "source/recognise.h"
+
+#include <locale.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "source/survey/init_parts.h"
+
+#define GROUPS_MOST 65536 // pixel groups proposed at most: minutes of fitting
+
+static void section(xn_text *t, const char *name) { xn_text_add(t, "\n%s:\n", name); }
+
+void xn_init_delay_sign(xn_text *t)
+{
+    xn_text_add(t, "  delay:\n");
+    xn_text_entry(t, 4, "sign", NULL, "1 or -1; a positive delay means X-rays after the laser");
+    xn_text_entry(t, 4, "zero_ps", NULL, "delay called zero, subtracted at the end");
+}
+
+// ---- experiment
+
+static void put_experiment(xn_init_writer *w)
+{
+    xn_text *t = &w->text;
+    char value[64], comment[512];
+    section(t, "experiment");
+    xn_text_quoted(t, 2, "title", w->n_runs > 1 ? "several runs" : w->first->name, NULL);
+    if (w->first->layout->facility != NULL) xn_text_entry(t, 2, "facility", w->first->layout->facility, NULL);
+    const xn_channel_facts *c = !w->facts.binned && w->facts.energy >= 0 ? &w->facts.channel[w->facts.energy] : NULL;
+    if (isfinite(w->finds.energy_kev)) {
+        xn_text_entry(t, 2, "energy_kev", xn_text_number(value, w->finds.energy_kev), "of the geometry file");
+    } else if (c != NULL) {
+        double kev = c->median > 500 ? c->median / 1000 : c->median; // eV or keV
+        snprintf(comment, sizeof comment, "median of %s; check", c->name);
+        xn_text_entry(t, 2, "energy_kev", xn_text_number(value, kev), comment);
+    } else {
+        xn_text_entry(t, 2, "energy_kev", NULL, "photon energy in keV");
+    }
+}
+
+// ---- input
+
+static void put_cube_input(xn_init_writer *w)
+{
+    xn_text *t = &w->text;
+    const xn_cube_facts *f = &w->facts.cube;
+    char a[64], b[64], c[64];
+    if (w->n_runs == 1) xn_text_files(t, 2, w->first);
+    xn_init_delay_sign(t);
+    xn_text_add(t, "    # scan_var: %lld bins from %s to %s, taken as ps", (long long)f->bins,
+                xn_text_about(a, f->first_ps), xn_text_about(b, f->last_ps));
+    xn_text_add(t, isfinite(f->step_ps) ? " in steps of %s\n" : ", not uniform\n", xn_text_about(c, f->step_ps));
+    if (w->finds.pixel_mask) {
+        xn_text_add(t, "  mask:\n");
+        xn_text_quoted(t, 4, "file", w->finds.pedestal, NULL);
+        xn_text_entry(t, 4, "dataset", "pixel_mask", NULL);
+        xn_text_entry(t, 4, "good", "zero", NULL);
+    }
+    xn_text_add(&w->text,
+                "  # counts_per_photon: 1  # units of imgs per photon gives Poisson errors; without it errors "
+                "come from the residual\n");
+}
+
+static void put_input(xn_init_writer *w)
+{
+    xn_text *t = &w->text;
+    section(t, "input");
+    xn_text_entry(t, 2, "layout", w->first->layout->ops->layout, NULL);
+    if (w->facts.binned)
+        put_cube_input(w);
+    else
+        xn_init_raw_input(w);
+    xn_text_add(&w->text,
+                "  # mask: {file: FILE, dataset: PATH, good: zero}  # further masks; good: zero or nonzero\n");
+}
+
+static void put_reduce(xn_init_writer *w)
+{
+    xn_text *t = &w->text;
+    char bin[16];
+    int n = 1;
+    while (w->ny / n * (w->nx / n) > GROUPS_MOST) n++;
+    section(t, "reduce");
+    if (!w->facts.binned) xn_init_raw_bins(w);
+    snprintf(bin, sizeof bin, "%d", n);
+    xn_text_entry(t, 2, "spatial_bin", bin, "n x n pixels make one; larger is faster and less noisy");
+    if (w->facts.binned) return;
+    xn_text_entry(t, 2, "threshold_photons", "0", "0.5 to 0.7 suppresses noise, but biases shared charge");
+    xn_text_entry(t, 2, "off", "{mode: all}", "or {mode: blocks, block_shots: 1000} against drifts");
+}
+
+// ---- geometry, runs, the rest
+
+static void put_geometry(xn_init_writer *w)
+{
+    xn_text *t = &w->text;
+    char shape[64];
+    section(t, "geometry");
+    if (w->finds.geometry != NULL) {
+        xn_text_quoted(t, 2, "file", w->finds.geometry, NULL);
+        if (!w->finds.distance) xn_text_entry(t, 2, "distance_mm", NULL, "sample to detector in mm");
+    } else {
+        snprintf(shape, sizeof shape, "[%lld, %lld]", (long long)w->ny, (long long)w->nx);
+        xn_text_add(&w->text,
+                    "  # file: detector.geom  # a CrystFEL geometry instead of the detector here\n  detector:\n");
+        xn_text_entry(t, 4, "shape", shape, "y, x");
+        xn_text_entry(t, 4, "pixel_mm", w->facts.binned ? NULL : "0.075",
+                      w->facts.binned ? "edge of a pixel in mm" : "of a JUNGFRAU");
+        xn_text_entry(t, 4, "centre_px", NULL, "where the beam hits, [x, y], pixel centres at +0.5");
+        xn_text_entry(t, 2, "distance_mm", NULL, "sample to detector in mm");
+    }
+    xn_text_entry(t, 2, "orientation", NULL, "3 x 3 rotation U, UB = U B; or instead ub: 3 x 3");
+    xn_text_entry(t, 2, "goniometer", NULL, "circles, the outermost first: [{axis: [0, 1, 0], sign: 1, angle_deg: 0}]");
+    xn_text_entry(t, 2, "polarisation", "{direction: [1, 0, 0], fraction: 1}", NULL);
+}
+
+static void put_runs(xn_init_writer *w)
+{
+    xn_text *t = &w->text;
+    if (w->n_runs < 2) return;
+    section(t, "runs");
+    for (int i = 0; i < w->survey->n_runs; i++) {
+        const xn_found_run *run = &w->survey->run[i];
+        if (run->layout != w->first->layout) continue;
+        xn_text_add(t, "  - ");
+        xn_text_quoted(t, 0, "name", run->name, NULL);
+        xn_text_files(t, 4, run);
+        xn_text_entry(t, 4, "angle_deg", NULL, "one angle per circle of the goniometer");
+    }
+}
+
+static void put_rest(xn_init_writer *w)
+{
+    xn_text *t = &w->text;
+    section(t, "fit");
+    xn_text_entry(t, 2, "modes_max", "3", NULL);
+    xn_text_entry(t, 2, "background", "polynomial2", NULL);
+    section(t, "map");
+    xn_text_add(t, "  crystal:\n");
+    xn_text_entry(t, 4, "cell", NULL, "[a, b, c, alpha, beta, gamma], Angstrom and degrees, conventional");
+    xn_text_entry(t, 4, "space_group", NULL, "name or number; or instead centring: P, A, B, C, I, F or R");
+    xn_text_entry(t, 4, "basis", NULL, "[{element: Cu, position: [0, 0, 0]}]");
+    xn_text_entry(t, 2, "grid", "{shape: [21, 21, 21]}", NULL);
+    xn_text_add(t, "  # path: [G, X, K, G, L]  # default: the customary path of the lattice\n");
+    xn_text_entry(t, 2, "mode_kind", "auto", "pair: nu = f/2; coherent: nu = f");
+    section(t, "output");
+    xn_text_entry(t, 2, "directory", "xani-results", "-o beats it");
+}
+
+// ---- the whole
+
+// Shots are preferred to cubes: they hold more.
+static xani_status choose_layout(xn_init_writer *w)
+{
+    const xn_survey *s = w->survey;
+    w->first = &s->run[0];
+    for (int i = 1; i < s->n_runs; i++)
+        if (w->first->layout->ops->read_cube != NULL && s->run[i].layout->ops->read_cube == NULL) w->first = &s->run[i];
+    for (int i = 0; i < s->n_runs; i++) w->n_runs += s->run[i].layout == w->first->layout;
+    if (w->n_runs < s->n_runs)
+        xn_warn(w->ctx, "files of several layouts are there; the configuration is for %s; name the others alone",
+                w->first->layout->files);
+    return XANI_OK;
+}
+
+static xani_status read_facts(xn_init_writer *w)
+{
+    XN_TRY(choose_layout(w));
+    XN_TRY(xn_run_facts_read(w->ctx, w->first, &w->facts));
+    const xn_run_facts *f = &w->facts;
+    w->detector = !f->binned && f->chosen >= 0 ? &f->detector[f->chosen] : NULL;
+    w->ny = f->binned ? f->cube.ny : w->detector ? w->detector->ny : 0;
+    w->nx = f->binned ? f->cube.nx : w->detector ? w->detector->nx : 0;
+    return xn_init_find(w->ctx, w->survey, w->detector ? w->detector->name : NULL, w->ny, w->nx,
+                        w->detector ? w->detector->rows_all : 0, &w->finds);
+}
+
+static void put_all(xn_init_writer *w)
+{
+    xn_text *t = &w->text;
+    xn_text_add(t, "# Configuration for xani %s, made by `xani init` from %d file%s.\n", xani_version(), w->first->n,
+                w->first->n == 1 ? "" : "s of the first run");
+    xn_text_add(t, "# \"FILL IN\" marks what no file can know; `xani check` names what is still missing.\n");
+    put_experiment(w);
+    put_input(w);
+    if (!w->facts.binned) xn_init_raw_select(w);
+    put_reduce(w);
+    put_geometry(w);
+    put_runs(w);
+    put_rest(w);
+}
+
+xani_status xn_source_init(xn_ctx *ctx, const char *const *paths, size_t n, char **yaml)
+{
+    *yaml = NULL;
+    xn_survey s;
+    XN_TRY(xn_survey_make(ctx, paths, n, true, &s));
+    xn_init_writer w = {.ctx = ctx, .survey = &s};
+    xani_status st = read_facts(&w);
+    // numbers with a decimal point whatever the program's language
+    locale_t plain = st == XANI_OK ? newlocale(LC_ALL_MASK, "C", (locale_t)0) : (locale_t)0;
+    if (st == XANI_OK && plain == (locale_t)0) st = xn_fail_memory(ctx, "the configuration", 1);
+    if (st == XANI_OK) {
+        locale_t before = uselocale(plain);
+        put_all(&w);
+        uselocale(before);
+        freelocale(plain);
+        if (w.text.short_of_memory) st = xn_fail_memory(ctx, "the configuration", w.text.room);
+    }
+    if (st == XANI_OK)
+        *yaml = w.text.s;
+    else
+        xn_free(w.text.s);
+    xn_facts_free(&w.facts);
+    xn_survey_free(&s);
+    return st;
+}
