@@ -382,9 +382,9 @@ START_TEST(test_input_errors)
     sf_channel(bs, SF_I0, 0, id, value);
     fails(XANI_ERR_INPUT, "channel " SF_I0 " has no readings");
     h5_put(bs, "data/" SF_I0 "/data", H5T_C_S1, 0, NULL, "text");
-    fails(XANI_ERR_INPUT, SF_I0 "/data has type string; a number per pulse is needed");
+    fails(XANI_ERR_INPUT, SF_I0 "/data has type string; a number per shot is needed");
     h5_put(bs, "data/" SF_I0 "/data", H5T_NATIVE_FLOAT, H5_SHAPE(1, 2, 3), (float[6]){0});
-    fails(XANI_ERR_INPUT, SF_I0 "/data has shape (1, 2, 3); one number per pulse is needed");
+    fails(XANI_ERR_INPUT, SF_I0 "/data has shape (1, 2, 3); one number per shot is needed");
     h5_put(bs, "data/" SF_I0 "/data", H5T_NATIVE_FLOAT, H5_SHAPE(2), (float[2]){0});
     fails(XANI_ERR_INPUT, SF_I0 "/pulse_id is uint64 (0); whole numbers, one for each of the 2 rows");
     write_all();
