@@ -389,7 +389,7 @@ START_TEST(test_input_errors)
     fails(XANI_ERR_INPUT, SF_I0 "/pulse_id is uint64 (0); whole numbers, one for each of the 2 rows");
     write_all();
     h5_put(det, "data/" SF_DET "/pulse_id", H5T_NATIVE_UINT64, H5_SHAPE(SF_SHOTS), (uint64_t[SF_SHOTS]){0});
-    fails(XANI_ERR_INPUT, "no frame has a pulse id");
+    fails(XANI_ERR_INPUT, "no frame has an id");
     sf_detector(det, 0, 0);
     fails(XANI_ERR_INPUT, "holds no frames");
     write_all();

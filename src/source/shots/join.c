@@ -34,7 +34,9 @@ static xani_status list_frames(xn_ctx *ctx, const xn_join_input *in, framed **ro
     for (int64_t i = 0; i < in->n; i++)
         if (in->id[i] != 0) r[(*n)++] = (framed){in->id[i], i};
     *rows = r;
-    if (*n == 0) return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: no frame is in the %s", in->file, in->detector, in->ids);
+    if (*n == 0)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: no frame has an id; %s are needed", in->file, in->detector,
+                       in->ids);
     qsort(r, (size_t)*n, sizeof *r, by_id);
     return XANI_OK;
 }
