@@ -10,15 +10,28 @@
 #include "core/type.h"
 #include "data/cube.h"
 
-typedef enum { XN_CAL_JUNGFRAU, XN_CAL_SCALE } xn_cal_kind;
+// How stored words become photons (formulas in kernel/calib.h).  Which detector is which kind: docs/detectors.md.
+typedef enum {
+    XN_CAL_JUNGFRAU, // uint16; gain stage in the top two bits: 0, 1, 3 -> planes 0, 1, 2; value: the other 14 bits
+    XN_CAL_SCALE,    // any type, calibrated by the facility: photons = value * photons_per_unit; no planes; NaN: bad
+    XN_CAL_EPIX10KA, // uint16; bit 14 says whether the pixel switched: 0, 1 -> planes 0, 1; value: the low 14 bits
+    XN_CAL_LINEAR    // any type: photons = (value - pedestal[0]) * factor[0] (ePix100, MPCCD, Rayonix, generic)
+} xn_cal_kind;
 
-// How stored values become photons (formulas in kernel/calib.h).
 typedef struct xn_calibration {
     xn_cal_kind kind;
-    // JUNGFRAU: planes of the detector's shape; gain stage of the word's top two bits 0, 1, 3 -> index 0, 1, 2.
-    // photons = (word & 0x3fff - pedestal) * factor, factor = 1 / (gain * energy); NaN gains -> masked pixels.
+    // Planes (ny, nx), or (n_cells, ny, nx) where n_cells > 1; as many as the kind has stages (3, 0, 2, 1).
+    //   photons = (value - pedestal) * factor,  factor = 1 / (gain * energy) for gains in ADU/keV
+    // A pixel whose planes are not finite is masked (stage 0) or bad in shots of that stage (others).  Owned.
     float *pedestal[3], *factor[3];
     double photons_per_unit; // SCALE
+    int n_cells;             // memory cells with planes of their own; 0 or 1: one set of planes for all frames
+    uint16_t *cell;          // (frames) 0 ... n_cells - 1, NULL where n_cells < 2; owned
+    int fixed_stage;     // JUNGFRAU with fixed gain: 1 + the only stage that is valid, words of others are bad; 0: any
+    double full;         // LINEAR, SCALE: stored values from here on are saturated; 0: none are
+    uint32_t frame_mask; // bits of the words of ops->read_mask that make a value bad in its shot; 0: none are read
+    // Common mode and double pixels: the detector's pixels are read out in banks, its sensor tiled by chips.  0: none.
+    int bank_rows, bank_columns, chip_rows, chip_columns;
 } xn_calibration;
 
 typedef struct xn_source xn_source;
@@ -30,6 +43,9 @@ typedef struct xn_source_ops {
     xani_status (*read_frame)(xn_ctx *ctx, xn_source *s, int64_t frame, void *dst, void *scratch);
     // The same for n frames, which come to lie behind each other in dst; NULL: one by one. See `together`.
     xani_status (*read_frames)(xn_ctx *ctx, xn_source *s, const int64_t *frames, int64_t n, void *dst);
+    // Mask words (ny, nx) that the facility stored with this frame; thread-safe. NULL: there are none. Read only where
+    // cal.frame_mask is not 0.
+    xani_status (*read_mask)(xn_ctx *ctx, xn_source *s, int64_t frame, uint32_t *dst, void *scratch);
     // Binned layouts: the sums as float64; NULL for shots.
     xani_status (*read_cube)(xn_ctx *ctx, xn_source *s, xn_cube *cube);
 } xn_source_ops;
