@@ -41,11 +41,12 @@ static void put_type(const xn_setting *s)
                                         [XN_SET_PATHS] = "one or several paths",
                                         [XN_SET_NUMBERS] = "numbers",
                                         [XN_SET_INTS] = "whole numbers"};
-    if (s->count > 0) printf("%d ", s->count);
+    if (s->count > 0 && s->type != XN_SET_LIST) printf("%d ", s->count);
     if (s->ascending) printf("increasing ");
     printf("%s", names[s->type]);
     if (s->choices != NULL) put(s->choices);
     if (s->short_form) printf(", or a word");
+    if (s->count > 0 && s->type == XN_SET_LIST) printf(", each under its name");
     bool numeric = names[s->type][0] && strstr(names[s->type], "number") != NULL;
     if (numeric && s->min == XN_POSITIVE)
         printf(" above 0");

@@ -18,7 +18,7 @@ typedef xani_config xn_config;
 // One row of config.def. The man page and `xani init` are made from these.
 typedef enum {
     XN_SET_MAP,  // holds further keys
-    XN_SET_LIST, // list of maps; one map alone counts as a list of one
+    XN_SET_LIST, // list of maps; one map alone counts as a list of one; count 1: of named ones (XN_LIST_BY_NAME)
     XN_SET_TEXT,
     XN_SET_PATH,
     XN_SET_CHOICE,

@@ -179,8 +179,39 @@ static xani_status spell_out(checker *c, const xn_setting *list, xn_node *e)
     return XANI_OK;
 }
 
+// {NAME: value, ...} becomes [{first key: NAME, second key: value}, ...]; a map in place of the value is what follows
+// the name. The keys are the two rows below the list's.
+static xani_status spell_names(checker *c, const xn_setting *list, xn_node *node)
+{
+    for (xn_node *e = node->child; e != NULL; e = e->next) {
+        xn_node *name = xn_node_create(XN_NODE_SCALAR, e->line, strrchr(list[1].key, '.') + 1, e->key), *value = NULL;
+        if (name == NULL) return xn_fail_memory(c->ctx, "the configuration", sizeof *name);
+        if (e->kind == XN_NODE_MAP)
+            name->next = e->child;
+        else if (e->kind == XN_NODE_LIST) {
+            value = xn_node_create(XN_NODE_LIST, e->line, strrchr(list[2].key, '.') + 1, NULL);
+            if (value == NULL) {
+                xn_node_destroy(name);
+                return xn_fail_memory(c->ctx, "the configuration", sizeof *value);
+            }
+            value->child = e->child;
+            name->next = value;
+        } else if (e->kind == XN_NODE_SCALAR) {
+            xn_node_destroy(name);
+            return bad(c, e, "a list or keys are expected");
+        }
+        e->kind = XN_NODE_MAP;
+        e->child = name;
+        xn_free(e->key);
+        e->key = NULL;
+    }
+    node->kind = XN_NODE_LIST;
+    return XANI_OK;
+}
+
 static xani_status check_list(checker *c, const xn_setting *s, xn_node *node)
 {
+    if (s->count > 0 && node->kind == XN_NODE_MAP) XN_TRY(spell_names(c, s, node));
     size_t key_end = strlen(c->key), pattern_end = strlen(c->pattern);
     bool list = node->kind == XN_NODE_LIST;
     int index = 0;

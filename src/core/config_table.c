@@ -28,6 +28,7 @@
 #define XN_MAP_OR_WORD(k, h) ROW(k, XN_SET_MAP, 0, 0, 0, false, true, NULL, NULL, h)
 #define XN_LIST(k, h) ROW(k, XN_SET_LIST, 0, 0, 0, false, false, NULL, NULL, h)
 #define XN_LIST_OR_WORDS(k, h) ROW(k, XN_SET_LIST, 0, 0, 0, false, true, NULL, NULL, h)
+#define XN_LIST_BY_NAME(k, h) ROW(k, XN_SET_LIST, 1, 0, 0, false, false, NULL, NULL, h)
 #define XN_TEXT(k, d, h) ROW(k, XN_SET_TEXT, 0, 0, 0, false, false, NULL, d, h)
 #define XN_PATH(k, d, h) ROW(k, XN_SET_PATH, 0, 0, 0, false, false, NULL, d, h)
 #define XN_TEXTS(k, h) ROW(k, XN_SET_TEXTS, 0, 0, 0, false, false, NULL, NULL, h)
@@ -51,6 +52,7 @@ static const xn_setting settings[] = {
 #undef XN_MAP_OR_WORD
 #undef XN_LIST
 #undef XN_LIST_OR_WORDS
+#undef XN_LIST_BY_NAME
 #undef XN_TEXT
 #undef XN_PATH
 #undef XN_TEXTS
@@ -68,6 +70,7 @@ static const xn_setting settings[] = {
 #define XN_MAP_OR_WORD(k, h)
 #define XN_LIST(k, h)
 #define XN_LIST_OR_WORDS(k, h)
+#define XN_LIST_BY_NAME(k, h)
 #define XN_TEXT(k, d, h)
 #define XN_PATH(k, d, h)
 #define XN_TEXTS(k, h)
