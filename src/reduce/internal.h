@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // internal.h -- what the files of reduce share: delay bins, pixel groups, the work plan, accumulators.
 //
-// In flow order: select.c (cuts), bins.c (delay bins), groups.c (pixels to groups, calibration planes), plan.c
+// In flow order: select.c (cuts; windows.c their statistics, cutflow.c in words), bins.c (delay bins), groups.c (pixels to groups, calibration planes), plan.c
 // (memory, passes, batches), accumulate.c and rows.c (frames to integer sums), finish.c (sums to signal and errors),
 // sign.c (is the delay's sign plausible?), binned.c (cubes that come binned), reduce.c (the stage).
 #ifndef XN_REDUCE_INTERNAL_H
@@ -117,6 +117,9 @@ void xn_finish_mask(xn_cube *cube); // masked groups become NaN everywhere
 xani_status xn_sums_alloc_bins(xn_ctx *ctx, int nbins, int64_t npix, xn_sums *sums); // per-bin arrays only
 
 xani_status xn_reduce_binned(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube);
+
+// The cut-flow as a table in the log.
+void xn_cutflow_say(xn_ctx *ctx, const xn_cutflow *flow, const xn_shots *shots);
 
 // Warns when signal lies at negative delays and none at positive ones (science.md S4). Returns true if it warned.
 bool xn_sign_check(xn_ctx *ctx, const xn_cube *cube);

@@ -147,6 +147,7 @@ static xani_status run_shots(stage *s, const xn_config *config, int64_t batch_fr
     say_flags(s->ctx, &s->groups, c, stuck);
     xn_finish_mask(c);
     (void)xn_sign_check(s->ctx, c);
+    xn_cutflow_say(s->ctx, &c->cutflow, &c->shots);
     return XANI_OK;
 }
 

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // select.c -- which shots are used: a fixed order of cuts, the verdict on each shot, the cut-flow.
 //
-// join, bad frame, dark (set by the reader), laser known, values present, I0 window, configured cuts, time tool,
-// delay bin, max_shots.  A shot keeps the number of the first cut that refused it, so the cut-flow adds up exactly:
-// seen = left + all refused.  Two rules protect the laser-off class: it has no delay, and the time tool, which sees
-// no laser on those shots, never judges it (science.md 2).  The I0 window by percentile or by median absolute
-// deviation (times 1.4826, the standard deviation of a Gaussian) is taken over the shots that are still in.
+// join, modules, bad frame, dark (set by the reader), laser known, values present, I0 window, configured cuts and
+// monitor linearity, time tool, delay bin, max_shots.  A shot keeps the number of the first cut that refused it, so the
+// cut-flow adds up exactly: seen = left + all refused.  Both ends of a window belong to it.  Two rules protect the
+// laser-off class: it has no delay, and the time tool, which sees no laser on those shots, never judges it (science.md
+// 2), also where a cut on its readings stands among select.cuts.  Windows by percentile or MAD are taken over the shots
+// that are still in when their turn comes.
 #include <math.h>
-#include <stdlib.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "data/selection.h"
 #include "reduce/internal.h"
-
-#define MAD_TO_SIGMA 1.4826022185056018
+#include "reduce/windows.h"
 
 static xani_status add_row(xn_ctx *ctx, const xn_shots *s, const char *name, xn_cutflow *flow)
 {
@@ -48,69 +49,51 @@ static void cut_missing(xn_shots *s)
     }
 }
 
-// ---- I0
+// ---- windows
 
-// Value at fraction p of sorted v[n], linear between neighbours.
-static double quantile(const double *v, int64_t n, double p)
+// A cut: the window `at` (a key) on one number per shot, for all shots or the laser-on ones only.
+typedef struct cut {
+    const char *at;
+    const double *values;
+    bool on_only, positive; // positive: 0 and below are refused, and out of the statistics
+    uint8_t verdict;
+} cut;
+
+static bool judged(const cut *c, const xn_shots *s, int64_t i)
 {
-    double at = p * (double)(n - 1);
-    int64_t i = (int64_t)floor(at);
-    if (i >= n - 1) return v[n - 1];
-    return v[i] + (at - (double)i) * (v[i + 1] - v[i]);
+    return s->verdict[i] == XN_CUT_NONE && (!c->on_only || s->laser[i] == XN_LASER_ON);
 }
 
-static void window_percentile(const double *sorted, int64_t n, const double percent[2], double window[2])
+static xani_status cut_window(xn_ctx *ctx, const xn_config *config, const cut *c, xn_shots *s)
 {
-    for (int i = 0; i < 2; i++) window[i] = quantile(sorted, n, percent[i] / 100.0);
-}
-
-static void window_mad(double *sorted, int64_t n, double k, double window[2])
-{
-    double median = quantile(sorted, n, 0.5);
-    for (int64_t i = 0; i < n; i++) sorted[i] = fabs(sorted[i] - median);
-    qsort(sorted, (size_t)n, sizeof *sorted, xn_double_compare);
-    double reach = k * MAD_TO_SIGMA * quantile(sorted, n, 0.5);
-    window[0] = median - reach;
-    window[1] = median + reach;
-}
-
-static xani_status window_of_data(xn_ctx *ctx, const xn_config *config, const xn_shots *s, double window[2])
-{
-    double *sorted = xn_alloc((size_t)s->n, sizeof *sorted);
-    if (sorted == NULL) return xn_fail_memory(ctx, "sorting I0", (size_t)s->n * sizeof *sorted);
+    double window[2], *kept = NULL;
     int64_t n = 0;
-    for (int64_t i = 0; i < s->n; i++)
-        if (s->verdict[i] == XN_CUT_NONE && s->i0[i] > 0) sorted[n++] = s->i0[i];
-    qsort(sorted, (size_t)n, sizeof *sorted, xn_double_compare);
-    double percent[2] = {0, 100};
-    if (n > 0 && xn_config_doubles(config, "select.i0.percentile", percent, 2) == 2)
-        window_percentile(sorted, n, percent, window);
-    else if (n > 0)
-        window_mad(sorted, n, xn_config_double(config, "select.i0.mad"), window);
-    xn_free(sorted);
+    if (xn_window_needs_values(config, c->at)) {
+        kept = xn_alloc((size_t)s->n, sizeof *kept);
+        if (kept == NULL) return xn_fail_memory(ctx, c->at, (size_t)s->n * sizeof *kept);
+        for (int64_t i = 0; i < s->n; i++)
+            if (judged(c, s, i) && isfinite(c->values[i]) && !(c->positive && c->values[i] <= 0))
+                kept[n++] = c->values[i];
+    }
+    xn_window_make(config, c->at, kept, n, window);
+    xn_free(kept);
+    for (int64_t i = 0; i < s->n; i++) {
+        if (!judged(c, s, i)) continue;
+        double v = c->values[i]; // NaN is refused
+        if (!(v >= window[0] && v <= window[1]) || (c->positive && v <= 0)) s->verdict[i] = c->verdict;
+    }
     return XANI_OK;
 }
 
 static xani_status cut_i0(xn_ctx *ctx, const xn_config *config, xn_shots *s)
 {
-    double window[2] = {-INFINITY, INFINITY};
-    if (xn_config_has(config, "select.i0.percentile") || xn_config_has(config, "select.i0.mad"))
-        XN_TRY(window_of_data(ctx, config, s, window));
-    if (xn_config_has(config, "select.i0.min")) window[0] = xn_config_double(config, "select.i0.min");
-    if (xn_config_has(config, "select.i0.max")) window[1] = xn_config_double(config, "select.i0.max");
-    for (int64_t i = 0; i < s->n; i++)
-        if (s->verdict[i] == XN_CUT_NONE && !(s->i0[i] > 0 && s->i0[i] >= window[0] && s->i0[i] <= window[1]))
-            s->verdict[i] = XN_CUT_I0;
-    return XANI_OK;
+    const cut c = {.at = "select.i0", .values = s->i0, .positive = true, .verdict = XN_CUT_I0};
+    return cut_window(ctx, config, &c, s);
 }
 
-// ---- windows on other readings
-
-static xani_status find_reading(xn_ctx *ctx, const xn_config *config, const xn_shots *s, const char *list, int index,
+static xani_status find_reading(xn_ctx *ctx, const xn_config *config, const xn_shots *s, const char *key,
                                 const double **values)
 {
-    char key[XN_KEY_LENGTH];
-    xn_key(key, "%s[%d].source", list, index);
     XN_TRY(xn_config_require(ctx, config, key, "name the channel or dataset"));
     const char *source = xn_config_string(config, key);
     for (int i = 0; i < s->n_extra; i++)
@@ -121,36 +104,122 @@ static xani_status find_reading(xn_ctx *ctx, const xn_config *config, const xn_s
     return xn_config_bad(ctx, config, key, "no reading \"%s\" comes with these files", source);
 }
 
-static xani_status cut_window(xn_ctx *ctx, const xn_config *config, const char *list, int index, bool on_only,
-                              uint8_t verdict, xn_shots *s)
+// ---- the configured cuts, in the order of the configuration: select's own, then those of the sets in use
+
+typedef struct judge {
+    xn_ctx *ctx;
+    const xn_config *config;
+    xn_shots *s;
+    xn_cutflow *flow;
+    int next; // verdict of the next cut
+} judge;
+
+static xani_status next_verdict(judge *j, const char *key, uint8_t *verdict)
 {
-    const double *values = NULL;
-    XN_TRY(find_reading(ctx, config, s, list, index, &values));
-    char low_key[XN_KEY_LENGTH], high_key[XN_KEY_LENGTH];
-    xn_key(low_key, "%s[%d].min", list, index);
-    xn_key(high_key, "%s[%d].max", list, index);
-    double low = xn_config_has(config, low_key) ? xn_config_double(config, low_key) : -INFINITY;
-    double high = xn_config_has(config, high_key) ? xn_config_double(config, high_key) : INFINITY;
-    for (int64_t i = 0; i < s->n; i++) {
-        if (s->verdict[i] != XN_CUT_NONE || (on_only && s->laser[i] != XN_LASER_ON)) continue;
-        if (!(values[i] >= low && values[i] <= high)) s->verdict[i] = verdict; // NaN is refused
+    if (j->next > UINT8_MAX)
+        return xn_config_bad(j->ctx, j->config, key, "more than %d cuts", UINT8_MAX - XN_CUT_CUSTOM + 1);
+    *verdict = (uint8_t)j->next++;
+    return XANI_OK;
+}
+
+// The row of a cut: "set: name"; the name is at.name, else what it is of.
+static xani_status named_row(judge *j, const char *at, const char *set, const char *of)
+{
+    char key[XN_KEY_LENGTH], row[4 * XN_KEY_LENGTH];
+    const char *name = xn_config_string(j->config, xn_key(key, "%s.name", at));
+    snprintf(row, sizeof row, "%s%s%s", set != NULL ? set : "", set != NULL ? ": " : "", name != NULL ? name : of);
+    return add_row(j->ctx, j->s, row, j->flow);
+}
+
+static xani_status cut_custom(judge *j, const char *prefix, const char *set)
+{
+    char list[XN_KEY_LENGTH], at[XN_KEY_LENGTH], key[XN_KEY_LENGTH];
+    int n = xn_config_count(j->config, xn_key(list, "%s.cuts", prefix));
+    for (int i = 0; i < n; i++) {
+        cut c = {.at = xn_key(at, "%s[%d]", list, i)};
+        XN_TRY(next_verdict(j, at, &c.verdict));
+        XN_TRY(find_reading(j->ctx, j->config, j->s, xn_key(key, "%s.source", at), &c.values));
+        const char *source = xn_config_string(j->config, key);
+        c.on_only = xn_selection_on_only(j->config, source);
+        XN_TRY(cut_window(j->ctx, j->config, &c, j->s));
+        XN_TRY(named_row(j, at, set, source));
     }
     return XANI_OK;
 }
 
-static xani_status cut_custom(xn_ctx *ctx, const xn_config *config, xn_shots *s, xn_cutflow *flow)
+// Shots whose second monitor is farther than k sigma from the line, or that lack a value of either.
+static xani_status refuse_off_line(judge *j, const double *a, const double *b, double k, uint8_t verdict)
 {
-    int n = xn_config_count(config, "select.cuts");
-    if (n > 255 - XN_CUT_CUSTOM)
-        return xn_config_bad(ctx, config, "select.cuts", "more than %d cuts", 255 - XN_CUT_CUSTOM);
+    xn_shots *s = j->s;
+    double *x = xn_alloc((size_t)s->n, sizeof *x), *y = xn_alloc((size_t)s->n, sizeof *y);
+    xani_status st = XANI_OK;
+    xn_line line;
+    bool found = false;
+    int64_t n = 0;
+    if (x == NULL || y == NULL) {
+        st = xn_fail_memory(j->ctx, "select.linearity", (size_t)s->n * 16);
+        goto out;
+    }
+    for (int64_t i = 0; i < s->n; i++) {
+        if (s->verdict[i] != XN_CUT_NONE || !isfinite(a[i]) || !isfinite(b[i])) continue;
+        x[n] = a[i];
+        y[n++] = b[i];
+    }
+    XN_GOTO(out, st, xn_line_robust(j->ctx, x, y, n, &line, &found));
+    for (int64_t i = 0; i < s->n; i++) {
+        if (s->verdict[i] != XN_CUT_NONE) continue;
+        double off = fabs(b[i] - (found ? line.intercept + line.slope * a[i] : a[i]));
+        if (!isfinite(off) || (found && off > k * line.sigma + 1e-12 * fabs(b[i]))) s->verdict[i] = verdict;
+    }
+out:
+    xn_free(x);
+    xn_free(y);
+    return st;
+}
+
+static xani_status cut_linearity(judge *j, const char *prefix, const char *set)
+{
+    char list[XN_KEY_LENGTH], at[XN_KEY_LENGTH], key[2][XN_KEY_LENGTH], k[XN_KEY_LENGTH];
+    int n = xn_config_count(j->config, xn_key(list, "%s.linearity", prefix));
     for (int i = 0; i < n; i++) {
-        XN_TRY(cut_window(ctx, config, "select.cuts", i, false, (uint8_t)(XN_CUT_CUSTOM + i), s));
-        char key[XN_KEY_LENGTH];
-        const char *name = xn_config_string(config, xn_key(key, "select.cuts[%d].name", i));
-        if (name == NULL) name = xn_config_string(config, xn_key(key, "select.cuts[%d].source", i));
-        XN_TRY(add_row(ctx, s, name, flow));
+        const double *value[2];
+        uint8_t verdict = 0;
+        (void)xn_key(at, "%s[%d]", list, i);
+        XN_TRY(next_verdict(j, at, &verdict));
+        for (int m = 0; m < 2; m++)
+            XN_TRY(find_reading(j->ctx, j->config, j->s, xn_key(key[m], "%s.%c", at, 'a' + m), &value[m]));
+        XN_TRY(refuse_off_line(j, value[0], value[1], xn_config_double(j->config, xn_key(k, "%s.k", at)), verdict));
+        char of[2 * XN_KEY_LENGTH + 16];
+        snprintf(of, sizeof of, "%s against %s", xn_config_string(j->config, key[1]),
+                 xn_config_string(j->config, key[0]));
+        XN_TRY(named_row(j, at, set, of));
     }
     return XANI_OK;
+}
+
+static xani_status cut_time_tool(judge *j, const char *prefix)
+{
+    char list[XN_KEY_LENGTH], at[XN_KEY_LENGTH], key[XN_KEY_LENGTH];
+    int n = xn_config_count(j->config, xn_key(list, "%s.time_tool", prefix));
+    for (int i = 0; i < n; i++) {
+        cut c = {.at = xn_key(at, "%s[%d]", list, i), .on_only = true, .verdict = XN_CUT_TIME_TOOL};
+        XN_TRY(find_reading(j->ctx, j->config, j->s, xn_key(key, "%s.source", at), &c.values));
+        XN_TRY(cut_window(j->ctx, j->config, &c, j->s));
+    }
+    return XANI_OK;
+}
+
+static xani_status configured_cuts(xn_ctx *ctx, const xn_config *config, xn_shots *s, xn_cutflow *flow)
+{
+    judge j = {ctx, config, s, flow, XN_CUT_CUSTOM};
+    xn_selection chosen;
+    XN_TRY(xn_selection_load(ctx, config, &chosen));
+    for (int i = 0; i < chosen.n; i++) {
+        XN_TRY(cut_custom(&j, chosen.prefix[i], chosen.set[i]));
+        XN_TRY(cut_linearity(&j, chosen.prefix[i], chosen.set[i]));
+    }
+    for (int i = 0; i < chosen.n; i++) XN_TRY(cut_time_tool(&j, chosen.prefix[i]));
+    return add_row(ctx, s, "time tool", flow);
 }
 
 // ---- delay bins
@@ -234,10 +303,7 @@ static xani_status apply(xn_ctx *ctx, const xn_config *config, xn_shots *s, xn_c
     XN_TRY(add_row(ctx, s, "values present", flow));
     XN_TRY(cut_i0(ctx, config, s));
     XN_TRY(add_row(ctx, s, "I0", flow));
-    XN_TRY(cut_custom(ctx, config, s, flow));
-    int tools = xn_config_count(config, "select.time_tool");
-    for (int i = 0; i < tools; i++) XN_TRY(cut_window(ctx, config, "select.time_tool", i, true, XN_CUT_TIME_TOOL, s));
-    XN_TRY(add_row(ctx, s, "time tool", flow));
+    XN_TRY(configured_cuts(ctx, config, s, flow));
     XN_TRY(require_class(ctx, flow, true));
     XN_TRY(make_bins(ctx, config, s, bins));
     XN_TRY(cut_bins(ctx, config, bins, s));

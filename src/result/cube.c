@@ -133,6 +133,19 @@ static xani_status write_cutflow(xn_ctx *ctx, xn_writer *w, const xn_cutflow *f)
     return XANI_OK;
 }
 
+// Verdicts from XN_CUT_CUSTOM on: the configured cuts, which stand between these two rows of the cut-flow.
+static void write_custom_names(xn_writer *w, const xn_cutflow *f)
+{
+    const double first = XN_CUT_CUSTOM;
+    int from = 0, to;
+    while (from < f->n && strcmp(f->name[from], "I0") != 0) from++;
+    from++;
+    for (to = f->n - 1; to > from && strcmp(f->name[to], "time tool") != 0;) to--;
+    xn_writer_attr_f64(w, "/entry/shots/verdict", "first_further", &first, 0);
+    if (to > from)
+        xn_writer_attr_texts(w, "/entry/shots/verdict", "further", (const char *const *)f->name + from, to - from);
+}
+
 static void write_shots(xn_writer *w, const xn_cube *c, const int64_t *extent)
 {
     const xn_shots *s = &c->shots;
@@ -140,7 +153,7 @@ static void write_shots(xn_writer *w, const xn_cube *c, const int64_t *extent)
     if (s->n == 0) return;
     xn_nexus_fields(w, shot_fields, XN_COUNT(shot_fields), c, extent);
     xn_writer_attr_texts(w, "/entry/shots/verdict", "names", verdict_names, XN_CUT_CUSTOM);
-    xn_writer_attr_text(w, "/entry/shots/verdict", "further", "select.cuts in the order of the configuration");
+    write_custom_names(w, &c->cutflow);
     if (s->n_extra == 0) return;
     xn_writer_texts(w, "/entry/shots/extra_names", (const char *const *)s->extra_name, s->n_extra);
     for (int i = 0; i < s->n_extra; i++) {

@@ -202,7 +202,8 @@ static int bin_of(const impl *m, double delay_ps)
 
 static void say_ignored(xn_ctx *ctx, const xn_config *config)
 {
-    static const char *const keys[] = {"input.i0", "input.laser", "input.frames", "select.time_tool", "select.cuts"};
+    static const char *const keys[] = {"input.i0",    "input.laser",      "input.frames", "select.time_tool",
+                                       "select.cuts", "select.linearity", "select.use"};
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
         if (xn_config_count(config, keys[i]) > 0)
             xn_warn(ctx, "%s is not used: cubes hold sums of shots selected before", keys[i]);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // wanted.c -- which readings a run needs, read once each: see wanted.h.
 //
-// The laser rule, I0 and the sources of select.cuts are needed by every shot; the parts of the delay, the time tool and
-// the sources of select.time_tool by laser-on shots only, because without laser there is nothing to measure.
+// The laser rule, I0 and the sources of cuts are needed by every shot; the parts of the delay, and the time tool
+// wherever it is asked for, by laser-on shots only, because without laser there is nothing to measure.
 #include "source/shots/wanted.h"
 
 #include <math.h>
 #include <string.h>
+
+#include "data/selection.h"
 
 // Index of the channel, added when new.
 static xani_status want_channel(xn_ctx *ctx, const xn_term *t, xn_wanted *w, int *index)
@@ -53,17 +55,48 @@ static xani_status want(xn_ctx *ctx, const xn_config *config, const char *key, c
     return XANI_OK;
 }
 
-static xani_status want_extras(xn_ctx *ctx, const xn_config *config, const char *list, xn_need who, xn_wanted *w)
+// The reading becomes a column of the shot table.
+static xani_status want_extra(xn_ctx *ctx, const xn_config *config, const char *key, xn_need who, xn_wanted *w)
 {
+    int index = 0;
+    XN_TRY(xn_config_require(ctx, config, key, "the channel the window is for"));
+    const char *source = xn_config_string(config, key);
+    if (xn_selection_on_only(config, source)) who = XN_NEED_ON;
+    XN_TRY(want(ctx, config, key, source, who, w, &index));
+    for (int j = 0; j < w->n_extra; j++)
+        if (w->extra[j] == index) return XANI_OK;
+    w->extra[w->n_extra++] = index;
+    return XANI_OK;
+}
+
+static xani_status want_list(xn_ctx *ctx, const xn_config *config, const char *prefix, const char *list,
+                             const char *member, xn_need who, xn_wanted *w)
+{
+    char at[XN_KEY_LENGTH], key[XN_KEY_LENGTH];
+    int n = xn_config_count(config, xn_key(at, "%s.%s", prefix, list));
+    for (int i = 0; i < n; i++)
+        XN_TRY(want_extra(ctx, config, xn_key(key, "%s.%s[%d].%s", prefix, list, i, member), who, w));
+    return XANI_OK;
+}
+
+static int count_extras(const xn_config *config, const xn_selection *s)
+{
+    static const char *const lists[] = {"cuts", "time_tool", "linearity", "linearity"}; // two readings each
     char key[XN_KEY_LENGTH];
-    int n = xn_config_count(config, list);
-    for (int i = 0; i < n; i++) {
-        int index = 0;
-        XN_TRY(xn_config_require(ctx, config, xn_key(key, "%s[%d].source", list, i), "the channel the window is for"));
-        XN_TRY(want(ctx, config, key, xn_config_string(config, key), who, w, &index));
-        bool known = false;
-        for (int j = 0; j < w->n_extra; j++) known = known || w->extra[j] == index;
-        if (!known) w->extra[w->n_extra++] = index;
+    int n = 0;
+    for (int i = 0; i < s->n; i++)
+        for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++)
+            n += xn_config_count(config, xn_key(key, "%s.%s", s->prefix[i], lists[k]));
+    return n;
+}
+
+static xani_status want_extras(xn_ctx *ctx, const xn_config *config, const xn_selection *s, xn_wanted *w)
+{
+    for (int i = 0; i < s->n; i++) {
+        XN_TRY(want_list(ctx, config, s->prefix[i], "cuts", "source", XN_NEED_ALL, w));
+        XN_TRY(want_list(ctx, config, s->prefix[i], "linearity", "a", XN_NEED_ALL, w));
+        XN_TRY(want_list(ctx, config, s->prefix[i], "linearity", "b", XN_NEED_ALL, w));
+        XN_TRY(want_list(ctx, config, s->prefix[i], "time_tool", "source", XN_NEED_ON, w));
     }
     return XANI_OK;
 }
@@ -74,7 +107,9 @@ xani_status xn_wanted_list(xn_ctx *ctx, const xn_config *config, const xn_delay_
     char key[XN_KEY_LENGTH];
     memset(w, 0, sizeof *w);
     w->tt = -1;
-    int extras = xn_config_count(config, "select.cuts") + xn_config_count(config, "select.time_tool");
+    xn_selection selection;
+    XN_TRY(xn_selection_load(ctx, config, &selection));
+    int extras = count_extras(config, &selection);
     w->n_laser = laser->by_frame ? 0 : laser->n_on + laser->n_drop;
     w->extra = xn_calloc((size_t)extras + 1, sizeof *w->extra);
     w->laser = xn_calloc((size_t)w->n_laser + 1, sizeof *w->laser);
@@ -88,8 +123,7 @@ xani_status xn_wanted_list(xn_ctx *ctx, const xn_config *config, const xn_delay_
         XN_TRY(want(ctx, config, "input.delay.time_tool.source", delay->tt_source, XN_NEED_ON, w, &w->tt));
     for (int i = 0; i < w->n_laser; i++)
         XN_TRY(want(ctx, config, "input.laser", laser->reading[i], XN_NEED_ALL, w, &w->laser[i]));
-    XN_TRY(want_extras(ctx, config, "select.cuts", XN_NEED_ALL, w));
-    return want_extras(ctx, config, "select.time_tool", XN_NEED_ON, w);
+    return want_extras(ctx, config, &selection, w);
 }
 
 // Readings that belong to a shot `shots` ids later than the id they were stored with.
