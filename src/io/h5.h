@@ -48,6 +48,13 @@ xani_status xn_h5_read_rows(xn_ctx *ctx, const xn_h5 *file, const char *dataset,
 xani_status xn_h5_read_column(xn_ctx *ctx, const xn_h5 *file, const char *dataset, int64_t column, double **data,
                               int64_t *n);
 xani_status xn_h5_read_attr(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, char **text);
+xani_status xn_h5_read_attr_texts(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, char ***texts,
+                                  int64_t *n); // NULL-terminated; n may be NULL
 xani_status xn_h5_read_attr_f64(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, double *value);
+xani_status xn_h5_read_attr_f64s(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, int n,
+                                 double *value); // the first n
+// Where `name` is an external link: the file it leads to, which need not exist, found as the library does first,
+// beside this one; owned. NULL when it is none.
+xani_status xn_h5_external(xn_ctx *ctx, const xn_h5 *file, const char *name, char **target);
 
 #endif

@@ -10,6 +10,13 @@
 #include "io/library.h"
 #include "io/worker/worker.h"
 
+#if H5_VERSION_GE(1, 12, 0)
+typedef H5L_info1_t link_info;
+#define H5Lget_info H5Lget_info1
+#else
+typedef H5L_info_t link_info;
+#endif
+
 // Copies string i of `raw`, which holds char * (variable) or fields of `size` bytes.
 static char *copy_string(const void *raw, int64_t i, bool variable, size_t size, H5T_str_t padding)
 {
@@ -150,24 +157,38 @@ static xani_status open_attribute(xn_ctx *ctx, const xn_h5 *file, const char *ob
     return *id >= 0 ? XANI_OK : xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: no such attribute", file->path, *what);
 }
 
-xani_status xn_h5_read_attr(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, char **text)
+xani_status xn_h5_read_attr_texts(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, char ***texts,
+                                  int64_t *n)
 {
-    char *what = NULL, **texts = NULL;
-    int64_t n = 0;
-    *text = NULL;
+    char *what = NULL;
+    int64_t count = 0;
+    *texts = NULL;
     text_source s = nothing(true);
     xn_hdf_guard guard = xn_hdf_enter();
     xani_status st = open_attribute(ctx, file, object, name, &s.id, &what);
-    if (st == XANI_OK) st = read_texts(ctx, file, what, &s, &texts, &n);
-    if (st == XANI_OK) st = first_of(ctx, file, what, texts, n, text);
+    if (st == XANI_OK) st = read_texts(ctx, file, what, &s, texts, &count);
     shut(&s);
     xn_hdf_leave(guard);
-    free_texts(&texts, n);
+    if (st != XANI_OK) free_texts(texts, count), count = 0;
+    if (n) *n = count;
     xn_free(what);
     return st;
 }
 
-static xani_status first_number(xn_ctx *ctx, const xn_h5 *file, const char *what, text_source *s, double *value)
+xani_status xn_h5_read_attr(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, char **text)
+{
+    char **texts = NULL;
+    int64_t n = 0;
+    *text = NULL;
+    XN_TRY(xn_h5_read_attr_texts(ctx, file, object, name, &texts, &n));
+    xani_status st = first_of(ctx, file, name, texts, n, text);
+    free_texts(&texts, n);
+    return st;
+}
+
+// The first `most` numbers; fewer are an error.
+static xani_status first_numbers(xn_ctx *ctx, const xn_h5 *file, const char *what, text_source *s, int most,
+                                 double *value)
 {
     s->type = H5Aget_type(s->id);
     s->space = H5Aget_space(s->id);
@@ -176,27 +197,62 @@ static xani_status first_number(xn_ctx *ctx, const xn_h5 *file, const char *what
     if (kind == XN_STR || kind == XN_OTHER)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: holds %s, not numbers", file->path, what,
                        xn_hdf_class_name(s->type));
-    if (n < 1 || n > 65536) return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: is empty or too long", file->path, what);
+    if (n < most || n > 65536)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: is too short or too long", file->path, what);
     double *values = xn_alloc((size_t)n, sizeof *values);
     if (values == NULL) return xn_fail_memory(ctx, what, (size_t)n * sizeof *values);
     xani_status st = XANI_OK;
     if (H5Aread(s->id, H5T_NATIVE_DOUBLE, values) < 0)
         st = xn_h5_fail(ctx, file, what, "cannot be read");
     else
-        *value = values[0];
+        memcpy(value, values, (size_t)most * sizeof *value);
     xn_free(values);
     return st;
 }
 
-xani_status xn_h5_read_attr_f64(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, double *value)
+xani_status xn_h5_read_attr_f64s(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, int n,
+                                 double *value)
 {
     char *what = NULL;
     text_source s = nothing(true);
     xn_hdf_guard guard = xn_hdf_enter();
     xani_status st = open_attribute(ctx, file, object, name, &s.id, &what);
-    if (st == XANI_OK) st = first_number(ctx, file, what, &s, value);
+    if (st == XANI_OK) st = first_numbers(ctx, file, what, &s, n, value);
     shut(&s);
     xn_hdf_leave(guard);
     xn_free(what);
+    return st;
+}
+
+xani_status xn_h5_read_attr_f64(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, double *value)
+{
+    return xn_h5_read_attr_f64s(ctx, file, object, name, 1, value);
+}
+
+// ---- links
+
+xani_status xn_h5_external(xn_ctx *ctx, const xn_h5 *file, const char *name, char **target)
+{
+    link_info info;
+    char *value = NULL;
+    const char *other = NULL, *object = NULL, *slash = strrchr(file->path, '/');
+    xani_status st = XANI_OK;
+    *target = NULL;
+    XN_TRY(xn_worker_look(ctx, file->path, ""));
+    xn_hdf_guard guard = xn_hdf_enter();
+    bool external = H5Lget_info(file->id, name, &info, H5P_DEFAULT) >= 0 && info.type == H5L_TYPE_EXTERNAL;
+    if (external && (value = xn_calloc(info.u.val_size + 1, 1)) == NULL)
+        st = xn_fail_memory(ctx, "a link", info.u.val_size);
+    bool read = value != NULL && H5Lget_val(file->id, name, value, info.u.val_size, H5P_DEFAULT) >= 0 &&
+                H5Lunpack_elink_val(value, info.u.val_size, NULL, &other, &object) >= 0;
+    xn_hdf_leave(guard);
+    if (external && st == XANI_OK && !read)
+        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: its link cannot be read", file->path, name);
+    if (read) {
+        bool beside = other[0] != '/' && slash != NULL;
+        *target = xn_format("%.*s%s", beside ? (int)(slash - file->path) + 1 : 0, file->path, other);
+        if (*target == NULL) st = xn_fail_memory(ctx, "a link", info.u.val_size);
+    }
+    xn_free(value);
     return st;
 }
