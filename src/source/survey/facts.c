@@ -241,6 +241,7 @@ xani_status xn_run_facts_read(xn_ctx *ctx, const xn_found_run *run, xn_run_facts
 {
     memset(f, 0, sizeof *f);
     f->chosen = f->i0 = f->stage = f->edge = f->quality = f->energy = -1;
+    f->place = (xn_place_facts){NAN, NAN, NAN, {NAN, NAN}, ""};
     xani_status st = run->layout->facts(ctx, run, f);
     if (st != XANI_OK) xn_facts_free(f);
     return st;

@@ -76,6 +76,9 @@ static void add_detectors(answer *a, const char *run, const xn_run_facts *f)
     put(o, "modules_on", d->modules > 0 ? whole(d->modules_on) : json_null());
     put(o, "high_gain", json_boolean(d->high_gain));
     put(o, "converted", json_boolean(d->converted));
+    put(o, "energy_kev", number(f->place.energy_kev));
+    put(o, "distance_mm", number(f->place.distance_mm));
+    put(o, "pixel_mm", number(f->place.pixel_mm));
     for (int i = 0; i < f->n_detectors; i++)
         if (i != f->chosen) put(row(a->detectors, run), "name", text(f->detector[i].name));
     o = row(a->pulse_ids, run);

@@ -35,6 +35,8 @@ static void put_experiment(xn_init_writer *w)
     const xn_channel_facts *c = !w->facts.binned && w->facts.energy >= 0 ? &w->facts.channel[w->facts.energy] : NULL;
     if (isfinite(w->finds.energy_kev)) {
         xn_text_entry(t, 2, "energy_kev", xn_text_number(value, w->finds.energy_kev), "of the geometry file");
+    } else if (!w->facts.binned && isfinite(w->facts.place.energy_kev)) {
+        xn_text_entry(t, 2, "energy_kev", xn_text_number(value, w->facts.place.energy_kev), "as the files tell");
     } else if (c != NULL) {
         double kev = c->median > 500 ? c->median / 1000 : c->median; // eV or keV
         snprintf(comment, sizeof comment, "median of %s; check", c->name);
@@ -97,23 +99,41 @@ static void put_reduce(xn_init_writer *w)
 
 // ---- geometry, runs, the rest
 
+static void put_simple_detector(xn_init_writer *w)
+{
+    xn_text *t = &w->text;
+    const xn_place_facts *p = &w->facts.place;
+    const bool told = !w->facts.binned;
+    char shape[64], pixel[64], centre[64], distance[64];
+    const bool has_pixel = told && isfinite(p->pixel_mm), has_centre = told && isfinite(p->centre_px[0]),
+               has_distance = told && isfinite(p->distance_mm);
+    snprintf(shape, sizeof shape, "[%lld, %lld]", (long long)w->ny, (long long)w->nx);
+    snprintf(pixel, sizeof pixel, "%.10g", has_pixel ? p->pixel_mm : 0.075);
+    snprintf(centre, sizeof centre, "[%.10g, %.10g]", p->centre_px[0], p->centre_px[1]);
+    snprintf(distance, sizeof distance, "%.10g", p->distance_mm);
+    xn_text_add(t, "  # file: detector.geom  # a CrystFEL geometry instead of the detector here\n  detector:\n");
+    xn_text_entry(t, 4, "shape", shape, "y, x");
+    xn_text_entry(t, 4, "pixel_mm", w->facts.binned ? NULL : pixel,
+                  w->facts.binned ? "edge of a pixel in mm"
+                  : has_pixel     ? "as the files tell"
+                                  : "of a JUNGFRAU");
+    xn_text_entry(t, 4, "centre_px", has_centre ? centre : NULL,
+                  has_centre ? "as the files tell: where the beam hits, [x, y]; check"
+                             : "where the beam hits, [x, y], pixel centres at +0.5");
+    xn_text_entry(t, 2, "distance_mm", has_distance ? distance : NULL,
+                  has_distance ? "as the files tell: sample to detector in mm" : "sample to detector in mm");
+    if (told && p->turned[0] != '\0') xn_text_add(t, "  # %s\n", p->turned);
+}
+
 static void put_geometry(xn_init_writer *w)
 {
     xn_text *t = &w->text;
-    char shape[64];
     section(t, "geometry");
     if (w->finds.geometry != NULL) {
         xn_text_quoted(t, 2, "file", w->finds.geometry, NULL);
         if (!w->finds.distance) xn_text_entry(t, 2, "distance_mm", NULL, "sample to detector in mm");
     } else {
-        snprintf(shape, sizeof shape, "[%lld, %lld]", (long long)w->ny, (long long)w->nx);
-        xn_text_add(&w->text,
-                    "  # file: detector.geom  # a CrystFEL geometry instead of the detector here\n  detector:\n");
-        xn_text_entry(t, 4, "shape", shape, "y, x");
-        xn_text_entry(t, 4, "pixel_mm", w->facts.binned ? NULL : "0.075",
-                      w->facts.binned ? "edge of a pixel in mm" : "of a JUNGFRAU");
-        xn_text_entry(t, 4, "centre_px", NULL, "where the beam hits, [x, y], pixel centres at +0.5");
-        xn_text_entry(t, 2, "distance_mm", NULL, "sample to detector in mm");
+        put_simple_detector(w);
     }
     xn_text_entry(t, 2, "orientation", NULL, "3 x 3 rotation U, UB = U B; or instead ub: 3 x 3");
     xn_text_entry(t, 2, "goniometer", NULL, "circles, the outermost first: [{axis: [0, 1, 0], sign: 1, angle_deg: 0}]");

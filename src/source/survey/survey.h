@@ -94,11 +94,18 @@ typedef struct xn_cube_facts {
     double on_shots, off_shots;
 } xn_cube_facts;
 
+// Energy and place of the detector as the files tell them; NaN where they do not.
+typedef struct xn_place_facts {
+    double energy_kev, distance_mm, pixel_mm, centre_px[2];
+    char turned[256]; // how the pixels' directions differ from those of geometry.detector; "" where they agree
+} xn_place_facts;
+
 typedef struct xn_run_facts {
     bool binned; // then `cube` holds, and nothing else
     xn_cube_facts cube;
     int n_detectors, chosen; // the largest detector; -1: none
     xn_detector_facts *detector;
+    xn_place_facts place;
     // of the chosen detector's frames
     uint64_t *id; // ascending, without 0
     int64_t n_ids;
