@@ -17,8 +17,10 @@
 #include "io/h5.h"
 #include "source/layout.h"
 
-extern const xn_input_layout xn_layout_swissfel, xn_layout_cube;
-const xn_input_layout *const xn_input_layouts[] = {&xn_layout_swissfel, &xn_layout_cube, NULL};
+extern const xn_input_layout xn_layout_swissfel, xn_layout_cube, xn_layout_nxmx, xn_layout_nexus;
+const xn_input_layout *const xn_input_layouts[] = {
+    &xn_layout_swissfel, &xn_layout_cube, &xn_layout_nxmx, &xn_layout_nexus, NULL,
+};
 
 // ---- files
 
