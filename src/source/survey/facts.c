@@ -113,7 +113,8 @@ xani_status xn_facts_channel(xn_ctx *ctx, xn_run_facts *f, const char *name, con
             xn_free(copy);
             return xn_fail_memory(ctx, "the list of channels", (size_t)(i + 1) * sizeof *p);
         }
-        p[i] = (xn_channel_facts){.name = copy, .role = role_of(name), .type = info->type, .rank = info->rank};
+        p[i] = (xn_channel_facts){
+            .name = copy, .role = role_of(name), .type = info->type, .rank = info->rank, .scale_ps = NAN};
         p[i].value.name = copy;
         memcpy(p[i].dims, info->dims, sizeof p[i].dims);
         f->n_channels++;
@@ -240,7 +241,7 @@ xani_status xn_facts_finish(xn_ctx *ctx, xn_run_facts *f)
 xani_status xn_run_facts_read(xn_ctx *ctx, const xn_found_run *run, xn_run_facts *f)
 {
     memset(f, 0, sizeof *f);
-    f->chosen = f->i0 = f->stage = f->edge = f->quality = f->energy = -1;
+    f->chosen = f->i0 = f->stage = f->stage_too = f->edge = f->quality = f->energy = -1;
     f->place = (xn_place_facts){NAN, NAN, NAN, {NAN, NAN}, ""};
     xani_status st = run->layout->facts(ctx, run, f);
     if (st != XANI_OK) xn_facts_free(f);

@@ -60,13 +60,11 @@ static void put_laser(xn_init_writer *w)
 
 static bool in_mm(const xn_channel_facts *c) { return strcasestr(c->name, "MOT") || strcasestr(c->name, "STAGE"); }
 
-static void put_stage(xn_init_writer *w)
+// One part of the delay. Readings in units that the layout knows have their zero where they say.
+static void put_part(xn_text *t, const xn_channel_facts *c)
 {
-    xn_text *t = &w->text;
-    const xn_run_facts *f = &w->facts;
-    const xn_channel_facts *c = f->stage >= 0 ? &f->channel[f->stage] : NULL;
     char value[64], comment[256], a[64], b[64];
-    xn_text_add(t, "    parts:\n");
+    bool known = c != NULL && isfinite(c->scale_ps), mm = c != NULL && !known && in_mm(c);
     xn_text_add(t, "      - ");
     if (c == NULL) {
         xn_text_entry(t, 0, "source", NULL, "channel of the delay stage, encoder or phase shifter");
@@ -75,13 +73,27 @@ static void put_stage(xn_init_writer *w)
                  xn_text_about(a, c->min), xn_text_about(b, c->max));
         xn_text_quoted(t, 0, "source", c->name, comment);
     }
-    bool mm = c != NULL && in_mm(c);
-    xn_text_entry(t, 8, "scale_ps", mm ? xn_text_number(value, STAGE_PS_PER_MM) : "1",
-                  mm ? "ps per unit: a stage in mm, light path there and back; check"
-                     : "FILL IN: ps per unit of the reading");
-    xn_text_entry(t, 8, "origin", c ? xn_text_number(value, c->median) : "0",
-                  c ? "FILL IN: the reading at time zero; now the middle of the scan"
-                    : "FILL IN: the reading at time zero");
+    xn_text_entry(t, 8, "scale_ps",
+                  known ? xn_text_number(value, c->scale_ps)
+                  : mm  ? xn_text_number(value, STAGE_PS_PER_MM)
+                        : "1",
+                  known ? "ps per unit; check"
+                  : mm  ? "ps per unit: a stage in mm, light path there and back; check"
+                        : "FILL IN: ps per unit of the reading");
+    if (known)
+        xn_text_entry(t, 8, "origin", "0", "the reading that counts as zero");
+    else
+        xn_text_entry(t, 8, "origin", c ? xn_text_number(value, c->median) : "0",
+                      c ? "FILL IN: the reading at time zero; now the middle of the scan"
+                        : "FILL IN: the reading at time zero");
+}
+
+static void put_stage(xn_init_writer *w)
+{
+    const xn_run_facts *f = &w->facts;
+    xn_text_add(&w->text, "    parts:\n");
+    put_part(&w->text, f->stage >= 0 ? &f->channel[f->stage] : NULL);
+    if (f->stage_too >= 0) put_part(&w->text, &f->channel[f->stage_too]);
     other_channels(w, 4, XN_ROLE_DELAY, f->stage, "other delay");
 }
 
@@ -92,6 +104,13 @@ static void put_time_tool(xn_init_writer *w)
     char m[64];
     if (f->edge < 0) return;
     const xn_channel_facts *c = &f->channel[f->edge];
+    if (isfinite(c->scale_ps)) {
+        xn_text_add(t, "    time_tool:\n");
+        xn_text_quoted(t, 6, "source", c->name, "calibrated by the facility");
+        xn_text_add(t, "      sign: 1  # check\n      coefficients_ps: [0, %s]\n", xn_text_number(m, c->scale_ps));
+        other_channels(w, 4, XN_ROLE_EDGE, f->edge, "other time tool");
+        return;
+    }
     xn_text_add(t, "    # time_tool:  # FILL IN its calibration and take the # away; without it the jitter stays\n");
     xn_text_add(t, "    #   source: ");
     xn_text_scalar(t, c->name);
@@ -165,8 +184,10 @@ void xn_init_raw_bins(xn_init_writer *w)
     xn_text *t = &w->text;
     const xn_channel_facts *s = f->stage >= 0 ? &f->channel[f->stage] : NULL;
     char value[64], a[64], b[64], c[64], d[64], e[64];
-    double scale = s != NULL && in_mm(s) ? STAGE_PS_PER_MM : NAN;
-    double lo = s ? scale * (s->min - s->median) : NAN, hi = s ? scale * (s->max - s->median) : NAN;
+    bool known = s != NULL && isfinite(s->scale_ps);
+    double scale = known ? s->scale_ps : s != NULL && in_mm(s) ? STAGE_PS_PER_MM : NAN;
+    double origin = known ? 0.0 : s != NULL ? s->median : NAN;
+    double lo = s ? scale * (s->min - origin) : NAN, hi = s ? scale * (s->max - origin) : NAN;
     xn_text_add(t, "  delay_bins_ps:\n");
     snprintf(value, sizeof value, "%lld", (long long)bins_for(f, hi - lo));
     xn_text_entry(t, 4, "equal_count", value, "fits any sign and zero; once they are known, rather uniform bins:");

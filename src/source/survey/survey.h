@@ -70,6 +70,7 @@ typedef struct xn_channel_facts {
     double min, max, mean, low, median, high; // low and high: 0.5 and 99.5 per cent
     int64_t distinct;
     double step;      // median distance of distinct values
+    double scale_ps;  // ps per unit, where the layout knows it; NAN
     xn_channel value; // its readings, until xn_facts_finish
 } xn_channel_facts;
 
@@ -117,6 +118,7 @@ typedef struct xn_run_facts {
     int n_channels;
     xn_channel_facts *channel;
     int i0, stage, edge, quality, energy; // guesses; -1: none
+    int stage_too;                        // a second part of the delay; -1: none
 } xn_run_facts;
 
 xani_status xn_run_facts_read(xn_ctx *ctx, const xn_found_run *run, xn_run_facts *facts); // asks the run's layout
