@@ -1,0 +1,233 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""layout_lcls_smalldata.py XANI SCRATCH -- LCLS-I small data typed from formats.md 1.1, with everything that goes wrong there:
+shuffled and repeated events, events of the same time, lost ones, missing numbers, damage, dark shots, no event receiver.
+Counts come out exactly, the cube equals NumPy's; info and init know the files; what xani sim writes gives SwissFEL's cube.
+"""
+import json
+import os
+import subprocess
+import sys
+
+for folder in ("contract", "layouts"):
+    sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", folder))
+try:
+    import h5py
+    import numpy as np
+    import yaml
+
+    import shots
+    from walk import Report
+except ImportError as missing:
+    print(f"1..0 # SKIP {missing}")
+    sys.exit(77)
+
+XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+r = Report()
+ENERGY, DET = 10.0, "jungfrau1M"
+
+
+def xani(*args):
+    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=600)
+    return done.returncode, done.stdout, done.stderr
+
+
+# ---- the experiment
+
+e = shots.Experiment(modules=2, rows=16, cols=32)
+NOMINAL_PS = (100.0 - e.stage_mm) / shots.MM_PER_PS
+TT_PS = (e.edge_px - 1000.0) / shots.PX_PER_PS
+STEP = 8333333
+ns = np.arange(e.n, dtype=np.int64) * STEP + np.random.default_rng(5).integers(-2000, 2000, e.n) + 999_000_000
+sec = 1_700_000_000 + ns // 10**9
+event_time = (sec << 32) | ns % 10**9
+fiducials = (5000 + 3 * np.arange(e.n)) % 0x1ffe0
+event_time[101] = event_time[100]  # not the same event: other fiducials
+
+LOST, DAMAGED, ALL_NAN, DARK, NO_EVR, NO_I0, NO_LXT, REPEATED = (7, 150), (20, 21), (30,), (40, 41, 44), (50, 51), (60, 61), (66,), 70
+assert e.on[66] and not e.on[50] and e.on[51]
+e.drop("lost", *LOST)
+e.drop("good frame", *DAMAGED, *ALL_NAN)
+e.drop("X-rays", *DARK)
+e.drop("laser known", *NO_EVR)
+e.drop("join", *NO_I0, *NO_LXT, REPEATED)
+e.masked[3, 5] = e.masked[20:22, 7] = True
+
+
+def write(path, rows, old=False, encoder=None):
+    """rows: shots in the order of the file."""
+    rows = np.asarray(rows)
+    pixels = (e.photons * ENERGY).astype("f4").reshape(e.n, e.modules, e.rows, e.cols)
+    pixels[[*DAMAGED, *ALL_NAN]] = np.nan
+    laser = e.on.astype("i8")
+    laser[list(NO_EVR)] = -1
+    xray = np.ones(e.n, "i8")
+    xray[list(DARK)] = 0
+    i0 = e.i0.copy()
+    i0[list(NO_I0)] = np.nan
+    channels = np.repeat(e.i0[:, None] / 4, 4, axis=1).astype("f8")
+    channels[NO_I0[0], 2] = np.nan
+    counts = np.round(e.i0 * 1000).astype("i4")
+    counts[list(NO_I0)] = -99999
+    lxt = NOMINAL_PS * 1e-12
+    lxt[list(NO_LXT)] = np.nan
+    damage = np.ones(e.n, "i8")
+    damage[list(DAMAGED)] = 0
+    tt = np.where(e.on, TT_PS, np.nan)
+    with h5py.File(path, "w") as f:
+        if old:
+            f["EvtID/time"] = np.stack([event_time >> 32, event_time & 0xffffffff], axis=1)[rows]
+            f["EvtID/fid"] = fiducials[rows]
+        else:
+            f["event_time"], f["fiducials"] = event_time[rows], fiducials[rows]
+        f["lightStatus/laser"], f["lightStatus/xray"] = laser[rows], xray[rows]
+        f["evr/code_90"] = np.where(laser < 0, -99999, laser)[rows]
+        f["evr/code_91"] = np.where(laser < 0, -99999, 1 - laser)[rows]
+        f["ipm2/sum"], f["ipm2/channels"], f["ipm2/counts"] = i0[rows], channels[rows], counts[rows]
+        f["ipm2/xpos"] = np.zeros(len(rows))
+        f["epics/lxt"], f["epics/gon_h"] = lxt[rows], np.zeros(len(rows))
+        if encoder is not None:
+            f["enc/lasDelay"] = encoder[rows]
+            f["epics/lxt"][...] = 0.0
+        f["tt/ttCorr"], f["tt/AMPL"] = tt[rows], np.where(e.on, 0.3, np.nan)[rows]
+        f["damage/" + DET], f["damage/ipm2"] = damage[rows], np.ones(len(rows), "i8")
+        f.create_dataset(f"{DET}/full_area", data=pixels[rows], chunks=(8, *pixels.shape[1:]),
+                         maxshape=(None, *pixels.shape[1:]))
+        f[f"{DET}/ROI_0_sum"] = np.nansum(pixels, axis=(1, 2, 3))[rows]
+        f["var_dummy"], f["Sums/" + DET + "_calib"] = np.arange(5.0), np.zeros((32, 32))
+        f[f"UserDataCfg/{DET}/mask"] = (~e.masked).reshape(e.modules, e.rows, e.cols).astype("u1")
+
+
+def config(name, files, layout="lcls_smalldata", **more):
+    keys = {"frames": f"{DET}/full_area", "i0": "ipm2/sum", "laser": "lightStatus/laser",
+            "calibration": {"kev_per_unit": 1.0}, "mask": {"dataset": f"UserDataCfg/{DET}/mask", "good": "nonzero"},
+            "delay": {"parts": [{"source": "epics/lxt", "scale_ps": 1e12}], "sign": 1, "zero_ps": 0,
+                      "time_tool": {"source": "tt/ttCorr", "sign": 1, "coefficients_ps": [0, 1]}}, **more}
+    return shots.write_config(f"{SCRATCH}/{name}.yaml", e.config(layout, files, **keys))
+
+
+def reduce(name, files, *options, **more):
+    return shots.reduce(XANI, config(name, files, **more), f"{SCRATCH}/{name}.cube.h5", *options)
+
+
+def compare(name, files, expected, **more):
+    code, err = reduce(name, files, **more)
+    r.ok(code == 0, f"{name}: reduced {err.strip()[-300:] if code else ''}")
+    if code == 0:
+        shots.check(r, name, f"{SCRATCH}/{name}.cube.h5", expected)
+    return err
+
+
+os.makedirs(SCRATCH, exist_ok=True)
+rng = np.random.default_rng(3)
+have = [i for i in range(e.n) if i not in LOST]
+rows = rng.permutation(have + [REPEATED])
+expected = e.cube()
+expected["seen"] += 1  # the repeated event has two rows, both refused
+expected["cuts"]["join"] += 1
+RUN = f"{SCRATCH}/xpptest_Run0012.h5"
+write(RUN, rows)
+err = compare("shuffled", [RUN], expected)
+r.ok("240 events" not in err and "239 events; 3 without a frame, 0 without a time, 1 repeated" in err,
+     f"what is lost is told: {err.strip()[-200:]}")
+with h5py.File(f"{SCRATCH}/shuffled.cube.h5") as f:
+    ids = f["entry/shots/pulse_id"][()] if "entry/shots/pulse_id" in f else None
+    if ids is not None:
+        r.ok(set(ids) - {int(event_time[100]) | 1 << 30} == set(event_time[have].astype("u8")), "ids are event times")
+
+# other ways to say and to store the same
+compare("codes_required", [RUN], expected, laser={"codes": [90]})
+compare("codes_drop", [RUN], expected, laser={"drop": [91]})
+compare("codes_both", [RUN], expected, laser={"codes": [90], "drop": [91]})
+compare("slash", [RUN], expected, i0="/ipm2/sum", laser="/lightStatus/laser")
+write(f"{SCRATCH}/old_Run012.h5", rows, old=True)
+compare("EvtID", [f"{SCRATCH}/old_Run012.h5"], expected)
+parts = [f"{SCRATCH}/part{k}_Run0012.h5" for k in range(3)]
+for path, some in zip(parts, (rows[:100], rows[100:], rows[:0])):
+    write(path, some)
+compare("three_files", parts, expected)  # the third has no events
+code, err = reduce("summed", [RUN], i0="sum(ipm2/channels)")
+r.ok(code == 0 and shots.cut_flow(h5py.File(f"{SCRATCH}/summed.cube.h5"))["join"] == expected["cuts"]["join"] - 1,
+     f"a NaN column makes no sum; the others count: {err.strip()[-200:] if code else ''}")
+code, err = reduce("whole_numbers", [RUN], i0="0.001 * ipm2/counts")
+r.ok(code == 0 and shots.cut_flow(h5py.File(f"{SCRATCH}/whole_numbers.cube.h5"))["join"] == expected["cuts"]["join"],
+     f"-99999 is no reading: {err.strip()[-200:] if code else ''}")
+
+# ROI of rank 3
+with h5py.File(RUN, "a") as f:
+    f[f"{DET}/ROI_0_area"] = f[f"{DET}/full_area"][:, 0]
+small = dict(expected, signal=expected["signal"][:, :e.rows])
+code, err = reduce("roi_mask", [RUN], frames=f"{DET}/ROI_0_area")
+r.ok(code == 3 and "mask" in err and "(16, 32)" in err, f"a mask of another shape is refused: {code} {err.strip()[-200:]}")
+with h5py.File(RUN, "a") as f:
+    f["UserDataCfg/roi_mask"] = (~e.masked[:e.rows]).astype("u1")
+compare("roi", [RUN], small, frames=f"{DET}/ROI_0_area", mask={"dataset": "UserDataCfg/roi_mask", "good": "nonzero"})
+
+# ---- faults that end it, with the name of what is wrong
+code, err = reduce("nearest", [RUN], i0="ipm2/som")
+r.ok(code == 3 and "ipm2/sum" in err, f"the nearest dataset is named: {err.strip()}")
+code, err = reduce("no_laser", [RUN], laser={"codes": [777]})
+r.ok(code == 3 and "evr/code_777" in err and "input.laser" in err, f"a code that is not there is named: {err.strip()}")
+code, err = reduce("empty_rule", [RUN], laser={"drop": []})
+r.ok(code == 2, f"a rule without codes is refused: {code} {err.strip()}")
+code, err = reduce("rank", [RUN], frames="ipm2/sum")
+r.ok(code == 3 and "ipm2/sum" in err, f"readings are no frames: {err.strip()}")
+code, err = reduce("second", [RUN], layout="lcls2_smalldata")
+r.ok(code == 3 and "timestamp" in err, f"the other generation is refused: {err.strip()}")
+with h5py.File(f"{SCRATCH}/short.h5", "w") as f, h5py.File(RUN) as g:
+    for name in ("event_time", "fiducials", "lightStatus", "epics", "tt", "damage", DET, "UserDataCfg"):
+        g.copy(name, f)
+    f["ipm2/sum"] = g["ipm2/sum"][:-1]
+code, err = reduce("short", [f"{SCRATCH}/short.h5"])
+r.ok(code == 3 and "ipm2/sum has 238 rows, there are 239 events" in err, f"rows that do not fit are refused: {err.strip()}")
+BROKEN = f"{SCRATCH}/broken_Run0013.h5"
+with open(RUN, "rb") as f, open(BROKEN, "wb") as g:
+    g.write(f.read()[:5000])
+code, err = reduce("broken", [RUN, BROKEN])
+r.ok(code == 3 and "broken_Run0013.h5" in err, f"a broken file is named: {err.strip()[-200:]}")
+open(BROKEN, "wb").close()
+code, err = reduce("empty", [RUN, BROKEN])
+r.ok(code == 3 and "broken_Run0013.h5" in err, f"an empty file is named: {err.strip()[-200:]}")
+
+# ---- info and init
+code, out, err = xani("info", RUN, BROKEN, "--json")
+info = json.loads(out) if code == 0 else {"runs": [{}], "detectors": [{}], "pulse_ids": [{}], "problems": []}
+run = info["runs"][0]
+r.ok(code == 0 and info["layout"] == "lcls_smalldata" and run.get("laser_rule") == "lightStatus/laser", f"info: layout and laser rule {err}")
+n = {k: sum(1 for i in rows if test(i)) for k, test in {
+    "laser_on": lambda i: e.on[i] and i not in NO_EVR + DARK, "laser_off": lambda i: not e.on[i] and i not in NO_EVR + DARK,
+    "dark": lambda i: i in DARK, "laser_unknown": lambda i: i in NO_EVR}.items()}
+r.ok(all(run.get(k) == v for k, v in n.items()), f"info: laser counts { {k: run.get(k) for k in n} } are {n}")
+d, ids = info["detectors"][0], info["pulse_ids"][0]
+r.ok(d.get("name") == f"{DET}/full_area" and d["frames"] == 239 and d["modules"] == 2, f"info: detector {d}")
+r.ok(ids.get("frames_lost") == 3 and ids["repeated"] == 1 and ids["bad_frames"] == 3,
+     f"info: two lost events and the time that another took, one repeated: {ids}")
+r.ok(len(info["problems"]) == 1 and "broken" in info["problems"][0]["file"], "info: the empty file is a problem")
+made = f"{SCRATCH}/made.yaml"
+code, out, err = xani("init", RUN, "-o", made)
+r.ok(code == 0, f"init: {err}")
+c = yaml.safe_load(open(made))["input"] if code == 0 else {}
+r.ok(c.get("layout") == "lcls_smalldata" and c["i0"] == "ipm2/sum" and c["laser"] == "lightStatus/laser", "init: layout, I0, laser")
+r.ok(float(c["delay"]["parts"][0]["scale_ps"]) == 1e12 and c["delay"]["parts"][0]["source"] == "epics/lxt", f"init: lxt is in seconds {c.get('delay')}")
+r.ok(c["delay"]["time_tool"]["source"] == "tt/ttCorr", "init: ttCorr is calibrated")
+r.ok(c["mask"][0]["dataset"] == f"UserDataCfg/{DET}/mask" and c["mask"][0]["good"] == "nonzero", "init: the detector's own mask")
+settings = ["--set", "experiment.energy_kev=10", "--set", "input.calibration.kev_per_unit=1", "--set", "input.delay.sign=1", "--set",
+            "input.delay.zero_ps=0", "--set", f"reduce.delay_bins_ps={json.dumps(shots.BINS)}"]
+code, err = shots.reduce(XANI, made, f"{SCRATCH}/made.cube.h5", *settings)
+r.ok(code == 0, f"init: its configuration reduces {err.strip()[-200:] if code else ''}")
+if code == 0:
+    shots.check(r, "init", f"{SCRATCH}/made.cube.h5", expected)
+# hutch codes where lightStatus tells nothing; encoders in ps and in seconds
+for unit, scale in (("ps", 1), ("s", 1e12)):
+    path = f"{SCRATCH}/{unit}/xppx_Run0001.h5"
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    write(path, have, encoder=NOMINAL_PS / scale)
+    with h5py.File(path, "a") as f:
+        f["lightStatus/laser"][...] = -1
+    code, out, err = xani("init", path, "-o", f"{SCRATCH}/{unit}/made.yaml")
+    c = yaml.safe_load(open(f"{SCRATCH}/{unit}/made.yaml"))["input"] if code == 0 else {"delay": {"parts": []}}
+    r.ok(c.get("laser") == {"drop": [91]}, f"init: the codes of the hutch: {c.get('laser')} {err}")
+    parts = [(p["source"], float(p["scale_ps"])) for p in c["delay"]["parts"]]
+    r.ok(parts == [("enc/lasDelay", scale), ("epics/lxt", 1e12)], f"init: encoder in {unit}, and the laser's phase: {parts}")
+print(f"1..{r.n}")
+sys.exit(1 if r.failed else 0)
