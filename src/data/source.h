@@ -30,6 +30,8 @@ typedef struct xn_calibration {
     int fixed_stage;     // JUNGFRAU with fixed gain: 1 + the only stage that is valid, words of others are bad; 0: any
     double full;         // LINEAR, SCALE: stored values from here on are saturated; 0: none are
     uint32_t frame_mask; // bits of the words of ops->read_mask that make a value bad in its shot; 0: none are read
+    // EPIX10KA: bit s says that the pixel takes part in common mode in stage s; NULL: in stage 0. (ny, nx), owned.
+    uint8_t *quiet;
     // Common mode and double pixels: the detector's pixels are read out in banks, its sensor tiled by chips.  0: none.
     int bank_rows, bank_columns, chip_rows, chip_columns;
 } xn_calibration;

@@ -49,4 +49,33 @@ static inline int32_t xn_calib_jungfrau(uint16_t word, const float p[3], const f
     return f[0] == 0.0f ? 0 : q;
 }
 
+static inline int32_t xn_calib_fixed_gain(uint16_t word, unsigned code, float p, float f)
+{
+    unsigned value = word & 0x3fff;
+    bool bad = (unsigned)(word >> 14) != code || value == (code == 0 ? XN_JUNGFRAU_FULL_G0 : 0u);
+    int32_t q = bad ? XN_CALIB_BAD : xn_calib_fixed(((float)value - p) * f);
+    return f == 0.0f ? 0 : q;
+}
+
+static inline int32_t xn_calib_epix10ka(uint16_t word, const float p[2], const float f[2])
+{
+    unsigned value = word & 0x3fff;
+    bool low = (word & 0x4000) != 0;
+    float pedestal = low ? p[1] : p[0], factor = low ? f[1] : f[0];
+    int32_t q = value == 0x3fff ? XN_CALIB_BAD : xn_calib_fixed(((float)value - pedestal) * factor);
+    return f[0] == 0.0f ? 0 : q;
+}
+
+static inline int32_t xn_calib_linear(float value, float p, float f, float full)
+{
+    int32_t q = value >= full ? XN_CALIB_BAD : xn_calib_fixed((value - p) * f);
+    return f == 0.0f ? 0 : q;
+}
+
+static inline int32_t xn_calib_linear_f64(double value, double p, double f, double full)
+{
+    int32_t q = value >= full ? XN_CALIB_BAD : xn_calib_fixed_f64((value - p) * f);
+    return f == 0.0 ? 0 : q;
+}
+
 #endif

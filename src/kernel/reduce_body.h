@@ -67,73 +67,100 @@ static bool row_jungfrau(const uint16_t *w, const float *const p[3], const float
     return bad != 0;
 }
 
+// The rest have no fast path: one formula, a select per pixel.
+#define ADD_ROW(formula)                                                                                               \
+    int32_t bad = 0;                                                                                                   \
+    for (int64_t i = 0; i < n; i++) {                                                                                  \
+        int32_t q = (formula);                                                                                         \
+        bad |= q == XN_CALIB_BAD;                                                                                      \
+        col[i] += xn_calib_threshold(q, threshold);                                                                    \
+    }                                                                                                                  \
+    return bad != 0
+
+static bool row_fixed_gain(const uint16_t *restrict w, unsigned code, const float *restrict p, const float *restrict f,
+                           int64_t n, int32_t threshold, int32_t *restrict col)
+{
+    ADD_ROW(xn_calib_fixed_gain(w[i], code, p[i], f[i]));
+}
+
+static inline bool epix10ka(const uint16_t *restrict w, const float *restrict p0, const float *restrict p1,
+                            const float *restrict f0, const float *restrict f1, int64_t n, int32_t threshold,
+                            int32_t *restrict col)
+{
+    ADD_ROW(xn_calib_epix10ka(w[i], ((const float[]){p0[i], p1[i]}), ((const float[]){f0[i], f1[i]})));
+}
+
+static bool row_epix10ka(const uint16_t *w, const float *const p[2], const float *const f[2], int64_t n,
+                         int32_t threshold, int32_t *col)
+{
+    return epix10ka(w, p[0], p[1], f[0], f[1], n, threshold, col);
+}
+
 // float32 holds 8- and 16-bit values exactly; wider ones go through float64.
-#define SCALE_F32(T)                                                                                                   \
+static inline int32_t scale_f32(float v, float f) { return f == 0.0f ? 0 : xn_calib_fixed(v * f); }
+static inline int32_t scale_f64(double v, double f) { return f == 0.0 ? 0 : xn_calib_fixed_f64(v * f); }
+
+#define FOR_TYPE(T, real, scale, linear)                                                                               \
     static bool scale_##T(const T *restrict v, const float *restrict f, int64_t n, int32_t threshold,                  \
                           int32_t *restrict col)                                                                       \
     {                                                                                                                  \
-        int32_t bad = 0;                                                                                               \
-        for (int64_t i = 0; i < n; i++) {                                                                              \
-            float factor = f[i];                                                                                       \
-            int32_t q = xn_calib_fixed((float)v[i] * factor);                                                          \
-            q = factor == 0.0f ? 0 : q;                                                                                \
-            bad |= q == XN_CALIB_BAD;                                                                                  \
-            col[i] += xn_calib_threshold(q, threshold);                                                                \
-        }                                                                                                              \
-        return bad != 0;                                                                                               \
-    }
-#define SCALE_F64(T)                                                                                                   \
-    static bool scale_##T(const T *restrict v, const float *restrict f, int64_t n, int32_t threshold,                  \
-                          int32_t *restrict col)                                                                       \
+        ADD_ROW(scale((real)v[i], (real)f[i]));                                                                        \
+    }                                                                                                                  \
+    static bool linear_##T(const T *restrict v, const float *restrict p, const float *restrict f, double full,         \
+                           int64_t n, int32_t threshold, int32_t *restrict col)                                        \
     {                                                                                                                  \
-        int32_t bad = 0;                                                                                               \
-        for (int64_t i = 0; i < n; i++) {                                                                              \
-            double factor = (double)f[i];                                                                              \
-            int32_t q = xn_calib_fixed_f64((double)v[i] * factor);                                                     \
-            q = factor == 0.0 ? 0 : q;                                                                                 \
-            bad |= q == XN_CALIB_BAD;                                                                                  \
-            col[i] += xn_calib_threshold(q, threshold);                                                                \
-        }                                                                                                              \
-        return bad != 0;                                                                                               \
+        ADD_ROW(linear((real)v[i], (real)p[i], (real)f[i], (real)full));                                               \
     }
-SCALE_F32(float)
-SCALE_F32(int8_t)
-SCALE_F32(uint8_t)
-SCALE_F32(int16_t)
-SCALE_F32(uint16_t)
-SCALE_F64(double)
-SCALE_F64(int32_t)
-SCALE_F64(uint32_t)
-SCALE_F64(int64_t)
-SCALE_F64(uint64_t)
+FOR_TYPE(float, float, scale_f32, xn_calib_linear)
+FOR_TYPE(int8_t, float, scale_f32, xn_calib_linear)
+FOR_TYPE(uint8_t, float, scale_f32, xn_calib_linear)
+FOR_TYPE(int16_t, float, scale_f32, xn_calib_linear)
+FOR_TYPE(uint16_t, float, scale_f32, xn_calib_linear)
+FOR_TYPE(double, double, scale_f64, xn_calib_linear_f64)
+FOR_TYPE(int32_t, double, scale_f64, xn_calib_linear_f64)
+FOR_TYPE(uint32_t, double, scale_f64, xn_calib_linear_f64)
+FOR_TYPE(int64_t, double, scale_f64, xn_calib_linear_f64)
+FOR_TYPE(uint64_t, double, scale_f64, xn_calib_linear_f64)
+
+// What cannot be a number is never added silently.
+#define BY_TYPE(prefix, ...)                                                                                           \
+    switch (type) {                                                                                                    \
+    case XN_F32:                                                                                                       \
+        return prefix##_float(values, __VA_ARGS__);                                                                    \
+    case XN_F64:                                                                                                       \
+        return prefix##_double(values, __VA_ARGS__);                                                                   \
+    case XN_I8:                                                                                                        \
+        return prefix##_int8_t(values, __VA_ARGS__);                                                                   \
+    case XN_U8:                                                                                                        \
+        return prefix##_uint8_t(values, __VA_ARGS__);                                                                  \
+    case XN_I16:                                                                                                       \
+        return prefix##_int16_t(values, __VA_ARGS__);                                                                  \
+    case XN_U16:                                                                                                       \
+        return prefix##_uint16_t(values, __VA_ARGS__);                                                                 \
+    case XN_I32:                                                                                                       \
+        return prefix##_int32_t(values, __VA_ARGS__);                                                                  \
+    case XN_U32:                                                                                                       \
+        return prefix##_uint32_t(values, __VA_ARGS__);                                                                 \
+    case XN_I64:                                                                                                       \
+        return prefix##_int64_t(values, __VA_ARGS__);                                                                  \
+    case XN_U64:                                                                                                       \
+        return prefix##_uint64_t(values, __VA_ARGS__);                                                                 \
+    default:                                                                                                           \
+        return true;                                                                                                   \
+    }
 
 static bool row_scale(const void *values, xn_type type, const float *factor, int64_t n, int32_t threshold, int32_t *col)
 {
-    switch (type) {
-    case XN_F32:
-        return scale_float(values, factor, n, threshold, col);
-    case XN_F64:
-        return scale_double(values, factor, n, threshold, col);
-    case XN_I8:
-        return scale_int8_t(values, factor, n, threshold, col);
-    case XN_U8:
-        return scale_uint8_t(values, factor, n, threshold, col);
-    case XN_I16:
-        return scale_int16_t(values, factor, n, threshold, col);
-    case XN_U16:
-        return scale_uint16_t(values, factor, n, threshold, col);
-    case XN_I32:
-        return scale_int32_t(values, factor, n, threshold, col);
-    case XN_U32:
-        return scale_uint32_t(values, factor, n, threshold, col);
-    case XN_I64:
-        return scale_int64_t(values, factor, n, threshold, col);
-    case XN_U64:
-        return scale_uint64_t(values, factor, n, threshold, col);
-    default:
-        return true;
-    }
+    BY_TYPE(scale, factor, n, threshold, col)
 }
+
+static bool row_linear(const void *values, xn_type type, const float *pedestal, const float *factor, double full,
+                       int64_t n, int32_t threshold, int32_t *col)
+{
+    BY_TYPE(linear, pedestal, factor, full, n, threshold, col)
+}
+
+static bool row_add(const int32_t *restrict q_, int64_t n, int32_t threshold, int32_t *restrict col) { ADD_ROW(q_[i]); }
 
 static inline void gather_k(const int32_t *restrict col, int k, int64_t groups, int64_t *restrict v)
 {
@@ -180,5 +207,12 @@ static bool row_bin(const int64_t *restrict v, int64_t groups, int32_t i0q, int6
 #define XN_TEXT(x) XN_TEXT2(x)
 #define XN_JOIN2(a, b) a##b
 #define XN_JOIN(a, b) XN_JOIN2(a, b)
-const xn_reduce_kernels XN_JOIN(xn_reduce_, XN_REDUCE_NAME) = {XN_TEXT(XN_REDUCE_NAME), row_jungfrau, row_scale,
-                                                               row_gather, row_bin};
+const xn_reduce_kernels XN_JOIN(xn_reduce_, XN_REDUCE_NAME) = {XN_TEXT(XN_REDUCE_NAME),
+                                                               row_jungfrau,
+                                                               row_fixed_gain,
+                                                               row_epix10ka,
+                                                               row_linear,
+                                                               row_scale,
+                                                               row_add,
+                                                               row_gather,
+                                                               row_bin};

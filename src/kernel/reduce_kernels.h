@@ -15,8 +15,18 @@ typedef struct xn_reduce_kernels {
     // Returns true when a pixel had no valid number (it was added as XN_CALIB_BAD).
     bool (*jungfrau)(const uint16_t *words, const float *const pedestal[3], const float *const factor[3], int64_t n,
                      int32_t threshold, int32_t *col);
-    // The same for stored numbers of any type: value * factor, factor 0 = masked.
+    // The same where all pixels are fixed in the gain stage of that code.
+    bool (*fixed_gain)(const uint16_t *words, unsigned code, const float *pedestal, const float *factor, int64_t n,
+                       int32_t threshold, int32_t *col);
+    bool (*epix10ka)(const uint16_t *words, const float *const pedestal[2], const float *const factor[2], int64_t n,
+                     int32_t threshold, int32_t *col);
+    // (value - pedestal) * factor of stored numbers of any type; full: INFINITY for none.
+    bool (*linear)(const void *values, xn_type type, const float *pedestal, const float *factor, double full, int64_t n,
+                   int32_t threshold, int32_t *col);
+    // The same without a pedestal: value * factor, factor 0 = masked.
     bool (*scale)(const void *values, xn_type type, const float *factor, int64_t n, int32_t threshold, int32_t *col);
+    // The same of pixels that are photons in fixed point already.
+    bool (*add)(const int32_t *q, int64_t n, int32_t threshold, int32_t *col);
     // v[g] += sum of the k columns of group g.
     void (*gather)(const int32_t *col, int k, int64_t groups, int64_t *v);
     // Adds one shot to a row of sums; true when a value is beyond the bound.

@@ -25,6 +25,7 @@ static void close_accumulator(xn_accumulator *a)
         xn_free(a->batch[i].reads);
     }
     xn_free(a->scratch);
+    xn_free(a->room);
     xn_free(a->col);
     xn_free(a->v);
 }
@@ -35,10 +36,12 @@ static xani_status open_accumulator(xn_accumulator *a, int64_t frames, int batch
     a->scratch_stride = (a->source->scratch_bytes + 63) / 64 * 64;
     a->col_stride = ((size_t)a->groups->det_nx + 15) / 16 * 16;
     a->v_stride = ((size_t)a->groups->nx + 7) / 8 * 8;
+    a->room_stride = (size_t)xn_correct_room_bytes(a->groups);
     a->scratch = xn_alloc(threads, a->scratch_stride);
+    a->room = xn_alloc(threads, a->room_stride);
     a->col = xn_alloc(threads * a->col_stride, sizeof *a->col);
     a->v = xn_alloc(threads * a->v_stride, sizeof *a->v);
-    bool ok = a->scratch != NULL && a->col != NULL && a->v != NULL;
+    bool ok = a->scratch != NULL && a->room != NULL && a->col != NULL && a->v != NULL;
     for (int i = 0; ok && i < batches; i++) {
         a->batch[i].frames = xn_alloc(n, (size_t)a->plan->frame_bytes);
         a->batch[i].shots = xn_alloc(n, sizeof(xn_work_shot *));
@@ -107,6 +110,10 @@ static void read_some(const xn_accumulator *a, const xn_batch *b, int64_t read, 
                             : a->source->ops->read_frames(a->ctx, a->source, b->frame + first, n, dst);
     if (n > 1 && st == XANI_OK)
         spread(dst, n, (size_t)(a->source->ny * a->source->nx) * xn_type_size(a->source->type), a->plan->frame_bytes);
+    for (int64_t i = 0; i < n && st == XANI_OK && a->groups->correct.by_frame; i++)
+        st = xn_correct_frame(a->ctx, a->source, a->groups, a->kernels, b->frame[first + i],
+                              dst + i * a->plan->frame_bytes, a->room + (size_t)omp_get_thread_num() * a->room_stride,
+                              scratch);
     if (st == XANI_OK) return;
 #pragma omp critical // unnamed: a name would become a symbol that the library exports
     if (s->failed == XANI_OK) {
@@ -267,8 +274,7 @@ xani_status xn_prescan(xn_accumulator *a, int64_t *masked)
     for (int64_t i = 0; st == XANI_OK && i < pixels; i++) {
         if (g->pixel_flags[i] == 0) continue;
         g->mask[i] |= g->pixel_flags[i] & XN_FLAG_INVALID ? XN_MASK_INVALID : XN_MASK_FULL;
-        g->factor[0][i] = 0.0f;
-        if (g->pedestal[0] != NULL) g->pedestal[0][i] = 0.0f;
+        xn_groups_mask_pixel(g, i);
         g->pixel_flags[i] = 0;
         ++*masked;
     }

@@ -24,10 +24,10 @@ struct xn_accumulator {
     int threads;
     xn_batch batch[2]; // one is added while the other is read
     // room of each thread
-    uint8_t *scratch;
-    int32_t *col; // a row of detector columns
-    int64_t *v;   // a row of groups
-    size_t scratch_stride, col_stride, v_stride;
+    uint8_t *scratch, *room; // of the source; of the corrections
+    int32_t *col;            // a row of detector columns
+    int64_t *v;              // a row of groups
+    size_t scratch_stride, room_stride, col_stride, v_stride;
 };
 
 // Intensity of the groups of row y in one frame, in 2^-16 photons; flags pixels without a valid number.

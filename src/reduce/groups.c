@@ -16,13 +16,36 @@
 
 void xn_groups_free(xn_groups *g)
 {
-    void *all[] = {g->module_rows, g->first_row, g->pixel_flags, g->group_flags, g->mask};
+    void *all[] = {g->module_rows, g->det_module_rows, g->first_row, g->pixel_flags, g->group_flags, g->mask};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     for (int s = 0; s < STAGES; s++) {
         xn_free(g->pedestal[s]);
         xn_free(g->factor[s]);
     }
     memset(g, 0, sizeof *g);
+}
+
+static int stages(xn_cal_kind kind)
+{
+    static const int n[] = {[XN_CAL_JUNGFRAU] = 3, [XN_CAL_SCALE] = 1, [XN_CAL_EPIX10KA] = 2, [XN_CAL_LINEAR] = 1};
+    return n[kind];
+}
+
+// What the kernels are given: a scale becomes a linear rule where it takes more than a factor, a JUNGFRAU with fixed
+// gain has the one stage.
+static void set_kind(const xn_source *source, xn_groups *g)
+{
+    const xn_calibration *cal = &source->cal;
+    g->kind = cal->kind;
+    g->type = source->type;
+    g->full = cal->full > 0 ? cal->full : (double)INFINITY;
+    if (g->kind == XN_CAL_SCALE && (cal->full > 0 || g->correct.common)) g->kind = XN_CAL_LINEAR;
+    g->fixed_stage = g->kind == XN_CAL_JUNGFRAU ? cal->fixed_stage : 0;
+    g->n_stages = g->fixed_stage > 0 ? 1 : stages(g->kind);
+    bool cells = cal->n_cells > 1 && cal->kind != XN_CAL_SCALE;
+    g->n_cells = cells ? cal->n_cells : 1;
+    g->cell = cells ? cal->cell : NULL;
+    g->quiet = cal->quiet;
 }
 
 xani_status xn_groups_shape(xn_ctx *ctx, const xn_config *config, const xn_source *source, xn_groups *g)
@@ -38,19 +61,26 @@ xani_status xn_groups_shape(xn_ctx *ctx, const xn_config *config, const xn_sourc
     g->n_modules = n;
     g->nx = source->nx / k;
     g->module_rows = xn_alloc((size_t)n, sizeof *g->module_rows);
+    g->det_module_rows = xn_alloc((size_t)n, sizeof *g->det_module_rows);
     g->first_row = xn_alloc((size_t)(source->ny / k) + 1, sizeof *g->first_row);
-    if (g->module_rows == NULL || g->first_row == NULL) {
+    if (g->module_rows == NULL || g->det_module_rows == NULL || g->first_row == NULL) {
         xn_groups_free(g);
         return xn_fail_memory(ctx, "the pixel groups", (size_t)(source->ny / k + n) * sizeof(int64_t));
     }
     int64_t begin = 0;
     for (int m = 0; m < n; m++) {
+        g->det_module_rows[m] = rows[m];
         g->module_rows[m] = rows[m] / k;
         for (int64_t r = 0; r < rows[m] / k; r++) g->first_row[g->ny++] = begin + r * k;
         begin += rows[m];
     }
     bool wrong = begin != source->ny;
-    if (!wrong && g->ny > 0 && g->nx > 0) return XANI_OK;
+    if (!wrong && g->ny > 0 && g->nx > 0) {
+        xani_status st = xn_correct_load(ctx, config, source, &g->correct);
+        set_kind(source, g);
+        if (st != XANI_OK) xn_groups_free(g);
+        return st;
+    }
     int64_t ny = source->ny, nx = source->nx;
     xn_groups_free(g);
     if (wrong)
@@ -61,15 +91,16 @@ xani_status xn_groups_shape(xn_ctx *ctx, const xn_config *config, const xn_sourc
                          (long long)nx);
 }
 
+static size_t plane_size(const xn_groups *g) { return (size_t)(g->n_cells * g->det_ny * g->det_nx); }
+
 // Planes for the kernels; returns false when memory is short.
-static bool alloc_planes(xn_groups *g, const xn_source *source)
+static bool alloc_planes(xn_groups *g)
 {
     size_t pixels = (size_t)(g->det_ny * g->det_nx);
-    bool jungfrau = source->cal.kind == XN_CAL_JUNGFRAU;
     bool ok = true;
-    for (int s = 0; s < (jungfrau ? STAGES : 1); s++) {
-        ok = ok && (g->factor[s] = xn_alloc(pixels, sizeof(float))) != NULL;
-        ok = ok && (!jungfrau || (g->pedestal[s] = xn_alloc(pixels, sizeof(float))) != NULL);
+    for (int s = 0; s < g->n_stages; s++) {
+        ok = ok && (g->factor[s] = xn_alloc(plane_size(g), sizeof(float))) != NULL;
+        ok = ok && (g->kind == XN_CAL_SCALE || (g->pedestal[s] = xn_alloc(plane_size(g), sizeof(float))) != NULL);
     }
     g->pixel_flags = ok ? xn_calloc(pixels, 1) : NULL;
     g->group_flags = ok ? xn_calloc((size_t)(g->ny * g->nx), 1) : NULL;
@@ -77,62 +108,96 @@ static bool alloc_planes(xn_groups *g, const xn_source *source)
     return g->pixel_flags != NULL && g->group_flags != NULL && g->mask != NULL;
 }
 
-// A stage without a finite calibration reads as beyond the range, so only shots in that stage are affected; without
-// stage 0 there is no pixel.  Stage 0 must not be able to exceed the range (the kernel relies on it).
-static void set_jungfrau(const xn_calibration *cal, int64_t i, xn_groups *g)
+// Largest value that stage 0 of the kind can hold; only the fast path of JUNGFRAU relies on it.
+static bool within_range(const xn_groups *g, float p, float f)
 {
-    for (int s = 0; s < STAGES; s++) {
-        float p = cal->pedestal[s][i], f = cal->factor[s][i] * XN_CALIB_ONE;
-        bool good = isfinite(p) && isfinite(f) && f != 0.0f;
-        if (s == 0) good = good && fabsf(f) * fmaxf(fabsf(p), fabsf(WORD_MAX - p)) < XN_CALIB_LIMIT;
+    float margin = g->correct.common ? 3.0f * g->correct.mode.max_correction : 0.0f;
+    if (g->kind != XN_CAL_JUNGFRAU) return true;
+    return fabsf(f) * (fmaxf(fabsf(p), fabsf(WORD_MAX - p)) + margin) < XN_CALIB_LIMIT;
+}
+
+// Pixel `at` of a plane, `i` of the mask.  A stage without a finite calibration reads as beyond the range, so only
+// shots in that stage are affected; without stage 0 there is no pixel.
+static void set_planes(const xn_calibration *cal, int64_t at, int64_t i, xn_groups *g)
+{
+    for (int s = 0; s < g->n_stages; s++) {
+        int from = g->fixed_stage > 0 ? g->fixed_stage - 1 : s;
+        float p = cal->pedestal[from][at], f = cal->factor[from][at] * XN_CALIB_ONE;
+        bool good = isfinite(p) && isfinite(f) && f != 0.0f && (s > 0 || within_range(g, p, f));
         if (s == 0 && !good) g->mask[i] |= XN_MASK_INVALID;
-        g->pedestal[s][i] = good ? p : -1.0f;
-        g->factor[s][i] = good ? f : XN_CALIB_LIMIT;
+        g->pedestal[s][at] = good ? p : -1.0f;
+        g->factor[s][at] = good ? f : XN_CALIB_LIMIT;
     }
 }
 
-static void mask_pixel(xn_groups *g, int64_t i)
+void xn_groups_mask_pixel(xn_groups *g, int64_t i)
 {
-    for (int s = 0; s < STAGES; s++) {
-        if (g->factor[s] != NULL) g->factor[s][i] = 0.0f;
-        if (g->pedestal[s] != NULL) g->pedestal[s][i] = 0.0f;
+    for (int s = 0; s < g->n_stages; s++)
+        for (size_t at = (size_t)i; at < plane_size(g); at += (size_t)(g->det_ny * g->det_nx)) {
+            g->factor[s][at] = 0.0f;
+            if (g->pedestal[s] != NULL) g->pedestal[s][at] = 0.0f;
+        }
+}
+
+static xani_status check_source(xn_ctx *ctx, const xn_source *source, const xn_groups *g)
+{
+    const xn_calibration *cal = &source->cal;
+    bool words = g->kind == XN_CAL_JUNGFRAU || g->kind == XN_CAL_EPIX10KA;
+    if (words ? source->type != XN_U16 : !xn_reduce_type_known(source->type))
+        return xn_fail(ctx, XANI_ERR_INPUT, "frames of type %s cannot be turned into photons%s",
+                       xn_type_name(source->type),
+                       !words                       ? ""
+                       : g->kind == XN_CAL_EPIX10KA ? ": ePix10ka words are uint16"
+                                                    : ": JUNGFRAU words are uint16");
+    for (int s = 0; s < stages(cal->kind) && cal->kind != XN_CAL_SCALE; s++)
+        if (cal->pedestal[s] == NULL || cal->factor[s] == NULL)
+            return xn_fail(ctx, XANI_ERR_INTERNAL, "the source gives no calibration of gain stage %d", s);
+    if (g->n_cells > 1 && g->cell == NULL)
+        return xn_fail(ctx, XANI_ERR_INTERNAL, "the source does not tell the memory cells of its frames");
+    if (cal->kind == XN_CAL_SCALE && !(cal->photons_per_unit > 0 && isfinite(cal->photons_per_unit)))
+        return xn_fail(ctx, XANI_ERR_CONFIG,
+                       "input.calibration: photons per unit of the stored values must be above 0");
+    return XANI_OK;
+}
+
+static void fill_planes(const xn_source *source, xn_groups *g)
+{
+    int64_t pixels = g->det_ny * g->det_nx;
+    bool scale = source->cal.kind == XN_CAL_SCALE;
+    for (int64_t i = 0; i < pixels; i++) g->mask[i] = source->mask ? source->mask[i] : 0;
+    xn_correct_mark(g);
+    for (int64_t at = 0; at < (int64_t)plane_size(g); at++) {
+        if (!scale)
+            set_planes(&source->cal, at, at % pixels, g);
+        else {
+            g->factor[0][at] = (float)(source->cal.photons_per_unit * (double)XN_CALIB_ONE);
+            if (g->pedestal[0] != NULL) g->pedestal[0][at] = 0.0f;
+        }
     }
+    for (int64_t i = 0; i < pixels; i++)
+        if (g->mask[i] != 0) xn_groups_mask_pixel(g, i);
 }
 
 xani_status xn_groups_make(xn_ctx *ctx, const xn_config *config, const xn_source *source, xn_groups *g)
 {
     XN_TRY(xn_groups_shape(ctx, config, source, g));
-    bool jungfrau = source->cal.kind == XN_CAL_JUNGFRAU;
-    xani_status st = XANI_OK;
-    if (jungfrau ? source->type != XN_U16 : !xn_reduce_type_known(source->type))
-        st = xn_fail(ctx, XANI_ERR_INPUT, "frames of type %s cannot be turned into photons%s",
-                     xn_type_name(source->type), jungfrau ? ": JUNGFRAU words are uint16" : "");
-    else if (!jungfrau && !(source->cal.photons_per_unit > 0 && isfinite(source->cal.photons_per_unit)))
-        st = xn_fail(ctx, XANI_ERR_CONFIG, "input.calibration: photons per unit of the stored values must be above 0");
-    else if (!alloc_planes(g, source))
-        st = xn_fail_memory(ctx, "the calibration planes", (size_t)xn_groups_planes_bytes(source));
+    xani_status st = check_source(ctx, source, g);
+    if (st == XANI_OK && !alloc_planes(g))
+        st = xn_fail_memory(ctx, "the calibration planes", (size_t)xn_groups_planes_bytes(g));
     if (st != XANI_OK) {
         xn_groups_free(g);
         return st;
     }
     g->threshold = (int32_t)fmin(rint(xn_config_double(config, "reduce.threshold_photons") * (double)XN_CALIB_ONE),
                                  (double)XN_CALIB_BAD);
-    int64_t pixels = g->det_ny * g->det_nx;
-    for (int64_t i = 0; i < pixels; i++) {
-        g->mask[i] = source->mask ? source->mask[i] : 0;
-        if (jungfrau)
-            set_jungfrau(&source->cal, i, g);
-        else
-            g->factor[0][i] = (float)(source->cal.photons_per_unit * (double)XN_CALIB_ONE);
-        if (g->mask[i] != 0) mask_pixel(g, i);
-    }
+    fill_planes(source, g);
     return XANI_OK;
 }
 
-int64_t xn_groups_planes_bytes(const xn_source *source)
+int64_t xn_groups_planes_bytes(const xn_groups *g)
 {
-    int64_t per_pixel = source->cal.kind == XN_CAL_JUNGFRAU ? 24 : 4;
-    return source->ny * source->nx * (per_pixel + 1 + 4);
+    int64_t floats = g->n_stages * g->n_cells * (g->kind == XN_CAL_SCALE ? 1 : 2);
+    return g->det_ny * g->det_nx * (4 * floats + 1 + 4);
 }
 
 static uint32_t flag_bits(uint8_t flags)

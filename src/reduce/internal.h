@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // internal.h -- what the files of reduce share: delay bins, pixel groups, the work plan, accumulators.
 //
-// In flow order: select.c (cuts; windows.c their statistics, cutflow.c in words), bins.c (delay bins), groups.c (pixels to groups, calibration planes), plan.c
-// (memory, passes, batches), accumulate.c and rows.c (frames to integer sums), finish.c (sums to signal and errors),
-// sign.c (is the delay's sign plausible?), binned.c (cubes that come binned), reduce.c (the stage).
+// In flow order: select.c (cuts; windows.c their statistics, cutflow.c in words), bins.c (delay bins), groups.c (pixels
+// to groups, calibration planes), words.c (words to photons), correct.c (what needs whole frames), plan.c (memory,
+// passes, batches), accumulate.c and rows.c (frames to integer sums), finish.c (sums to signal and errors), sign.c (is
+// the delay's sign plausible?), binned.c (cubes that come binned), reduce.c (the stage).
 #ifndef XN_REDUCE_INTERNAL_H
 #define XN_REDUCE_INTERNAL_H
 
+#include "kernel/frame.h"
 #include "kernel/reduce_kernels.h"
 #include "reduce/reduce.h"
 
@@ -23,19 +25,45 @@ int xn_bins_find(const xn_bins *bins, double delay_ps); // -1 outside
 void xn_bins_free(xn_bins *bins);
 int xn_double_compare(const void *a, const void *b); // for qsort
 
+// ---- corrections that need a whole frame (correct.c); none is made unless it is asked for
+typedef enum { XN_DOUBLE_KEEP, XN_DOUBLE_MASK, XN_DOUBLE_INTERPOLATE } xn_double_pixels;
+typedef enum { XN_PHOTONS_AS_THEY_ARE, XN_PHOTONS_ROUND, XN_PHOTONS_NEIGHBOUR, XN_PHOTONS_DROPLET } xn_photons_rule;
+
+typedef struct xn_correct {
+    bool by_frame; // some of it needs whole frames: they become photons as they are read
+    bool common;
+    xn_common_mode mode;
+    xn_double_pixels double_pixels;
+    int64_t chip_rows, chip_columns;
+    xn_photons_rule photons;
+    int32_t seed, total; // NEIGHBOUR
+    xn_droplets droplets;
+    uint32_t frame_mask;
+} xn_correct;
+
 // ---- pixel groups: k x k detector pixels, blocks within a module, incomplete ones dropped
 typedef struct xn_groups {
     int k;
     int64_t det_ny, det_nx; // detector
     int64_t ny, nx;         // groups
     int n_modules;
-    int64_t *module_rows;           // (n_modules) group rows of each module
-    int64_t *first_row;             // (ny) detector row where a group row begins
-    float *pedestal[3], *factor[3]; // planes ready for the kernels; masked pixels have factor 0. SCALE: factor[0] only
-    uint8_t *pixel_flags;           // (detector) XN_FLAG_* seen in used shots; masked pixels are not flagged
-    uint8_t *group_flags;           // (groups) beyond the range of the sums
-    uint32_t *mask;                 // (detector) NXmx bits, those found unusable here included
-    int32_t threshold;              // in fixed point
+    int64_t *module_rows;     // (n_modules) group rows of each module
+    int64_t *first_row;       // (ny) detector row where a group row begins
+    int64_t *det_module_rows; // (n_modules) detector rows of each module
+    xn_cal_kind kind;         // as the kernels take it (groups.c)
+    xn_type type;             // of the frames as they are read
+    double full;              // LINEAR
+    int fixed_stage;          // JUNGFRAU: 1 + the stage, 0: dynamic
+    int n_stages, n_cells;
+    const uint16_t *cell; // (frames) planes of each frame, NULL: the only ones; borrowed from the source
+    const uint8_t *quiet; // borrowed too
+    // (cell, y, x) per stage, ready for the kernels; masked pixels have factor 0. SCALE has no pedestal.
+    float *pedestal[3], *factor[3];
+    xn_correct correct;
+    uint8_t *pixel_flags; // (detector) XN_FLAG_* seen in used shots; masked pixels are not flagged
+    uint8_t *group_flags; // (groups) beyond the range of the sums
+    uint32_t *mask;       // (detector) NXmx bits, those found unusable here included
+    int32_t threshold;    // in fixed point
 } xn_groups;
 
 enum { XN_FLAG_INVALID = 1, XN_FLAG_FULL = 2 };
@@ -51,7 +79,30 @@ xani_status xn_groups_shape(xn_ctx *ctx, const xn_config *config, const xn_sourc
 void xn_groups_free(xn_groups *groups);
 // (y, x) of groups: 0 where a good pixel is left, else the bits of its pixels; flags are added.
 xani_status xn_groups_mask(xn_ctx *ctx, const xn_groups *groups, uint32_t **mask);
-int64_t xn_groups_planes_bytes(const xn_source *source); // memory of xn_groups_make
+int64_t xn_groups_planes_bytes(const xn_groups *groups); // memory of xn_groups_make; the shape is enough
+void xn_groups_mask_pixel(xn_groups *groups, int64_t pixel);
+
+// ---- words.c: one row of one frame to photons
+typedef struct xn_word_row {
+    const void *words;        // of groups->type
+    const float *p[3], *f[3]; // planes at this row
+} xn_word_row;
+void xn_words_row(const xn_groups *groups, int64_t frame, int64_t row, const void *words, xn_word_row *r);
+// Adds n pixels to col; true when one had no valid number.
+bool xn_words_add(const xn_groups *groups, const xn_reduce_kernels *kernels, const xn_word_row *r, int64_t n,
+                  int32_t threshold, int32_t *col);
+// Rare: says which pixels of the row had no valid number, and why. Any thread.
+void xn_words_flag(xn_groups *groups, int64_t row, const xn_word_row *r, int64_t n);
+void xn_words_flag_pixel(xn_groups *groups, int64_t pixel, uint8_t flag);
+
+// ---- correct.c
+xani_status xn_correct_load(xn_ctx *ctx, const xn_config *config, const xn_source *source, xn_correct *correct);
+void xn_correct_mark(xn_groups *groups);                 // pixels that a correction leaves out, into the mask
+int64_t xn_correct_frame_bytes(const xn_groups *groups); // of a frame in a batch
+int64_t xn_correct_room_bytes(const xn_groups *groups);  // of one thread
+// The frame in `data`, as it was read, becomes photons in fixed point (int32) in the same place.
+xani_status xn_correct_frame(xn_ctx *ctx, xn_source *source, xn_groups *groups, const xn_reduce_kernels *kernels,
+                             int64_t frame, void *data, void *room, void *scratch);
 
 // ---- used shots in the order they are read
 typedef struct xn_work_shot {

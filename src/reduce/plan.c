@@ -60,16 +60,16 @@ xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source
                            const xn_work *work, int nbins, int64_t batch_frames, xn_layout_plan *p)
 {
     memset(p, 0, sizeof *p);
-    int64_t npix = g->ny * g->nx, pixels = g->det_ny * g->det_nx;
+    int64_t npix = g->ny * g->nx;
     int threads = xn_threads((int)xn_config_int(config, "engine.threads"));
     bool given = xn_config_has(config, "engine.memory_gib");
     double budget = given ? xn_config_double(config, "engine.memory_gib") * 0x1p30 : (double)xn_memory_free() / 2;
     p->budget = budget < 0x1p62 ? (int64_t)budget : (int64_t)1 << 62;
-    p->frame_bytes = xn_max64((pixels * (int64_t)xn_type_size(source->type) + 63) / 64 * 64, 64);
+    p->frame_bytes = xn_correct_frame_bytes(g);
     p->per_bin = npix * (SUM_BYTES + (work->blockwise ? BLOCK_BYTES : 0));
-    p->fixed = 2 * xn_groups_planes_bytes(source) + npix * (SUM_BYTES * (work->blockwise ? 2 : 1) + 8) +
+    p->fixed = 2 * xn_groups_planes_bytes(g) + npix * (SUM_BYTES * (work->blockwise ? 2 : 1) + 8) +
                (int64_t)nbins * npix * RESULT_BYTES + work->n * (int64_t)(sizeof(xn_work_shot) + sizeof(void *)) +
-               threads * ((int64_t)source->scratch_bytes + 16 * source->nx);
+               threads * ((int64_t)source->scratch_bytes + 16 * source->nx + xn_correct_room_bytes(g));
     int64_t least = 2 * p->frame_bytes; // a batch that is added and one that is read
     int64_t left = p->budget - p->fixed - least;
     if (left < p->per_bin)

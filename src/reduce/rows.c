@@ -4,7 +4,6 @@
 // The frames come sorted by bin, so calibration and sums of the row stay in the thread's cache.  A pixel without a
 // valid number is added as XN_CALIB_BAD, which only has to stay within the integers: it is flagged, and whatever it
 // was added to is masked in the end.  Rows are added in 32 bits, at most XN_CALIB_ROWS at a time, then in 64.
-#include <math.h>
 #include <string.h>
 
 #include "reduce/accumulate.h"
@@ -12,43 +11,34 @@
 static const uint8_t *frame_row(const xn_accumulator *a, const xn_batch *batch, int64_t frame, int64_t row)
 {
     size_t pixel = (size_t)row * (size_t)a->groups->det_nx;
-    return batch->frames + frame * a->plan->frame_bytes + pixel * xn_type_size(a->source->type);
+    size_t size = a->groups->correct.by_frame ? sizeof(int32_t) : xn_type_size(a->groups->type);
+    return batch->frames + frame * a->plan->frame_bytes + pixel * size;
 }
 
-static bool add_row(const xn_accumulator *a, const uint8_t *words, int64_t row, int32_t *col)
-{
-    const xn_groups *g = a->groups;
-    int64_t at = row * g->det_nx, n = g->nx * g->k;
-    if (a->source->cal.kind == XN_CAL_SCALE)
-        return a->kernels->scale(words, a->source->type, g->factor[0] + at, n, g->threshold, col);
-    const float *p[3] = {g->pedestal[0] + at, g->pedestal[1] + at, g->pedestal[2] + at};
-    const float *f[3] = {g->factor[0] + at, g->factor[1] + at, g->factor[2] + at};
-    return a->kernels->jungfrau((const uint16_t *)(const void *)words, p, f, n, g->threshold, col);
-}
-
-// Rare: says which pixels of the row had no valid number, and why.
-static void flag_row(const xn_accumulator *a, const uint8_t *words, int64_t row)
+// A frame that was corrected is photons already; what has no number in it is flagged here only where the corrections
+// themselves went beyond the range.
+static void add_corrected(const xn_accumulator *a, const uint8_t *row_of_frame, int64_t row, int32_t *col)
 {
     xn_groups *g = a->groups;
-    size_t size = xn_type_size(a->source->type);
-    for (int64_t x = 0; x < g->nx * g->k; x++) {
-        int64_t i = row * g->det_nx + x;
-        const uint8_t *value = words + (size_t)x * size;
-        bool invalid;
-        if (a->source->cal.kind == XN_CAL_SCALE) {
-            int32_t q = 0;
-            if (!xn_reduce_scalar.scale(value, a->source->type, &g->factor[0][i], 1, 0, &q)) continue;
-            invalid = (a->source->type == XN_F32 && isnan(*(const float *)(const void *)value)) ||
-                      (a->source->type == XN_F64 && isnan(*(const double *)(const void *)value));
-        } else {
-            uint16_t word = *(const uint16_t *)(const void *)value;
-            float p[3] = {g->pedestal[0][i], g->pedestal[1][i], g->pedestal[2][i]};
-            float f[3] = {g->factor[0][i], g->factor[1][i], g->factor[2][i]};
-            if (xn_calib_jungfrau(word, p, f) != XN_CALIB_BAD) continue;
-            invalid = word >> 14 == 2;
-        }
-        g->pixel_flags[i] |= invalid ? XN_FLAG_INVALID : XN_FLAG_FULL;
+    const int32_t *q = (const int32_t *)(const void *)row_of_frame;
+    int64_t n = g->nx * g->k;
+    if (!a->kernels->add(q, n, g->threshold, col)) return;
+    for (int64_t x = 0; x < n; x++)
+        if (q[x] == XN_CALIB_BAD && g->pixel_flags[row * g->det_nx + x] == 0)
+            xn_words_flag_pixel(g, row * g->det_nx + x, XN_FLAG_FULL);
+}
+
+static void add_row(const xn_accumulator *a, int64_t frame, const uint8_t *words, int64_t row, int32_t *col)
+{
+    xn_groups *g = a->groups;
+    int64_t n = g->nx * g->k;
+    xn_word_row r;
+    if (g->correct.by_frame) {
+        add_corrected(a, words, row, col);
+        return;
     }
+    xn_words_row(g, frame, row, words, &r);
+    if (xn_words_add(g, a->kernels, &r, n, g->threshold, col)) xn_words_flag(g, row, &r, n);
 }
 
 void xn_rows_group(const xn_accumulator *a, const xn_batch *batch, int64_t frame, int64_t y, int32_t *col, int64_t *v)
@@ -60,7 +50,7 @@ void xn_rows_group(const xn_accumulator *a, const xn_batch *batch, int64_t frame
         memset(col, 0, (size_t)width * sizeof *col);
         for (int i = r; i < g->k && i < r + XN_CALIB_ROWS; i++) {
             const uint8_t *words = frame_row(a, batch, frame, first + i);
-            if (add_row(a, words, first + i, col)) flag_row(a, words, first + i);
+            add_row(a, batch->frame[frame], words, first + i, col);
         }
         a->kernels->gather(col, g->k, g->nx, v);
     }

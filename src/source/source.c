@@ -222,6 +222,7 @@ void xn_source_close(xn_source **s_)
         xn_free(s->cal.factor[i]);
     }
     xn_free(s->cal.cell);
+    xn_free(s->cal.quiet);
     xn_shots_free(&s->shots);
     xn_free(s->module_rows);
     xn_free(s->mask);

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// words.c -- a row of stored words to photons by the kernel of the detector's kind, and why a pixel has no number.
+#include <math.h>
+
+#include "reduce/internal.h"
+
+static const unsigned stage_code[] = {0, 1, 3}; // of a JUNGFRAU's stages, the top two bits
+
+void xn_words_row(const xn_groups *g, int64_t frame, int64_t row, const void *words, xn_word_row *r)
+{
+    int64_t cell = g->cell != NULL ? g->cell[frame] : 0, at = (cell * g->det_ny + row) * g->det_nx;
+    r->words = words;
+    for (int s = 0; s < g->n_stages; s++) {
+        r->p[s] = g->pedestal[s] != NULL ? g->pedestal[s] + at : NULL;
+        r->f[s] = g->factor[s] + at;
+    }
+}
+
+bool xn_words_add(const xn_groups *g, const xn_reduce_kernels *k, const xn_word_row *r, int64_t n, int32_t threshold,
+                  int32_t *col)
+{
+    switch (g->kind) {
+    case XN_CAL_JUNGFRAU:
+        if (g->fixed_stage > 0)
+            return k->fixed_gain(r->words, stage_code[g->fixed_stage - 1], r->p[0], r->f[0], n, threshold, col);
+        return k->jungfrau(r->words, r->p, r->f, n, threshold, col);
+    case XN_CAL_EPIX10KA:
+        return k->epix10ka(r->words, r->p, r->f, n, threshold, col);
+    case XN_CAL_LINEAR:
+        return k->linear(r->words, g->type, r->p[0], r->f[0], g->full, n, threshold, col);
+    default:
+        return k->scale(r->words, g->type, r->f[0], n, threshold, col);
+    }
+}
+
+void xn_words_flag_pixel(xn_groups *g, int64_t pixel, uint8_t flag)
+{
+#pragma omp atomic update
+    g->pixel_flags[pixel] |= flag;
+}
+
+// A word without a number either is none (a code that does not exist, NaN) or is the end of a range.
+static bool is_invalid(const xn_groups *g, const void *value)
+{
+    if (g->kind == XN_CAL_JUNGFRAU) {
+        unsigned code = *(const uint16_t *)value >> 14;
+        return g->fixed_stage > 0 ? code != stage_code[g->fixed_stage - 1] : code == 2;
+    }
+    if (g->kind == XN_CAL_EPIX10KA) return false;
+    return (g->type == XN_F32 && isnan(*(const float *)value)) || (g->type == XN_F64 && isnan(*(const double *)value));
+}
+
+void xn_words_flag(xn_groups *g, int64_t row, const xn_word_row *r, int64_t n)
+{
+    size_t size = xn_type_size(g->type);
+    for (int64_t x = 0; x < n; x++) {
+        xn_word_row one = {.words = (const uint8_t *)r->words + (size_t)x * size};
+        int32_t q = 0;
+        for (int s = 0; s < g->n_stages; s++) {
+            one.p[s] = r->p[s] != NULL ? r->p[s] + x : NULL;
+            one.f[s] = r->f[s] + x;
+        }
+        if (!xn_words_add(g, &xn_reduce_scalar, &one, 1, 0, &q)) continue;
+        xn_words_flag_pixel(g, row * g->det_nx + x, is_invalid(g, one.words) ? XN_FLAG_INVALID : XN_FLAG_FULL);
+    }
+}
