@@ -178,6 +178,7 @@ static xani_status fill_table(xn_ctx *ctx, const xn_config *config, joiner *j, c
 {
     xn_wanted *w = j->w;
     XN_TRY(xn_shots_alloc(ctx, n, w->n_extra, s));
+    s->frames = j->in->n;
     for (int e = 0; e < w->n_extra; e++) {
         s->extra_name[e] = xn_strdup(w->reading[w->extra[e]].text);
         if (s->extra_name[e] == NULL) return xn_fail_memory(ctx, "a name", 1);
