@@ -209,6 +209,23 @@ static xani_status cut_time_tool(judge *j, const char *prefix)
     return XANI_OK;
 }
 
+// input.delay.time_tool.min_amplitude, on the edges found in raw traces.
+static xani_status cut_amplitude(judge *j)
+{
+    const char *key = "input.delay.time_tool.min_amplitude";
+    xn_shots *s = j->s;
+    if (!xn_config_has(j->config, key)) return XANI_OK;
+    double least = xn_config_double(j->config, key);
+    for (int e = 0; e < s->n_extra; e++) {
+        if (strcmp(s->extra_name[e], XN_TT_AMPLITUDE) != 0) continue;
+        for (int64_t i = 0; i < s->n; i++)
+            if (s->verdict[i] == XN_CUT_NONE && s->laser[i] == XN_LASER_ON && !(s->extra[e][i] >= least))
+                s->verdict[i] = XN_CUT_TIME_TOOL;
+        return XANI_OK;
+    }
+    return xn_config_bad(j->ctx, j->config, key, "needs input.delay.time_tool.trace");
+}
+
 static xani_status configured_cuts(xn_ctx *ctx, const xn_config *config, xn_shots *s, xn_cutflow *flow)
 {
     judge j = {ctx, config, s, flow, XN_CUT_CUSTOM};
@@ -218,6 +235,7 @@ static xani_status configured_cuts(xn_ctx *ctx, const xn_config *config, xn_shot
         XN_TRY(cut_custom(&j, chosen.prefix[i], chosen.set[i]));
         XN_TRY(cut_linearity(&j, chosen.prefix[i], chosen.set[i]));
     }
+    XN_TRY(cut_amplitude(&j));
     for (int i = 0; i < chosen.n; i++) XN_TRY(cut_time_tool(&j, chosen.prefix[i]));
     return add_row(ctx, s, "time tool", flow);
 }

@@ -8,6 +8,8 @@
 #include <math.h>
 #include <string.h>
 
+#include "data/selection.h"
+
 static xani_status load_parts(xn_ctx *ctx, const xn_config *config, xn_delay_rule *r)
 {
     char key[XN_KEY_LENGTH];
@@ -28,10 +30,14 @@ static xani_status load_parts(xn_ctx *ctx, const xn_config *config, xn_delay_rul
 static xani_status load_time_tool(xn_ctx *ctx, const xn_config *config, xn_delay_rule *r)
 {
     if (xn_config_map_key(config, "input.delay.time_tool", 0) == NULL) return XANI_OK;
-    XN_TRY(xn_config_require(ctx, config, "input.delay.time_tool.source", "the channel of the time tool's reading"));
+    bool raw = xn_config_has(config, "input.delay.time_tool.trace");
+    if (!raw)
+        XN_TRY(
+            xn_config_require(ctx, config, "input.delay.time_tool.source", "the channel of the time tool's reading"));
     XN_TRY(xn_config_require(ctx, config, "input.delay.time_tool.coefficients_ps",
                              "the calibration c_0, c_1, ... from reading to ps"));
     r->tt_source = xn_config_string(config, "input.delay.time_tool.source");
+    if (r->tt_source == NULL) r->tt_source = XN_TT_EDGE;
     r->tt_sign = (double)xn_config_int(config, "input.delay.time_tool.sign");
     r->tt_origin = xn_config_double(config, "input.delay.time_tool.origin");
     r->n_c = xn_config_doubles(config, "input.delay.time_tool.coefficients_ps", r->c_ps, XN_DELAY_COEFFICIENTS);

@@ -173,6 +173,29 @@ static xani_status check_laser(xn_ctx *ctx, const xn_config *config, const joine
 
 // ---- the whole
 
+// The time tool's traces are read once the laser state of each shot is known, for the reference.
+static xani_status read_tool(xn_ctx *ctx, const xn_config *config, const joiner *j, const framed *rows, int64_t n)
+{
+    uint64_t *id = xn_alloc((size_t)n, sizeof *id);
+    uint8_t *class = xn_calloc((size_t)n, sizeof *class);
+    xani_status st = id != NULL && class != NULL ? XANI_OK : xn_fail_memory(ctx, "the join", (size_t)n * 9);
+    for (int64_t i = 0; st == XANI_OK && i < n; i++) {
+        int refused = j->in->refused != NULL ? j->in->refused[rows[i].frame] : XN_CUT_NONE;
+        bool dark = refused == XN_CUT_DARK;
+        refused = XN_CUT_NONE;
+        xn_wanted_look_up(j->w, rows[i].id);
+        int laser = j->in->rule->by_frame ? j->in->laser[rows[i].frame] : laser_of_readings(j, &refused);
+        id[i] = rows[i].id;
+        dark = dark || refused == XN_CUT_DARK;
+        class[i] = dark ? XN_TOOL_DARK : laser == XN_LASER_OFF ? XN_TOOL_OFF : XN_TOOL_OTHER;
+    }
+    const xn_tool_input in = {n, id, class, j->in->file, j->in->read_traces, j->in->user};
+    if (st == XANI_OK) st = xn_wanted_read_tool(ctx, config, &in, j->w);
+    xn_free(id);
+    xn_free(class);
+    return st;
+}
+
 static xani_status fill_table(xn_ctx *ctx, const xn_config *config, joiner *j, const framed *rows, int64_t n,
                               double *value, xn_shots *s)
 {
@@ -206,6 +229,7 @@ xani_status xn_join(xn_ctx *ctx, const xn_config *config, const xn_join_input *i
     value = xn_calloc((size_t)w.n, sizeof *value);
     if (value == NULL) XN_GOTO(out, st, xn_fail_memory(ctx, "the join", (size_t)w.n * sizeof *value));
     joiner j = {in, &delay, &w};
+    if (w.tool) XN_GOTO(out, st, read_tool(ctx, config, &j, rows, n));
     st = fill_table(ctx, config, &j, rows, n, value, shots);
 out:
     xn_free(rows);

@@ -8,6 +8,7 @@
 #include "core/config.h"
 #include "data/shots.h"
 #include "source/shots/channel.h"
+#include "source/shots/trace.h"
 
 // How laser-on shots are told: by frame (the layout knows), or by readings.
 typedef struct xn_laser_rule {
@@ -40,7 +41,8 @@ typedef struct xn_join_input {
     const uint8_t *laser; // (n) XN_LASER_*, where the rule is by frame
     const xn_laser_rule *rule;
     xn_channel_reader read;
-    void *user;
+    xn_trace_reader read_traces; // NULL: the layout reads none
+    void *user;                  // of both
 } xn_join_input;
 
 // One row per frame with an id, in the order of the ids.

@@ -56,11 +56,10 @@ static xani_status want(xn_ctx *ctx, const xn_config *config, const char *key, c
 }
 
 // The reading becomes a column of the shot table.
-static xani_status want_extra(xn_ctx *ctx, const xn_config *config, const char *key, xn_need who, xn_wanted *w)
+static xani_status want_extra(xn_ctx *ctx, const xn_config *config, const char *key, const char *source, xn_need who,
+                              xn_wanted *w)
 {
     int index = 0;
-    XN_TRY(xn_config_require(ctx, config, key, "the channel the window is for"));
-    const char *source = xn_config_string(config, key);
     if (xn_selection_on_only(config, source)) who = XN_NEED_ON;
     XN_TRY(want(ctx, config, key, source, who, w, &index));
     for (int j = 0; j < w->n_extra; j++)
@@ -74,8 +73,11 @@ static xani_status want_list(xn_ctx *ctx, const xn_config *config, const char *p
 {
     char at[XN_KEY_LENGTH], key[XN_KEY_LENGTH];
     int n = xn_config_count(config, xn_key(at, "%s.%s", prefix, list));
-    for (int i = 0; i < n; i++)
-        XN_TRY(want_extra(ctx, config, xn_key(key, "%s.%s[%d].%s", prefix, list, i, member), who, w));
+    for (int i = 0; i < n; i++) {
+        XN_TRY(xn_config_require(ctx, config, xn_key(key, "%s.%s[%d].%s", prefix, list, i, member),
+                                 "the channel the window is for"));
+        XN_TRY(want_extra(ctx, config, key, xn_config_string(config, key), who, w));
+    }
     return XANI_OK;
 }
 
@@ -83,7 +85,7 @@ static int count_extras(const xn_config *config, const xn_selection *s)
 {
     static const char *const lists[] = {"cuts", "time_tool", "linearity", "linearity"}; // two readings each
     char key[XN_KEY_LENGTH];
-    int n = 0;
+    int n = XN_TOOL_READINGS;
     for (int i = 0; i < s->n; i++)
         for (size_t k = 0; k < sizeof lists / sizeof lists[0]; k++)
             n += xn_config_count(config, xn_key(key, "%s.%s", s->prefix[i], lists[k]));
@@ -98,6 +100,8 @@ static xani_status want_extras(xn_ctx *ctx, const xn_config *config, const xn_se
         XN_TRY(want_list(ctx, config, s->prefix[i], "linearity", "b", XN_NEED_ALL, w));
         XN_TRY(want_list(ctx, config, s->prefix[i], "time_tool", "source", XN_NEED_ON, w));
     }
+    for (int k = 0; w->tool && k < XN_TOOL_READINGS; k++)
+        XN_TRY(want_extra(ctx, config, "input.delay.time_tool.trace", xn_tool_reading[k], XN_NEED_ON, w));
     return XANI_OK;
 }
 
@@ -107,6 +111,7 @@ xani_status xn_wanted_list(xn_ctx *ctx, const xn_config *config, const xn_delay_
     char key[XN_KEY_LENGTH];
     memset(w, 0, sizeof *w);
     w->tt = -1;
+    w->tool = xn_tool_configured(config);
     xn_selection selection;
     XN_TRY(xn_selection_load(ctx, config, &selection));
     int extras = count_extras(config, &selection);
@@ -139,7 +144,8 @@ static xani_status apply_offsets(xn_ctx *ctx, const xn_config *config, xn_wanted
     for (int i = 0; i < n; i++) {
         XN_TRY(xn_config_require(ctx, config, xn_key(key, "input.offsets[%d].source", i), "the channel that is off"));
         const char *source = xn_config_string(config, key);
-        bool found = false;
+        const char *trace = xn_config_string(config, "input.delay.time_tool.trace");
+        bool found = trace != NULL && strcmp(trace, source) == 0; // tool.c shifts them
         for (int c = 0; c < w->n_channels; c++) {
             if (strcmp(w->name[c], source) != 0) continue;
             found = true;
@@ -151,6 +157,14 @@ static xani_status apply_offsets(xn_ctx *ctx, const xn_config *config, xn_wanted
     return XANI_OK;
 }
 
+// XN_TOOL_* when the channel comes from traces, else -1.
+static int tool_channel(const xn_wanted *w, int i)
+{
+    for (int k = 0; w->tool && k < XN_TOOL_READINGS; k++)
+        if (strcmp(w->name[i], xn_tool_reading[k]) == 0) return k;
+    return -1;
+}
+
 xani_status xn_wanted_read(xn_ctx *ctx, const xn_config *config, xn_channel_reader read, void *user, xn_wanted *w)
 {
     size_t n = (size_t)w->n_channels;
@@ -159,13 +173,27 @@ xani_status xn_wanted_read(xn_ctx *ctx, const xn_config *config, xn_channel_read
     w->hit = xn_calloc(n, sizeof *w->hit);
     if (!w->cursor || !w->value || !w->hit) return xn_fail_memory(ctx, "the channels", n * 24);
     for (int i = 0; i < w->n_channels; i++) {
+        if (tool_channel(w, i) >= 0) continue;
         xani_status st = read(ctx, user, &w->channel[i]);
         for (int k = 0; st != XANI_OK && k < w->n_laser; k++)
             if (w->reading[w->laser[k]].term[0].channel == i) return xn_context(ctx, st, "input.laser");
         XN_TRY(st);
     }
     XN_TRY(apply_offsets(ctx, config, w));
-    for (int i = 0; i < w->n_channels; i++) XN_TRY(xn_channel_sort(ctx, &w->channel[i]));
+    for (int i = 0; i < w->n_channels; i++)
+        if (tool_channel(w, i) < 0) XN_TRY(xn_channel_sort(ctx, &w->channel[i]));
+    return XANI_OK;
+}
+
+xani_status xn_wanted_read_tool(xn_ctx *ctx, const xn_config *config, const xn_tool_input *in, xn_wanted *w)
+{
+    xn_channel *channel[XN_TOOL_READINGS] = {NULL};
+    for (int i = 0; i < w->n_channels; i++)
+        if (tool_channel(w, i) >= 0) channel[tool_channel(w, i)] = &w->channel[i];
+    XN_TRY(xn_tool_read(ctx, config, in, channel));
+    for (int k = 0; k < XN_TOOL_READINGS; k++)
+        if (channel[k] != NULL) XN_TRY(xn_channel_sort(ctx, channel[k]));
+    memset(w->cursor, 0, (size_t)w->n_channels * sizeof *w->cursor);
     return XANI_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "source/shots/delay.h"
 #include "source/shots/join.h"
 #include "source/shots/term.h"
+#include "source/shots/tool.h"
 
 // The shots that a reading must be there for.
 typedef enum { XN_NEED_ALL, XN_NEED_ON } xn_need;
@@ -35,17 +36,20 @@ typedef struct xn_wanted {
     int i0, part[XN_DELAY_PARTS], tt; // indices of readings; tt -1: none
     int *laser;                       // (n_laser), as in the rule
     int n_laser, n_extra;
-    int *extra; // readings of select.cuts and select.time_tool
+    int *extra; // readings of cuts
+    bool tool;  // the channels tt/... of tool.h come from traces: they are filled after the others are read
 } xn_wanted;
 
 xani_status xn_wanted_list(xn_ctx *ctx, const xn_config *config, const xn_delay_rule *delay, const xn_laser_rule *laser,
                            xn_wanted *w);
-// Reads and sorts all channels; input.offsets are applied.
+// Reads and sorts all channels but those of the traces; input.offsets are applied.
 xani_status xn_wanted_read(xn_ctx *ctx, const xn_config *config, xn_channel_reader read, void *user, xn_wanted *w);
 // Looks an id up in all channels; ids ascending.
 void xn_wanted_look_up(xn_wanted *w, uint64_t id);
 // Value of a reading for that id: missing or in conflict when one of its channels is.
 xn_hit xn_wanted_find(const xn_wanted *w, int reading, double *value);
+// Reads the traces and sorts their channels. The ids of look-ups begin anew.
+xani_status xn_wanted_read_tool(xn_ctx *ctx, const xn_config *config, const xn_tool_input *input, xn_wanted *w);
 void xn_wanted_free(xn_wanted *w);
 
 #endif

@@ -92,34 +92,74 @@ static xani_status check_ids(xn_ctx *ctx, const xn_h5 *h5, const char *data, con
                    ids, xn_type_name(p.type), xn_shape_text(shape, p.rank, p.dims), (long long)rows, data);
 }
 
-xani_status xn_sf_append(xn_ctx *ctx, const xn_h5 *h5, xn_channel *c)
+// Pulse ids of the group, those without data 0; *rows of its data.
+static xani_status read_ids(xn_ctx *ctx, const xn_h5 *h5, const char *group, int64_t rows, uint64_t **id)
 {
-    char group[XN_KEY_LENGTH], data[XN_KEY_LENGTH + 16], ids[XN_KEY_LENGTH + 16], present[XN_KEY_LENGTH + 24];
-    if (!xn_sf_group(h5, c->name, group)) return XANI_OK;
+    char data[XN_KEY_LENGTH + 16], ids[XN_KEY_LENGTH + 16], present[XN_KEY_LENGTH + 24];
     snprintf(data, sizeof data, "%s/data", group);
     snprintf(ids, sizeof ids, "%s/pulse_id", group);
     snprintf(present, sizeof present, "%s/is_data_present", group);
+    uint8_t *there = NULL;
+    int64_t n = 0;
+    *id = NULL;
+    XN_TRY(check_ids(ctx, h5, data, ids, rows));
+    XN_TRY(xn_h5_read_u64(ctx, h5, ids, id, &n));
+    if (!xn_h5_exists(h5, present)) return XANI_OK;
+    xani_status st = xn_h5_read_u8(ctx, h5, present, &there, &n);
+    if (st == XANI_OK && n != rows)
+        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has %lld entries for %lld pulses", xn_h5_path(h5), present,
+                     (long long)n, (long long)rows);
+    for (int64_t i = 0; st == XANI_OK && i < rows; i++)
+        if (!there[i]) (*id)[i] = 0;
+    xn_free(there);
+    return st;
+}
+
+xani_status xn_sf_append(xn_ctx *ctx, const xn_h5 *h5, xn_channel *c)
+{
+    char group[XN_KEY_LENGTH], data[XN_KEY_LENGTH + 16];
+    if (!xn_sf_group(h5, c->name, group)) return XANI_OK;
+    snprintf(data, sizeof data, "%s/data", group);
     double *value = NULL;
     uint64_t *id = NULL;
-    uint8_t *there = NULL;
-    int64_t rows = 0, n = 0, n_there = 0;
+    int64_t rows = 0;
     xani_status st;
     XN_GOTO(out, st, xn_channel_values(ctx, h5, data, c->column, &value, &rows));
-    XN_GOTO(out, st, check_ids(ctx, h5, data, ids, rows));
     XN_GOTO(out, st, xn_channel_seen(ctx, c, xn_h5_path(h5)));
-    if (rows == 0) goto out;
-    XN_GOTO(out, st, xn_h5_read_u64(ctx, h5, ids, &id, &n));
-    if (xn_h5_exists(h5, present)) XN_GOTO(out, st, xn_h5_read_u8(ctx, h5, present, &there, &n_there));
-    if (there != NULL && n_there != rows)
-        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has %lld entries for %lld pulses", xn_h5_path(h5), present,
-                     (long long)n_there, (long long)rows);
-    else
-        st = xn_channel_add(ctx, c, rows, id, value, there);
+    XN_GOTO(out, st, read_ids(ctx, h5, group, rows, &id));
+    if (rows > 0) st = xn_channel_add(ctx, c, rows, id, value, NULL);
 out:
-    xn_free(there);
     xn_free(id);
     xn_free(value);
     return st;
+}
+
+static xani_status feed_traces(xn_ctx *ctx, const xn_h5 *h5, xn_trace_sink *sink)
+{
+    char group[XN_KEY_LENGTH], data[XN_KEY_LENGTH + 16];
+    if (!xn_sf_group(h5, sink->name, group)) return XANI_OK;
+    snprintf(data, sizeof data, "%s/data", group);
+    xn_h5_info d;
+    uint64_t *id = NULL;
+    XN_TRY(xn_h5_info_get(ctx, h5, data, &d));
+    int64_t rows = d.rank > 0 ? d.dims[0] : 0;
+    xani_status st = read_ids(ctx, h5, group, rows, &id);
+    if (st == XANI_OK) st = xn_trace_feed(ctx, h5, data, rows, id, NULL, sink);
+    xn_free(id);
+    return st;
+}
+
+xani_status xn_sf_read_traces(xn_ctx *ctx, void *files, xn_trace_sink *sink)
+{
+    char *const *file = files;
+    for (int i = 0; file[i] != NULL; i++) {
+        xn_h5 *h5 = NULL;
+        XN_TRY(xn_h5_open(ctx, file[i], &h5));
+        xani_status st = feed_traces(ctx, h5, sink);
+        xn_h5_close(&h5);
+        if (st != XANI_OK) return st;
+    }
+    return sink->n_files > 0 ? XANI_OK : xn_sf_missing(ctx, file, sink->name);
 }
 
 xani_status xn_sf_read_channel(xn_ctx *ctx, void *files, xn_channel *c)

@@ -98,6 +98,7 @@ static xani_status join(xn_ctx *ctx, const xn_config *config, char *const *files
                         .laser = state + d->n,
                         .rule = &rule,
                         .read = xn_sf_read_channel,
+                        .read_traces = xn_sf_read_traces,
                         .user = (void *)(uintptr_t)files};
     st = xn_join(ctx, config, &in, shots);
 out:

@@ -19,6 +19,8 @@ bool xn_sf_group(const xn_h5 *h5, const char *name, char group[XN_KEY_LENGTH]);
 xani_status xn_sf_append(xn_ctx *ctx, const xn_h5 *h5, xn_channel *channel);
 // All files (char *const *, NULL at the end): an xn_channel_reader.
 xani_status xn_sf_read_channel(xn_ctx *ctx, void *files, xn_channel *channel);
+// The same for traces: an xn_trace_reader.
+xani_status xn_sf_read_traces(xn_ctx *ctx, void *files, xn_trace_sink *sink);
 // Names of all channels of a file (groups with data and pulse_id), sorted, "general" left out; owned.
 xani_status xn_sf_names(xn_ctx *ctx, const xn_h5 *h5, char ***names);
 // XANI_ERR_INPUT that names the channel, the files and the nearest existing name.
