@@ -44,8 +44,11 @@ xani_status xn_mask_load(xn_ctx *ctx, const xn_config *config, const char *first
 // One module of all rows, or those of geometry.file where reduce.spatial_bin makes it matter.
 xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_source *s);
 xani_status xn_modules_set(xn_ctx *ctx, xn_source *s, int n, int64_t rows_each);
-// XN_CAL_SCALE of input.calibration.photons_per_unit or kev_per_unit; kev_default: of the files themselves, NaN when
-// they do not say, which makes one of the keys necessary.
+// ---- detector/load.c
+
+// The detector's calibration of input.detector and input.calibration; kev_default: keV per unit as the files themselves
+// say, NaN when they do not.  After type, shape and modules are known; detector/detector.h has the same with more to
+// say.
 xani_status xn_scale_load(xn_ctx *ctx, const xn_config *config, double kev_default, xn_source *s);
 
 // ---- names.c

@@ -79,22 +79,3 @@ xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_so
     xn_geometry_free(&g);
     return st;
 }
-
-// ---- stored numbers to photons
-
-xani_status xn_scale_load(xn_ctx *ctx, const xn_config *config, double kev_default, xn_source *s)
-{
-    s->cal.kind = XN_CAL_SCALE;
-    if (xn_config_has(config, "input.calibration.photons_per_unit")) {
-        s->cal.photons_per_unit = xn_config_double(config, "input.calibration.photons_per_unit");
-        return XANI_OK;
-    }
-    bool given = xn_config_has(config, "input.calibration.kev_per_unit");
-    if (!given && isnan(kev_default))
-        return xn_config_require(ctx, config, "input.calibration.photons_per_unit",
-                                 "the files do not say what their numbers mean; or give kev_per_unit");
-    double kev = given ? xn_config_double(config, "input.calibration.kev_per_unit") : kev_default;
-    XN_TRY(xn_config_require(ctx, config, "experiment.energy_kev", "frames in keV become photons by the energy"));
-    s->cal.photons_per_unit = kev / xn_config_double(config, "experiment.energy_kev");
-    return XANI_OK;
-}
