@@ -91,6 +91,15 @@ xani_status cli_run_reduce(cli *c)
     return st;
 }
 
+xani_status cli_run_merge(cli *c)
+{
+    xani_status st = need_output(c);
+    if (st != XANI_OK) return st;
+    if (c->dry_run) return print_inputs(c);
+    st = xani_merge(c->context, (const char *const *)c->args, (size_t)c->n_args, c->output);
+    return st == XANI_OK ? written(c, "xani.merge", c->output) : st;
+}
+
 xani_status cli_run_fit(cli *c)
 {
     if (c->model.expression != NULL) return cli_fit_model(c);

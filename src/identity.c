@@ -92,6 +92,8 @@ xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, ch
                                        "input.frames",
                                        "input.i0",
                                        "input.laser",
+                                       "input.offsets",
+                                       "input.part",
                                        "input.delay",
                                        "input.mask",
                                        "input.calibration",

@@ -59,7 +59,7 @@ static xani_status reduce_run(xn_ctx *ctx, const xn_config *config, run *r, xn_c
     if (r->cube_kept) return xn_result_read_cube(ctx, r->cube_path, cube);
     XN_TRY(xn_stage_cube(ctx, config, r->index, true, cube));
     if (xn_config_bool(config, "output.keep_cube")) {
-        const xn_provenance p = {config, (const char *const *)r->files, r->cube_id};
+        const xn_provenance p = {.config = config, .inputs = (const char *const *)r->files, .identity = r->cube_id};
         XN_TRY(xn_result_write_cube(ctx, r->cube_path, cube, &p));
     }
     r->reduce_s = xn_seconds() - start;
@@ -70,7 +70,7 @@ static xani_status fit_run(xn_ctx *ctx, const xn_config *config, run *r, const x
 {
     double start = xn_seconds();
     XN_TRY(xn_stage_fit(ctx, config, cube, &r->modes));
-    const xn_provenance p = {config, (const char *const *)r->files, r->modes_id};
+    const xn_provenance p = {.config = config, .inputs = (const char *const *)r->files, .identity = r->modes_id};
     XN_TRY(xn_result_write_modes(ctx, r->modes_path, &r->modes, &p));
     r->fit_s = xn_seconds() - start;
     return XANI_OK;

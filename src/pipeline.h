@@ -14,6 +14,8 @@ xani_status xn_pipeline_sim(xn_ctx *ctx, const xn_config *config, const char *di
 // *summary: owned JSON object with what each stage did; also set when the status is XANI_FAILED_PIXELS.
 xani_status xn_pipeline_run(xn_ctx *ctx, const xn_config *config, const char *directory, json_t **summary);
 xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char *cube_path);
+// merge.c: cubes, in any order, to one.
+xani_status xn_pipeline_merge(xn_ctx *ctx, const char *const *paths, size_t n, const char *output);
 xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *config, const char *cube_path, const char *modes_path);
 xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_paths, size_t n,
                             const char *dispersion_path);

@@ -58,7 +58,7 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
     xn_dispersion d = {0};
     double start = xn_seconds();
     xani_status st = xn_map(ctx, config, modes, n, &d);
-    const xn_provenance p = {config, inputs, identity};
+    const xn_provenance p = {.config = config, .inputs = inputs, .identity = identity};
     if (st == XANI_OK) st = xn_result_write_dispersion(ctx, path, &d, &p);
     if (st == XANI_OK && summary != NULL)
         json_object_set_new(summary, "dispersion",
@@ -83,7 +83,7 @@ xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char 
     XN_GOTO(out, st, xn_source_files(ctx, config, index, &files));
     XN_GOTO(out, st, xn_identity_reduce(ctx, config, index, files, &identity));
     XN_GOTO(out, st, xn_stage_cube(ctx, config, index, false, &cube));
-    const xn_provenance p = {config, (const char *const *)files, identity};
+    const xn_provenance p = {.config = config, .inputs = (const char *const *)files, .identity = identity};
     st = xn_result_write_cube(ctx, cube_path, &cube, &p);
 out:
     xn_cube_free(&cube);
@@ -162,7 +162,7 @@ xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *given, const char *cub
     XN_GOTO(out, st, xn_stage_open_cube(ctx, config, cube_path, &cube));
     XN_GOTO(out, st, xn_stage_fit(ctx, config, &cube, &modes));
     XN_GOTO(out, st, xn_identity_fit(ctx, config, cube_path, &identity));
-    const xn_provenance p = {config, inputs, identity};
+    const xn_provenance p = {.config = config, .inputs = inputs, .identity = identity};
     XN_GOTO(out, st, xn_result_write_modes(ctx, modes_path, &modes, &p));
     json_decref(xn_stage_count(&modes, &fitted, &failed));
     st = xn_stage_judge(ctx, config, fitted, failed);

@@ -69,6 +69,12 @@ xani_status xani_map(xani_context *context, const xani_config *config, const cha
     return xn_pipeline_map(context, config, modes_paths, n_paths, dispersion_path);
 }
 
+xani_status xani_merge(xani_context *context, const char *const *cube_paths, size_t n_paths, const char *output_path)
+{
+    xn_clear_error(context);
+    return xn_pipeline_merge(context, cube_paths, n_paths, output_path);
+}
+
 // ---- questions
 
 xani_status xani_info(xani_context *context, const char *const *paths, size_t n_paths, char **json)

@@ -44,6 +44,11 @@ XANI_API xani_status xani_fit(xani_context *context, const xani_config *config, 
 XANI_API xani_status xani_map(xani_context *context, const xani_config *config, const char *const *modes_paths,
                               size_t n_paths, const char *dispersion_path);
 
+/* Adds the sums of cubes that were reduced apart (runs, shards, input.part) to the cube that one reduction of all their
+   shots gives, bit by bit and whatever their order. XANI_ERR_INPUT says in what two of them differ. */
+XANI_API xani_status xani_merge(xani_context *context, const char *const *cube_paths, size_t n_paths,
+                                const char *output_path);
+
 /* ---- questions; answers are JSON (init: YAML) text ------------------------------------------ */
 
 XANI_API xani_status xani_info(xani_context *context, const char *const *paths, size_t n_paths, char **json);

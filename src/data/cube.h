@@ -4,9 +4,12 @@
 //
 // Fixed point, so that sums have the same bits for any number of threads and any batch size:
 //   intensity of one pixel group in one shot, in photons, is v = round(I * 2^16); S1 = sum v;
-//   S2 = sum (v>>8)^2 and X = sum (v>>8) * i0q, with i0q = round(I0 * i0_scale), i0_scale a power of two
-//   chosen from the data so that the largest accepted I0 is below 2^20; M1 = sum i0q, M2 = sum i0q^2;
-//   delays in 2^-20 ps.  (v>>8 is a rounding shift.)
+//   S2 = sum (v>>8)^2 and X = sum (v>>8) * i0q, with i0q = round(I0' * i0_scale), I0' the I0 rounded to 17
+//   significant bits, i0_scale a power of two chosen from the data so that the largest accepted I0 is below 2^24;
+//   M1 = sum i0q, M2 = sum i0q^2; delays in 2^-20 ps.  (v>>8 is a rounding shift.)
+// I0' depends on the shot alone, so sums of other shots at another scale are brought to this one without rounding
+// (reduce/merge.c) as long as I0 does not vary by more than 128 (8 where a class has four million shots).
+// Sums of masked groups are 0: whatever was added there before one of its shots turned out bad is no number.
 // A cube read from binned files (layout cube) has no S2 and X and carries sums_float instead.
 #ifndef XN_DATA_CUBE_H
 #define XN_DATA_CUBE_H
@@ -24,6 +27,8 @@ typedef struct xn_sums {
     int64_t *i0_sum, *i0_sq_sum;       // (bin): M1, M2
     int64_t *delay_sum, *delay_sq_sum; // (bin); squares in 2^-20 ps^2
     int64_t *s1, *s2, *x;              // (bin, y, x); s2 and x NULL for binned input
+    // (bin, y, x) with an off reference per block of time, else NULL: sums of e, e^2, I e, e = I0 R_off(block)
+    double *expect, *expect_sq, *cross;
 } xn_sums;
 
 typedef struct xn_cube {
@@ -38,6 +43,9 @@ typedef struct xn_cube {
     float *signal, *errors; // (bin, y, x); NaN where missing. errors NULL-free, NaN when unknown
     uint32_t *mask;         // (y, x) NXmx bits, 0 = good
     float *mean_frame;      // (y, x) R_off times mean I0: photons per shot, for the report
+    int64_t *peak;          // (y, x) largest |v| of a used shot; NULL for binned input
+    int64_t det_ny, det_nx; // detector
+    uint32_t *pixel_mask;   // (det_ny, det_nx) NXmx bits: pixels that are not 0 are in no sum; NULL for binned input
     double i0_scale;
     xn_sums on, off;              // empty (NULL arrays) for binned input
     double *on_float, *off_float; // binned input: sums as read, grouped: on (bin, y, x), off (y, x)

@@ -78,15 +78,17 @@ void xn_cutflow_free(xn_cutflow *f)
 
 void xn_sums_free(xn_sums *s)
 {
-    void *all[] = {s->shots, s->i0_sum, s->i0_sq_sum, s->delay_sum, s->delay_sq_sum, s->s1, s->s2, s->x};
+    void *all[] = {s->shots, s->i0_sum, s->i0_sq_sum, s->delay_sum, s->delay_sq_sum, s->s1,
+                   s->s2,    s->x,      s->expect,    s->expect_sq, s->cross};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(s, 0, sizeof *s);
 }
 
 void xn_cube_free(xn_cube *c)
 {
-    void *all[] = {c->module_rows, c->delay_ps, c->edges_ps,  c->weight, c->signal,   c->errors, c->mask,
-                   c->mean_frame,  c->on_float, c->off_float, c->on_i0,  c->on_count, c->run};
+    void *all[] = {c->module_rows, c->delay_ps, c->edges_ps,   c->weight,   c->signal,
+                   c->errors,      c->mask,     c->mean_frame, c->on_float, c->off_float,
+                   c->on_i0,       c->on_count, c->run,        c->peak,     c->pixel_mask};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     xn_sums_free(&c->on);
     xn_sums_free(&c->off);

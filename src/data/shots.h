@@ -36,6 +36,7 @@ typedef struct xn_shots {
     double *delay_ps;                      // corrected delay; NaN for laser-off shots
     int32_t *bin;                          // delay bin of used laser-on shots, else -1
     uint8_t *verdict;                      // XN_CUT_*, 0 = used
+    int64_t frames;                        // frames of the source, with and without a row; 0: unknown
     int64_t missing, duplicate, unmatched; // pulse ids absent from the detector / repeated / without a frame
     // channels kept for cuts: time-tool and select.cuts sources, by name
     int n_extra;

@@ -3,8 +3,8 @@
 //
 // v is the group's intensity in 2^-16 photons, i0q the shot's I0 in its own fixed point (data/cube.h):
 //   S1 += v,   S2 += w^2,   X += w i0q,   w = v / 2^8 rounded, in 32 bits.
-// Additions are modulo 2^64 and never undefined; `bound` is chosen by the caller so that no sum of accepted values
-// can leave 63 bits, and a value beyond it is reported (the caller then drops the group from the result).
+// Additions are modulo 2^64 and never undefined; the largest |v| of each group is kept, so that the caller can drop the
+// groups whose sums may have left 63 bits, whatever the number of shots turns out to be.
 #ifndef XN_KERNEL_BIN_H
 #define XN_KERNEL_BIN_H
 
@@ -14,7 +14,11 @@
 // Rounding shift by 8. The logical shift has the same low 32 bits as the arithmetic one, and AVX2 knows it.
 static inline int32_t xn_bin_half(int64_t v) { return (int32_t)(uint32_t)(((uint64_t)v + 128) >> 8); }
 
-static inline bool xn_bin_beyond(int64_t v, int64_t bound) { return (v > bound) | (v < -bound); }
+static inline int64_t xn_bin_peak(int64_t v, int64_t peak)
+{
+    int64_t size = v < 0 ? -v : v;
+    return size > peak ? size : peak;
+}
 
 static inline void xn_bin_add(int64_t v, int32_t i0q, int64_t *s1, int64_t *s2, int64_t *x)
 {

@@ -192,15 +192,13 @@ static void row_gather(const int32_t *col, int k, int64_t groups, int64_t *v)
     }
 }
 
-static bool row_bin(const int64_t *restrict v, int64_t groups, int32_t i0q, int64_t bound, int64_t *restrict s1,
-                    int64_t *restrict s2, int64_t *restrict x)
+static void row_bin(const int64_t *restrict v, int64_t groups, int32_t i0q, int64_t *restrict s1, int64_t *restrict s2,
+                    int64_t *restrict x, int64_t *restrict peak)
 {
-    int64_t beyond = 0;
     for (int64_t g = 0; g < groups; g++) {
-        beyond |= xn_bin_beyond(v[g], bound);
+        peak[g] = xn_bin_peak(v[g], peak[g]);
         xn_bin_add(v[g], i0q, &s1[g], &s2[g], &x[g]);
     }
-    return beyond != 0;
 }
 
 #define XN_TEXT2(x) #x

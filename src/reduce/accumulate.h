@@ -21,6 +21,7 @@ struct xn_accumulator {
     xn_groups *groups;
     const xn_work *work;
     const xn_layout_plan *plan;
+    int64_t *peak; // (group) largest |v|
     int threads;
     xn_batch batch[2]; // one is added while the other is read
     // room of each thread

@@ -39,7 +39,7 @@ xani_status xn_sums_alloc_bins(xn_ctx *ctx, int nbins, int64_t npix, xn_sums *s)
 
 static xani_status add_shot(xn_ctx *ctx, const xn_shots *shots, int64_t i, double i0_scale, xn_sums *s, int bin)
 {
-    int64_t i0q = (int64_t)rint(shots->i0[i] * i0_scale), d = 0, d2 = 0;
+    int64_t i0q = xn_i0_fixed(shots->i0[i], i0_scale), d = 0, d2 = 0;
     if (shots->laser[i] == XN_LASER_ON) {
         double square = shots->delay_ps[i] * shots->delay_ps[i] * XN_DELAY_SCALE;
         if (!(square < 0x1p62)) goto too_large;
@@ -59,13 +59,13 @@ too_large:
                    shots->delay_ps[i]);
 }
 
-xani_status xn_finish_shots(xn_ctx *ctx, const xn_work *work, xn_cube *c)
+xani_status xn_finish_shots(xn_ctx *ctx, double i0_scale, xn_cube *c)
 {
     const xn_shots *shots = &c->shots;
     for (int64_t i = 0; i < shots->n; i++) {
         if (shots->verdict[i] != XN_CUT_NONE) continue;
         bool on = shots->bin[i] >= 0;
-        XN_TRY(add_shot(ctx, shots, i, work->i0_scale, on ? &c->on : &c->off, on ? shots->bin[i] : 0));
+        XN_TRY(add_shot(ctx, shots, i, i0_scale, on ? &c->on : &c->off, on ? shots->bin[i] : 0));
     }
     double sum = 0;
     int filled = 0;
@@ -77,7 +77,7 @@ xani_status xn_finish_shots(xn_ctx *ctx, const xn_work *work, xn_cube *c)
         filled += n > 0;
     }
     for (int b = 0; b < c->nbins; b++) c->weight[b] = filled ? (double)c->on.i0_sum[b] * filled / sum : 0;
-    c->i0_scale = work->i0_scale;
+    c->i0_scale = i0_scale;
     return XANI_OK;
 }
 
@@ -128,15 +128,31 @@ xani_status xn_finish_pass(xn_ctx *ctx, const xn_pass *pass, int threads, xn_cub
     return XANI_OK;
 }
 
-// Groups without laser-off photons have no reference: masked.  Masked groups are NaN everywhere.
-void xn_finish_mask(xn_cube *c)
+// What was added to a masked group before a shot of it turned out bad depends on what was read first: it goes.
+static void clear_group(xn_cube *c, int64_t p)
 {
     int64_t npix = c->ny * c->nx;
-    for (int64_t p = 0; p < npix; p++) {
-        if (c->mask[p] == 0 && c->off.s1[p] <= 0) c->mask[p] = XN_MASK_DEAD;
-        bool good = c->mask[p] == 0;
-        c->mean_frame[p] = good ? (float)((double)c->off.s1[p] / XN_PHOTON_SCALE / (double)c->off.shots[0]) : NAN;
-        if (good) continue;
-        for (int b = 0; b < c->nbins; b++) c->signal[b * npix + p] = c->errors[b * npix + p] = NAN;
+    int64_t *sums[] = {c->on.s1, c->on.s2, c->on.x, c->off.s1, c->off.s2, c->off.x, c->peak};
+    double *expected[] = {c->on.expect, c->on.expect_sq, c->on.cross};
+    for (int k = 0; k < 7; k++)
+        for (int b = 0; sums[k] != NULL && b < (k < 3 ? c->nbins : 1); b++) sums[k][b * npix + p] = 0;
+    for (int k = 0; k < 3; k++)
+        for (int b = 0; expected[k] != NULL && b < c->nbins; b++) expected[k][b * npix + p] = 0;
+    for (int b = 0; b < c->nbins; b++) c->signal[b * npix + p] = c->errors[b * npix + p] = NAN;
+}
+
+// Groups without laser-off photons have no reference.
+void xn_finish_mask(int64_t bound, xn_cube *c)
+{
+    for (int64_t p = 0; p < c->ny * c->nx; p++) {
+        if (c->peak[p] > bound) c->mask[p] |= XN_MASK_FULL;
+        if (c->mask[p] != 0) clear_group(c, p);
+        if (c->mask[p] == 0 && c->off.s1[p] <= 0) {
+            c->mask[p] = XN_MASK_DEAD;
+            for (int b = 0; b < c->nbins; b++)
+                c->signal[b * c->ny * c->nx + p] = c->errors[b * c->ny * c->nx + p] = NAN;
+        }
+        c->mean_frame[p] =
+            c->mask[p] == 0 ? (float)((double)c->off.s1[p] / XN_PHOTON_SCALE / (double)c->off.shots[0]) : NAN;
     }
 }

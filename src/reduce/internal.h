@@ -104,6 +104,16 @@ int64_t xn_correct_room_bytes(const xn_groups *groups);  // of one thread
 xani_status xn_correct_frame(xn_ctx *ctx, xn_source *source, xn_groups *groups, const xn_reduce_kernels *kernels,
                              int64_t frame, void *data, void *room, void *scratch);
 
+// ---- fixed point
+typedef struct xn_fixed_point {
+    double i0_scale;
+    int64_t bound; // largest |v| that the sums can take
+} xn_fixed_point;
+// Of the used shots. count: room for nbins + 1 numbers, filled with the shots of each bin, laser-off ones last.
+xn_fixed_point xn_fixed_point_of(const xn_shots *shots, int nbins, int64_t *count);
+double xn_i0_rounded(double i0);
+int32_t xn_i0_fixed(double i0, double scale);
+
 // ---- used shots in the order they are read
 typedef struct xn_work_shot {
     int64_t frame;
@@ -118,8 +128,7 @@ typedef struct xn_work {
     int64_t n;
     int n_blocks;
     bool blockwise;
-    double i0_scale;
-    int64_t bound; // largest |v| that the sums can take
+    xn_fixed_point fixed;
 } xn_work;
 
 xani_status xn_work_make(xn_ctx *ctx, const xn_config *config, const xn_shots *shots, int nbins, xn_work *work);
@@ -161,10 +170,11 @@ int64_t xn_accumulate_frames(const xn_work *work, const xn_layout_plan *plan); /
 
 // ---- sums to results
 // Per-bin numbers that need no frames: shots, I0 and delay sums of on and off, delays, weights.
-xani_status xn_finish_shots(xn_ctx *ctx, const xn_work *work, xn_cube *cube);
+xani_status xn_finish_shots(xn_ctx *ctx, double i0_scale, xn_cube *cube);
 // Signal and errors of the bins of a pass. Off sums must be complete.
 xani_status xn_finish_pass(xn_ctx *ctx, const xn_pass *pass, int threads, xn_cube *cube);
-void xn_finish_mask(xn_cube *cube); // masked groups become NaN everywhere
+// Masked groups become NaN, and 0 in the sums; so do groups that are too bright for the sums or see no photons.
+void xn_finish_mask(int64_t bound, xn_cube *cube);
 xani_status xn_sums_alloc_bins(xn_ctx *ctx, int nbins, int64_t npix, xn_sums *sums); // per-bin arrays only
 
 xani_status xn_reduce_binned(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube);

@@ -18,6 +18,7 @@
 #define SUM_BYTES 24
 #define BLOCK_BYTES 32
 #define RESULT_BYTES 8 // signal and errors
+#define PLANE_BYTES 16 // mask, mean frame, peak
 #define BATCH_BYTES (16 << 20)
 #define SHOTS_PER_BIN 8
 
@@ -67,7 +68,7 @@ xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source
     p->budget = budget < 0x1p62 ? (int64_t)budget : (int64_t)1 << 62;
     p->frame_bytes = xn_correct_frame_bytes(g);
     p->per_bin = npix * (SUM_BYTES + (work->blockwise ? BLOCK_BYTES : 0));
-    p->fixed = 2 * xn_groups_planes_bytes(g) + npix * (SUM_BYTES * (work->blockwise ? 2 : 1) + 8) +
+    p->fixed = 2 * xn_groups_planes_bytes(g) + npix * (SUM_BYTES * (work->blockwise ? 2 : 1) + PLANE_BYTES) +
                (int64_t)nbins * npix * RESULT_BYTES + work->n * (int64_t)(sizeof(xn_work_shot) + sizeof(void *)) +
                threads * ((int64_t)source->scratch_bytes + 16 * source->nx + xn_correct_room_bytes(g));
     int64_t least = 2 * p->frame_bytes; // a batch that is added and one that is read

@@ -20,8 +20,10 @@ static xani_status alloc_cube(xn_ctx *ctx, const xn_groups *g, const xn_source *
     c->signal = xn_alloc(bins * npix, sizeof *c->signal);
     c->errors = xn_alloc(bins * npix, sizeof *c->errors);
     c->mean_frame = xn_alloc(npix, sizeof *c->mean_frame);
+    c->peak = xn_calloc(npix, sizeof *c->peak);
     c->run = xn_strdup(source->run ? source->run : "");
-    if (!c->module_rows || !c->delay_ps || !c->weight || !c->signal || !c->errors || !c->mean_frame || !c->run)
+    if (!c->module_rows || !c->delay_ps || !c->weight || !c->signal || !c->errors || !c->mean_frame || !c->run ||
+        !c->peak)
         return xn_fail_memory(ctx, "the cube", bins * npix * 8);
     memcpy(c->module_rows, g->module_rows, (size_t)g->n_modules * sizeof *c->module_rows);
     memcpy(c->angles_deg, source->angles_deg, sizeof c->angles_deg);
@@ -78,6 +80,18 @@ static xn_accumulator accumulator(stage *s)
                             .threads = s->threads};
 }
 
+static void keep_sums(xn_pass *pass, xn_sums *sums)
+{
+    sums->s1 = pass->s1;
+    sums->s2 = pass->s2;
+    sums->x = pass->x;
+    sums->expect = pass->expect;
+    sums->expect_sq = pass->expect_sq;
+    sums->cross = pass->cross;
+    pass->s1 = pass->s2 = pass->x = NULL;
+    pass->expect = pass->expect_sq = pass->cross = NULL;
+}
+
 static xani_status run_passes(stage *s, xn_cube *c)
 {
     int64_t done = 0, total = xn_accumulate_frames(&s->work, &s->plan), npix = c->ny * c->nx;
@@ -91,24 +105,20 @@ static xani_status run_passes(stage *s, xn_cube *c)
         pass.off_s2 = c->off.s2;
         pass.off_x = c->off.x;
         xn_accumulator a = accumulator(s);
+        a.peak = c->peak;
         st = xn_accumulate(&a, &pass, &done, total);
         if (st == XANI_OK) st = xn_finish_pass(s->ctx, &pass, s->threads, c);
-        if (st == XANI_OK && s->plan.keep_sums) {
-            c->on.s1 = pass.s1;
-            c->on.s2 = pass.s2;
-            c->on.x = pass.x;
-            pass.s1 = pass.s2 = pass.x = NULL;
-        }
+        if (st == XANI_OK && s->plan.keep_sums) keep_sums(&pass, &c->on);
         free_pass(&pass);
     }
     return st;
 }
 
-static void say_flags(xn_ctx *ctx, const xn_groups *g, const xn_cube *c, int64_t stuck)
+static void say_flags(xn_ctx *ctx, const xn_groups *g, const xn_cube *c, int64_t bound, int64_t stuck)
 {
     int64_t dropped = 0, empty = 0;
     for (int64_t p = 0; p < c->ny * c->nx; p++) {
-        bool flagged = g->group_flags[p] != 0;
+        bool flagged = g->group_flags[p] != 0 || c->peak[p] > bound;
         int64_t y = p / c->nx, x = p % c->nx;
         for (int64_t i = 0; i < (int64_t)g->k * g->k; i++)
             flagged |= g->pixel_flags[(g->first_row[y] + i / g->k) * g->det_nx + x * g->k + i % g->k] != 0;
@@ -135,7 +145,7 @@ static xani_status run_shots(stage *s, const xn_config *config, int64_t batch_fr
     XN_TRY(xn_work_make(s->ctx, config, &c->shots, c->nbins, &s->work));
     XN_TRY(xn_plan_layout(s->ctx, config, s->source, &s->groups, &s->work, c->nbins, batch_frames, &s->plan));
     XN_TRY(alloc_cube(s->ctx, &s->groups, s->source, c));
-    XN_TRY(xn_finish_shots(s->ctx, &s->work, c));
+    XN_TRY(xn_finish_shots(s->ctx, s->work.fixed.i0_scale, c));
     if (!s->plan.keep_sums)
         xn_warn(s->ctx, "engine.memory_gib: the sums do not fit; %d passes, and the cube cannot be merged with others",
                 s->plan.passes);
@@ -144,8 +154,12 @@ static xani_status run_shots(stage *s, const xn_config *config, int64_t batch_fr
     XN_TRY(xn_prescan(&a, &stuck));
     XN_TRY(run_passes(s, c));
     XN_TRY(xn_groups_mask(s->ctx, &s->groups, &c->mask));
-    say_flags(s->ctx, &s->groups, c, stuck);
-    xn_finish_mask(c);
+    say_flags(s->ctx, &s->groups, c, s->work.fixed.bound, stuck);
+    xn_finish_mask(s->work.fixed.bound, c);
+    c->pixel_mask = s->groups.mask; // moved
+    c->det_ny = s->groups.det_ny;
+    c->det_nx = s->groups.det_nx;
+    s->groups.mask = NULL;
     (void)xn_sign_check(s->ctx, c);
     xn_cutflow_say(s->ctx, &c->cutflow, &c->shots);
     return XANI_OK;

@@ -12,6 +12,14 @@ xani_status xn_select(xn_ctx *ctx, const xn_config *config, xn_shots *shots, xn_
 // The whole stage: select, then integer sums under the memory budget, then signal and errors.
 xani_status xn_reduce(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube);
 
+// Cubes reduced apart to the one that a single reduction of all their shots gives (merge.c says what that takes).
+typedef struct xn_merge xn_merge;
+xani_status xn_merge_create(xn_ctx *ctx, xn_merge **merge);
+void xn_merge_destroy(xn_merge **merge);
+// name: of the file, for errors. The cube is used up: the caller frees what is left of it.
+xani_status xn_merge_add(xn_ctx *ctx, xn_merge *merge, xn_cube *cube, const char *name);
+xani_status xn_merge_finish(xn_ctx *ctx, xn_merge *merge, int threads, xn_cube *cube);
+
 typedef struct xn_reduce_plan {
     int64_t shots, frames_read, stored_bytes, accumulator_bytes, batch_frames, memory_bytes;
     int passes;

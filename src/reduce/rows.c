@@ -58,7 +58,7 @@ void xn_rows_group(const xn_accumulator *a, const xn_batch *batch, int64_t frame
 
 static void bin_row(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, int64_t y, const int64_t *v)
 {
-    xn_groups *g = a->groups;
+    const xn_groups *g = a->groups;
     int64_t npix = g->ny * g->nx, at = y * g->nx;
     int64_t *s1, *s2, *x;
     if (shot->bin >= 0) {
@@ -71,9 +71,7 @@ static void bin_row(const xn_accumulator *a, const xn_pass *pass, const xn_work_
         s2 = (pass->block_off2 ? pass->block_off2 : pass->off_s2) + at;
         x = (pass->block_offx ? pass->block_offx : pass->off_x) + at;
     }
-    if (!a->kernels->bin(v, g->nx, shot->i0q, a->work->bound, s1, s2, x)) return;
-    for (int64_t i = 0; i < g->nx; i++)
-        if (v[i] > a->work->bound || v[i] < -a->work->bound) g->group_flags[y * g->nx + i] |= XN_FLAG_FULL;
+    a->kernels->bin(v, g->nx, shot->i0q, s1, s2, x, a->peak + y * g->nx);
 }
 
 // The same rows of the next frame: a jump in memory that the processor does not foresee.

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // work.c -- the list of used shots in reading order, their I0 in fixed point, and their blocks of time.
 //
-// Fixed point (data/cube.h): i0_scale is the power of two that puts the largest used I0 just below 2^20 (below that
-// for more than four million shots in a class, so that sums of squares stay within 62 bits).  From the number of
-// shots follows the largest group intensity that S2 and X can take without leaving 62 bits: `bound`.
+// Fixed point (data/cube.h): i0_scale is the power of two that puts the largest used I0 just below 2^24 (below that
+// for more than sixteen thousand shots in a class, so that sums of squares stay within 62 bits).  I0 is first rounded
+// to 17 significant bits, 4e-6 of itself at most and far below any monitor's noise: a rule that looks at one shot only,
+// so that cubes of other shots can be brought to a common scale exactly.  From the number of shots follows the largest
+// group intensity that S2 and X can take without leaving 62 bits: `bound`.
 //
 // Slow drift (reduce.off.mode): each laser-on shot is compared with the laser-off shots of its own block of time.
 //   blocks   consecutive used shots: block_shots of them, more where fewer than half the laser-off shots that the
@@ -17,7 +19,8 @@
 
 #include "reduce/internal.h"
 
-#define I0_BITS 20
+#define I0_BITS 24
+#define I0_SIGNIFICANT 17
 
 void xn_work_free(xn_work *work)
 {
@@ -103,25 +106,39 @@ static xani_status mark_time(xn_ctx *ctx, const xn_config *config, xn_work *w)
     return XANI_OK;
 }
 
-static void set_fixed_point(const xn_shots *s, int64_t most, xn_work *w)
+double xn_i0_rounded(double i0)
+{
+    int exponent;
+    double part = frexp(i0, &exponent); // 0.5 <= part < 1
+    return ldexp(rint(ldexp(part, I0_SIGNIFICANT)), exponent - I0_SIGNIFICANT);
+}
+
+int32_t xn_i0_fixed(double i0, double scale) { return (int32_t)rint(xn_i0_rounded(i0) * scale); }
+
+xn_fixed_point xn_fixed_point_of(const xn_shots *s, int nbins, int64_t *count)
 {
     double greatest = 0;
-    for (int64_t i = 0; i < s->n; i++)
-        if (s->verdict[i] == XN_CUT_NONE) greatest = fmax(greatest, s->i0[i]);
+    int64_t most = 1;
+    memset(count, 0, ((size_t)nbins + 1) * sizeof *count); // last: laser off
+    for (int64_t i = 0; i < s->n; i++) {
+        if (s->verdict[i] != XN_CUT_NONE) continue;
+        greatest = fmax(greatest, s->i0[i]);
+        most = xn_max64(most, ++count[s->bin[i] < 0 ? nbins : s->bin[i]]);
+    }
     int bits = I0_BITS, exponent;
     while (bits > 10 && ldexp((double)most, 2 * bits) > 0x1p62) bits--;
     (void)frexp(greatest, &exponent); // greatest < 2^exponent
-    w->i0_scale = ldexp(1.0, bits - exponent);
-    if (rint(greatest * w->i0_scale) >= ldexp(1.0, bits)) w->i0_scale *= 0.5;
+    double scale = ldexp(1.0, bits - exponent);
+    if (xn_i0_fixed(greatest, scale) >= ldexp(1.0, bits)) scale *= 0.5;
     double by_squares = sqrt(0x1p62 / (double)most), by_products = ldexp(0x1p62, -bits) / (double)most;
-    w->bound = (int64_t)fmin(fmin(by_squares, by_products), 2147483646.0) * 256;
+    return (xn_fixed_point){scale, (int64_t)fmin(fmin(by_squares, by_products), 2147483646.0) * 256};
 }
 
 xani_status xn_work_make(xn_ctx *ctx, const xn_config *config, const xn_shots *s, int nbins, xn_work *w)
 {
     memset(w, 0, sizeof *w);
-    int64_t used = 0, most = 1;
-    int64_t *count = xn_calloc((size_t)nbins + 1, sizeof *count); // last: laser off
+    int64_t used = 0;
+    int64_t *count = xn_calloc((size_t)nbins + 1, sizeof *count);
     for (int64_t i = 0; i < s->n; i++) used += s->verdict[i] == XN_CUT_NONE;
     w->shots = xn_alloc((size_t)used, sizeof *w->shots);
     if (count == NULL || w->shots == NULL) {
@@ -129,17 +146,14 @@ xani_status xn_work_make(xn_ctx *ctx, const xn_config *config, const xn_shots *s
         xn_work_free(w);
         return xn_fail_memory(ctx, "the list of shots", (size_t)used * sizeof *w->shots);
     }
-    for (int64_t i = 0; i < s->n; i++)
-        if (s->verdict[i] == XN_CUT_NONE) count[s->bin[i] < 0 ? nbins : s->bin[i]]++;
-    for (int b = 0; b <= nbins; b++) most = xn_max64(most, count[b]);
+    w->fixed = xn_fixed_point_of(s, nbins, count);
     xn_free(count);
-    set_fixed_point(s, most, w);
     for (int64_t i = 0; i < s->n; i++)
         if (s->verdict[i] == XN_CUT_NONE)
             w->shots[w->n++] = (xn_work_shot){.frame = s->frame[i],
                                               .pulse_id = s->pulse_id[i],
                                               .bin = s->bin[i],
-                                              .i0q = (int32_t)rint(s->i0[i] * w->i0_scale)};
+                                              .i0q = xn_i0_fixed(s->i0[i], w->fixed.i0_scale)};
     xani_status st = mark_time(ctx, config, w);
     if (st != XANI_OK) {
         xn_work_free(w);

@@ -7,7 +7,7 @@
 
 #include "result/nexus.h"
 
-enum { BIN, EDGE, Y, X, MODULE, OFF, SHOT, EXTENTS }; // BIN first: nexus.c chunks by it
+enum { BIN, EDGE, Y, X, MODULE, OFF, SHOT, DET_Y, DET_X, EXTENTS }; // BIN first: nexus.c chunks by it
 
 #define DIMS(...)                                                                                                      \
     {                                                                                                                  \
@@ -47,6 +47,13 @@ static const xn_field fields[] = {
     {"/entry/sums/off/s1", offsetof(xn_cube, off.s1), XN_I64, 3, DIMS(OFF, Y, X), true, NULL, "sum of I"},
     {"/entry/sums/off/s2", offsetof(xn_cube, off.s2), XN_I64, 3, DIMS(OFF, Y, X), true, NULL, "sum of I^2"},
     {"/entry/sums/off/x", offsetof(xn_cube, off.x), XN_I64, 3, DIMS(OFF, Y, X), true, NULL, "sum of I I0"},
+    // with an off reference per block of time: e, what the block's reference expects of each shot
+    {"/entry/sums/on/expected_sum", offsetof(xn_cube, on.expect), XN_F64, TRACES, true, NULL, "sum of e"},
+    {"/entry/sums/on/expected_sq_sum", offsetof(xn_cube, on.expect_sq), XN_F64, TRACES, true, NULL, "sum of e^2"},
+    {"/entry/sums/on/expected_cross_sum", offsetof(xn_cube, on.cross), XN_F64, TRACES, true, NULL, "sum of I e"},
+    {"/entry/sums/peak", offsetof(xn_cube, peak), XN_I64, PLANE, true, NULL, "largest |I| of a used shot"},
+    {"/entry/pixels/mask", offsetof(xn_cube, pixel_mask), XN_U32, 2, DIMS(DET_Y, DET_X), true, NULL,
+     "NXmx bits of the detector's pixels; those that are not 0 are in no sum"},
     // sums of binned input, as read
     {"/entry/sums/on/intensity", offsetof(xn_cube, on_float), XN_F64, TRACES, true, NULL, "sum of frames as read"},
     {"/entry/sums/off/intensity", offsetof(xn_cube, off_float), XN_F64, PLANE, true, NULL, "sum of frames as read"},
@@ -74,6 +81,9 @@ static const xn_scalar scalars[] = {
     {"/entry/shots/unmatched", offsetof(xn_cube, shots.unmatched), XN_I64, NULL},
     {"/entry/shots/time_resolution", offsetof(xn_cube, shots.time_resolution_ps), XN_F64, "ps"},
 };
+
+// Not in files of earlier versions.
+static const xn_scalar frames_scalar = {"/entry/shots/frames", offsetof(xn_cube, shots.frames), XN_I64, NULL};
 
 // Of binned input only.
 static const xn_scalar off_scalars[] = {
@@ -166,8 +176,9 @@ static void write_shots(xn_writer *w, const xn_cube *c, const int64_t *extent)
 xani_status xn_result_write_cube(xn_ctx *ctx, const char *path, const xn_cube *c, const xn_provenance *p)
 {
     static const char *const axes[] = {"delay", "y", "x"};
-    const int64_t extent[EXTENTS] = {[BIN] = c->nbins,        [EDGE] = c->nbins + 1, [Y] = c->ny,        [X] = c->nx,
-                                     [MODULE] = c->n_modules, [OFF] = c->off.nbins,  [SHOT] = c->shots.n};
+    const int64_t extent[EXTENTS] = {
+        [BIN] = c->nbins,     [EDGE] = c->nbins + 1, [Y] = c->ny,         [X] = c->nx,        [MODULE] = c->n_modules,
+        [OFF] = c->off.nbins, [SHOT] = c->shots.n,   [DET_Y] = c->det_ny, [DET_X] = c->det_nx};
     xn_writer *w;
     xani_status st;
     XN_TRY(xn_nexus_create(ctx, path, "cube", "relative change of the diffuse intensity", p, &w));
@@ -179,6 +190,8 @@ xani_status xn_result_write_cube(xn_ctx *ctx, const char *path, const xn_cube *c
     write_shots(w, c, extent);
     xn_nexus_fields(w, fields, XN_COUNT(fields), c, extent);
     xn_nexus_scalars(w, scalars, XN_COUNT(scalars), c);
+    xn_nexus_scalars(w, &frames_scalar, 1, c);
+    if (c->pixel_mask != NULL) xn_writer_group(w, "/entry/pixels", "NXcollection");
     if (c->off_float != NULL) xn_nexus_scalars(w, off_scalars, XN_COUNT(off_scalars), c);
     xn_nexus_run(w, c->run, c->angles_deg, c->n_angles);
     xn_writer_attr_text(w, "/entry/cube", "errors_from", c->errors_counting ? "counting" : "residual");
@@ -257,10 +270,13 @@ static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, xn_cube *c)
     for (int i = 0; i < EXTENTS; i++) extent[i] = XN_EXTENT_UNKNOWN;
     XN_TRY(xn_nexus_read_fields(ctx, file, fields, XN_COUNT(fields), c, extent));
     XN_TRY(xn_nexus_read_scalars(ctx, file, scalars, XN_COUNT(scalars), c));
+    if (xn_h5_exists(file, frames_scalar.path)) XN_TRY(xn_nexus_read_scalars(ctx, file, &frames_scalar, 1, c));
     if (c->off_float != NULL) XN_TRY(xn_nexus_read_scalars(ctx, file, off_scalars, XN_COUNT(off_scalars), c));
     c->nbins = (int)extent[BIN];
     c->ny = extent[Y];
     c->nx = extent[X];
+    c->det_ny = c->pixel_mask ? extent[DET_Y] : 0;
+    c->det_nx = c->pixel_mask ? extent[DET_X] : 0;
     c->n_modules = c->module_rows ? (int)extent[MODULE] : 0;
     if (c->on.s1 != NULL) {
         c->on.nbins = c->nbins;
@@ -285,5 +301,22 @@ xani_status xn_result_read_cube(xn_ctx *ctx, const char *path, xn_cube *cube)
     xani_status st = read_all(ctx, file, cube);
     xn_h5_close(&file);
     if (st != XANI_OK) xn_cube_free(cube);
+    return st;
+}
+
+xani_status xn_result_read_first_shot(xn_ctx *ctx, const char *path, uint64_t *pulse_id)
+{
+    static const char *const dataset = "/entry/shots/pulse_id";
+    *pulse_id = 0;
+    xn_h5 *file;
+    XN_TRY(xn_h5_open(ctx, path, &file));
+    xn_h5_info info;
+    xani_status st = XANI_OK;
+    if (xn_h5_exists(file, dataset)) {
+        st = xn_h5_info_get(ctx, file, dataset, &info);
+        if (st == XANI_OK && info.rank == 1 && info.size > 0)
+            st = xn_h5_read_rows(ctx, file, dataset, XN_U64, 0, 1, pulse_id);
+    }
+    xn_h5_close(&file);
     return st;
 }

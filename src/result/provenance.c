@@ -91,6 +91,9 @@ static xani_status write_process(xn_ctx *ctx, xn_writer *w, const xn_provenance 
     if (p == NULL) return write_inputs(ctx, w, NULL);
     if (p->identity != NULL) xn_writer_text(w, PROCESS "/identity", p->identity);
     if (p->config != NULL) XN_TRY(write_config(ctx, w, p->config));
+    int64_t merged = 0;
+    while (p->merged != NULL && p->merged[merged] != NULL) merged++;
+    if (merged > 0) xn_writer_texts(w, PROCESS "/merged", p->merged, merged);
     return write_inputs(ctx, w, p->inputs);
 }
 
@@ -147,6 +150,18 @@ xani_status xn_result_read_identity(xn_ctx *ctx, const char *path, char **identi
     xn_h5 *file;
     XN_TRY(xn_h5_open(ctx, path, &file));
     xani_status st = read_text(ctx, file, PROCESS "/identity", identity);
+    xn_h5_close(&file);
+    return st;
+}
+
+xani_status xn_result_read_inputs(xn_ctx *ctx, const char *path, char ***inputs)
+{
+    *inputs = NULL;
+    int64_t n;
+    xn_h5 *file;
+    XN_TRY(xn_h5_open(ctx, path, &file));
+    const char *dataset = PROCESS "/inputs/file";
+    xani_status st = xn_h5_exists(file, dataset) ? xn_h5_read_strings(ctx, file, dataset, inputs, &n) : XANI_OK;
     xn_h5_close(&file);
     return st;
 }

@@ -14,6 +14,7 @@ typedef struct xn_provenance {
     const xn_config *config;   // may be NULL
     const char *const *inputs; // files, NULL-terminated, may be NULL
     const char *identity;      // hash of what the stage depends on; resume compares it. May be NULL
+    const char *const *merged; // cubes that were added up, NULL-terminated. May be NULL
 } xn_provenance;
 
 xani_status xn_result_write_cube(xn_ctx *ctx, const char *path, const xn_cube *cube, const xn_provenance *p);
@@ -43,5 +44,9 @@ xani_status xn_result_write_field_cubes(xn_ctx *ctx, const char *prefix, const x
 // Configuration text and identity stored in a result (owned; NULL when absent).
 xani_status xn_result_read_config(xn_ctx *ctx, const char *path, char **yaml, char **base_dir);
 xani_status xn_result_read_identity(xn_ctx *ctx, const char *path, char **identity);
+// Inputs stored in a result; free with xn_h5_names_free, NULL when none are.
+xani_status xn_result_read_inputs(xn_ctx *ctx, const char *path, char ***inputs);
+// The first pulse id of a cube, 0 when it has no shots.
+xani_status xn_result_read_first_shot(xn_ctx *ctx, const char *path, uint64_t *pulse_id);
 
 #endif

@@ -20,7 +20,7 @@ typedef struct xn_input_layout {
     const char *facility; // for experiment.facility; NULL: several
     const char *files;    // what its files are, in the plural, for messages: "SwissFEL runs"
     // True when an HDF5 file is of this layout; key: what the files of one run have in common, a path that begins with
-    // the folder (xn_run_key makes the usual one).
+    // the folder (xn_run_key makes the usual one); "" for a part of a run that another file there has whole.
     bool (*claims)(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes);
     // What can be told about a run without a configuration (survey/survey.h).
     xani_status (*facts)(xn_ctx *ctx, const struct xn_found_run *run, struct xn_run_facts *facts);

@@ -172,6 +172,47 @@ static xani_status set_run(xn_ctx *ctx, const xn_config *config, int run, xn_sou
     return set_angles(ctx, config, run, s);
 }
 
+// ---- input.part
+
+static void move_row(xn_shots *s, int64_t to, int64_t from)
+{
+    s->pulse_id[to] = s->pulse_id[from];
+    s->frame[to] = s->frame[from];
+    s->laser[to] = s->laser[from];
+    s->i0[to] = s->i0[from];
+    s->delay_ps[to] = s->delay_ps[from];
+    s->bin[to] = s->bin[from];
+    s->verdict[to] = s->verdict[from];
+    for (int e = 0; e < s->n_extra; e++) s->extra[e][to] = s->extra[e][from];
+}
+
+// Shots of one id stay together.
+static int64_t part_begin(const xn_shots *s, int64_t k, int64_t n)
+{
+    int64_t at = (int64_t)((double)s->n * (double)k / (double)n);
+    while (at > 0 && at < s->n && s->pulse_id[at] == s->pulse_id[at - 1]) at++;
+    return at;
+}
+
+// Counts over all shots are those of the first part, the number of frames that of the last: so they add up.
+static xani_status keep_part(xn_ctx *ctx, const xn_config *config, xn_source *s)
+{
+    double part[2];
+    if (xn_config_doubles(config, "input.part", part, 2) != 2) return XANI_OK;
+    if (part[0] > part[1])
+        return xn_config_bad(ctx, config, "input.part", "part %g of %g does not exist", part[0], part[1]);
+    if (s->ops->read_cube != NULL)
+        return xn_config_bad(ctx, config, "input.part", "these files were binned before, there are no shots to choose");
+    xn_shots *t = &s->shots;
+    int64_t begin = part_begin(t, (int64_t)part[0] - 1, (int64_t)part[1]),
+            end = part_begin(t, (int64_t)part[0], (int64_t)part[1]);
+    for (int64_t i = begin; i < end; i++) move_row(t, i - begin, i);
+    t->n = end - begin;
+    if (part[0] > 1) t->missing = t->duplicate = t->unmatched = 0;
+    if (part[0] < part[1]) t->frames = 0;
+    return XANI_OK;
+}
+
 // ---- open and close
 
 static xani_status find_layout(xn_ctx *ctx, const xn_config *config, const xn_source_ops **ops)
@@ -202,6 +243,7 @@ xani_status xn_source_open(xn_ctx *ctx, const xn_config *config, int run, xn_sou
     s->ops = ops;
     st = set_run(ctx, config, run, s);
     if (st == XANI_OK) st = ops->open(ctx, config, run, s);
+    if (st == XANI_OK) st = keep_part(ctx, config, s);
     if (st != XANI_OK && s->run != NULL && s->run[0] != '\0') xn_context(ctx, st, "run %s", s->run);
     if (st != XANI_OK) xn_source_close(&s);
     *out = s;

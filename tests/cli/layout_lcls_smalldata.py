@@ -204,7 +204,7 @@ r.ok(ids.get("frames_lost") == 3 and ids["repeated"] == 1 and ids["bad_frames"] 
      f"info: two lost events and the time that another took, one repeated: {ids}")
 r.ok(len(info["problems"]) == 1 and "broken" in info["problems"][0]["file"], "info: the empty file is a problem")
 made = f"{SCRATCH}/made.yaml"
-code, out, err = xani("init", RUN, "-o", made)
+code, out, err = xani("init", RUN, "--force", "-o", made)
 r.ok(code == 0, f"init: {err}")
 c = yaml.safe_load(open(made))["input"] if code == 0 else {}
 r.ok(c.get("layout") == "lcls_smalldata" and c["i0"] == "ipm2/sum" and c["laser"] == "lightStatus/laser", "init: layout, I0, laser")
@@ -224,7 +224,7 @@ for unit, scale in (("ps", 1), ("s", 1e12)):
     write(path, have, encoder=NOMINAL_PS / scale)
     with h5py.File(path, "a") as f:
         f["lightStatus/laser"][...] = -1
-    code, out, err = xani("init", path, "-o", f"{SCRATCH}/{unit}/made.yaml")
+    code, out, err = xani("init", path, "--force", "-o", f"{SCRATCH}/{unit}/made.yaml")
     c = yaml.safe_load(open(f"{SCRATCH}/{unit}/made.yaml"))["input"] if code == 0 else {"delay": {"parts": []}}
     r.ok(c.get("laser") == {"drop": [91]}, f"init: the codes of the hutch: {c.get('laser')} {err}")
     parts = [(p["source"], float(p["scale_ps"])) for p in c["delay"]["parts"]]

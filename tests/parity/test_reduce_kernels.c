@@ -197,7 +197,7 @@ START_TEST(test_gather_and_bin)
     xn_rng r;
     xn_rng_init(&r, 3, 0);
     static int32_t col[N];
-    static int64_t v[N], s1[N], s2[N], x[N];
+    static int64_t v[N], s1[N], s2[N], x[N], peak[N];
     for (int size = 1; size <= 16; size++) {
         int64_t groups = N / size;
         for (int i = 0; i < N; i++) col[i] = (int32_t)xn_rng_u32(&r) / 4;
@@ -213,20 +213,26 @@ START_TEST(test_gather_and_bin)
     memset(s1, 0, sizeof s1);
     memset(s2, 0, sizeof s2);
     memset(x, 0, sizeof x);
+    memset(peak, 0, sizeof peak);
     for (int i = 0; i < N; i++) v[i] = (int64_t)(xn_rng_normal(&r) * 3e10);
-    ck_assert(!k->bin(v, N, 777777, INT64_C(1) << 39, s1, s2, x));
-    ck_assert(!k->bin(v, N, 3, INT64_C(1) << 39, s1, s2, x));
+    k->bin(v, N, 777777, s1, s2, x, peak);
+    k->bin(v, N, 3, s1, s2, x, peak);
     for (int i = 0; i < N; i++) {
         int64_t w = (int64_t)floor((double)v[i] / 256.0 + 0.5);
         ck_assert_int_eq(s1[i], 2 * v[i]);
         ck_assert_int_eq(s2[i], 2 * w * w);
         ck_assert_int_eq(x[i], w * 777780);
+        ck_assert_int_eq(peak[i], v[i] < 0 ? -v[i] : v[i]);
     }
     for (int sign = -1; sign <= 1; sign += 2) {
         memset(v, 0, sizeof v);
+        for (int i = 0; i < N; i++) peak[i] = 1000;
         v[N - 2] = sign * 1001;
-        ck_assert(k->bin(v, N, 1, 1000, s1, s2, x));
-        ck_assert(!k->bin(v, N, 1, 1001, s1, s2, x));
+        v[N - 1] = sign * 999;
+        k->bin(v, N, 1, s1, s2, x, peak);
+        ck_assert_int_eq(peak[N - 2], 1001);
+        ck_assert_int_eq(peak[N - 1], 1000);
+        ck_assert_int_eq(peak[0], 1000);
     }
 }
 END_TEST

@@ -418,8 +418,8 @@ START_TEST(test_range_of_the_sums)
     ck_assert_int_eq(xn_work_make(ctx, config, &s, 1, &w), XANI_OK);
     double largest = 0;
     for (int64_t i = 0; i < w.n; i++) largest = fmax(largest, w.shots[i].i0q);
-    ck_assert(largest < 0x1p20 && largest >= 0x1p19);
-    double v = (double)w.bound / 256;
+    ck_assert(largest < 0x1p24 && largest >= 0x1p23);
+    double v = (double)w.fixed.bound / 256;
     ck_assert_double_le(v * v * 2000, 0x1p62 * (1 + 1e-9));
     ck_assert_double_le(v * largest * 2000, 0x1p62);
     xn_work_free(&w);

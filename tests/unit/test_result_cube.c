@@ -245,7 +245,7 @@ START_TEST(test_provenance)
     xn_config *config;
     ok(xn_config_parse(ctx, yaml, "exp.yaml", ".", &config));
     const char *inputs[] = {path, "no-such-file.h5", NULL};
-    xn_provenance p = {config, inputs, "abc123"};
+    xn_provenance p = {.config = config, .inputs = inputs, .identity = "abc123"};
     xani_set_command(ctx, "xani run exp.yaml -o out");
     make_cube(2, 3, 4, false);
     ok(xn_result_write_cube(ctx, path, &cube, NULL));

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "source/lcls/lcls.h"
 #include "source/survey/init_parts.h"
@@ -30,14 +31,26 @@ bool xn_lcls_claims(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, s
     return claims(h5, false, path, key, bytes);
 }
 
+// "x_part3.h5", which a server of psana wrote: the length of its name without that; 0 for other names.
+static int without_part(const char *path)
+{
+    const char *dot = strrchr(path, '.'), *end = dot;
+    while (end != NULL && end > path && end[-1] >= '0' && end[-1] <= '9') end--;
+    bool part = dot != NULL && end < dot && end - path > 5 && strncmp(end - 5, "_part", 5) == 0;
+    return part ? (int)(end - path) - 5 : 0;
+}
+
+// The master file has all parts; without it they are the run.
 bool xn_lcls2_claims(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes)
 {
-    const char *slash = strrchr(path, '/'), *part = strstr(slash ? slash : path, "_part");
     (void)ctx;
-    if (part != NULL && strspn(part + 5, "0123456789") > 0 &&
-        strncmp(part + 5 + strspn(part + 5, "0123456789"), ".h5", 4) == 0)
-        return false; // what a server wrote: the master file has it all
-    return claims(h5, true, path, key, bytes);
+    if (!claims(h5, true, path, key, bytes)) return false;
+    int n = without_part(path);
+    char *master = n > 0 ? xn_format("%.*s%s", n, path, strrchr(path, '.')) : NULL;
+    if (n > 0) snprintf(key, bytes, "%.*s", n, path);
+    if (master != NULL && access(master, F_OK) == 0) key[0] = '\0';
+    xn_free(master);
+    return true;
 }
 
 // ---- detectors

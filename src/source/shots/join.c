@@ -123,8 +123,9 @@ uint64_t xn_id_step(const uint64_t *id, int64_t n)
     return median;
 }
 
-// Ids of the I0 channel without a frame: missing where the detector's own rhythm has a frame due, else unmatched.
-static void count_frameless(const xn_channel *i0, xn_shots *s)
+// Ids of the I0 channel without a frame: missing where the detector's own rhythm has a frame due (of times: between
+// frames), else unmatched.
+static void count_frameless(const xn_channel *i0, bool times, xn_shots *s)
 {
     if (i0->shift > 0) return; // read once per train
     uint64_t step = xn_id_step(s->pulse_id, s->n);
@@ -133,7 +134,7 @@ static void count_frameless(const xn_channel *i0, xn_shots *s)
         uint64_t id = i0->id[i];
         while (r < s->n && s->pulse_id[r] < id) r++;
         if (r < s->n && s->pulse_id[r] == id) continue;
-        bool due = r > 0 && r < s->n && (id - s->pulse_id[r - 1]) % step == 0;
+        bool due = r > 0 && r < s->n && (times || (id - s->pulse_id[r - 1]) % step == 0);
         *(due ? &s->missing : &s->unmatched) += 1;
     }
 }
@@ -200,6 +201,7 @@ static xani_status fill_table(xn_ctx *ctx, const xn_config *config, joiner *j, c
 {
     xn_wanted *w = j->w;
     XN_TRY(xn_shots_alloc(ctx, n, w->n_extra, s));
+    s->frames = j->in->n;
     for (int e = 0; e < w->n_extra; e++) {
         s->extra_name[e] = xn_strdup(w->reading[w->extra[e]].text);
         if (s->extra_name[e] == NULL) return xn_fail_memory(ctx, "a name", 1);
@@ -207,7 +209,7 @@ static xani_status fill_table(xn_ctx *ctx, const xn_config *config, joiner *j, c
     for (int64_t i = 0; i < n; i++) join_row(j, &rows[i], i, value, s);
     refuse_duplicates(rows, n, s);
     for (int c = 0; c < w->n_channels; c++) s->duplicate += w->channel[c].duplicates;
-    count_frameless(&w->channel[w->reading[w->i0].term[0].channel], s);
+    count_frameless(&w->channel[w->reading[w->i0].term[0].channel], j->in->times, s);
     XN_TRY(check_overlap(ctx, j, rows, n));
     return check_laser(ctx, config, j, s);
 }

@@ -33,6 +33,7 @@ typedef struct xn_join_input {
     const char *detector; // name, for messages
     const char *file;     // where its frames are (the first file)
     const char *ids;      // what the ids are: "pulse ids", "tags", "timestamps"
+    bool times;           // ids are times, not numbers in even steps
     int64_t n;            // frames
     const uint64_t *id;   // (n), 0: the frame has none
     // (n), or NULL: XN_CUT_* that the frame itself tells (bad frame, modules, dark), XN_CUT_NONE else

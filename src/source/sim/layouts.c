@@ -5,8 +5,10 @@
 #include "source/sim/parts.h"
 
 extern const xn_sim_layout xn_sim_swissfel, xn_sim_cube, xn_sim_cube_noiseless;
+extern const xn_sim_layout xn_sim_nxmx, xn_sim_nexus;
 
-const xn_sim_layout *const xn_sim_layouts[] = {&xn_sim_swissfel, &xn_sim_cube, &xn_sim_cube_noiseless, NULL};
+const xn_sim_layout *const xn_sim_layouts[] = {&xn_sim_swissfel, &xn_sim_cube,  &xn_sim_cube_noiseless,
+                                               &xn_sim_nxmx,     &xn_sim_nexus, NULL};
 
 bool xn_sim_writes(const xn_sim_settings *s, const char *name)
 {

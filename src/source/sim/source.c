@@ -25,6 +25,7 @@ static xani_status fill_shots(xn_ctx *ctx, const xn_sim_settings *settings, cons
         s->extra_name[c] = xn_strdup(xn_sim_channel[c]);
         if (s->extra_name[c] == NULL) return xn_fail_memory(ctx, "a channel's name", 64);
     }
+    s->frames = t->n_frames;
     s->missing = t->n - t->n_frames;
     for (int64_t i = 0; i < t->n_frames; i++) {
         int64_t shot = t->frame_shot[i];

@@ -45,6 +45,10 @@ static void claim(xn_ctx *ctx, const xn_h5 *h5, xn_found_file *f)
     char key[4096];
     for (int i = 0; xn_input_layouts[i] != NULL && f->kind == XN_FOUND_OTHER; i++) {
         if (!xn_input_layouts[i]->claims(ctx, h5, f->path, key, sizeof key)) continue;
+        if (key[0] == '\0') {
+            f->note = xn_strdup("a part of a run that another file has whole");
+            return;
+        }
         f->kind = XN_FOUND_RUN;
         f->layout = xn_input_layouts[i];
         f->key = xn_strdup(key);

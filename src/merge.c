@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// merge.c -- `xani merge`: cube files to the one that a single reduction of all their shots gives.
+//
+// The sums are added by reduce/merge.c, two cubes in memory at a time.  Here are the files: they are taken in the order
+// of their first shots, whatever the order of the names, so that the result is the same file; and what their stored
+// configurations must agree on, because the sums alone do not show it, is compared.  The result keeps the
+// configuration of the first, the inputs of all, and the names of the cubes.
+#include <stdlib.h>
+#include <string.h>
+
+#include "identity.h"
+#include "io/h5.h"
+#include "pipeline.h"
+#include "reduce/reduce.h"
+
+typedef struct part {
+    const char *path;
+    uint64_t first_shot;
+} part;
+
+static int by_first_shot(const void *a, const void *b)
+{
+    const part *x = a, *y = b;
+    if (x->first_shot != y->first_shot) return x->first_shot < y->first_shot ? -1 : 1;
+    return strcmp(x->path, y->path);
+}
+
+// ---- configurations
+
+static xani_status stored_config(xn_ctx *ctx, const char *path, xn_config **config)
+{
+    char *yaml = NULL, *base = NULL;
+    *config = NULL;
+    xani_status st = xn_result_read_config(ctx, path, &yaml, &base);
+    if (st == XANI_OK && yaml != NULL) st = xn_config_parse(ctx, yaml, path, base ? base : ".", config);
+    xn_free(yaml);
+    xn_free(base);
+    return st;
+}
+
+// *same: the values at `key` are, as they were set.
+static xani_status compare_part(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *key, bool *same)
+{
+    char *x = NULL, *y = NULL;
+    xani_status st = xn_config_part(ctx, a, key, &x);
+    if (st == XANI_OK) st = xn_config_part(ctx, b, key, &y);
+    *same = st == XANI_OK && strcmp(x, y) == 0;
+    xn_free(x);
+    xn_free(y);
+    return st;
+}
+
+// Where these differ, sums mean different things; where those do, shots were chosen or read differently.
+static xani_status compare(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *first, const char *path)
+{
+    static const char *const must[] = {"reduce.threshold_photons",       "reduce.off",
+                                       "experiment.energy_kev",          "input.i0",
+                                       "input.calibration.kev_per_unit", "input.calibration.photons_per_unit"};
+    static const char *const may[] = {"select", "input.laser", "input.delay", "input.calibration", "input.mask"};
+    bool same;
+    for (size_t k = 0; k < sizeof must / sizeof must[0]; k++) {
+        XN_TRY(compare_part(ctx, a, b, must[k], &same));
+        if (!same)
+            return xn_fail(ctx, XANI_ERR_INPUT, "%s and %s cannot be merged: their configurations differ in %s", first,
+                           path, must[k]);
+    }
+    for (size_t k = 0; k < sizeof may / sizeof may[0]; k++) {
+        XN_TRY(compare_part(ctx, a, b, may[k], &same));
+        if (!same) xn_warn(ctx, "%s and %s: their configurations differ in %s", first, path, may[k]);
+    }
+    return XANI_OK;
+}
+
+static void warn_windows(xn_ctx *ctx, const xn_config *c)
+{
+    static const char *const keys[] = {"select.i0.percentile", "select.i0.mad", "select.max_shots"};
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
+        if (xn_config_has(c, keys[k]))
+            xn_warn(ctx, "%s was applied to each cube by itself; one reduction of all shots may choose others",
+                    keys[k]);
+}
+
+// ---- inputs of all
+
+static xani_status add_inputs(xn_ctx *ctx, const char *path, char ***inputs, size_t *n)
+{
+    char **more = NULL;
+    XN_TRY(xn_result_read_inputs(ctx, path, &more));
+    size_t count = 0;
+    while (more != NULL && more[count] != NULL) count++;
+    char **all = xn_realloc(*inputs, *n + count + 1, sizeof *all);
+    if (all == NULL) {
+        xn_h5_names_free(more);
+        return xn_fail_memory(ctx, "the list of inputs", (*n + count) * sizeof *all);
+    }
+    for (size_t i = 0; i < count; i++) {
+        bool known = false;
+        for (size_t k = 0; k < *n && !known; k++) known = strcmp(all[k], more[i]) == 0;
+        if (known)
+            xn_free(more[i]);
+        else
+            all[(*n)++] = more[i];
+    }
+    all[*n] = NULL;
+    *inputs = all;
+    xn_free(more);
+    return XANI_OK;
+}
+
+// ---- the whole
+
+typedef struct joint {
+    xn_merge *merge;
+    xn_config *config; // of the first cube, NULL when none is stored
+    xn_identity *identity;
+    char **inputs;
+    size_t n_inputs;
+} joint;
+
+static xani_status add_file(xn_ctx *ctx, joint *j, const char *first, const char *path)
+{
+    xn_config *config = NULL;
+    xn_cube cube = {0};
+    char *identity = NULL;
+    xani_status st;
+    XN_GOTO(out, st, stored_config(ctx, path, &config));
+    if (j->config != NULL && config != NULL) XN_GOTO(out, st, compare(ctx, j->config, config, first, path));
+    XN_GOTO(out, st, xn_result_read_identity(ctx, path, &identity));
+    xn_identity_add(j->identity, identity ? identity : path);
+    XN_GOTO(out, st, add_inputs(ctx, path, &j->inputs, &j->n_inputs));
+    XN_GOTO(out, st, xn_result_read_cube(ctx, path, &cube));
+    st = xn_merge_add(ctx, j->merge, &cube, path);
+    if (j->config == NULL) {
+        j->config = config;
+        config = NULL;
+    }
+out:
+    xn_free(identity);
+    xn_cube_free(&cube);
+    xani_config_destroy(&config);
+    return st;
+}
+
+static xani_status merge_parts(xn_ctx *ctx, joint *j, const part *parts, size_t n, const char *output)
+{
+    char *identity = NULL;
+    xn_cube cube = {0};
+    xani_status st;
+    const char **names = xn_calloc(n + 1, sizeof(char *));
+    if (names == NULL) return xn_fail_memory(ctx, "merging", n * sizeof(char *));
+    XN_GOTO(out, st, xn_merge_create(ctx, &j->merge));
+    XN_GOTO(out, st, xn_identity_create(ctx, "merge", &j->identity));
+    for (size_t i = 0; i < n; i++) {
+        names[i] = parts[i].path;
+        XN_GOTO(out, st, add_file(ctx, j, parts[0].path, parts[i].path));
+        xn_progress(ctx, "merge", (int64_t)i + 1, (int64_t)n, "cubes");
+    }
+    int threads = j->config ? xn_threads((int)xn_config_int(j->config, "engine.threads")) : xn_threads(0);
+    if (j->config != NULL) warn_windows(ctx, j->config);
+    XN_GOTO(out, st, xn_merge_finish(ctx, j->merge, threads, &cube));
+    XN_GOTO(out, st, xn_identity_text(ctx, j->identity, &identity));
+    const xn_provenance p = {
+        .config = j->config, .inputs = (const char *const *)j->inputs, .identity = identity, .merged = names};
+    st = xn_result_write_cube(ctx, output, &cube, &p);
+out:
+    xn_free(names);
+    xn_free(identity);
+    xn_cube_free(&cube);
+    return st;
+}
+
+xani_status xn_pipeline_merge(xn_ctx *ctx, const char *const *paths, size_t n, const char *output)
+{
+    joint j = {0};
+    xani_status st = XANI_OK;
+    if (n == 0) return xn_fail(ctx, XANI_ERR_USAGE, "no cubes to merge");
+    part *parts = xn_calloc(n, sizeof *parts);
+    if (parts == NULL) return xn_fail_memory(ctx, "merging", n * sizeof *parts);
+    for (size_t i = 0; i < n && st == XANI_OK; i++) {
+        parts[i].path = paths[i];
+        st = xn_result_read_first_shot(ctx, paths[i], &parts[i].first_shot);
+    }
+    qsort(parts, n, sizeof *parts, by_first_shot);
+    if (st == XANI_OK) st = merge_parts(ctx, &j, parts, n, output);
+    xn_merge_destroy(&j.merge);
+    xn_identity_destroy(&j.identity);
+    xani_config_destroy(&j.config);
+    if (j.inputs != NULL) xn_h5_names_free(j.inputs);
+    xn_free(parts);
+    return st;
+}

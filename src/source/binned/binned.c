@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// binned.c -- sums of several cubes added up: see binned.h.
+//
+// Images, monitor and counts are sums, so cubes of one experiment are combined by adding what has the same place, and
+// all bins of laser-off parts make one reference.  An empty bin (count or monitor 0, or no number in its plane) counts
+// as nothing.  A pixel that is no number in any bin that is not empty is masked.  Bins come out in ascending order.
+#include "source/binned/binned.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SAME_PLACE_PS 1e-9
+#define BLOCK_BYTES ((int64_t)256 << 20) // chunks that hold many rows are decoded once when they fit into this
+
+// ---- parts
+
+xn_binned_part *xn_binned_add(xn_ctx *ctx, const char *path, const char *dataset, bool off, xn_binned *b)
+{
+    xn_binned_part *p = xn_realloc(b->part, (size_t)b->n + 1, sizeof *p);
+    char *own = xn_strdup(path), *name = xn_strdup(dataset);
+    if (p != NULL) b->part = p;
+    if (p == NULL || own == NULL || name == NULL) {
+        xn_free(own);
+        xn_free(name);
+        (void)xn_fail_memory(ctx, "the list of cubes", (size_t)(b->n + 1) * sizeof *p);
+        return NULL;
+    }
+    p[b->n] = (xn_binned_part){.path = own, .dataset = name, .off = off};
+    return &p[b->n++];
+}
+
+void xn_binned_free(xn_binned *b)
+{
+    for (int i = 0; i < b->n; i++) {
+        xn_binned_part *p = &b->part[i];
+        void *all[] = {p->path, p->dataset, p->place_ps, p->delay_ps, p->i0, p->count};
+        for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) xn_free(all[k]);
+    }
+    xn_free(b->part);
+    xn_free(b->place_ps);
+    memset(b, 0, sizeof *b);
+}
+
+xani_status xn_binned_shape(xn_ctx *ctx, const xn_h5 *h5, int lead, xn_binned_part *p, xn_source *s)
+{
+    xn_h5_info info;
+    char shape[128];
+    XN_TRY(xn_h5_info_get(ctx, h5, p->dataset, &info));
+    int axes = info.is_group ? 0 : info.rank - lead;
+    if (!xn_is_number(info.type) || axes < 2 || axes > 3 || info.size == 0)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s is %s %s; sums of frames (bin, y, x) are needed", p->path,
+                       p->dataset, info.is_group ? "a group" : xn_type_name(info.type),
+                       xn_shape_text(shape, info.is_group ? 0 : info.rank, info.dims));
+    int64_t modules = axes == 3 ? info.dims[lead] : 1;
+    int64_t ny = modules * info.dims[info.rank - 2], nx = info.dims[info.rank - 1], bins = 1;
+    if (s->ny > 0 && (ny != s->ny || nx != s->nx))
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has shape %s, the cubes before it (bin, %lld, %lld)", p->path,
+                       p->dataset, xn_shape_text(shape, info.rank, info.dims), (long long)s->ny, (long long)s->nx);
+    s->ny = ny;
+    s->nx = nx;
+    if (modules > 1 && s->module_rows == NULL) XN_TRY(xn_modules_set(ctx, s, (int)modules, info.dims[info.rank - 2]));
+    for (int k = 0; k < lead; k++) bins *= info.dims[k];
+    p->bins = bins;
+    p->per_row = lead > 0 ? bins / info.dims[0] : 0;
+    p->plane_rows = info.dims[0];
+    p->block = 1;
+    if (info.chunked && lead > 0)
+        p->block =
+            xn_max64(1, xn_min64(xn_min64(info.chunk[0], info.dims[0]), BLOCK_BYTES / (8 * p->per_row * ny * nx)));
+    s->stored_bytes += info.size * (int64_t)xn_type_size(info.type);
+    return XANI_OK;
+}
+
+// ---- bins of the whole
+
+static int ascending(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+xani_status xn_binned_merge(xn_ctx *ctx, xn_binned *b)
+{
+    int64_t n = 0, kept = 0;
+    for (int i = 0; i < b->n; i++) n += b->part[i].off ? 0 : b->part[i].bins;
+    if (n > INT32_MAX) return xn_fail(ctx, XANI_ERR_INPUT, "%s: too many bins", b->part[0].path);
+    double *d = b->place_ps = xn_alloc((size_t)n + 1, sizeof *d);
+    if (d == NULL) return xn_fail_memory(ctx, "the delays", (size_t)n * sizeof *d);
+    n = 0;
+    for (int i = 0; i < b->n; i++) {
+        if (b->part[i].off) continue;
+        memcpy(d + n, b->part[i].place_ps, (size_t)b->part[i].bins * sizeof *d);
+        n += b->part[i].bins;
+    }
+    qsort(d, (size_t)n, sizeof *d, ascending);
+    for (int64_t i = 0; i < n; i++)
+        if (kept == 0 || d[i] - d[kept - 1] > SAME_PLACE_PS) d[kept++] = d[i];
+    b->nbins = (int)kept;
+    return XANI_OK;
+}
+
+static int bin_of(const xn_binned *b, double place_ps)
+{
+    int lo = 0, hi = b->nbins - 1; // the last bin whose place is not above
+    while (lo < hi) {
+        int mid = (lo + hi + 1) / 2;
+        if (b->place_ps[mid] <= place_ps)
+            lo = mid;
+        else
+            hi = mid - 1;
+    }
+    return lo;
+}
+
+// ---- the sums
+
+typedef struct {
+    xn_ctx *ctx;
+    const xn_binned *b;
+    xn_cube *cube;
+    size_t plane;  // pixels
+    double *block; // planes as read
+    int64_t used_on, used_off, done, total;
+} adder;
+
+// Adds the plane to sum; pixels that are no number are masked. False: no pixel is one, nothing was added.
+static bool add_plane(adder *a, const double *one, double *sum)
+{
+    size_t numbers = 0;
+    for (size_t i = 0; i < a->plane; i++) numbers += isfinite(one[i]) != 0;
+    if (numbers == 0) return false;
+    for (size_t i = 0; i < a->plane; i++) {
+        if (isfinite(one[i]))
+            sum[i] += one[i];
+        else
+            a->cube->mask[i] |= XN_PIXEL_UNDEFINED;
+    }
+    return true;
+}
+
+static void add_bin(adder *a, const xn_binned_part *p, int64_t b, const double *one)
+{
+    xn_cube *c = a->cube;
+    if (!(p->count[b] > 0.0 && p->i0[b] > 0.0)) return;
+    int bin = p->off ? 0 : bin_of(a->b, p->place_ps[b]);
+    if (!add_plane(a, one, p->off ? c->off_float : c->on_float + (size_t)bin * a->plane)) return;
+    *(p->off ? &a->used_off : &a->used_on) += 1;
+    if (p->off) {
+        c->off_i0 += p->i0[b];
+        c->off_count += p->count[b];
+        return;
+    }
+    // the mean moves by its share, so that equal delays stay what they are
+    double delay = p->delay_ps != NULL ? p->delay_ps[b] : p->place_ps[b];
+    c->on_i0[bin] += p->i0[b];
+    c->on_count[bin] += p->count[b];
+    double before = c->on_count[bin] > p->count[b] ? c->delay_ps[bin] : delay;
+    c->delay_ps[bin] = before + (delay - before) * (p->count[b] / c->on_count[bin]);
+}
+
+static xani_status add_part(adder *a, const xn_binned_part *p)
+{
+    xn_h5 *h5 = NULL;
+    xani_status st;
+    int64_t per_row = xn_max64(p->per_row, 1), rows = p->bins / per_row;
+    XN_GOTO(out, st, xn_h5_open(a->ctx, p->path, &h5));
+    for (int64_t r = 0; r < rows; r += p->block) {
+        int64_t n = xn_min64(p->block, rows - r);
+        xn_progress(a->ctx, "cube", a->done, a->total, "bins");
+        XN_GOTO(out, st, xn_check_interrupt(a->ctx));
+        int64_t count = p->per_row == 0 ? p->plane_rows : n;
+        XN_GOTO(out, st, xn_h5_read_rows(a->ctx, h5, p->dataset, XN_F64, r, count, a->block));
+        for (int64_t i = 0; i < n * per_row; i++) add_bin(a, p, r * per_row + i, a->block + (size_t)i * a->plane);
+        a->done += n * per_row;
+    }
+out:
+    xn_h5_close(&h5);
+    return st;
+}
+
+static xani_status allocate(xn_ctx *ctx, const xn_binned *b, const xn_source *s, xn_cube *c)
+{
+    size_t plane = (size_t)(s->ny * s->nx), bins = (size_t)b->nbins;
+    memset(c, 0, sizeof *c);
+    c->nbins = b->nbins;
+    c->ny = s->ny;
+    c->nx = s->nx;
+    c->spatial_bin = 1;
+    c->n_modules = s->n_modules;
+    c->time_resolution_ps = NAN;
+    c->module_rows = xn_alloc((size_t)s->n_modules, sizeof *c->module_rows);
+    c->delay_ps = xn_alloc(bins, sizeof *c->delay_ps);
+    c->mask = xn_alloc(plane, sizeof *c->mask);
+    c->on_float = xn_calloc(bins * plane, sizeof *c->on_float);
+    c->off_float = xn_calloc(plane, sizeof *c->off_float);
+    c->on_i0 = xn_calloc(bins, sizeof *c->on_i0);
+    c->on_count = xn_calloc(bins, sizeof *c->on_count);
+    if (!c->module_rows || !c->delay_ps || !c->mask || !c->on_float || !c->off_float || !c->on_i0 || !c->on_count)
+        return xn_fail_memory(ctx, "the cube", (bins + 1) * plane * sizeof *c->on_float);
+    memcpy(c->module_rows, s->module_rows, (size_t)s->n_modules * sizeof *c->module_rows);
+    memcpy(c->delay_ps, b->place_ps, bins * sizeof *c->delay_ps); // of the empty ones it stays
+    memcpy(c->mask, s->mask, plane * sizeof *c->mask);
+    return XANI_OK;
+}
+
+static const xn_binned_part *first_of(const xn_binned *b, bool off)
+{
+    int i = 0;
+    while (i + 1 < b->n && b->part[i].off != off) i++;
+    return &b->part[i];
+}
+
+xani_status xn_binned_read(xn_ctx *ctx, const xn_binned *b, const xn_source *s, xn_cube *c)
+{
+    adder a = {.ctx = ctx, .b = b, .cube = c, .plane = (size_t)(s->ny * s->nx)};
+    size_t planes = 1;
+    for (int i = 0; i < b->n; i++) {
+        a.total += b->part[i].bins;
+        planes = (size_t)xn_max64((int64_t)planes, b->part[i].block * b->part[i].per_row);
+    }
+    xani_status st = allocate(ctx, b, s, c);
+    if (st == XANI_OK && (a.block = xn_alloc(planes * a.plane, sizeof *a.block)) == NULL)
+        st = xn_fail_memory(ctx, "planes of the cube", planes * a.plane * sizeof *a.block);
+    for (int i = 0; st == XANI_OK && i < b->n; i++) st = add_part(&a, &b->part[i]);
+    xn_free(a.block);
+    if (st == XANI_OK) xn_progress(ctx, "cube", a.total, a.total, "bins");
+    if (st == XANI_OK && a.used_off == 0)
+        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: no laser-off shots: every bin is empty", first_of(b, true)->path);
+    if (st == XANI_OK && a.used_on == 0)
+        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: every bin is empty (counts or monitor are 0, or %s NaN)",
+                     first_of(b, false)->path, first_of(b, false)->dataset);
+    if (st != XANI_OK) xn_cube_free(c);
+    return st;
+}
+
+// ---- what has no effect
+
+void xn_binned_say_ignored(xn_ctx *ctx, const xn_config *config, bool i0, bool frames)
+{
+    static const char *const keys[] = {"input.i0",    "input.laser",      "input.frames", "select.time_tool",
+                                       "select.cuts", "select.linearity", "select.use"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if ((i == 0 && i0) || ((i == 1 || i == 2) && frames)) continue; // used by this layout
+        if (xn_config_count(config, keys[i]) > 0)
+            xn_warn(ctx, "%s is not used: cubes hold sums of shots selected before", keys[i]);
+    }
+    if (xn_config_map_key(config, "select.i0", 0) != NULL)
+        xn_warn(ctx, "select.i0 is not used: cubes hold sums of shots selected before");
+}

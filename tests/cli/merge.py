@@ -1,0 +1,102 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""merge.py XANI SCRATCH -- parts of a run and runs of files, merged in any order, give the file of one reduction.
+
+Also: merging merged cubes, several passes, a merged cube is fitted like any other, what cannot be merged is refused
+with exit code 3 and what differs.  Prints TAP.
+"""
+import itertools
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
+try:
+    import h5py
+
+    import experiment
+    from walk import Report
+except ImportError as missing:
+    print(f"1..0 # SKIP {missing}")
+    sys.exit(77)
+
+XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+r = Report()
+CONFIG = f"{SCRATCH}/raw/xani.yaml"
+
+
+def xani(*arguments):
+    done = subprocess.run([XANI, *arguments], capture_output=True, text=True, timeout=600)
+    return done.returncode, done.stdout, done.stderr
+
+
+def reduce(name, *more):
+    path = f"{SCRATCH}/{name}.h5"
+    code, _, error = xani("reduce", CONFIG, "-o", path, "-q", *more)
+    if code != 0:
+        print(f"# {error}")
+    r.ok(code == 0, f"reduce {name}")
+    return path
+
+
+def merge(name, *cubes):
+    path = f"{SCRATCH}/{name}.h5"
+    code, _, error = xani("merge", *cubes, "-o", path, "-q")
+    return path, code, error
+
+
+def hashes(path):
+    """Dataset hashes of a manifest, without those of the provenance."""
+    with open(f"{path}.manifest.json") as f:
+        return {k: v for k, v in json.load(f)["datasets"].items() if "process" not in k}
+
+
+def differing(a, b):
+    a, b = hashes(a), hashes(b)
+    return sorted(k for k in a.keys() | b.keys() if a.get(k) != b.get(k))
+
+
+experiment.swissfel(f"{SCRATCH}/raw", shots=900)
+whole = reduce("whole")
+parts = [reduce(f"part{k}", "--set", f"input.part=[{k}, 3]") for k in (1, 2, 3)]
+for order in itertools.permutations(range(3)):
+    joint, code, error = merge("joint", *(parts[i] for i in order))
+    r.ok(code == 0 and differing(whole, joint) == [], f"parts in the order {order}: the bits of one reduction {error}")
+with h5py.File(joint) as f:
+    r.ok([os.path.basename(p.decode()) for p in f["entry/process/merged"][()]] == ["part1.h5", "part2.h5", "part3.h5"],
+         "the cubes are named in the order of their shots")
+    with h5py.File(whole) as g:
+        r.ok(list(f["entry/process/inputs/file"][()]) == list(g["entry/process/inputs/file"][()]),
+             "the inputs are those of all parts, each once")
+first = hashes(joint)
+merge("joint", parts[1], parts[0], parts[2])
+with open(f"{SCRATCH}/joint.h5.manifest.json") as f:
+    again = json.load(f)["datasets"]
+r.ok(all(again[k] == v for k, v in first.items()), "the order of the names does not show in the file")
+two, code, _ = merge("two", parts[2], parts[1])
+three, code, _ = merge("three", two, parts[0])
+r.ok(code == 0 and differing(whole, three) == [], "merging what was merged: the same")
+single, code, _ = merge("single", whole)
+r.ok(code == 0 and differing(whole, single) == [], "one cube alone stays as it is")
+code, _, error = xani("fit", joint, "-o", f"{SCRATCH}/modes.h5", "-q")
+r.ok(code == 0, f"a merged cube is fitted without a configuration {error}")
+code, out, _ = xani("verify", joint)
+r.ok(code == 0, "a merged cube agrees with its manifest")
+
+# what does not fit together
+other = reduce("other", "--set", "reduce.spatial_bin=8", "--set", "input.part=[2, 3]")
+_, code, error = merge("bad", parts[0], other)
+r.ok(code == 3 and "pixels (reduce.spatial_bin)" in error, f"other groups are refused ({error.strip()})")
+other = reduce("threshold", "--set", "reduce.threshold_photons=0.5", "--set", "input.part=[2, 3]")
+_, code, error = merge("bad", parts[0], other)
+r.ok(code == 3 and "reduce.threshold_photons" in error, f"another threshold is refused ({error.strip()})")
+_, code, error = merge("bad", parts[0], parts[0])
+r.ok(code == 3 and "is in both" in error, "the same cube twice is refused")
+_, code, error = merge("bad", parts[0], f"{SCRATCH}/modes.h5")
+r.ok(code == 3 and error.strip() != "", "a file that is no cube is refused")
+r.ok(not os.path.exists(f"{SCRATCH}/bad.h5"), "nothing is written then")
+code, _, error = xani("reduce", CONFIG, "-o", f"{SCRATCH}/bad.h5", "--set", "input.part=[4, 3]")
+r.ok(code == 2 and "input.part" in error, "a part that does not exist is an error of the configuration")
+print(f"1..{r.n}")
+sys.exit(r.failed > 0)
