@@ -56,5 +56,23 @@ xani_status xn_h5_read_attr_f64s(xn_ctx *ctx, const xn_h5 *file, const char *obj
 // Where `name` is an external link: the file it leads to, which need not exist, found as the library does first,
 // beside this one; owned. NULL when it is none.
 xani_status xn_h5_external(xn_ctx *ctx, const xn_h5 *file, const char *name, char **target);
+bool xn_h5_has_attr(const xn_h5 *file, const char *object, const char *name); // never an error
+
+// ---- tables: datasets (rows) of compound values
+
+typedef struct xn_h5_member {
+    char *name;
+    xn_type type;  // of its numbers; XN_STR, XN_OTHER: it has none
+    int64_t width; // numbers in a row
+} xn_h5_member;
+
+xani_status xn_h5_members(xn_ctx *ctx, const xn_h5 *file, const char *dataset, xn_h5_member **members, int *n,
+                          int64_t *rows);
+void xn_h5_members_free(xn_h5_member *members, int n);
+// One member of all rows, (rows, width); owned by the caller. i64: of members that hold whole numbers.
+xani_status xn_h5_read_member_f64(xn_ctx *ctx, const xn_h5 *file, const char *dataset, const char *member,
+                                  double **data, int64_t *rows, int64_t *width);
+xani_status xn_h5_read_member_i64(xn_ctx *ctx, const xn_h5 *file, const char *dataset, const char *member,
+                                  int64_t **data, int64_t *rows, int64_t *width);
 
 #endif

@@ -175,6 +175,15 @@ xani_status xn_h5_read_attr_texts(xn_ctx *ctx, const xn_h5 *file, const char *ob
     return st;
 }
 
+bool xn_h5_has_attr(const xn_h5 *file, const char *object, const char *name)
+{
+    if (!xn_h5_exists(file, object)) return false;
+    xn_hdf_guard guard = xn_hdf_enter();
+    bool there = H5Aexists_by_name(file->id, object[0] ? object : "/", name, H5P_DEFAULT) > 0;
+    xn_hdf_leave(guard);
+    return there;
+}
+
 xani_status xn_h5_read_attr(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, char **text)
 {
     char **texts = NULL;
