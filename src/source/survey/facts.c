@@ -27,8 +27,9 @@ static xn_role role_of(const char *name)
     static const char *const tool[] = {"edge", "PSEN", "timetool", "time_tool", "arrival", NULL};
     static const char *const quality[] = {"ampl", "quality", "fwhm", "width", "height", NULL};
     static const char *const energy[] = {"FELPHOTENE", "photon_energy", "photon-energy", "PHOTONENERGY", NULL};
-    static const char *const place[] = {"XPOS", "YPOS", "X-POS", "Y-POS", NULL};
-    static const char *const intensity[] = {"PBPS", "GMD", "INTENSITY", "PBIG", ":I0", "_I0", NULL};
+    static const char *const place[] = {"XPOS", "YPOS", "X-POS", "Y-POS", "pos_X", "pos_Y", NULL};
+    static const char *const intensity[] = {"PBPS", "GMD",  "INTENSITY",  "PBIG",         ":I0",
+                                            "_I0",  "qbpm", "photodiode", "pulse_energy", NULL};
     static const char *const delay[] = {"LMOT", "delay", "MOTOR", "STAGE", "PHASE_SHIFTER", NULL};
     if (has_word(name, events)) return XN_ROLE_EVENTS;
     if (has_word(name, tool)) return has_word(name, quality) ? XN_ROLE_QUALITY : XN_ROLE_EDGE;
@@ -87,9 +88,9 @@ xani_status xn_facts_ids(xn_ctx *ctx, xn_run_facts *f, const uint64_t *id, const
     for (int64_t i = 1; i < f->n_ids; i++) {
         uint64_t step = f->id[i] - f->id[i - 1];
         f->duplicates += step == 0;
-        if (step <= f->step) continue;
+        if (step <= f->step + f->step / 8) continue; // ids that are times jitter
         f->gaps++;
-        f->lost += (int64_t)(step / f->step) - 1;
+        f->lost += (int64_t)((step + f->step / 8) / f->step) - 1;
     }
     return XANI_OK;
 }
@@ -182,7 +183,7 @@ static double fitness(const xn_channel_facts *f, xn_role role)
     bool varies = f->max > f->min;
     switch (role) {
     case XN_ROLE_I0:
-        return f->mean > 0 && varies ? score + (strcasestr(f->name, "INTENSITY") != NULL) : -1;
+        return f->mean > 0 && varies ? score + (strcasestr(f->name, "INTENSITY") || strcasestr(f->name, "sum")) : -1;
     case XN_ROLE_DELAY:
         return varies ? score + (strcasestr(f->name, "LMOT") || strcasestr(f->name, "delay")) : -1;
     case XN_ROLE_ENERGY:

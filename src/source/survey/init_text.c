@@ -101,7 +101,15 @@ static const char *suffix_of(const char *path)
     return base + strcspn(base, ".");
 }
 
-// Folder, common beginning and suffix of the files that end like files[first], as a glob; "" when they do not share it.
+// In one folder, with names that end alike.
+static bool alike(const char *a, const char *b)
+{
+    size_t n = strrchr(a, '/') ? (size_t)(strrchr(a, '/') - a) : 0,
+           m = strrchr(b, '/') ? (size_t)(strrchr(b, '/') - b) : 0;
+    return n == m && strncmp(a, b, n) == 0 && strcmp(suffix_of(a), suffix_of(b)) == 0;
+}
+
+// Folder, common beginning and suffix of the files like files[first], as a glob; "" when they do not share it.
 static int make_glob(const xn_found_run *run, int first, char *pattern, size_t bytes)
 {
     const char *suffix = suffix_of(run->file[first]);
@@ -109,7 +117,7 @@ static int make_glob(const xn_found_run *run, int first, char *pattern, size_t b
     int n = 0;
     for (int i = 0; i < run->n; i++) {
         const char *other = run->file[i];
-        if (strcmp(suffix_of(other), suffix) != 0) continue;
+        if (!alike(other, run->file[first])) continue;
         n++;
         size_t k = 0;
         while (k < common && other[k] == run->file[first][k]) k++;
@@ -139,7 +147,7 @@ void xn_text_files(xn_text *t, int indent, const xn_found_run *run)
     for (int i = 0; i < run->n; i++) {
         char pattern[4096];
         bool done = false; // by the glob of an earlier file of this kind
-        for (int j = 0; j < i && !done; j++) done = strcmp(suffix_of(run->file[j]), suffix_of(run->file[i])) == 0;
+        for (int j = 0; j < i && !done; j++) done = alike(run->file[j], run->file[i]);
         int n = make_glob(run, i, pattern, sizeof pattern);
         bool globbed = n > FILES_LISTED && pattern[0] != '\0';
         if (globbed && done) continue;
