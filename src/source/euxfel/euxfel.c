@@ -6,7 +6,6 @@
 // checked before any file is opened.
 #include "source/euxfel/euxfel.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,21 +79,6 @@ static xani_status open_modules(xn_ctx *ctx, const xn_config *config, impl *m, x
     return xn_xf_static_mask(ctx, m->frames, d, bits, s);
 }
 
-static xani_status calibrate(xn_ctx *ctx, const xn_config *config, const xn_xf_detector *d, xn_source *s)
-{
-    bool files = xn_config_has(config, "input.calibration.pedestal") || xn_config_has(config, "input.calibration.gain");
-    bool scaled = xn_config_has(config, "input.calibration.kev_per_unit") ||
-                  xn_config_has(config, "input.calibration.photons_per_unit");
-    if (d->words && !scaled) return xn_xf_words(ctx, config, d, s);
-    if (files)
-        return xn_config_bad(ctx, config, "input.calibration",
-                             "the frames of %s are corrected already; leave pedestal and gain out", d->name);
-    if (d->words)
-        return xn_config_bad(ctx, config, "input.calibration",
-                             "the frames of %s are words of three gain stages, which no single scale fits", d->name);
-    return xn_scale_load(ctx, config, NAN, s);
-}
-
 // ---- the join
 
 static xani_status join(xn_ctx *ctx, const xn_config *config, const impl *m, xn_shots *shots)
@@ -154,7 +138,7 @@ static xani_status euxfel_open(xn_ctx *ctx, const xn_config *config, int run, xn
     XN_TRY(xn_xf_run_open(ctx, paths, skip, &m->run));
     XN_TRY(find_detector(ctx, config, m));
     XN_TRY(open_modules(ctx, config, m, s));
-    XN_TRY(calibrate(ctx, config, &m->detector, s));
+    XN_TRY(xn_xf_calibrate(ctx, config, &m->detector, s));
     XN_TRY(xn_mask_load(ctx, config, m->run.file[0].path, s));
     XN_TRY(join(ctx, config, m, &s->shots));
     tell(ctx, &m->detector, &s->shots);

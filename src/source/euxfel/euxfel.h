@@ -203,8 +203,8 @@ bool xn_xf_has_masks(const xn_xf_detector *d);
 // ORs into s->mask the pixels that the facility's mask words exclude in all of some frames.
 xani_status xn_xf_static_mask(xn_ctx *ctx, xn_modules *m, const xn_xf_detector *d, uint32_t bits, xn_source *s);
 
-// ---- words.c
-xani_status xn_xf_words(xn_ctx *ctx, const xn_config *config, const xn_xf_detector *d, xn_source *s);
+// ---- calibration.c
+xani_status xn_xf_calibrate(xn_ctx *ctx, const xn_config *config, const xn_xf_detector *d, xn_source *s);
 
 // ---- facts.c
 bool xn_xf_claims(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes);

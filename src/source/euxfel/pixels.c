@@ -7,44 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "source/detector/detector.h"
 #include "source/euxfel/euxfel.h"
 
 #define SAMPLES 8 // frames looked at
 
-static const struct {
-    int bit;
-    const char *name;
-} reasons[] = {{0, "OFFSET_OUT_OF_THRESHOLD"},
-               {1, "NOISE_OUT_OF_THRESHOLD"},
-               {2, "OFFSET_NOISE_EVAL_ERROR"},
-               {3, "NO_DARK_DATA"},
-               {4, "CI_GAIN_OF_OF_THRESHOLD"},
-               {5, "CI_LINEAR_DEVIATION"},
-               {6, "CI_EVAL_ERROR"},
-               {7, "FF_GAIN_EVAL_ERROR"},
-               {8, "FF_GAIN_DEVIATION"},
-               {9, "FF_NO_ENTRIES"},
-               {10, "CI2_EVAL_ERROR"},
-               {11, "VALUE_IS_NAN"},
-               {12, "VALUE_OUT_OF_RANGE"},
-               {13, "GAIN_THRESHOLDING_ERROR"},
-               {14, "DATA_STD_IS_ZERO"},
-               {15, "ASIC_STD_BELOW_NOISE"},
-               {16, "INTERPOLATED"},
-               {17, "NOISY_ADC"},
-               {18, "OVERSCAN"},
-               {19, "NON_SENSITIVE"},
-               {20, "NON_LIN_RESPONSE_REGION"},
-               {21, "WRONG_GAIN_VALUE"},
-               {22, "NON_STANDARD_SIZE"},
-               {23, "EXPERT_CHOICE"},
-               {30, "USER1"},
-               {31, "USER2"}};
-
 static int bit_of(const char *text)
 {
-    for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
-        if (strcmp(reasons[i].name, text) == 0) return reasons[i].bit;
+    int named = xn_mask_euxfel_bit(text);
+    if (named >= 0) return named;
     char *end;
     errno = 0;
     long bit = strtol(text, &end, 10);
@@ -55,19 +26,15 @@ xani_status xn_xf_mask_bits(xn_ctx *ctx, const xn_config *config, uint32_t *bits
 {
     static const char list[] = "input.modules.mask_ignore";
     char key[XN_KEY_LENGTH];
-    const char *names[sizeof reasons / sizeof *reasons];
     int n = xn_config_count(config, list);
     *bits = UINT32_MAX;
     for (int i = 0; i < n; i++) {
         const char *text = xn_config_string(config, xn_key(key, "%s[%d]", list, i));
         int bit = bit_of(text);
-        if (bit < 0) {
-            for (size_t k = 0; k < sizeof names / sizeof *names; k++) names[k] = reasons[k].name;
-            const char *nearest = xn_nearest_name(text, names, sizeof names / sizeof *names);
-            return xn_config_bad(ctx, config, key, "%s is no bit of a mask%s%s", text,
-                                 nearest ? "; the nearest name is " : " (0 to 31, INTERPOLATED, ...)",
-                                 nearest ? nearest : "");
-        }
+        if (bit < 0)
+            return xn_config_bad(ctx, config, key,
+                                 "%s is no bit of a mask: write its number, 0 to 31, or its name (%s)", text,
+                                 "INTERPOLATED, NON_STANDARD_SIZE, ...");
         *bits &= ~(1u << bit);
     }
     return XANI_OK;
@@ -98,7 +65,7 @@ xani_status xn_xf_static_mask(xn_ctx *ctx, xn_modules *m, const xn_xf_detector *
         for (size_t k = 0; st == XANI_OK && k < n; k++) all[k] &= words[k];
     }
     for (size_t k = 0; st == XANI_OK && k < n; k++)
-        if (all[k] & bits) s->mask[k] |= XN_PIXEL_DEAD;
+        if (all[k] & bits) s->mask[k] |= xn_mask_nxmx(XN_BITS_EUXFEL, all[k] & bits);
     xn_free(words);
     return st;
 }
