@@ -4,7 +4,7 @@
 
 Files as formats.md 1.4 describes them.  An AGIPD of 16 modules in all format versions, sequences that end at different
 trains, laser by the bunch pattern; a raw JUNGFRAU with 16 memory cells, laser by pulse list; a corrected JUNGFRAU with
-one, laser by trains.  Faults: modules without a train or with fewer frames, ids twice, shuffled trains, trains that are
+one, laser by trains; the simulated experiment.  Faults: modules without a train or with fewer frames, ids twice, shuffled trains, trains that are
 flagged (inverted in 1.1), padding, unfinished files, readings missing, trains without FEL.  Prints TAP.
 """
 import json
@@ -20,6 +20,7 @@ try:
 
     import exdf
     import shots
+    import tools
     from walk import Report
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
@@ -287,7 +288,12 @@ def jungfrau_corrected():
     reduced("jungfrau_corrected", e, config, e.cube(), missing=3)
 
 
-for part in sys.argv[3:] or ["agipd", "jungfrau_raw", "jungfrau_corrected"]:
+def simulated():
+    """The simulated experiment gives the same cube in this layout and in SwissFEL's."""
+    tools.Tools(XANI, r).same_shots(SCRATCH, "euxfel")
+
+
+for part in sys.argv[3:] or ["agipd", "jungfrau_raw", "jungfrau_corrected", "simulated"]:
     globals()[part]()
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

@@ -5,10 +5,11 @@
 #include "source/sim/parts.h"
 
 extern const xn_sim_layout xn_sim_swissfel, xn_sim_cube, xn_sim_cube_noiseless;
+extern const xn_sim_layout xn_sim_euxfel;
 extern const xn_sim_layout xn_sim_nxmx, xn_sim_nexus;
 
-const xn_sim_layout *const xn_sim_layouts[] = {&xn_sim_swissfel, &xn_sim_cube,  &xn_sim_cube_noiseless,
-                                               &xn_sim_nxmx,     &xn_sim_nexus, NULL};
+const xn_sim_layout *const xn_sim_layouts[] = {
+    &xn_sim_swissfel, &xn_sim_cube, &xn_sim_cube_noiseless, &xn_sim_nxmx, &xn_sim_nexus, &xn_sim_euxfel, NULL};
 
 bool xn_sim_writes(const xn_sim_settings *s, const char *name)
 {
