@@ -302,8 +302,6 @@ START_TEST(test_configuration_errors)
     configure("  delay: {sign: 1, time_tool: {source: X, coefficients_ps: [0, 1]}}\n");
     fails(XANI_ERR_CONFIG, "input.delay.time_tool: is of no use here");
     configure("  delay: {sign: 1}\n");
-    set("input.layout=nexus");
-    fails(XANI_ERR_CONFIG, "input.layout: nexus is not read by this version; it reads cube, swissfel");
     set("input.layout=null");
     fails(XANI_ERR_CONFIG, "input.layout is missing");
     set("input.layout=cube");

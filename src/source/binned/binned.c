@@ -30,18 +30,6 @@ xn_binned_part *xn_binned_add(xn_ctx *ctx, const char *path, const char *dataset
     return &p[b->n++];
 }
 
-void xn_binned_free(xn_binned *b)
-{
-    for (int i = 0; i < b->n; i++) {
-        xn_binned_part *p = &b->part[i];
-        void *all[] = {p->path, p->dataset, p->place_ps, p->delay_ps, p->i0, p->count};
-        for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) xn_free(all[k]);
-    }
-    xn_free(b->part);
-    xn_free(b->place_ps);
-    memset(b, 0, sizeof *b);
-}
-
 xani_status xn_binned_shape(xn_ctx *ctx, const xn_h5 *h5, int lead, xn_binned_part *p, xn_source *s)
 {
     xn_h5_info info;
@@ -80,7 +68,7 @@ static int ascending(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-xani_status xn_binned_merge(xn_ctx *ctx, xn_binned *b)
+static xani_status merge(xn_ctx *ctx, xn_binned *b)
 {
     int64_t n = 0, kept = 0;
     for (int i = 0; i < b->n; i++) n += b->part[i].off ? 0 : b->part[i].bins;
@@ -211,8 +199,9 @@ static const xn_binned_part *first_of(const xn_binned *b, bool off)
     return &b->part[i];
 }
 
-xani_status xn_binned_read(xn_ctx *ctx, const xn_binned *b, const xn_source *s, xn_cube *c)
+xani_status xn_binned_read(xn_ctx *ctx, xn_source *s, xn_cube *c)
 {
+    const xn_binned *b = s->impl;
     adder a = {.ctx = ctx, .b = b, .cube = c, .plane = (size_t)(s->ny * s->nx)};
     size_t planes = 1;
     for (int i = 0; i < b->n; i++) {
@@ -234,17 +223,55 @@ xani_status xn_binned_read(xn_ctx *ctx, const xn_binned *b, const xn_source *s, 
     return st;
 }
 
-// ---- what has no effect
+// ---- the source
 
-void xn_binned_say_ignored(xn_ctx *ctx, const xn_config *config, bool i0, bool frames)
+static bool is_used(const char *key, const char *const *used)
+{
+    while (*used != NULL)
+        if (strcmp(*used++, key) == 0) return true;
+    return false;
+}
+
+static void say_ignored(xn_ctx *ctx, const xn_config *config, const char *const *used)
 {
     static const char *const keys[] = {"input.i0",    "input.laser",      "input.frames", "select.time_tool",
                                        "select.cuts", "select.linearity", "select.use"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if ((i == 0 && i0) || ((i == 1 || i == 2) && frames)) continue; // used by this layout
-        if (xn_config_count(config, keys[i]) > 0)
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        if (xn_config_count(config, keys[i]) > 0 && !is_used(keys[i], used))
             xn_warn(ctx, "%s is not used: cubes hold sums of shots selected before", keys[i]);
-    }
     if (xn_config_map_key(config, "select.i0", 0) != NULL)
         xn_warn(ctx, "select.i0 is not used: cubes hold sums of shots selected before");
+}
+
+xani_status xn_binned_start(xn_ctx *ctx, xn_source *s, xn_binned **b)
+{
+    *b = s->impl = xn_calloc(1, sizeof **b);
+    return *b != NULL ? XANI_OK : xn_fail_memory(ctx, "the source", sizeof **b);
+}
+
+xani_status xn_binned_finish(xn_ctx *ctx, const xn_config *config, const char *const *used, xn_source *s)
+{
+    xn_binned *b = s->impl;
+    XN_TRY(merge(ctx, b));
+    s->type = XN_F64;
+    s->cal.kind = XN_CAL_SCALE;
+    s->cal.photons_per_unit = 1.0;
+    if (s->module_rows == NULL) XN_TRY(xn_modules_from_geometry(ctx, config, s));
+    XN_TRY(xn_mask_load(ctx, config, b->part[0].path, s));
+    say_ignored(ctx, config, used);
+    return XANI_OK;
+}
+
+void xn_binned_close(xn_source *s)
+{
+    xn_binned *b = s->impl;
+    for (int i = 0; b != NULL && i < b->n; i++) {
+        xn_binned_part *p = &b->part[i];
+        void *all[] = {p->path, p->dataset, p->place_ps, p->delay_ps, p->i0, p->count};
+        for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) xn_free(all[k]);
+    }
+    if (b != NULL) xn_free(b->part);
+    if (b != NULL) xn_free(b->place_ps);
+    xn_free(b);
+    s->impl = NULL;
 }

@@ -48,11 +48,11 @@ xn_binned_part *xn_binned_add(xn_ctx *ctx, const char *path, const char *dataset
 // Looks at the dataset of sums: axes before the last two or more count bins. lead: so many of them; shape in s, which
 // all parts must have, modules where the frames have three axes.
 xani_status xn_binned_shape(xn_ctx *ctx, const xn_h5 *h5, int lead, xn_binned_part *part, xn_source *s);
-// After the last part: the bins of the whole.
-xani_status xn_binned_merge(xn_ctx *ctx, xn_binned *b);
-xani_status xn_binned_read(xn_ctx *ctx, const xn_binned *b, const xn_source *s, xn_cube *cube);
-void xn_binned_free(xn_binned *b);
-// Says which keys of the configuration have no effect on sums.
-void xn_binned_say_ignored(xn_ctx *ctx, const xn_config *config, bool i0, bool frames);
+// ---- a source whose impl is an xn_binned
 
+xani_status xn_binned_start(xn_ctx *ctx, xn_source *s, xn_binned **b);
+// After the last part: bins of the whole, modules, masks. used: keys that this layout reads, NULL at the end.
+xani_status xn_binned_finish(xn_ctx *ctx, const xn_config *config, const char *const *used, xn_source *s);
+void xn_binned_close(xn_source *s);
+xani_status xn_binned_read(xn_ctx *ctx, xn_source *s, xn_cube *cube);
 #endif

@@ -81,31 +81,15 @@ static xani_status read_pairs(xn_ctx *ctx, const xn_config *config, int run, con
 static xani_status cube_open(xn_ctx *ctx, const xn_config *config, int run, xn_source *s)
 {
     xn_delay_rule rule;
+    xn_binned *b = NULL;
     XN_TRY(xn_delay_rule_load(ctx, config, true, &rule));
-    xn_binned *b = s->impl = xn_calloc(1, sizeof *b);
-    if (b == NULL) return xn_fail_memory(ctx, "the source", sizeof *b);
+    XN_TRY(xn_binned_start(ctx, s, &b));
     XN_TRY(read_pairs(ctx, config, run, &rule, s));
-    XN_TRY(xn_binned_merge(ctx, b));
-    s->type = XN_F64;
-    s->cal.kind = XN_CAL_SCALE;
-    s->cal.photons_per_unit = 1.0;
-    if (s->module_rows == NULL) XN_TRY(xn_modules_from_geometry(ctx, config, s));
-    XN_TRY(xn_mask_load(ctx, config, b->part[0].path, s));
-    xn_binned_say_ignored(ctx, config, false, false);
-    return XANI_OK;
+    return xn_binned_finish(ctx, config, (const char *const[]){NULL}, s);
 }
 
-static void cube_close(xn_source *s)
-{
-    if (s->impl == NULL) return;
-    xn_binned_free(s->impl);
-    xn_free(s->impl);
-    s->impl = NULL;
-}
-
-static xani_status cube_read(xn_ctx *ctx, xn_source *s, xn_cube *c) { return xn_binned_read(ctx, s->impl, s, c); }
-
-static const xn_source_ops ops = {.layout = "cube", .open = cube_open, .close = cube_close, .read_cube = cube_read};
+static const xn_source_ops ops = {
+    .layout = "cube", .open = cube_open, .close = xn_binned_close, .read_cube = xn_binned_read};
 
 const xn_input_layout xn_layout_cube = {
     .ops = &ops,

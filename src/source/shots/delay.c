@@ -60,7 +60,7 @@ xani_status xn_delay_rule_load(xn_ctx *ctx, const xn_config *config, bool binned
     for (int i = 0; binned && i < 2; i++)
         if (xn_config_has(config, keys[i]) && (i == 0 || xn_config_map_key(config, keys[i], 0) != NULL))
             return xn_config_bad(ctx, config, keys[i],
-                                 "is of no use here: layout %s takes the delay from the cube's scan_var",
+                                 "is of no use here: layout %s takes the delay from the cube's own bins",
                                  xn_config_string(config, "input.layout"));
     if (binned) return XANI_OK;
     XN_TRY(load_parts(ctx, config, r));
