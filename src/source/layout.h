@@ -26,6 +26,8 @@ typedef struct xn_input_layout {
     xani_status (*facts)(xn_ctx *ctx, const struct xn_found_run *run, struct xn_run_facts *facts);
     // Lines of input.calibration for `xani init`; NULL: the general ones. Binned layouts have none.
     void (*init_calibration)(struct xn_init_writer *w);
+    // More lines of input for binned layouts, right behind input.delay.zero_ps; NULL: none.
+    void (*init_binned)(struct xn_init_writer *w);
 } xn_input_layout;
 
 extern const xn_input_layout

@@ -160,7 +160,7 @@ static void add_cube(answer *a, const xn_found_run *run, const xn_cube_facts *f,
     put(o, "frames", whole(f->bins));
     put(o, "decoded_bytes", whole(f->stored_bytes));
     o = row(a->delays, run->name);
-    put(o, "source", json_string("scan_var"));
+    put(o, "source", text(f->scan[0] != '\0' ? f->scan : "scan_var"));
     put(o, "min", number(f->first_ps));
     put(o, "max", number(f->last_ps));
     put(o, "step", number(f->step_ps));

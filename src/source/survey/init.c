@@ -55,9 +55,10 @@ static void put_cube_input(xn_init_writer *w)
     char a[64], b[64], c[64];
     if (w->n_runs == 1) xn_text_files(t, 2, w->first);
     xn_init_delay_sign(t);
-    xn_text_add(t, "    # scan_var: %lld bins from %s to %s, taken as ps", (long long)f->bins,
-                xn_text_about(a, f->first_ps), xn_text_about(b, f->last_ps));
+    xn_text_add(t, "    # %s: %lld bins from %s to %s, taken as ps", f->scan[0] != '\0' ? f->scan : "scan_var",
+                (long long)f->bins, xn_text_about(a, f->first_ps), xn_text_about(b, f->last_ps));
     xn_text_add(t, isfinite(f->step_ps) ? " in steps of %s\n" : ", not uniform\n", xn_text_about(c, f->step_ps));
+    if (w->first->layout->init_binned != NULL) w->first->layout->init_binned(w);
     if (w->finds.pixel_mask) {
         xn_text_add(t, "  mask:\n");
         xn_text_quoted(t, 4, "file", w->finds.pedestal, NULL);

@@ -90,7 +90,8 @@ typedef struct xn_cube_facts {
     xn_type type;
     char filters[128];
     int64_t stored_bytes;
-    double first_ps, last_ps, step_ps; // of scan_var as it stands; step NaN when not uniform
+    char scan[XN_KEY_LENGTH];          // what the bins are of; "": scan_var
+    double first_ps, last_ps, step_ps; // of it as it stands; step NaN when not uniform
     int64_t empty;
     double on_shots, off_shots;
 } xn_cube_facts;
