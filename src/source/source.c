@@ -19,13 +19,16 @@
 
 extern const xn_input_layout xn_layout_swissfel, xn_layout_cube, xn_layout_nxmx, xn_layout_nexus;
 extern const xn_input_layout xn_layout_euxfel, xn_layout_pal;
-extern const xn_input_layout xn_layout_lcls_smalldata, xn_layout_lcls2_smalldata;
+extern const xn_input_layout xn_layout_lcls_smalldata, xn_layout_lcls2_smalldata, xn_layout_lcls_cube;
+extern const xn_input_layout xn_layout_lcls2_cube;
 const xn_input_layout *const xn_input_layouts[] = {
     &xn_layout_swissfel,
     &xn_layout_cube,
     &xn_layout_euxfel,
     &xn_layout_lcls_smalldata,
     &xn_layout_lcls2_smalldata,
+    &xn_layout_lcls_cube,
+    &xn_layout_lcls2_cube,
     &xn_layout_pal,
     &xn_layout_nxmx,
     &xn_layout_nexus,
