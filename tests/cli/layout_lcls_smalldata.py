@@ -17,6 +17,7 @@ try:
     import yaml
 
     import shots
+    import tools
     from walk import Report
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
@@ -229,5 +230,6 @@ for unit, scale in (("ps", 1), ("s", 1e12)):
     r.ok(c.get("laser") == {"drop": [91]}, f"init: the codes of the hutch: {c.get('laser')} {err}")
     parts = [(p["source"], float(p["scale_ps"])) for p in c["delay"]["parts"]]
     r.ok(parts == [("enc/lasDelay", scale), ("epics/lxt", 1e12)], f"init: encoder in {unit}, and the laser's phase: {parts}")
+tools.Tools(XANI, r).same_shots(SCRATCH, "lcls_smalldata")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

@@ -6,10 +6,20 @@
 
 extern const xn_sim_layout xn_sim_swissfel, xn_sim_cube, xn_sim_cube_noiseless;
 extern const xn_sim_layout xn_sim_euxfel;
+extern const xn_sim_layout xn_sim_lcls_smalldata, xn_sim_lcls2_smalldata;
 extern const xn_sim_layout xn_sim_nxmx, xn_sim_nexus;
 
 const xn_sim_layout *const xn_sim_layouts[] = {
-    &xn_sim_swissfel, &xn_sim_cube, &xn_sim_cube_noiseless, &xn_sim_nxmx, &xn_sim_nexus, &xn_sim_euxfel, NULL};
+    &xn_sim_swissfel,
+    &xn_sim_cube,
+    &xn_sim_cube_noiseless,
+    &xn_sim_nxmx,
+    &xn_sim_nexus,
+    &xn_sim_euxfel,
+    &xn_sim_lcls_smalldata,
+    &xn_sim_lcls2_smalldata,
+    NULL, // one a line
+};
 
 bool xn_sim_writes(const xn_sim_settings *s, const char *name)
 {
