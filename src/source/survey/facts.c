@@ -30,7 +30,7 @@ static xn_role role_of(const char *name)
     static const char *const place[] = {"XPOS", "YPOS", "X-POS", "Y-POS", "pos_X", "pos_Y", NULL};
     static const char *const intensity[] = {"PBPS", "GMD",  "INTENSITY",  "PBIG",         ":I0",
                                             "_I0",  "qbpm", "photodiode", "pulse_energy", NULL};
-    static const char *const delay[] = {"LMOT", "delay", "MOTOR", "STAGE", "PHASE_SHIFTER", NULL};
+    static const char *const delay[] = {"LMOT", "delay", "MOTOR", "STAGE", "PHASE_SHIFTER", "scan/", NULL};
     if (has_word(name, events)) return XN_ROLE_EVENTS;
     if (has_word(name, tool)) return has_word(name, quality) ? XN_ROLE_QUALITY : XN_ROLE_EDGE;
     if (has_word(name, energy)) return XN_ROLE_ENERGY;

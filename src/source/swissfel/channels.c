@@ -4,6 +4,7 @@
 // Every channel has its own list of pulse ids, in its own order, with ids missing or repeated.  Id 0 and rows that
 // `is_data_present` calls empty are no readings.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "source/swissfel/swissfel.h"
@@ -36,7 +37,8 @@ bool xn_sf_group(const xn_h5 *h5, const char *name, char group[XN_KEY_LENGTH])
 xani_status xn_sf_names(xn_ctx *ctx, const xn_h5 *h5, char ***names)
 {
     char path[XN_KEY_LENGTH];
-    bool below = xn_h5_exists(h5, "data");
+    xn_h5_info info;
+    bool below = xn_h5_exists(h5, "data") && xn_h5_info_get(NULL, h5, "data", &info) == XANI_OK && info.is_group;
     XN_TRY(xn_h5_names(ctx, h5, below ? "data" : "/", names));
     size_t kept = 0;
     char **all = *names;
@@ -149,28 +151,56 @@ static xani_status feed_traces(xn_ctx *ctx, const xn_h5 *h5, xn_trace_sink *sink
     return st;
 }
 
-xani_status xn_sf_read_traces(xn_ctx *ctx, void *files, xn_trace_sink *sink)
+xani_status xn_sf_read_traces(xn_ctx *ctx, void *input, xn_trace_sink *sink)
 {
-    char *const *file = files;
-    for (int i = 0; file[i] != NULL; i++) {
+    const xn_sf_input *in = input;
+    for (int i = 0; in->files[i] != NULL; i++) {
         xn_h5 *h5 = NULL;
-        XN_TRY(xn_h5_open(ctx, file[i], &h5));
+        if (xn_sf_is_slow(in->files[i])) continue;
+        XN_TRY(xn_h5_open(ctx, in->files[i], &h5));
         xani_status st = feed_traces(ctx, h5, sink);
         xn_h5_close(&h5);
         if (st != XANI_OK) return st;
     }
-    return sink->n_files > 0 ? XANI_OK : xn_sf_missing(ctx, file, sink->name);
+    return sink->n_files > 0 ? XANI_OK : xn_sf_missing(ctx, in->files, sink->name);
 }
 
-xani_status xn_sf_read_channel(xn_ctx *ctx, void *files, xn_channel *c)
+typedef struct {
+    uint64_t id;
+    int64_t frame;
+} framed;
+
+static int by_id(const void *a, const void *b)
 {
-    char *const *file = files;
-    for (int i = 0; file[i] != NULL; i++) {
+    const framed *x = a, *y = b;
+    if (x->id != y->id) return x->id < y->id ? -1 : 1;
+    return (x->frame > y->frame) - (x->frame < y->frame);
+}
+
+xani_status xn_sf_add_frames(xn_ctx *ctx, xn_channel *c, const xn_sf_detector *d, const double *value, uint8_t *there)
+{
+    framed *f = xn_alloc((size_t)d->n, sizeof *f);
+    if (f == NULL) return xn_fail_memory(ctx, c->name, (size_t)d->n * sizeof *f);
+    for (int64_t i = 0; i < d->n; i++) f[i] = (framed){d->pulse_id[i], i};
+    qsort(f, (size_t)d->n, sizeof *f, by_id);
+    for (int64_t i = 1; i < d->n; i++) // a repeated frame is no repeated reading
+        if (f[i].id == f[i - 1].id) there[f[i].frame] = 0;
+    xn_free(f);
+    return xn_channel_add(ctx, c, d->n, d->pulse_id, value, there);
+}
+
+xani_status xn_sf_read_channel(xn_ctx *ctx, void *input, xn_channel *c)
+{
+    const xn_sf_input *in = input;
+    if (in->scan != NULL && xn_sf_scan_is(c->name)) return xn_sf_scan_read(ctx, in->scan, in->detector, c);
+    for (int i = 0; in->files[i] != NULL; i++) {
         xn_h5 *h5 = NULL;
-        XN_TRY(xn_h5_open(ctx, file[i], &h5));
+        if (xn_sf_is_slow(in->files[i])) continue;
+        XN_TRY(xn_h5_open(ctx, in->files[i], &h5));
         xani_status st = xn_sf_append(ctx, h5, c);
         xn_h5_close(&h5);
         if (st != XANI_OK) return st;
     }
-    return c->n_files > 0 ? XANI_OK : xn_sf_missing(ctx, file, c->name);
+    if (c->n_files == 0 && in->detector != NULL) XN_TRY(xn_sf_slow_read(ctx, in, c));
+    return c->n_files > 0 ? XANI_OK : xn_sf_missing(ctx, in->files, c->name);
 }

@@ -23,6 +23,12 @@ bool xn_sf_is_detector(xn_ctx *ctx, const xn_h5 *h5, const char *name)
            xn_is_number(info.type);
 }
 
+bool xn_sf_is_jungfrau(const char *name)
+{
+    return strlen(name) >= 10 && name[0] == 'J' && name[1] == 'F' && name[4] == 'T' && name[7] == 'V' &&
+           strspn(name + 2, "0123456789") == 2 && (name[10] == '\0' || name[10] == ':');
+}
+
 // ---- arrays of one file
 
 typedef struct {
@@ -132,17 +138,40 @@ static xani_status read_module_map(const part *p, bool first_file)
     return XANI_OK;
 }
 
+// A member of the detector's group as a number; `missing` where there is none, NaN where it is NaN.
+static xani_status read_meta(const part *p, const char *name, double missing, double *value)
+{
+    char path[XN_KEY_LENGTH + 32];
+    double *v = NULL;
+    int64_t n = 0;
+    *value = missing;
+    if (!xn_h5_exists(p->h5, member(p, name, path))) return XANI_OK;
+    XN_TRY(xn_h5_read_f64(p->ctx, p->h5, path, &v, &n));
+    if (n > 0) *value = v[0];
+    xn_free(v);
+    return XANI_OK;
+}
+
+// jungfrau_utils writes meta/conversion_factor whatever it did to the frames; meta/conversion says whether they are
+// keV.
 static xani_status read_conversion(const part *p)
 {
     char path[XN_KEY_LENGTH + 32];
+    double factor, converted, geometry;
     xn_sf_detector *d = p->d;
-    if (!xn_h5_exists(p->h5, member(p, "meta/conversion_factor", path))) return XANI_OK;
-    double *v = NULL;
-    int64_t n = 0;
-    XN_TRY(xn_h5_read_f64(p->ctx, p->h5, path, &v, &n));
-    d->processed = true;
-    d->conversion = n > 0 && isfinite(v[0]) ? v[0] : 1.0; // NaN: the data are in keV
-    xn_free(v);
+    bool processed = xn_h5_exists(p->h5, member(p, "meta/conversion_factor", path));
+    if (!processed && !d->processed) return XANI_OK;
+    XN_TRY(read_meta(p, "meta/conversion_factor", NAN, &factor));
+    XN_TRY(read_meta(p, "meta/conversion", 1.0, &converted));
+    XN_TRY(read_meta(p, "meta/geometry", 0.0, &geometry));
+    bool kev = processed && converted != 0.0;
+    double unit = isfinite(factor) ? factor : 1.0; // NaN: the data are in keV
+    if (d->n_files > 1 && (kev != d->processed || (kev && unit != d->conversion)))
+        return xn_fail(p->ctx, XANI_ERR_INPUT, "%s: %s is not converted as in the files before it", xn_h5_path(p->h5),
+                       d->name);
+    d->processed = kev;
+    d->conversion = unit;
+    d->assembled = geometry != 0.0 || xn_h5_exists(p->h5, member(p, "meta/roi", path));
     return XANI_OK;
 }
 
@@ -162,6 +191,8 @@ static xani_status grow(xn_ctx *ctx, xn_sf_detector *d, int64_t n)
     d->good = p;
     if ((p = xn_realloc(d->file, (size_t)d->n_files + 1, sizeof *d->file)) == NULL) goto memory;
     d->file = p;
+    if ((p = xn_realloc(d->file_first, (size_t)d->n_files + 2, sizeof *d->file_first)) == NULL) goto memory;
+    d->file_first = p;
     memset(d->daq_mixed + d->n, 0, (size_t)n);
     return XANI_OK;
 memory:
@@ -191,8 +222,10 @@ static xani_status read_file(xn_ctx *ctx, const xn_h5 *h5, char *file, xn_sf_det
     d->type = info.type;
     p.n = info.dims[0];
     XN_TRY(grow(ctx, d, p.n));
+    d->file_first[d->n_files] = d->n;
     d->file[d->n_files++] = file;
     d->n += p.n;
+    d->file_first[d->n_files] = d->n;
     XN_TRY(read_pulse_ids(&p));
     XN_TRY(read_daq_rec(&p));
     XN_TRY(read_good(&p));
@@ -221,6 +254,7 @@ xani_status xn_sf_detector_read(xn_ctx *ctx, char *const *files, const char *nam
 void xn_sf_detector_free(xn_sf_detector *d)
 {
     xn_free(d->file);
+    xn_free(d->file_first);
     xn_free(d->pulse_id);
     xn_free(d->daq_rec);
     xn_free(d->daq_mixed);
@@ -235,9 +269,10 @@ void xn_sf_detector_free(xn_sf_detector *d)
 xani_status xn_sf_modules(xn_ctx *ctx, const xn_config *config, const xn_sf_detector *d, xn_source *s,
                           int64_t **physical)
 {
-    int on = 0, n = d->n_map;
+    const int n_map = d->assembled ? 0 : d->n_map;
+    int on = 0, n = n_map;
     int64_t highest = -1;
-    for (int i = 0; i < d->n_map; i++) {
+    for (int i = 0; i < n_map; i++) {
         on += d->map[i] >= 0;
         highest = xn_max64(highest, d->map[i]);
     }
@@ -245,7 +280,7 @@ xani_status xn_sf_modules(xn_ctx *ctx, const xn_config *config, const xn_sf_dete
     if (n > 0 && (on == 0 || highest >= n || d->ny % n != 0))
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s/module_map (%d modules, %d on) does not fit frames of %lld rows",
                        d->file[0], d->group, d->n_map, on, (long long)d->ny);
-    if (n == 0 && d->ny % MODULE_ROWS == 0 && d->nx == 2 * MODULE_ROWS) n = (int)(d->ny / MODULE_ROWS);
+    if (n == 0 && !d->assembled && d->ny % MODULE_ROWS == 0 && d->nx == 2 * MODULE_ROWS) n = (int)(d->ny / MODULE_ROWS);
     if (n > 0)
         XN_TRY(xn_modules_set(ctx, s, n, d->ny / n));
     else
@@ -253,8 +288,8 @@ xani_status xn_sf_modules(xn_ctx *ctx, const xn_config *config, const xn_sf_dete
     n = s->n_modules;
     *physical = xn_alloc((size_t)n, sizeof **physical);
     if (*physical == NULL) return xn_fail_memory(ctx, "the modules", (size_t)n * sizeof **physical);
-    for (int m = 0; m < n; m++) (*physical)[m] = d->n_map > 0 ? -1 : m;
-    for (int i = 0; i < d->n_map; i++)
+    for (int m = 0; m < n; m++) (*physical)[m] = n_map > 0 ? -1 : m;
+    for (int i = 0; i < n_map; i++)
         if (d->map[i] >= 0) (*physical)[d->map[i]] = i;
     return XANI_OK;
 }

@@ -17,7 +17,7 @@ typedef struct {
     xn_frames *frames;
 } impl;
 
-// input.frames, or the only detector there is.
+// input.frames, or the only JUNGFRAU there is, or the only stack of images.
 static xani_status find_detector(xn_ctx *ctx, const xn_config *config, impl *m)
 {
     const char *given = xn_config_string(config, "input.frames");
@@ -25,6 +25,7 @@ static xani_status find_detector(xn_ctx *ctx, const xn_config *config, impl *m)
         snprintf(m->name, sizeof m->name, "%s", given);
         return XANI_OK;
     }
+    bool several = false;
     for (int i = 0; m->files[i] != NULL; i++) {
         xn_h5 *h5 = NULL;
         char **names = NULL;
@@ -32,18 +33,40 @@ static xani_status find_detector(xn_ctx *ctx, const xn_config *config, impl *m)
         xani_status st = xn_sf_names(ctx, h5, &names);
         for (int j = 0; st == XANI_OK && names[j] != NULL; j++) {
             if (strcmp(names[j], m->name) == 0 || !xn_sf_is_detector(ctx, h5, names[j])) continue;
-            if (m->name[0] != '\0')
-                st = xn_config_require(ctx, config, "input.frames", "there are several detectors");
-            else
-                snprintf(m->name, sizeof m->name, "%s", names[j]);
+            bool jungfrau = xn_sf_is_jungfrau(names[j]), before = xn_sf_is_jungfrau(m->name);
+            if (m->name[0] != '\0' && before && !jungfrau) continue; // a camera beside it
+            several = m->name[0] != '\0' && jungfrau == before;
+            snprintf(m->name, sizeof m->name, "%s", names[j]);
         }
         xn_h5_names_free(names);
         xn_h5_close(&h5);
-        if (st != XANI_OK) return xn_context(ctx, st, "%s, %s", m->name, m->files[i]);
+        if (st != XANI_OK) return st;
     }
+    if (several)
+        return xn_context(ctx, xn_config_require(ctx, config, "input.frames", "there are several detectors"),
+                          "%s is one", m->name);
     if (m->name[0] != '\0') return XANI_OK;
     return xn_fail(ctx, XANI_ERR_INPUT, "%s: neither it nor any other input file holds frames of a detector",
                    m->files[0]);
+}
+
+// input.scan, or the scan.json that belongs to the files; scan->path NULL: none.
+static xani_status open_scan(xn_ctx *ctx, const xn_config *config, const impl *m, xn_sf_scan *scan)
+{
+    memset(scan, 0, sizeof *scan);
+    bool given = xn_config_has(config, "input.scan");
+    char *path = given ? xn_config_path(config, "input.scan") : xn_sf_scan_beside(m->files[0]);
+    if (given && path == NULL) return xn_fail_memory(ctx, "input.scan", 1);
+    if (path == NULL) return XANI_OK;
+    xani_status st = xn_sf_scan_open(ctx, path, scan);
+    if (st != XANI_OK) xn_sf_scan_close(scan);
+    if (st != XANI_OK && !given) { // not asked for
+        xn_warn(ctx, "%s: is no scan of a run; scan/... readings are not there", path);
+        xn_clear_error(ctx);
+        st = XANI_OK;
+    }
+    xn_free(path);
+    return xn_context(ctx, st, "input.scan");
 }
 
 static xani_status open_frames(xn_ctx *ctx, const xn_config *config, const xn_sf_detector *d, impl *m, xn_source *s)
@@ -74,9 +97,10 @@ static void frame_states(const xn_sf_detector *d, uint8_t *refused, uint8_t *las
 }
 
 static xani_status join(xn_ctx *ctx, const xn_config *config, char *const *files, const xn_sf_detector *d,
-                        xn_shots *shots)
+                        const xn_sf_scan *scan, xn_shots *shots)
 {
     xn_laser_rule rule = {0};
+    xn_sf_input channels = {files, d, scan->path != NULL ? scan : NULL};
     uint8_t *state = xn_alloc((size_t)d->n, 2);
     xani_status st;
     if (state == NULL) return xn_fail_memory(ctx, "the list of frames", (size_t)d->n * 2);
@@ -99,7 +123,7 @@ static xani_status join(xn_ctx *ctx, const xn_config *config, char *const *files
                         .rule = &rule,
                         .read = xn_sf_read_channel,
                         .read_traces = xn_sf_read_traces,
-                        .user = (void *)(uintptr_t)files};
+                        .user = &channels};
     st = xn_join(ctx, config, &in, shots);
 out:
     xn_laser_rule_free(&rule);
@@ -115,6 +139,7 @@ static xani_status swissfel_open(xn_ctx *ctx, const xn_config *config, int run, 
     XN_TRY(xn_source_files(ctx, config, run, &m->files));
     XN_TRY(find_detector(ctx, config, m));
     xn_sf_detector d;
+    xn_sf_scan scan = {0};
     int64_t *physical = NULL;
     xani_status st;
     XN_TRY(xn_sf_detector_read(ctx, m->files, m->name, &d));
@@ -124,12 +149,14 @@ static xani_status swissfel_open(xn_ctx *ctx, const xn_config *config, int run, 
     XN_GOTO(out, st, xn_sf_modules(ctx, config, &d, s, &physical));
     XN_GOTO(out, st, xn_sf_calibration(ctx, config, &d, physical, s));
     XN_GOTO(out, st, xn_mask_load(ctx, config, m->files[0], s));
-    XN_GOTO(out, st, join(ctx, config, m->files, &d, &s->shots));
+    XN_GOTO(out, st, open_scan(ctx, config, m, &scan));
+    XN_GOTO(out, st, join(ctx, config, m->files, &d, &scan, &s->shots));
     if (s->shots.missing + s->shots.duplicate > 0)
         xn_note(ctx, "%s: %lld frames; %lld lost by the detector, %lld repeated pulse ids", m->name,
                 (long long)s->shots.n, (long long)s->shots.missing, (long long)s->shots.duplicate);
 out:
     xn_free(physical);
+    xn_sf_scan_close(&scan);
     xn_sf_detector_free(&d);
     return st;
 }
