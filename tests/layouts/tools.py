@@ -55,7 +55,7 @@ class Tools:
         self.r.ok(code == 0, f"info: {code} {err.strip()[-300:] if code else ''}")
         return json.loads(out) if code == 0 else {}
 
-    def run(self, name, where, config, expected=None, tolerance=2e-6):
+    def run(self, name, where, config, expected=None, tolerance=8e-6):
         """Reduces and compares; returns what the cube says of missing, duplicate and unmatched ids."""
         cube = f"{where}/cube.h5"
         shots.write_config(f"{where}/xani.yaml", config)
