@@ -33,6 +33,39 @@ xani_status xn_shots_alloc(xn_ctx *ctx, int64_t n, int n_extra, xn_shots *s)
     return xn_fail_memory(ctx, "the shot table", rows * 48);
 }
 
+const double *xn_shots_find(const xn_shots *s, const char *name)
+{
+    for (int i = 0; i < s->n_extra; i++)
+        if (strcmp(s->extra_name[i], name) == 0) return s->extra[i];
+    return NULL;
+}
+
+xani_status xn_shots_column(xn_ctx *ctx, const char *name, xn_shots *s, double **values)
+{
+    size_t n = (size_t)s->n_extra + 1;
+    double *column = NULL;
+    for (int i = 0; i < s->n_extra && column == NULL; i++)
+        if (strcmp(s->extra_name[i], name) == 0) column = s->extra[i];
+    if (column == NULL) {
+        char **names = xn_realloc(s->extra_name, n, sizeof *names), *copy = xn_strdup(name);
+        if (names != NULL) s->extra_name = names;
+        double **extra = xn_realloc(s->extra, n, sizeof *extra);
+        if (extra != NULL) s->extra = extra;
+        column = xn_alloc((size_t)s->n, sizeof *column);
+        if (names == NULL || copy == NULL || extra == NULL || column == NULL) {
+            xn_free(copy);
+            xn_free(column);
+            return xn_fail_memory(ctx, name, (size_t)s->n * sizeof *column);
+        }
+        s->extra_name[n - 1] = copy;
+        s->extra[n - 1] = column;
+        s->n_extra++;
+    }
+    for (int64_t i = 0; i < s->n; i++) column[i] = NAN;
+    *values = column;
+    return XANI_OK;
+}
+
 void xn_shots_free(xn_shots *s)
 {
     for (int i = 0; i < s->n_extra; i++) {

@@ -89,7 +89,7 @@ START_TEST(test_join)
         else
             ck_assert(isnan(s->delay_ps[i]));
     }
-    ck_assert_int_eq(s->n_extra, 1);
+    ck_assert_int_eq(s->n_extra, 2); // and what the time tool adds
     ck_assert_str_eq(s->extra_name[0], SF_AMPLITUDE);
     ck_assert_double_eq(s->extra[0][2], 1.0);
     ck_assert_double_eq(s->extra[0][3], 0.0);
@@ -182,7 +182,7 @@ START_TEST(test_cuts_need_all)
     }
     sf_channel(bs, SF_AMPLITUDE, SF_SHOTS, id, value);
     const xn_shots *s = opens();
-    ck_assert_int_eq(s->n_extra, 2);
+    ck_assert_int_eq(s->n_extra, 3);
     ck_assert_str_eq(s->extra_name[0], SF_AMPLITUDE);
     ck_assert_str_eq(s->extra_name[1], SF_I0);
     ck_assert_double_eq(s->extra[1][6], 1.6);

@@ -69,15 +69,18 @@ xani_status xn_delay_rule_load(xn_ctx *ctx, const xn_config *config, bool binned
     return xn_config_require(ctx, config, "input.delay.parts", "the readings a shot's delay is made of");
 }
 
+double xn_delay_tool_ps(const xn_delay_rule *r, double x_tt)
+{
+    double tool = 0.0; // Horner
+    for (int k = r->n_c - 1; k >= 0; k--) tool = tool * (x_tt - r->tt_origin) + r->c_ps[k];
+    if (isnan(x_tt)) tool = NAN; // also when only c_0 is given
+    return r->sign * r->tt_sign * tool;
+}
+
 double xn_delay_ps(const xn_delay_rule *r, const double *x, double x_tt)
 {
     double sum = 0.0;
     for (int i = 0; i < r->n_parts; i++) sum += r->scale_ps[i] * (x[i] - r->origin[i]);
-    if (r->tt_source != NULL) {
-        double tool = 0.0; // Horner
-        for (int k = r->n_c - 1; k >= 0; k--) tool = tool * (x_tt - r->tt_origin) + r->c_ps[k];
-        if (isnan(x_tt)) tool = NAN; // also when only c_0 is given
-        sum += r->tt_sign * tool;
-    }
-    return r->sign * sum - r->zero_ps;
+    double tool = r->tt_source != NULL ? xn_delay_tool_ps(r, x_tt) : 0.0;
+    return r->sign * sum + tool - r->zero_ps;
 }

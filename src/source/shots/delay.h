@@ -25,6 +25,8 @@ typedef struct xn_delay_rule {
 
 // Sign and zero; binned: parts and time tool must be absent (the bins hold the delay), else there must be some.
 xani_status xn_delay_rule_load(xn_ctx *ctx, const xn_config *config, bool binned, xn_delay_rule *rule);
+// What the time tool adds to the delay, both signs included; NaN where the reading is.
+double xn_delay_tool_ps(const xn_delay_rule *rule, double x_tt);
 // x: one reading per part; x_tt is not looked at without a time tool.
 double xn_delay_ps(const xn_delay_rule *rule, const double *x, double x_tt);
 

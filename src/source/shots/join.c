@@ -47,6 +47,7 @@ typedef struct {
     const xn_join_input *in;
     const xn_delay_rule *delay;
     xn_wanted *w;
+    double *tool_ps; // column of the table; NULL without a time tool
 } joiner;
 
 // XN_LASER_* by readings. *refused becomes XN_CUT_JOIN or XN_CUT_DARK where that holds.
@@ -89,6 +90,7 @@ static void join_row(const joiner *j, const framed *f, int64_t i, double *value,
     double x[XN_DELAY_PARTS] = {0};
     for (int p = 0; p < j->delay->n_parts; p++) x[p] = value[w->part[p]];
     s->delay_ps[i] = laser == XN_LASER_ON ? xn_delay_ps(j->delay, x, w->tt >= 0 ? value[w->tt] : 0.0) : NAN;
+    if (j->tool_ps != NULL && laser == XN_LASER_ON) j->tool_ps[i] = xn_delay_tool_ps(j->delay, value[w->tt]);
     if (own != XN_CUT_NONE && (refused == XN_CUT_NONE || own < refused)) refused = own; // the earlier cut counts
     s->verdict[i] = (uint8_t)refused;
 }
@@ -206,6 +208,7 @@ static xani_status fill_table(xn_ctx *ctx, const xn_config *config, joiner *j, c
         s->extra_name[e] = xn_strdup(w->reading[w->extra[e]].text);
         if (s->extra_name[e] == NULL) return xn_fail_memory(ctx, "a name", 1);
     }
+    if (w->tt >= 0) XN_TRY(xn_shots_column(ctx, XN_COLUMN_TOOL, s, &j->tool_ps));
     for (int64_t i = 0; i < n; i++) join_row(j, &rows[i], i, value, s);
     refuse_duplicates(rows, n, s);
     for (int c = 0; c < w->n_channels; c++) s->duplicate += w->channel[c].duplicates;
@@ -228,7 +231,7 @@ xani_status xn_join(xn_ctx *ctx, const xn_config *config, const xn_join_input *i
     XN_GOTO(out, st, list_frames(ctx, in, &rows, &n));
     value = xn_calloc((size_t)w.n, sizeof *value);
     if (value == NULL) XN_GOTO(out, st, xn_fail_memory(ctx, "the join", (size_t)w.n * sizeof *value));
-    joiner j = {in, &delay, &w};
+    joiner j = {in, &delay, &w, NULL};
     if (w.tool) XN_GOTO(out, st, read_tool(ctx, config, &j, rows, n));
     st = fill_table(ctx, config, &j, rows, n, value, shots);
 out:
