@@ -24,6 +24,7 @@ enum {
     XN_CUT_TIME_TOOL, // laser-on only
     XN_CUT_BIN,       // laser-on delay outside the delay bins
     XN_CUT_MAX_SHOTS, // beyond select.max_shots
+    XN_CUT_CURVE,     // no I0 above 0 after select.i0_correction
     XN_CUT_CUSTOM
 };
 

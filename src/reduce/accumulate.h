@@ -21,7 +21,8 @@ struct xn_accumulator {
     xn_groups *groups;
     const xn_work *work;
     const xn_layout_plan *plan;
-    int64_t *peak; // (group) largest |v|
+    int64_t *peak;    // (group) largest |v|
+    int64_t *photons; // (row of the shot table) all groups of a shot, in 2^-16; NULL: not wanted
     int threads;
     xn_batch batch[2]; // one is added while the other is read
     // room of each thread

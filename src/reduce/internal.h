@@ -117,6 +117,7 @@ int32_t xn_i0_fixed(double i0, double scale);
 // ---- used shots in the order they are read
 typedef struct xn_work_shot {
     int64_t frame;
+    int64_t row; // of the shot table
     uint64_t pulse_id;
     int32_t block; // block of time for off.mode blocks and nearest, else 0
     int32_t bin;   // -1: laser off
@@ -178,6 +179,19 @@ void xn_finish_mask(int64_t bound, xn_cube *cube);
 xani_status xn_sums_alloc_bins(xn_ctx *ctx, int nbins, int64_t npix, xn_sums *sums); // per-bin arrays only
 
 xani_status xn_reduce_binned(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube);
+
+// ---- I0 (curve.c)
+
+// I0 of the used shots by select.i0_correction.coefficients, or by those given; a shot that is left without one above 0
+// is refused. changed: something was.
+xani_status xn_curve_apply(xn_ctx *ctx, const double *coefficients, int n, xn_cube *cube);
+#define XN_CURVE_MOST 8
+#define XN_CURVE_SAMPLE 4096 // laser-off shots that a curve is fitted to
+// c_0 + c_1 I0 + c_2 I0^2 through photons against I0 of laser-off shots, scaled so that the mean I0 stays. photons: one
+// per shot, NaN where not known.
+xani_status xn_curve_fit(xn_ctx *ctx, const xn_shots *shots, const double *photons, double coefficients[3]);
+// Says how the photons of laser-off shots go with I0, and warns where they do not go in proportion.
+xani_status xn_curve_check(xn_ctx *ctx, const xn_cube *cube);
 
 // The cut-flow as a table in the log.
 void xn_cutflow_say(xn_ctx *ctx, const xn_cutflow *flow, const xn_shots *shots);

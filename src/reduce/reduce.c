@@ -92,7 +92,82 @@ static void keep_sums(xn_pass *pass, xn_sums *sums)
     pass->expect = pass->expect_sq = pass->cross = NULL;
 }
 
-static xani_status run_passes(stage *s, xn_cube *c)
+// ---- photons of each shot, and I0 corrected by them
+
+// photons: (rows of the shot table) sums; made a column of it, NaN for shots that were not read.
+static xani_status keep_photons(xn_ctx *ctx, const xn_work *work, const int64_t *photons, xn_shots *shots)
+{
+    double *column;
+    XN_TRY(xn_shots_column(ctx, XN_COLUMN_PHOTONS, shots, &column));
+    for (int64_t i = 0; i < work->n; i++) {
+        int64_t row = work->shots[i].row;
+        column[row] = (double)photons[row] / XN_PHOTON_SCALE;
+    }
+    return XANI_OK;
+}
+
+// At most XN_CURVE_SAMPLE laser-off shots, spread evenly.
+static xani_status sample_off(xn_ctx *ctx, const xn_work *all, xn_work *some)
+{
+    int64_t off = 0, seen = 0;
+    for (int64_t i = 0; i < all->n; i++) off += all->shots[i].bin < 0;
+    *some = (xn_work){.n_blocks = 1, .fixed = all->fixed};
+    some->shots = xn_alloc((size_t)xn_min64(off, XN_CURVE_SAMPLE), sizeof *some->shots);
+    if (some->shots == NULL) return xn_fail_memory(ctx, "the laser-off shots", (size_t)off * sizeof *some->shots);
+    int64_t step = (off + XN_CURVE_SAMPLE - 1) / XN_CURVE_SAMPLE;
+    for (int64_t i = 0; i < all->n; i++) {
+        if (all->shots[i].bin >= 0 || seen++ % step != 0) continue;
+        some->shots[some->n] = all->shots[i];
+        some->shots[some->n++].block = 0;
+    }
+    return XANI_OK;
+}
+
+// The curve of select.i0_correction.auto: the photons of laser-off shots are counted before all else is.
+static xani_status curve_of_off(stage *s, xn_cube *c, double curve[3])
+{
+    size_t npix = (size_t)(c->ny * c->nx);
+    xn_work some = {0};
+    int64_t *photons = xn_calloc((size_t)c->shots.n, sizeof *photons), *sink = xn_calloc(3 * npix, sizeof *sink),
+            done = 0;
+    xani_status st = photons && sink ? XANI_OK : xn_fail_memory(s->ctx, "the photons of laser-off shots", npix * 24);
+    if (st == XANI_OK) st = sample_off(s->ctx, &s->work, &some);
+    if (st == XANI_OK) {
+        xn_pass pass = {.with_off = true, .off_s1 = sink, .off_s2 = sink + npix, .off_x = sink + 2 * npix};
+        xn_accumulator a = accumulator(s);
+        a.work = &some;
+        a.peak = c->peak;
+        a.photons = photons;
+        st = xn_accumulate(&a, &pass, &done, some.n);
+    }
+    if (st == XANI_OK) st = keep_photons(s->ctx, &some, photons, &c->shots);
+    if (st == XANI_OK) st = xn_curve_fit(s->ctx, &c->shots, xn_shots_find(&c->shots, XN_COLUMN_PHOTONS), curve);
+    if (st == XANI_OK)
+        xn_note(s->ctx, "select.i0_correction.auto from %lld laser-off shots: coefficients: [%.9g, %.9g, %.9g]",
+                (long long)some.n, curve[0], curve[1], curve[2]);
+    xn_work_free(&some);
+    xn_free(photons);
+    xn_free(sink);
+    return st;
+}
+
+static xani_status correct_i0(stage *s, const xn_config *config, xn_cube *c)
+{
+    double curve[XN_CURVE_MOST];
+    int n = xn_config_doubles(config, "select.i0_correction.coefficients", curve, XN_CURVE_MOST);
+    if (n > XN_CURVE_MOST)
+        return xn_config_bad(s->ctx, config, "select.i0_correction.coefficients", "at most %d work", XN_CURVE_MOST);
+    if (xn_config_has(config, "select.i0_correction.auto")) {
+        XN_TRY(curve_of_off(s, c, curve));
+        n = 3;
+    }
+    if (n == 0) return XANI_OK;
+    XN_TRY(xn_curve_apply(s->ctx, curve, n, c));
+    xn_work_free(&s->work);
+    return xn_work_make(s->ctx, config, &c->shots, c->nbins, &s->work);
+}
+
+static xani_status run_passes(stage *s, int64_t *photons, xn_cube *c)
 {
     int64_t done = 0, total = xn_accumulate_frames(&s->work, &s->plan), npix = c->ny * c->nx;
     xani_status st = XANI_OK;
@@ -106,12 +181,23 @@ static xani_status run_passes(stage *s, xn_cube *c)
         pass.off_x = c->off.x;
         xn_accumulator a = accumulator(s);
         a.peak = c->peak;
+        a.photons = photons;
         st = xn_accumulate(&a, &pass, &done, total);
         if (st == XANI_OK) st = xn_finish_pass(s->ctx, &pass, s->threads, c);
         if (st == XANI_OK && s->plan.keep_sums) keep_sums(&pass, &c->on);
         free_pass(&pass);
     }
     return st;
+}
+
+static xani_status sum_shots(stage *s, xn_cube *c)
+{
+    int64_t *photons = xn_calloc((size_t)c->shots.n, sizeof *photons);
+    if (photons == NULL) return xn_fail_memory(s->ctx, "the photons of each shot", (size_t)c->shots.n * 8);
+    xani_status st = run_passes(s, photons, c);
+    if (st == XANI_OK) st = keep_photons(s->ctx, &s->work, photons, &c->shots);
+    xn_free(photons);
+    return st == XANI_OK ? xn_curve_check(s->ctx, c) : st;
 }
 
 static void say_flags(xn_ctx *ctx, const xn_groups *g, const xn_cube *c, int64_t bound, int64_t stuck)
@@ -145,14 +231,15 @@ static xani_status run_shots(stage *s, const xn_config *config, int64_t batch_fr
     XN_TRY(xn_work_make(s->ctx, config, &c->shots, c->nbins, &s->work));
     XN_TRY(xn_plan_layout(s->ctx, config, s->source, &s->groups, &s->work, c->nbins, batch_frames, &s->plan));
     XN_TRY(alloc_cube(s->ctx, &s->groups, s->source, c));
-    XN_TRY(xn_finish_shots(s->ctx, s->work.fixed.i0_scale, c));
     if (!s->plan.keep_sums)
         xn_warn(s->ctx, "engine.memory_gib: the sums do not fit; %d passes, and the cube cannot be merged with others",
                 s->plan.passes);
     int64_t stuck = 0;
     xn_accumulator a = accumulator(s);
     XN_TRY(xn_prescan(&a, &stuck));
-    XN_TRY(run_passes(s, c));
+    XN_TRY(correct_i0(s, config, c));
+    XN_TRY(xn_finish_shots(s->ctx, s->work.fixed.i0_scale, c));
+    XN_TRY(sum_shots(s, c));
     XN_TRY(xn_groups_mask(s->ctx, &s->groups, &c->mask));
     say_flags(s->ctx, &s->groups, c, s->work.fixed.bound, stuck);
     xn_finish_mask(s->work.fixed.bound, c);

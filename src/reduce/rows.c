@@ -74,6 +74,17 @@ static void bin_row(const xn_accumulator *a, const xn_pass *pass, const xn_work_
     a->kernels->bin(v, g->nx, shot->i0q, s1, s2, x, a->peak + y * g->nx);
 }
 
+// The photons of a shot, for what I0 is judged by. Laser-off shots are read in each pass where there are blocks of
+// time.
+static void add_photons(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, const int64_t *v)
+{
+    if (a->photons == NULL || (shot->bin < 0 && !pass->with_off)) return;
+    int64_t sum = 0;
+    for (int64_t i = 0; i < a->groups->nx; i++) sum += v[i];
+#pragma omp atomic
+    a->photons[shot->row] += sum;
+}
+
 // The same rows of the next frame: a jump in memory that the processor does not foresee.
 static void prefetch_row(const xn_accumulator *a, const xn_batch *batch, int64_t frame, int64_t y)
 {
@@ -90,5 +101,6 @@ void xn_rows_add(const xn_accumulator *a, const xn_pass *pass, const xn_batch *b
         if (i + 1 < batch->n) prefetch_row(a, batch, batch->order[i + 1], y);
         xn_rows_group(a, batch, batch->order[i], y, col, v);
         bin_row(a, pass, batch->shots[batch->order[i]], y, v);
+        add_photons(a, pass, batch->shots[batch->order[i]], v);
     }
 }

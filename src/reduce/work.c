@@ -151,6 +151,7 @@ xani_status xn_work_make(xn_ctx *ctx, const xn_config *config, const xn_shots *s
     for (int64_t i = 0; i < s->n; i++)
         if (s->verdict[i] == XN_CUT_NONE)
             w->shots[w->n++] = (xn_work_shot){.frame = s->frame[i],
+                                              .row = i,
                                               .pulse_id = s->pulse_id[i],
                                               .bin = s->bin[i],
                                               .i0q = xn_i0_fixed(s->i0[i], w->fixed.i0_scale)};

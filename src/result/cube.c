@@ -105,6 +105,7 @@ static const char *const verdict_names[XN_CUT_CUSTOM] = {
     [XN_CUT_TIME_TOOL] = "time tool",
     [XN_CUT_BIN] = "outside the delay bins",
     [XN_CUT_MAX_SHOTS] = "beyond max_shots",
+    [XN_CUT_CURVE] = "I0 correction",
 };
 
 // ---- writing
