@@ -65,30 +65,6 @@ xani_status xani_config_create(xani_context *context, xani_config **config)
     return xn_config_parse(context, "", "configuration", ".", config);
 }
 
-static xani_status read_all(xn_ctx *ctx, const char *path, char **text, size_t *bytes)
-{
-    FILE *f = fopen(path, "rb");
-    if (f == NULL) return xn_fail(ctx, XANI_ERR_CONFIG, "%s: cannot be opened: %s", path, strerror(errno));
-    xani_status st = XANI_OK;
-    size_t room = 0, n = 0, got = 1;
-    while (st == XANI_OK && got > 0) {
-        if (n == room) {
-            room = room ? 2 * room : 16384;
-            char *p = xn_realloc(*text, room, 1);
-            if (p == NULL) st = xn_fail_memory(ctx, path, room);
-            if (p == NULL) break;
-            *text = p;
-        }
-        got = fread(*text + n, 1, room - n, f);
-        n += got;
-        if (n > XN_CONFIG_BYTES) st = xn_fail(ctx, XANI_ERR_CONFIG, "%s: too large for a configuration", path);
-    }
-    if (st == XANI_OK && ferror(f)) st = xn_fail(ctx, XANI_ERR_CONFIG, "%s: cannot be read: %s", path, strerror(errno));
-    fclose(f);
-    *bytes = n;
-    return st;
-}
-
 xani_status xani_config_open(xani_context *context, const char *path, xani_config **config)
 {
     xn_clear_error(context);
@@ -96,7 +72,7 @@ xani_status xani_config_open(xani_context *context, const char *path, xani_confi
     char *text = NULL, *dir = NULL;
     size_t bytes = 0;
     xani_status st;
-    XN_GOTO(out, st, read_all(context, path, &text, &bytes));
+    XN_GOTO(out, st, xn_file_text(context, path, XN_CONFIG_BYTES, XANI_ERR_CONFIG, &text, &bytes));
     const char *slash = strrchr(path, '/');
     dir = slash == NULL ? xn_strdup(".") : xn_format("%.*s", slash == path ? 1 : (int)(slash - path), path);
     if (dir == NULL) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // config_node.h -- the parsed configuration as a tree, and the table it is checked against.
 //
-// Private to core/config*.c: config_yaml.c makes trees from YAML text and text from trees,
+// Private to core/config*.c: config_yaml.c makes trees from YAML text and text from trees (yaml.h),
 // config_table.c holds the table made from config.def, config_check.c checks trees against it,
 // config.c opens and assigns, config_get.c answers questions.
 #ifndef XN_CORE_CONFIG_NODE_H
@@ -11,25 +11,12 @@
 #include <math.h>
 
 #include "core/config.h"
+#include "core/yaml.h"
 
 #define XN_ANY INFINITY                   // no bound, at either end
 #define XN_MANY 9007199254740992.0        // 2^53: whole numbers up to here are exact in a double
 #define XN_CONFIG_DEPTH 32                // deeper nesting is refused (recursion stays bounded)
 #define XN_CONFIG_BYTES ((size_t)4 << 20) // larger files are refused
-
-typedef enum { XN_NODE_NULL, XN_NODE_SCALAR, XN_NODE_LIST, XN_NODE_MAP } xn_node_kind;
-
-// One value. Maps and lists keep their members, in order, as a chain from `child` over `next`.
-typedef struct xn_node {
-    xn_node_kind kind;
-    bool plain;      // written without quotes
-    int line;        // in the file; 0 when it came by an assignment
-    char *key;       // name in the map that holds it, else NULL
-    char *text;      // of a scalar, else NULL
-    double number;   // of a checked scalar whose setting is a number or a whole number
-    int64_t integer; // of a checked scalar whose setting is a whole number
-    struct xn_node *child, *next;
-} xn_node;
 
 struct xani_config {
     xn_node *root;          // a map, or NULL when nothing is set
@@ -37,19 +24,6 @@ struct xani_config {
     char *text;             // as given, owned; NULL once something was assigned
     locale_t number_locale; // "C": numbers read the same in every locale of the calling program
 };
-
-// ---- config_yaml.c
-
-// *root: owned tree, NULL for text without content.  name stands in messages; line0: number lines from
-// the text (else 0, "came by an assignment").
-xani_status xn_yaml_parse(xn_ctx *ctx, const char *yaml, size_t bytes, const char *name, bool lines, xn_node **root);
-xani_status xn_yaml_text(xn_ctx *ctx, const xn_node *root, char **yaml);
-xn_node *xn_node_create(xn_node_kind kind, int line, const char *key, const char *text); // NULL: no memory
-xn_node *xn_node_copy(const xn_node *node);                                              // NULL: no memory
-void xn_node_destroy(xn_node *node); // with all it holds and all that follows it
-int xn_node_count(const xn_node *node);
-xn_node *xn_node_member(const xn_node *map, const char *key);
-xn_node *xn_node_element(const xn_node *list, int index);
 
 // ---- config_get.c
 

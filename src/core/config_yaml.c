@@ -8,7 +8,10 @@
 #include "core/config_node.h"
 
 #include <assert.h>
+#include <locale.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 
@@ -70,7 +73,7 @@ int xn_node_count(const xn_node *node)
 
 xn_node *xn_node_member(const xn_node *map, const char *key)
 {
-    for (xn_node *c = map->child; c != NULL; c = c->next)
+    for (xn_node *c = map != NULL ? map->child : NULL; c != NULL; c = c->next)
         if (c->key != NULL && strcmp(c->key, key) == 0) return c;
     return NULL;
 }
@@ -316,4 +319,48 @@ xani_status xn_yaml_text(xn_ctx *ctx, const xn_node *root, char **yaml)
     xn_free(t.data);
     if (memory) return xn_fail_memory(ctx, "the configuration's text", t.room);
     return xn_fail(ctx, XANI_ERR_INTERNAL, "configuration cannot be written as YAML: %s", problem);
+}
+
+// ---- files of other programs
+
+xani_status xn_yaml_read(xn_ctx *ctx, const char *path, size_t most, xn_node **root)
+{
+    char *text = NULL;
+    size_t bytes = 0;
+    *root = NULL;
+    XN_TRY(xn_file_text(ctx, path, most, XANI_ERR_INPUT, &text, &bytes));
+    xani_status st = xn_yaml_parse(ctx, text, bytes, path, true, root);
+    xn_free(text);
+    return st == XANI_ERR_CONFIG ? XANI_ERR_INPUT : st;
+}
+
+bool xn_node_number(const xn_node *node, double *value)
+{
+    char *end = NULL;
+    if (node == NULL || node->kind != XN_NODE_SCALAR || node->text == NULL) return false;
+    locale_t plain = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (plain == (locale_t)0) return false;
+    *value = strtod_l(node->text, &end, plain);
+    freelocale(plain);
+    return end != node->text && *end == '\0' && isfinite(*value);
+}
+
+static bool take_numbers(const xn_node *node, double *values, int n, int *taken)
+{
+    if (node == NULL) return false;
+    if (node->kind == XN_NODE_SCALAR) {
+        if (*taken >= n || !xn_node_number(node, &values[*taken])) return false;
+        ++*taken;
+        return true;
+    }
+    if (node->kind != XN_NODE_LIST) return false;
+    for (const xn_node *one = node->child; one != NULL; one = one->next)
+        if (!take_numbers(one, values, n, taken)) return false;
+    return true;
+}
+
+bool xn_node_numbers(const xn_node *node, double *values, int n)
+{
+    int taken = 0;
+    return take_numbers(node, values, n, &taken) && taken == n;
 }

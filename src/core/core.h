@@ -56,6 +56,9 @@ xani_status xn_check_interrupt(xn_ctx *ctx);
 
 const char *xn_command_line(const xn_ctx *ctx); // "" if not set
 
+// A whole file of at most `most` bytes, with a NUL behind it; owned. Errors have the status `bad`.
+xani_status xn_file_text(xn_ctx *ctx, const char *path, size_t most, xani_status bad, char **text, size_t *bytes);
+
 // Insertions, deletions and replacements between two words, of which 48 characters count: for the nearest name.
 int xn_edit_distance(const char *a, const char *b);
 

@@ -47,6 +47,8 @@ xani_status xn_h5_read_rows(xn_ctx *ctx, const xn_h5 *file, const char *dataset,
 // One column of a 2-D dataset (rank 1: column must be 0) as float64.
 xani_status xn_h5_read_column(xn_ctx *ctx, const xn_h5 *file, const char *dataset, int64_t column, double **data,
                               int64_t *n);
+// Paths of the objects a dataset of object references points to (xn_h5_names_free), NULL-terminated.
+xani_status xn_h5_read_references(xn_ctx *ctx, const xn_h5 *file, const char *dataset, char ***paths, int64_t *n);
 xani_status xn_h5_read_attr(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, char **text);
 xani_status xn_h5_read_attr_texts(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, char ***texts,
                                   int64_t *n); // NULL-terminated; n may be NULL

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// forces.h -- interatomic force constants of any crystal, and its phonons.
+//
+// D_{ia,jb}(q) = (1 / sqrt(m_i m_j)) sum_R Phi_{ia,jb}(R) exp(i q.(R + r_j - r_i)),   eigenvalues (2 pi nu)^2,
+//
+// with q in 1/Angstrom (2 pi included) in the Cartesian frame of the cell, r Cartesian in Angstrom, Phi in N/m, masses
+// in u (science.md 13.1; Born and Huang 1954, section 24).  Eigenvectors belong to this phase convention: the
+// displacement of atom j in the cell at R goes as e_j exp(i q.(R + r_j)) / sqrt(m_j).
+//
+// What programs write (forces_*.c, one file per format) is brought to one form: a list of pairs, each with the vector
+// between its atoms.  A pair at the boundary of a supercell has several images at the same distance; each is in the
+// list, with its share of the constant, which keeps the symmetry of the crystal.
+#ifndef XN_PHYSICS_FORCES_H
+#define XN_PHYSICS_FORCES_H
+
+#include <complex.h>
+
+#include "core/core.h"
+
+#define XN_NEWTON_PER_EV_ANG2 16.02176634 // eV/Angstrom^2 in N/m
+#define XN_BOHR_ANG 0.529177210903        // CODATA 2018
+#define XN_RYDBERG_EV 13.605693122994     // CODATA 2018
+#define XN_NEWTON_PER_RY_BOHR2 (XN_RYDBERG_EV / (XN_BOHR_ANG * XN_BOHR_ANG) * XN_NEWTON_PER_EV_ANG2)
+
+typedef struct xn_force {
+    int i, j;      // atoms of the primitive cell
+    double r[3];   // from i to the image of j, Angstrom
+    double phi[9]; // row: component of i, column: component of j; N/m
+} xn_force;
+
+// How a polar crystal's non-analytic part is added (forces_polar.c). LEFT_OUT: the constants hold no dipoles already.
+typedef enum { XN_POLAR_DIPOLES, XN_POLAR_MIXED, XN_POLAR_LEFT_OUT } xn_polar_method;
+
+typedef struct xn_image {
+    int i, j;
+    double r[3], share;
+} xn_image;
+
+typedef struct xn_forces {
+    double cell[9]; // rows a1, a2, a3 of the primitive cell, Angstrom
+    int n_atoms;
+    double (*position)[3]; // Cartesian, Angstrom
+    double *mass_u;
+    char (*element)[4];
+    int64_t n, room;
+    xn_force *force;
+    // polar crystals (forces_polar.c): dielectric constant, Born charges in e, and the points q of the supercell the
+    // constants come from, where they hold the whole interaction already
+    bool polar;
+    double epsilon[9];
+    double (*born)[9];
+    int supercell[9]; // rows: vectors of the supercell in a1, a2, a3; needed where polar
+    int64_t n_images; // of all pairs in the supercell, with their shares; made where polar
+    struct xn_image *image;
+    double lambda_sq; // damping of the dipoles' sum, 1/Angstrom^2
+    int64_t n_g;      // reciprocal lattice vectors of that sum; 0: mixed space
+    double (*g)[3], (*dipole_self)[9];
+} xn_forces;
+
+// format: xdscode, phonopy, qe or alamode; NULL: told by the file. born: file of dielectric constant and Born charges;
+// NULL: phonopy's BORN beside the constants where there is one. Errors name the file and what is wrong in it.
+xani_status xn_forces_load(xn_ctx *ctx, const char *path, const char *format, const char *born, xn_polar_method method,
+                           xn_forces *f);
+void xn_forces_free(xn_forces *f);
+
+// Frequencies ascending in THz, negative for imaginary ones: 3 n_atoms. e (may be NULL): eigenvector s is
+// e[s * 3 n_atoms + 3 * atom + component], of norm 1. towards (may be NULL): from where q = 0 is approached, which a
+// polar crystal needs there. XANI_ERR_INTERNAL when LAPACK gives up.
+xani_status xn_forces_modes(xn_ctx *ctx, const xn_forces *f, const double q[3], const double *towards, double *nu_thz,
+                            double complex *e);
+
+// Dynamical matrix without the non-analytic part, row-major, N/m/u.
+void xn_forces_matrix(const xn_forces *f, const double q[3], double complex *d);
+
+// ---- for the readers of formats
+
+xani_status xn_forces_begin(xn_ctx *ctx, const double cell[9], int n_atoms, xn_forces *f);
+xani_status xn_forces_add(xn_ctx *ctx, xn_forces *f, int i, int j, const double r[3], const double phi[9]);
+// The constants as a supercell gives them: atom `to` of the supercell seen from atom `from`, both Cartesian; the images
+// of `to` under the supercell that are nearest to `from` share phi.
+xani_status xn_forces_add_images(xn_ctx *ctx, xn_forces *f, int i, int j, const double from[3], const double to[3],
+                                 const double super[9], const double phi[9]);
+// The vectors from `from` to those images of `to` under the supercell (rows) that are nearest; 0: no volume.
+#define XN_IMAGES 125
+int xn_nearest_images(const double from[3], const double to[3], const double super[9], double image[XN_IMAGES][3]);
+// Acoustic sum rule: the constant of an atom with itself becomes minus the sum of all others, so that a shift of the
+// whole crystal costs nothing. Returns the largest change, N/m.
+double xn_forces_sum_rule(xn_forces *f);
+double xn_element_mass_u(const char *element); // standard atomic weight; NaN when there is no such element
+
+// ---- forces_polar.c
+
+double xn_forces_cells(const xn_forces *f);                                       // primitive cells in the supercell
+void xn_born_along(const xn_forces *f, int atom, const double k[3], double z[3]); // k.Z
+// Adds the dipoles' sum to d, divided by masses or not; the term K = 0 only in the direction `towards`.
+void xn_forces_dipoles(const xn_forces *f, const double q[3], const double *towards, bool masses, double complex *d);
+// Adds the non-analytic part to D (3 n_atoms squared, in N/m/u, row-major).
+void xn_forces_polar_add(const xn_forces *f, const double q[3], const double *towards, double complex *d);
+
+// Dielectric constant and Born charges: phonopy's BORN (a factor, then those of symmetry-independent atoms) or
+// ALAMODE's (those of all atoms, no factor) (forces_born.c).
+xani_status xn_forces_born(xn_ctx *ctx, const char *path, xn_forces *f);
+// What the non-analytic part needs (forces_dipoles.c). Once, when cell, atoms, constants, supercell and charges are
+// set.
+xani_status xn_forces_polar_prepare(xn_ctx *ctx, xn_forces *f, xn_polar_method method);
+
+// ---- one per format
+
+xani_status xn_forces_xdscode(xn_ctx *ctx, const char *path, xn_forces *f);
+xani_status xn_forces_phonopy(xn_ctx *ctx, const char *path, xn_forces *f);
+xani_status xn_forces_qe(xn_ctx *ctx, const char *path, xn_forces *f);
+xani_status xn_forces_alamode(xn_ctx *ctx, const char *path, xn_forces *f);
+
+#endif

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// forces_load.c -- which program wrote the force constants: the table of formats.
+#include <string.h>
+#include <unistd.h>
+
+#include "physics/forces/forces.h"
+
+static bool ends_with(const char *s, const char *end)
+{
+    size_t n = strlen(s), m = strlen(end);
+    return n >= m && strcmp(s + n - m, end) == 0;
+}
+
+static const char *base_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
+static bool is_xdscode(const char *path) { return ends_with(path, ".mat"); }
+
+static bool is_phonopy(const char *path)
+{
+    const char *base = base_of(path);
+    return strstr(base, "FORCE_CONSTANTS") != NULL || strstr(base, "FORCE_SETS") != NULL || ends_with(base, ".hdf5") ||
+           ends_with(base, ".yaml");
+}
+
+static bool is_qe(const char *path) { return ends_with(path, ".fc"); }
+static bool is_alamode(const char *path) { return ends_with(path, ".xml"); }
+
+static const struct {
+    const char *name;
+    bool (*claims)(const char *path);
+    xani_status (*load)(xn_ctx *ctx, const char *path, xn_forces *f);
+} formats[] = {{"xdscode", is_xdscode, xn_forces_xdscode},
+               {"phonopy", is_phonopy, xn_forces_phonopy},
+               {"qe", is_qe, xn_forces_qe},
+               {"alamode", is_alamode, xn_forces_alamode}};
+
+// The file given, or phonopy's BORN beside the constants; *found: there is one.
+static xani_status add_born(xn_ctx *ctx, const char *path, const char *born, xn_forces *f, bool *found)
+{
+    *found = true;
+    if (born != NULL) return xn_forces_born(ctx, born, f);
+    char *beside = xn_format("%.*sBORN", (int)(base_of(path) - path), path);
+    if (beside == NULL) return xn_fail_memory(ctx, path, strlen(path));
+    *found = access(beside, R_OK) == 0;
+    xani_status st = *found ? xn_forces_born(ctx, beside, f) : XANI_OK;
+    xn_free(beside);
+    return st;
+}
+
+xani_status xn_forces_load(xn_ctx *ctx, const char *path, const char *format, const char *born, xn_polar_method method,
+                           xn_forces *f)
+{
+    memset(f, 0, sizeof *f);
+    size_t n = sizeof formats / sizeof formats[0], k = 0;
+    while (k < n && !(format != NULL ? strcmp(formats[k].name, format) == 0 : formats[k].claims(path))) k++;
+    if (k == n && format != NULL)
+        return xn_fail(ctx, XANI_ERR_CONFIG, "'%s' is no format of force constants: xdscode, phonopy, qe, alamode",
+                       format);
+    if (k == n)
+        return xn_fail(ctx, XANI_ERR_INPUT,
+                       "%s: its name tells no format of force constants; give xdscode, phonopy, qe or alamode", path);
+    bool charges = false;
+    xani_status st = formats[k].load(ctx, path, f);
+    if (st == XANI_OK && (born != NULL || formats[k].load == xn_forces_phonopy))
+        st = add_born(ctx, path, born, f, &charges);
+    if (st == XANI_OK && charges) st = xn_forces_polar_prepare(ctx, f, method);
+    if (st != XANI_OK) xn_forces_free(f);
+    return st;
+}

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// forces_modes.c -- dynamical matrix and its eigenvalues: see forces.h.
+//
+// The matrix is made hermitian by averaging with its adjoint: constants from a file are symmetric to its digits only,
+// and the antisymmetric rest is no force.  Eigenvalues by LAPACK's zheev (Anderson et al., LAPACK Users' Guide).
+#include "physics/forces/forces.h"
+
+#include <math.h>
+#include <string.h>
+
+#define lapack_complex_float float _Complex
+#define lapack_complex_double double _Complex
+#include <lapacke.h>
+
+#define U_KG 1.66053906660e-27
+
+void xn_forces_matrix(const xn_forces *f, const double q[3], double complex *d)
+{
+    int n = 3 * f->n_atoms;
+    memset(d, 0, (size_t)n * (size_t)n * sizeof *d);
+    for (int64_t k = 0; k < f->n; k++) {
+        const xn_force *one = &f->force[k];
+        double phase = q[0] * one->r[0] + q[1] * one->r[1] + q[2] * one->r[2];
+        double complex turn = (cos(phase) + I * sin(phase)) / sqrt(f->mass_u[one->i] * f->mass_u[one->j]);
+        for (int a = 0; a < 3; a++)
+            for (int b = 0; b < 3; b++)
+                d[(size_t)(3 * one->i + a) * (size_t)n + (size_t)(3 * one->j + b)] += turn * one->phi[3 * a + b];
+    }
+}
+
+// zheev wants columns: the row-major hermitian matrix is the conjugate of the column-major one, so its adjoint is
+// given.
+static void to_columns(const double complex *d, int n, double complex *columns)
+{
+    for (int a = 0; a < n; a++)
+        for (int b = 0; b < n; b++) columns[b * n + a] = 0.5 * (d[a * n + b] + conj(d[b * n + a]));
+}
+
+xani_status xn_forces_modes(xn_ctx *ctx, const xn_forces *f, const double q[3], const double *towards, double *nu_thz,
+                            double complex *e)
+{
+    int n = 3 * f->n_atoms;
+    size_t square = (size_t)n * (size_t)n;
+    double complex *d = xn_alloc(2 * square, sizeof *d);
+    if (d == NULL) return xn_fail_memory(ctx, "the dynamical matrix", 2 * square * sizeof *d);
+    xn_forces_matrix(f, q, d);
+    if (f->polar) xn_forces_polar_add(f, q, towards, d);
+    double complex *columns = d + square;
+    to_columns(d, n, columns);
+    lapack_int info = LAPACKE_zheev(LAPACK_COL_MAJOR, e != NULL ? 'V' : 'N', 'U', n, columns, n, nu_thz);
+    if (info == 0) {
+        for (int s = 0; s < n; s++) { // N/m/u -> (rad/s)^2 -> THz
+            double w2 = nu_thz[s] / U_KG;
+            nu_thz[s] = copysign(sqrt(fabs(w2)), w2) / (2.0 * M_PI) * 1e-12;
+        }
+        if (e != NULL) memcpy(e, columns, square * sizeof *e); // column s is eigenvector s
+    }
+    xn_free(d);
+    return info == 0 ? XANI_OK : xn_fail(ctx, XANI_ERR_INTERNAL, "the dynamical matrix has no eigenvalues");
+}
