@@ -8,6 +8,7 @@
 #   make gpu-test  fits on this machine's CUDA devices, reading into their memory, against the processor; gpu-bench: how fast
 #   make bench-peers  a Python environment with the codes compared with, used by the benchmarks when present
 #   make accuracy  the statistical tests of the fit, and docs/fit-accuracy.md from them
+#   make check-phonons DIR=...  frequencies against other projects' examples (docs/phonons.md)
 #   make fuzz      each parser of stored bytes under libFuzzer and sanitizers, FUZZ_RUNS=1000000 times
 #   make mutate    20,000 damaged files: none may kill the process that reads it
 #   make asan, make tsan   all tests under the address and undefined-behaviour, or thread, sanitizer
@@ -77,10 +78,14 @@ gpu-bench: build
 bench-peers:
 	tools/setup bench
 	test -d $(PEERS) || $(PEERS_PYTHON) -m venv $(PEERS)
-	$(PEERS)/bin/pip install --quiet scipy lmfit nmrglue h5py hdf5plugin numba jax jaxfit matplotlib
+	$(PEERS)/bin/pip install --quiet phonopy scipy lmfit nmrglue h5py hdf5plugin numba jax jaxfit matplotlib
 	@for peer in nlsq legate "--no-deps cuphoton"; do \
 	    $(PEERS)/bin/pip install --quiet $$peer 2>/dev/null || echo "not for this Python: $$peer"; done
 	tools/build-no-cuda $(PEERS)
+
+check-phonons: build
+	@test -n "$(DIR)" || { echo "usage: make check-phonons DIR=folder with copies of phonopy/ and alamode/"; exit 2; }
+	@PATH="$(CURDIR)/$(PEERS)/bin:$$PATH" tools/check-phonons $(BUILD)/xani "$(DIR)"
 
 accuracy: setup-test
 	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
@@ -91,4 +96,4 @@ clean:
 	rm -rf $(BUILD) build-asan build-tsan
 
 .PHONY: all setup setup-test build demo test install lint asan tsan fuzz mutate clean
-.PHONY: accuracy gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers
+.PHONY: accuracy check-phonons gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers

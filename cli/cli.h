@@ -30,7 +30,8 @@ enum {
     O_TRUTH = 32,
     O_REPEATS = 64,
     O_MODEL = 128,
-    O_REPACK = 256
+    O_REPACK = 256,
+    O_PHONONS = 512
 };
 
 struct cli;
@@ -65,6 +66,16 @@ typedef struct cli_model {
     const char *first; // option given of these beside --model, for the message when --model is missing
 } cli_model;
 
+// xani phonons; its options have the keys from CLI_KEY_PHONONS on, in this order.
+enum { CLI_KEY_PHONONS = 450 };
+typedef struct cli_phonons {
+    double point[CLI_MAX_SET][3];
+    bool fraction[CLI_MAX_SET]; // of the reciprocal vectors of the primitive cell, else 1/Angstrom
+    int n, steps;
+    const char *format, *born;
+    bool mixed_space, sum_rule, vectors;
+} cli_phonons;
+
 // xani repack; its options have the keys from CLI_KEY_REPACK on, in this order.
 enum { CLI_KEY_REPACK = 400 };
 typedef struct cli_repack {
@@ -90,6 +101,7 @@ typedef struct cli {
     int n_set;
     cli_model model;
     cli_repack repack;
+    cli_phonons phonons;
     cli_progress progress;
     bool colour; // stderr takes colour
     char error[CLI_ERROR_LENGTH];
@@ -138,7 +150,10 @@ xani_status cli_run_fit(cli *c);
 xani_status cli_fit_model(cli *c); // fit_model.c: with --model
 xani_status cli_run_map(cli *c);
 xani_status cli_run_repack(cli *c);
-bool cli_repack_option(cli *c, int key, const char *arg, xani_status *status); // false: not one of its options
+xani_status cli_run_phonons(cli *c);
+bool cli_repack_option(cli *c, int key, const char *arg, xani_status *status);
+bool cli_phonons_option(struct cli *c, int key, const char *arg,
+                        xani_status *status); // the same for xani phonons // false: not one of its options
 xani_status cli_run_report(cli *c);
 xani_status cli_run_plan(cli *c);
 xani_status cli_run_verify(cli *c);

@@ -51,6 +51,15 @@ static const option_row option_rows[] = {
     {O_REPACK, {"dataset", CLI_KEY_REPACK + 3, "PATH", 0, "Store this one anew, no other (repeatable)", 0}},
     {O_REPACK, {"frames", CLI_KEY_REPACK + 4, "FIRST:LAST", 0, "Frames FIRST to LAST - 1 only", 0}},
     {O_REPACK, {"virtual", CLI_KEY_REPACK + 5, NULL, 0, "Refer to the inputs instead of copying large datasets", 0}},
+    {O_PHONONS,
+     {"at", CLI_KEY_PHONONS, "A,B,C", 0, "Point in reciprocal vectors of the primitive cell (repeatable)", 0}},
+    {O_PHONONS, {"q", CLI_KEY_PHONONS + 1, "X,Y,Z", 0, "Point in 1/Angstrom, Cartesian (repeatable)", 0}},
+    {O_PHONONS, {"steps", CLI_KEY_PHONONS + 2, "N", 0, "Go from point to point in N steps", 0}},
+    {O_PHONONS, {"format", CLI_KEY_PHONONS + 3, "NAME", 0, "xdscode, phonopy, qe, alamode; default: by the name", 0}},
+    {O_PHONONS, {"born", CLI_KEY_PHONONS + 4, "FILE", 0, "Dielectric constant and Born charges", 0}},
+    {O_PHONONS, {"mixed-space", CLI_KEY_PHONONS + 5, NULL, 0, "Polar crystals as Wang et al. (2010)", 0}},
+    {O_PHONONS, {"sum-rule", CLI_KEY_PHONONS + 6, NULL, 0, "Impose the acoustic sum rule", 0}},
+    {O_PHONONS, {"vectors", CLI_KEY_PHONONS + 7, NULL, 0, "Eigenvectors too, with --json", 0}},
     {O_NONE, {"json", KEY_JSON, NULL, 0, "Results and errors as JSON on stdout", 0}},
     {O_NONE, {"quiet", 'q', NULL, 0, "No progress and no information; warnings stay", 0}},
     {O_NONE, {"verbose", 'v', NULL, 0, "More information on stderr", 0}},
@@ -189,7 +198,8 @@ static error_t parse_model(int key, char *arg, parse_state *p)
             cli_fail(c, XANI_ERR_USAGE, "--range %s: LO,HI is needed, LO below HI, either may be left out", arg);
         return EINVAL;
     default:
-        if (!cli_repack_option(c, key, arg, &p->status)) return ARGP_ERR_UNKNOWN;
+        if (!cli_repack_option(c, key, arg, &p->status) && !cli_phonons_option(c, key, arg, &p->status))
+            return ARGP_ERR_UNKNOWN;
         return p->status == XANI_OK ? 0 : EINVAL;
     }
 }

@@ -21,6 +21,7 @@
 
 #include <xani/arrays.h>
 #include <xani/model.h>
+#include <xani/phonons.h>
 #include <xani/prediction.h>
 #include <xani/repack.h>
 #include <xani/traces.h>

@@ -7,7 +7,7 @@
 // in u (science.md 13.1; Born and Huang 1954, section 24).  Eigenvectors belong to this phase convention: the
 // displacement of atom j in the cell at R goes as e_j exp(i q.(R + r_j)) / sqrt(m_j).
 //
-// What programs write (forces_*.c, one file per format) is brought to one form: a list of pairs, each with the vector
+// What programs write (one file per format) is brought to one form: a list of pairs, each with the vector
 // between its atoms.  A pair at the boundary of a supercell has several images at the same distance; each is in the
 // list, with its share of the constant, which keeps the symmetry of the crystal.
 #ifndef XN_PHYSICS_FORCES_H
@@ -28,7 +28,7 @@ typedef struct xn_force {
     double phi[9]; // row: component of i, column: component of j; N/m
 } xn_force;
 
-// How a polar crystal's non-analytic part is added (forces_polar.c). LEFT_OUT: the constants hold no dipoles already.
+// How a polar crystal's non-analytic part is added (polar.c). LEFT_OUT: the constants hold no dipoles already.
 typedef enum { XN_POLAR_DIPOLES, XN_POLAR_MIXED, XN_POLAR_LEFT_OUT } xn_polar_method;
 
 typedef struct xn_image {
@@ -44,7 +44,7 @@ typedef struct xn_forces {
     char (*element)[4];
     int64_t n, room;
     xn_force *force;
-    // polar crystals (forces_polar.c): dielectric constant, Born charges in e, and the points q of the supercell the
+    // polar crystals (polar.c): dielectric constant, Born charges in e, and the points q of the supercell the
     // constants come from, where they hold the whole interaction already
     bool polar;
     double epsilon[9];
@@ -88,7 +88,7 @@ int xn_nearest_images(const double from[3], const double to[3], const double sup
 double xn_forces_sum_rule(xn_forces *f);
 double xn_element_mass_u(const char *element); // standard atomic weight; NaN when there is no such element
 
-// ---- forces_polar.c
+// ---- polar.c
 
 double xn_forces_cells(const xn_forces *f);                                       // primitive cells in the supercell
 void xn_born_along(const xn_forces *f, int atom, const double k[3], double z[3]); // k.Z
@@ -98,9 +98,9 @@ void xn_forces_dipoles(const xn_forces *f, const double q[3], const double *towa
 void xn_forces_polar_add(const xn_forces *f, const double q[3], const double *towards, double complex *d);
 
 // Dielectric constant and Born charges: phonopy's BORN (a factor, then those of symmetry-independent atoms) or
-// ALAMODE's (those of all atoms, no factor) (forces_born.c).
+// ALAMODE's (those of all atoms, no factor) (born.c).
 xani_status xn_forces_born(xn_ctx *ctx, const char *path, xn_forces *f);
-// What the non-analytic part needs (forces_dipoles.c). Once, when cell, atoms, constants, supercell and charges are
+// What the non-analytic part needs (dipoles.c). Once, when cell, atoms, constants, supercell and charges are
 // set.
 xani_status xn_forces_polar_prepare(xn_ctx *ctx, xn_forces *f, xn_polar_method method);
 

@@ -4,7 +4,7 @@
 // A displacement u of atom i gives forces F_j = -Phi_ij^T u.  Every operation of the supercell's space group that takes
 // a displaced atom to atom i takes its displacement and its forces along, which gives further equations; Phi_ij is
 // their least-squares solution (Parlinski, Li and Kawazoe, Phys. Rev. Lett. 78, 4063 (1997)).  Rows of one atom per
-// class of translations are enough (forces_from_supercell).
+// class of translations are enough (supercell.c).
 #include <math.h>
 #include <spglib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// forces_phonopy.c -- force constants of phonopy (Togo, Chaput, Tadano and Tanaka, J. Phys. Condens. Matter 35, 353001,
+// phonopy.c -- force constants of phonopy (Togo, Chaput, Tadano and Tanaka, J. Phys. Condens. Matter 35, 353001,
 // 2023).
 //
 //   FORCE_CONSTANTS         "rows atoms", then for each pair "i j" and a 3 x 3 block
@@ -42,12 +42,15 @@ static xani_status allocate(reading *r, int rows, int n)
 
 // ---- the structure beside the constants
 
-static char *beside(const reading *r, const char *name)
+// *path: the file of this name beside the constants, owned; NULL: there is none.
+static xani_status beside(const reading *r, const char *name, char **path)
 {
-    char *path = xn_format("%s%s", r->folder, name);
-    if (path != NULL && access(path, R_OK) == 0) return path;
-    xn_free(path);
-    return NULL;
+    *path = xn_format("%s%s", r->folder, name);
+    if (*path == NULL) return xn_fail_memory(r->ctx, name, strlen(name));
+    if (access(*path, R_OK) == 0) return XANI_OK;
+    xn_free(*path);
+    *path = NULL;
+    return XANI_OK;
 }
 
 // n: atoms of the constants; 0: any.
@@ -56,7 +59,8 @@ static xani_status find_structure(reading *r, int n)
     static const char *const names[] = {"phonopy_disp.yaml", "phonopy.yaml", "phonopy_params.yaml", "SPOSCAR",
                                         "POSCAR"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char *path = beside(r, names[i]);
+        char *path = NULL;
+        XN_TRY(beside(r, names[i], &path));
         if (path == NULL) continue;
         bool yaml = strstr(names[i], ".yaml") != NULL;
         xani_status st =
@@ -222,7 +226,8 @@ static xani_status read_constants(reading *r, char **other)
         XN_TRY(xn_structure_phonopy(r->ctx, r->path, &r->cell, &r->yaml));
         if (xn_node_member(r->yaml, "force_constants") != NULL) return read_yaml(r);
         static const char *const names[] = {"FORCE_CONSTANTS", "force_constants.hdf5", "FORCE_SETS"};
-        for (size_t i = 0; *other == NULL && i < sizeof names / sizeof names[0]; i++) *other = beside(r, names[i]);
+        for (size_t i = 0; *other == NULL && i < sizeof names / sizeof names[0]; i++)
+            XN_TRY(beside(r, names[i], other));
         if (*other == NULL) return read_yaml(r); // says what is missing
         r->path = *other;
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// forces_qe.c -- force constants of Quantum ESPRESSO's q2r.x (Giannozzi et al., J. Phys. Condens. Matter 21, 395502,
+// qe.c -- force constants of Quantum ESPRESSO's q2r.x (Giannozzi et al., J. Phys. Condens. Matter 21, 395502,
 // 2009).
 //
 //   ntyp nat ibrav celldm(1..6), three vectors in alat where ibrav is 0; types: number 'name' mass (Rydberg units);
@@ -8,7 +8,7 @@
 //
 // Atom na stands at R = (n1 - 1) a1 + (n2 - 1) a2 + (n3 - 1) a3 from the cell of nb (matdyn.x).  Constants of a polar
 // crystal are what q2r.x leaves when it has taken the dipoles off, with L^2 = (2 pi / alat)^2 (its rgd_blk): the same
-// sum puts them back (forces_polar.c).
+// sum puts them back (polar.c).
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// forces_born.c -- dielectric constant and Born effective charges from a file: see forces.h.
+// born.c -- dielectric constant and Born effective charges from a file: see forces.h.
 //
 // phonopy's BORN begins with a factor (not used: units are known here) or a comment, then eps (9 numbers) and the
 // charges of one atom of each set of symmetry-equivalent ones, in the order of the primitive cell; the others follow

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// forces_alamode.c -- harmonic force constants of ALAMODE's alm (Tadano, Gohda and Tsuneyuki, J. Phys. Condens. Matter
+// alamode.c -- harmonic force constants of ALAMODE's alm (Tadano, Gohda and Tsuneyuki, J. Phys. Condens. Matter
 // 26, 225402, 2014).
 //
 //   Structure   LatticeVector a1, a2, a3 in bohr; Position: pos element="Pb", fractions of the supercell

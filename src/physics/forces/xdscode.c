@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// forces_xdscode.c -- force constants of xdscode (MATLAB 7.3 files, which are HDF5).
+// xdscode.c -- force constants of xdscode (MATLAB 7.3 files, which are HDF5).
 //
 //   /geometry/{realvecs (rows a_i, Angstrom), basis (3, atoms; Cartesian), masses (u)}, element: cells of text
 //   /ifc/ifc (cells, j, i, b, a)   Phi_{ia,jb} of cell n in Ry/bohr^2: MATLAB's (a, b, i, j, n) seen from C

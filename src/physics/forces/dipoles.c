@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// forces_dipoles.c -- what the non-analytic part needs, prepared once: see forces_polar.c.
+// dipoles.c -- what the non-analytic part needs, prepared once: see polar.c.
 //
 // The list of reciprocal lattice vectors, of about G_POINTS so that the damping L is strong enough to leave a short
 // remainder in real space; the dipoles' part of the constants, taken off all pairs of the supercell:

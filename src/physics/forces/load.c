@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// forces_load.c -- which program wrote the force constants: the table of formats.
+// load.c -- which program wrote the force constants: the table of formats.
 #include <string.h>
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// forces_polar.c -- the part of the dynamical matrix of a polar crystal that depends on the direction of q.
+// polar.c -- the part of the dynamical matrix of a polar crystal that depends on the direction of q.
 //
 // Long-range dipoles make D non-analytic at q = 0 (Born and Huang 1954, section 33; Pick, Cohen and Martin, Phys. Rev.
 // B 1, 910 (1970)).  Two ways to add them between the q points that fit into the supercell:
@@ -8,7 +8,7 @@
 //     reciprocal lattice vectors, K = q + G,
 //       4 pi e^2 / V  sum_G (K.Z_i)_a (K.Z_j)_b / (K.eps.K) exp(-K.eps.K / 4 L^2) exp(-i G.(r_j - r_i))
 //     less its sum at q = 0 for the atom with itself.  It is taken off the constants at the points of the supercell
-//     (forces_dipoles.c) and put back at any q; what remains is short.
+//     (dipoles.c) and put back at any q; what remains is short.
 // mixed space             Wang et al., J. Phys. Condens. Matter 22, 202201 (2010): one term, K = q, spread over the N
 //     cells of the supercell,
 //       4 pi e^2 / V  (q.Z_i)_a (q.Z_j)_b / (q.eps.q)  (1/N) sum_R exp(i q.(R + r_j - r_i)),

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// forces_modes.c -- dynamical matrix and its eigenvalues: see forces.h.
+// modes.c -- dynamical matrix and its eigenvalues: see forces.h.
 //
 // The matrix is made hermitian by averaging with its adjoint: constants from a file are symmetric to its digits only,
 // and the antisymmetric rest is no force.  Eigenvalues by LAPACK's zheev (Anderson et al., LAPACK Users' Guide).
