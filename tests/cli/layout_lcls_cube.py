@@ -19,6 +19,7 @@ try:
     import yaml
 
     import shots
+    import tools
     from walk import Report
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
@@ -276,5 +277,27 @@ for name, path, layout, scan in (("first", [STEM + "_on.h5"], "lcls_cube", "binV
     if code == 0:
         with h5py.File(f"{SCRATCH}/made_{name}.h5") as f:
             r.ok(np.allclose(f["entry/cube/signal"][()], WANT, rtol=0, atol=3e-6, equal_nan=True), f"init {name}: to the same cube")
+# ---- the simulated experiment: the same shots, binned by xani, give the same cube in every layout
+where = tools.folder(SCRATCH, "sim")
+got = {}
+for folder, layouts in (("beside", ["cube", "lcls_cube", "lcls2_cube"]), ("alone", ["lcls2_cube"])):
+    simulation = {**tools.SIMULATION, "sim": {**tools.SIMULATION["sim"], "layouts": layouts}}
+    shots.write_config(f"{where}/sim.yaml", simulation)
+    code, _, err = xani("sim", f"{where}/sim.yaml", "-o", f"{where}/{folder}")
+    r.ok(code == 0, f"sim writes {layouts} {err.strip()[-300:] if code else ''}")
+left = [n for n in os.listdir(f"{where}/alone") if "run0001_" in n or n.startswith(".")]
+r.ok(not left, f"sim: the cube that the others were made of is gone {left}")
+for name, file in (("cube", "beside/xani.yaml"), ("lcls_cube", "beside/xani_lcls_cube.yaml"), ("lcls2_cube", "beside/xani_lcls2_cube.yaml"),
+                   ("alone", "alone/xani.yaml")):
+    code, err = shots.reduce(XANI, f"{where}/{file}", f"{where}/{name}.h5")
+    if r.ok(code == 0, f"sim: reduce of {name} {err.strip()[-300:] if code else ''}"):
+        with h5py.File(f"{where}/{name}.h5") as f:
+            got[name] = f["entry/cube/signal"][()], f["entry/cube/delay"][()]
+for name in ("lcls_cube", "lcls2_cube", "alone"):
+    if name in got and "cube" in got:
+        signal, delay = got[name]
+        worst = np.nanmax(abs((1 + signal) / (1 + got["cube"][0]) - 1))
+        r.ok(np.array_equal(np.isnan(signal), np.isnan(got["cube"][0])) and worst < 2e-6, f"sim: {name} gives the field cube's signal within rounding ({worst:.1e})")
+        r.ok(np.allclose(delay, got["cube"][1], rtol=0, atol=1e-6), f"sim: {name} gives its delays")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

@@ -10,24 +10,33 @@
 #include "io/write/publish.h"
 #include "source/sim/parts.h"
 
-// Centres of the configured bins; owned.
-static xani_status bin_centres(xn_ctx *ctx, const xn_config *config, double **centres, int64_t *n)
+xani_status xn_sim_bin_edges(xn_ctx *ctx, const xn_config *config, double **edges, int64_t *bins)
 {
-    static const char bins[] = "reduce.delay_bins_ps";
-    XN_TRY(xn_config_require(ctx, config, bins, "the noiseless cube has its delays at the centres of these bins"));
-    int edges = xn_config_count(config, "reduce.delay_bins_ps.edges");
+    static const char key[] = "reduce.delay_bins_ps";
+    XN_TRY(xn_config_require(ctx, config, key, "the cubes of the simulation have their delays from these bins"));
+    int n = xn_config_count(config, "reduce.delay_bins_ps.edges");
     double start = xn_config_double(config, "reduce.delay_bins_ps.start");
     double stop = xn_config_double(config, "reduce.delay_bins_ps.stop");
     double step = xn_config_double(config, "reduce.delay_bins_ps.step");
-    double count = edges > 1 ? edges - 1 : floor((stop - start) / step + 1e-6);
+    double count = n > 1 ? n - 1 : floor((stop - start) / step + 1e-6);
     if (!(count >= 1.0 && count <= 1e6))
-        return xn_config_bad(ctx, config, bins, "gives no bins: start, stop and step, or edges, are needed");
-    *n = (int64_t)count;
-    *centres = xn_alloc((size_t)*n + 1, sizeof **centres);
-    if (*centres == NULL) return xn_fail_memory(ctx, "delays", (size_t)*n * sizeof **centres);
-    double *c = *centres;
-    if (edges > 1) xn_config_doubles(config, "reduce.delay_bins_ps.edges", c, edges);
-    for (int64_t i = 0; i < *n; i++) c[i] = edges > 1 ? 0.5 * (c[i] + c[i + 1]) : start + ((double)i + 0.5) * step;
+        return xn_config_bad(ctx, config, key, "gives no bins: start, stop and step, or edges, are needed");
+    *bins = (int64_t)count;
+    *edges = xn_alloc((size_t)*bins + 1, sizeof **edges);
+    if (*edges == NULL) return xn_fail_memory(ctx, "delays", (size_t)*bins * sizeof **edges);
+    if (n > 1) xn_config_doubles(config, "reduce.delay_bins_ps.edges", *edges, n);
+    for (int64_t i = 0; n <= 1 && i <= *bins; i++) (*edges)[i] = start + (double)i * step;
+    return XANI_OK;
+}
+
+// Centres of the configured bins; owned.
+static xani_status bin_centres(xn_ctx *ctx, const xn_config *config, double **centres, int64_t *n)
+{
+    XN_TRY(xn_sim_bin_edges(ctx, config, centres, n));
+    bool listed = xn_config_count(config, "reduce.delay_bins_ps.edges") > 1;
+    double start = xn_config_double(config, "reduce.delay_bins_ps.start");
+    double step = xn_config_double(config, "reduce.delay_bins_ps.step"), *c = *centres;
+    for (int64_t i = 0; i < *n; i++) c[i] = listed ? 0.5 * (c[i] + c[i + 1]) : start + ((double)i + 0.5) * step;
     return XANI_OK;
 }
 
@@ -113,33 +122,36 @@ char *xn_sim_cube_prefix(const xn_sim_settings *s, bool noiseless, int run)
     return xn_format("%srun%04d", noiseless && xn_sim_writes(s, "cube") ? "noiseless/" : "", run + 1);
 }
 
-static xani_status set_cube(xn_ctx *ctx, const xn_sim_model *m, bool noiseless, xn_config *config)
+// Cubes hold shots that were selected and binned before.
+static xani_status take_away_shots(xn_ctx *ctx, xn_config *config)
 {
-    if (noiseless)
-        XN_TRY(xani_config_assign(ctx, config, "input={layout: cube, delay: {sign: 1, zero_ps: 0}}"));
-    else {
-        char *mask = xn_sim_mask_text(m);
-        char *text = mask == NULL ? NULL
-                                  : xn_format("input={layout: cube, delay: {sign: 1, zero_ps: 0}, %s, "
-                                              "counts_per_photon: 1}",
-                                              mask);
-        xn_free(mask);
-        XN_TRY(xn_sim_assign(ctx, config, text));
-    }
     if (xn_config_has(config, "select")) XN_TRY(xani_config_assign(ctx, config, "select=null"));
     if (xn_config_has(config, "reduce.delay_bins_ps"))
         XN_TRY(xani_config_assign(ctx, config, "reduce.delay_bins_ps=null"));
     return XANI_OK;
 }
 
+xani_status xn_sim_configure_cube(xn_ctx *ctx, const xn_sim_model *m, char *more, xn_config *config)
+{
+    char *mask = more != NULL ? xn_sim_mask_text(m) : NULL, *text = NULL;
+    if (mask != NULL)
+        text = xn_format("input={%s, delay: {sign: 1, zero_ps: 0}, %s, counts_per_photon: 1}", more, mask);
+    xn_free(mask);
+    xn_free(more);
+    XN_TRY(xn_sim_assign(ctx, config, text));
+    return take_away_shots(ctx, config);
+}
+
 static xani_status set_binned(xn_ctx *ctx, const xn_sim_model *m, xn_config *config)
 {
-    return set_cube(ctx, m, false, config);
+    return xn_sim_configure_cube(ctx, m, xn_strdup("layout: cube"), config);
 }
 
 static xani_status set_noiseless(xn_ctx *ctx, const xn_sim_model *m, xn_config *config)
 {
-    return set_cube(ctx, m, true, config);
+    (void)m;
+    XN_TRY(xani_config_assign(ctx, config, "input={layout: cube, delay: {sign: 1, zero_ps: 0}}"));
+    return take_away_shots(ctx, config);
 }
 
 static char *files_of(const xn_sim_model *m, bool noiseless, int run)

@@ -6,7 +6,7 @@
 
 extern const xn_sim_layout xn_sim_swissfel, xn_sim_cube, xn_sim_cube_noiseless;
 extern const xn_sim_layout xn_sim_euxfel;
-extern const xn_sim_layout xn_sim_lcls_smalldata, xn_sim_lcls2_smalldata;
+extern const xn_sim_layout xn_sim_lcls_smalldata, xn_sim_lcls2_smalldata, xn_sim_lcls_cube, xn_sim_lcls2_cube;
 extern const xn_sim_layout xn_sim_nxmx, xn_sim_nexus;
 
 const xn_sim_layout *const xn_sim_layouts[] = {
@@ -18,6 +18,8 @@ const xn_sim_layout *const xn_sim_layouts[] = {
     &xn_sim_euxfel,
     &xn_sim_lcls_smalldata,
     &xn_sim_lcls2_smalldata,
+    &xn_sim_lcls_cube,
+    &xn_sim_lcls2_cube,
     NULL, // one a line
 };
 

@@ -161,6 +161,10 @@ typedef struct xn_sim_layout {
     bool words;            // stores raw words: pedestals and gains belong to it
     // The files of one run, below dir; NULL: the pipeline bins the shots (xn_sim_write_binned).
     xani_status (*write)(xn_ctx *ctx, const xn_config *config, const xn_sim_view *v, const char *dir);
+    // Of layouts without `write`: its files of one run from the field's cube PREFIX_on.h5 and PREFIX_off.h5 that the
+    // pipeline made; NULL: these are its files.
+    xani_status (*from_cube)(xn_ctx *ctx, const xn_config *config, const xn_sim_model *m, const char *prefix,
+                             const char *dir, int run);
     // input.* (and what it entails) of the configuration; input.files comes from `files`.
     xani_status (*configure)(xn_ctx *ctx, const xn_sim_model *m, xn_config *config);
     char *(*files)(const xn_sim_model *m, const char *run_name, int run); // YAML list, relative to dir; owned
@@ -184,6 +188,11 @@ xani_status xn_sim_write_config(xn_ctx *ctx, const xn_config *given, const xn_si
 char *xn_sim_config_path(const xn_config *config, const xn_sim_layout *layout, const char *dir); // owned
 char *xn_sim_pedestal_name(const xn_sim_model *m);                                               // owned
 char *xn_sim_cube_prefix(const xn_sim_settings *s, bool noiseless, int run); // below the folder; owned
+// Edges of reduce.delay_bins_ps, one more than bins; owned.
+xani_status xn_sim_bin_edges(xn_ctx *ctx, const xn_config *config, double **edges, int64_t *bins);
+// input of a layout of cubes: `more` (freed; NULL: no memory), delay as it stands, the detector's mask, errors by
+// counts.
+xani_status xn_sim_configure_cube(xn_ctx *ctx, const xn_sim_model *m, char *more, xn_config *config);
 xani_status xn_sim_config_copy(xn_ctx *ctx, const xn_config *given, xn_config **copy);
 // Assigns text, which may be NULL (no memory) and is freed.
 xani_status xn_sim_assign(xn_ctx *ctx, xn_config *config, char *text);

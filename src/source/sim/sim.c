@@ -80,29 +80,56 @@ out:
 
 // ---- binned cubes, with the pipeline's help
 
-extern const xn_sim_layout xn_sim_cube;
+static bool asked_for(const xn_sim_model *m, int k)
+{
+    return (m->s.layouts >> k & 1) != 0 && xn_sim_layouts[k]->write == NULL;
+}
+
+// Cubes that only serve to make others of them.
+static void remove_cubes(const char *prefix)
+{
+    static const char *const ends[] = {"_on.h5", "_off.h5", "_on.h5.manifest.json", "_off.h5.manifest.json"};
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        char *path = xn_format("%s%s", prefix, ends[i]);
+        if (path != NULL) unlink(path);
+        xn_free(path);
+    }
+}
+
+static xani_status write_cubes(xn_ctx *ctx, const xn_config *full, const xn_sim_model *m, const char *dir, int run,
+                               xn_sim_bin bin)
+{
+    xn_source *source = NULL;
+    bool keep = xn_sim_writes(&m->s, "cube");
+    char *name = xn_sim_cube_prefix(&m->s, false, run);
+    char *prefix = name != NULL ? xn_format("%s/%s%s", dir, keep ? "" : ".binned-", name) : NULL;
+    xani_status st = prefix != NULL ? XANI_OK : xn_fail_memory(ctx, "a path", strlen(dir));
+    if (st == XANI_OK) st = xn_sim_open(ctx, full, m->s.has_runs ? run : -1, &source);
+    if (st == XANI_OK) st = bin(ctx, full, source, prefix);
+    for (int k = 0; st == XANI_OK && xn_sim_layouts[k] != NULL; k++)
+        if (asked_for(m, k) && xn_sim_layouts[k]->from_cube != NULL)
+            st = xn_sim_layouts[k]->from_cube(ctx, full, m, prefix, dir, run);
+    if (prefix != NULL && !keep) remove_cubes(prefix);
+    xn_source_close(&source);
+    xn_free(name);
+    xn_free(prefix);
+    return st;
+}
 
 xani_status xn_sim_write_binned(xn_ctx *ctx, const xn_config *config, const char *dir, xn_sim_bin bin)
 {
     xn_sim_model m;
     XN_TRY(xn_sim_model_make(ctx, config, &m));
     xn_config *full = NULL;
+    bool any = false;
     xani_status st = XANI_OK;
-    if (!xn_sim_writes(&m.s, "cube")) goto out;
+    for (int k = 0; xn_sim_layouts[k] != NULL; k++) any = any || asked_for(&m, k);
+    if (!any) goto out;
     XN_GOTO(out, st, xn_sim_config_copy(ctx, config, &full));
     XN_GOTO(out, st, xani_config_assign(ctx, full, "reduce.spatial_bin=1"));
-    for (int run = 0; run < m.s.n_runs; run++) {
-        xn_source *source = NULL;
-        XN_GOTO(out, st, xn_sim_open(ctx, full, m.s.has_runs ? run : -1, &source));
-        char *name = xn_sim_cube_prefix(&m.s, false, run),
-             *prefix = name != NULL ? xn_format("%s/%s", dir, name) : NULL;
-        st = prefix != NULL ? bin(ctx, full, source, prefix) : xn_fail_memory(ctx, "a path", strlen(dir));
-        xn_free(name);
-        xn_free(prefix);
-        xn_source_close(&source);
-        if (st != XANI_OK) goto out;
-    }
-    st = xn_sim_write_config(ctx, config, &m, &xn_sim_cube, dir);
+    for (int run = 0; run < m.s.n_runs; run++) XN_GOTO(out, st, write_cubes(ctx, full, &m, dir, run, bin));
+    for (int k = 0; xn_sim_layouts[k] != NULL; k++)
+        if (asked_for(&m, k)) XN_GOTO(out, st, xn_sim_write_config(ctx, config, &m, xn_sim_layouts[k], dir));
 out:
     xani_config_destroy(&full);
     xn_sim_model_free(&m);

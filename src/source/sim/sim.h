@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sim.h -- the simulated experiment: a source like any other, and writers of its raw files and truth.
 //
-// The layout "cube" of xani sim holds the same shots as the raw files, binned.  Binning is another stage's work, so
-// that the pipeline lends it: xn_sim_write first, then xn_sim_write_binned with a function that reduces a source and
-// writes run%04d_on.h5 and run%04d_off.h5.
+// Layouts of cubes hold the same shots as the raw files, binned.  Binning is another stage's work, so that the pipeline
+// lends it: xn_sim_write first, then xn_sim_write_binned with a function that reduces a source and writes run%04d_on.h5
+// and run%04d_off.h5, of which other cubes are made.
 #ifndef XN_SOURCE_SIM_H
 #define XN_SOURCE_SIM_H
 
@@ -17,7 +17,7 @@ extern const xn_source_ops xn_source_sim;
 
 // Bins the shots of a source as the configuration says and writes PREFIX_on.h5 and PREFIX_off.h5.
 typedef xani_status (*xn_sim_bin)(xn_ctx *ctx, const xn_config *config, xn_source *source, const char *prefix);
-// Where sim.layouts names cube: calls bin for every run with full resolution (reduce.spatial_bin 1) and writes the
+// Where sim.layouts names cubes: calls bin for every run with full resolution (reduce.spatial_bin 1) and writes the
 // configuration that goes with the cubes.  Else nothing.
 xani_status xn_sim_write_binned(xn_ctx *ctx, const xn_config *config, const char *dir, xn_sim_bin bin);
 
