@@ -164,6 +164,30 @@ with h5py.File(RUN, "a") as f:
     f["UserDataCfg/roi_mask"] = (~e.masked[:e.rows]).astype("u1")
 compare("roi", [RUN], small, frames=f"{DET}/ROI_0_area", mask={"dataset": "UserDataCfg/roi_mask", "good": "nonzero"})
 
+# ---- a monitor that is one shot late: its reading stands with the next event, which may be lost; times jitter
+late = shots.Experiment(shots=150, modules=1, rows=8, cols=8, seed=2)
+LATE_LOST = np.array([30, 90])
+late.drop("lost", *LATE_LOST)
+late.drop("join", *(LATE_LOST - 1), late.n - 1)
+t = 999_500_000 + np.arange(late.n, dtype=np.int64) * STEP + np.random.default_rng(6).integers(-20000, 20000, late.n)
+with h5py.File(f"{SCRATCH}/late_Run0001.h5", "w") as f:
+    index = np.random.default_rng(7).permutation(np.setdiff1d(np.arange(late.n), LATE_LOST))
+    f["event_time"] = (((1_700_000_000 + t // 10**9) << 32) | t % 10**9)[index]
+    f["ipm2/sum"] = np.roll(late.i0, 1)[index]
+    f["ipm2/sum"][np.flatnonzero(index == 0)] = np.nan
+    f["lightStatus/laser"], f["cam/area"] = late.on[index].astype("i8"), late.photons[index].astype("f4")
+    f["epics/lxt"] = ((100.0 - late.stage_mm) / shots.MM_PER_PS * 1e-12)[index]
+    f["tt/ttCorr"] = ((late.edge_px - 1000.0) / shots.PX_PER_PS)[index]
+path = shots.write_config(f"{SCRATCH}/late.yaml", late.config(
+    "lcls_smalldata", [f"{SCRATCH}/late_Run0001.h5"], frames="cam/area", i0="ipm2/sum", laser="lightStatus/laser",
+    calibration={"photons_per_unit": 1}, offsets=[{"source": "ipm2/sum", "shots": -1}],
+    delay={"parts": [{"source": "epics/lxt", "scale_ps": 1e12}], "sign": 1, "zero_ps": 0,
+           "time_tool": {"source": "tt/ttCorr", "sign": 1, "coefficients_ps": [0, 1]}}))
+code, err = shots.reduce(XANI, path, f"{SCRATCH}/late.h5")
+r.ok(code == 0, f"late monitor: reduced {err.strip()[-300:] if code else ''}")
+if code == 0:
+    shots.check(r, "late monitor", f"{SCRATCH}/late.h5", late.cube(), 5e-6)
+
 # ---- faults that end it, with the name of what is wrong
 code, err = reduce("nearest", [RUN], i0="ipm2/som")
 r.ok(code == 3 and "ipm2/sum" in err, f"the nearest dataset is named: {err.strip()}")

@@ -65,6 +65,8 @@ xani_status xn_lcls_read_channel(xn_ctx *ctx, void *lcls, xn_channel *c)
     const char *path = xn_lcls_path(c->name);
     const xn_lcls_rows *rows = NULL;
     XN_TRY(xn_lcls_rows_of(ctx, l, path, &rows));
+    c->later = xn_lcls_later;
+    c->later_of = rows;
     for (int i = 0; i < l->n_files; i++)
         if (xn_h5_exists(l->h5[i], path)) XN_TRY(append(ctx, l, i, path, rows, c));
     return c->n_files > 0 ? XANI_OK : xn_lcls_no_dataset(ctx, l, path);

@@ -17,11 +17,14 @@
 // ---- rows.c: the ids of the rows of all files
 
 typedef struct xn_lcls_rows {
-    char group[64]; // "" or the group with a rate of its own ("intg")
-    int64_t n;      // rows of all files
-    int64_t *first; // (n_files + 1) of each file
-    uint64_t *id;   // (n) event time; 0: the row has none
-    uint8_t *again; // (n) the id stood in an earlier row of the same file
+    char group[64];   // "" or the group with a rate of its own ("intg")
+    int64_t n;        // rows of all files
+    int64_t *first;   // (n_files + 1) of each file
+    uint64_t *id;     // (n) event time; 0: the row has none
+    uint8_t *again;   // (n) the id stood in an earlier row of the same file
+    int64_t events;   // different ids
+    uint64_t *event;  // (events) ascending
+    uint64_t step_ns; // between them, usually
 } xn_lcls_rows;
 
 typedef struct xn_lcls {
@@ -40,6 +43,8 @@ void xn_lcls_close(xn_lcls *l);
 bool xn_lcls_is(const xn_h5 *h5, bool *second);
 // The rows that belong to the dataset `path`.
 xani_status xn_lcls_rows_of(xn_ctx *ctx, xn_lcls *l, const char *path, const xn_lcls_rows **rows);
+// The event nearest to so many steps later, none farther away than half a step: xn_channel.later; of: xn_lcls_rows.
+uint64_t xn_lcls_later(const void *of, uint64_t id, int64_t shots);
 // Nanoseconds since the epoch: unlike ids, evenly spaced.
 uint64_t xn_lcls_ns(uint64_t id);
 

@@ -50,6 +50,7 @@ static void free_rows(xn_lcls_rows *r)
     xn_free(r->first);
     xn_free(r->id);
     xn_free(r->again);
+    xn_free(r->event);
     memset(r, 0, sizeof *r);
 }
 
@@ -194,6 +195,48 @@ static xani_status number_events(xn_ctx *ctx, const xn_lcls *l, event *e, xn_lcl
     return XANI_OK;
 }
 
+// The different events and their usual distance.
+static xani_status list_events(xn_ctx *ctx, xn_lcls_rows *r, const event *e)
+{
+    r->event = xn_alloc((size_t)r->n + 1, sizeof *r->event);
+    uint64_t *ns = xn_alloc((size_t)r->n + 1, sizeof *ns);
+    if (r->event == NULL || ns == NULL) {
+        xn_free(ns);
+        return xn_fail_memory(ctx, "the events", (size_t)r->n * 16);
+    }
+    for (int64_t i = 0; i < r->n; i++) {
+        uint64_t id = r->id[e[i].row];
+        if (id == 0 || (r->events > 0 && r->event[r->events - 1] == id)) continue;
+        ns[r->events] = xn_lcls_ns(id);
+        r->event[r->events++] = id;
+    }
+    r->step_ns = xn_id_step(ns, r->events);
+    xn_free(ns);
+    return XANI_OK;
+}
+
+uint64_t xn_lcls_later(const void *of, uint64_t id, int64_t shots)
+{
+    const xn_lcls_rows *r = of;
+    int64_t want = (int64_t)xn_lcls_ns(id) + shots * (int64_t)r->step_ns, lo = 0, hi = r->events;
+    while (lo < hi) { // the first event that is not before
+        int64_t middle = lo + (hi - lo) / 2;
+        if ((int64_t)xn_lcls_ns(r->event[middle]) < want)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    uint64_t best = 0;
+    int64_t least = (int64_t)r->step_ns / 2;
+    for (int64_t i = xn_max64(lo - 1, 0); i <= lo && i < r->events; i++) {
+        int64_t away = llabs((int64_t)xn_lcls_ns(r->event[i]) - want);
+        if (away > least) continue;
+        least = away;
+        best = r->event[i];
+    }
+    return best;
+}
+
 static xani_status read_rows(xn_ctx *ctx, const xn_lcls *l, xn_lcls_rows *r)
 {
     event *e = NULL;
@@ -202,6 +245,7 @@ static xani_status read_rows(xn_ctx *ctx, const xn_lcls *l, xn_lcls_rows *r)
     xani_status st = XANI_OK;
     for (int i = 0; st == XANI_OK && i < l->n_files; i++) st = add_file(ctx, l, i, r, &e);
     if (st == XANI_OK) st = number_events(ctx, l, e, r);
+    if (st == XANI_OK) st = list_events(ctx, r, e);
     xn_free(e);
     return st;
 }

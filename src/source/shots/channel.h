@@ -15,7 +15,10 @@ typedef enum { XN_HIT, XN_HIT_MISSING, XN_HIT_CONFLICT } xn_hit;
 typedef struct xn_channel {
     const char *name; // as configured, borrowed
     int64_t column;   // of rows with several numbers; XN_COLUMN_SUM: their sum; scalars per shot: 0
-    int shift;        // ids of this channel are those of the shots shifted right so far
+    // The id of the shot that comes so many later, 0: none; for input.offsets. NULL: that is the sum.
+    uint64_t (*later)(const void *of, uint64_t id, int64_t shots);
+    const void *later_of;
+    int shift; // ids of this channel are those of the shots shifted right so far
     int64_t n, capacity;
     uint64_t *id;       // as read; after xn_channel_sort ascending and unique
     double *value;      // of each id

@@ -134,7 +134,14 @@ xani_status xn_wanted_list(xn_ctx *ctx, const xn_config *config, const xn_delay_
 // Readings that belong to a shot `shots` ids later than the id they were stored with.
 static void shift_ids(xn_channel *c, int64_t shots)
 {
-    for (int64_t i = 0; i < c->n; i++) c->id[i] = (uint64_t)((int64_t)c->id[i] + shots);
+    int64_t kept = 0;
+    for (int64_t i = 0; i < c->n; i++) {
+        uint64_t id = c->later != NULL ? c->later(c->later_of, c->id[i], shots) : (uint64_t)((int64_t)c->id[i] + shots);
+        if (id == 0) continue; // no such shot
+        c->id[kept] = id;
+        c->value[kept++] = c->value[i];
+    }
+    c->n = kept;
 }
 
 static xani_status apply_offsets(xn_ctx *ctx, const xn_config *config, xn_wanted *w)
