@@ -56,12 +56,17 @@ static xani_status reduce_run(xn_ctx *ctx, const xn_config *config, run *r, xn_c
 {
     double start = xn_seconds();
     r->cube_kept = is_current(ctx, r->cube_path, r->cube_id);
-    if (r->cube_kept) return xn_result_read_cube(ctx, r->cube_path, cube);
+    if (r->cube_kept) {
+        XN_TRY(xn_result_read_cube(ctx, r->cube_path, cube));
+        if (xn_stage_field_cubes_there(config, r->cube_path, r->index)) return XANI_OK;
+        return xn_stage_field_cubes(ctx, config, r->cube_path, r->index, cube);
+    }
     XN_TRY(xn_stage_cube(ctx, config, r->index, true, cube));
     if (xn_config_bool(config, "output.keep_cube")) {
         const xn_provenance p = {.config = config, .inputs = (const char *const *)r->files, .identity = r->cube_id};
         XN_TRY(xn_result_write_cube(ctx, r->cube_path, cube, &p));
     }
+    XN_TRY(xn_stage_field_cubes(ctx, config, r->cube_path, r->index, cube));
     r->reduce_s = xn_seconds() - start;
     return XANI_OK;
 }
@@ -84,8 +89,9 @@ static xani_status process_run(xn_ctx *ctx, const xn_config *config, run *r)
     XN_TRY(xn_identity_reduce(ctx, config, r->index, r->files, &r->cube_id));
     XN_TRY(xn_identity_fit(ctx, config, r->cube_id, &r->modes_id));
     bool cube_wanted = xn_config_bool(config, "output.keep_cube");
-    r->modes_kept =
-        is_current(ctx, r->modes_path, r->modes_id) && (!cube_wanted || is_current(ctx, r->cube_path, r->cube_id));
+    r->modes_kept = is_current(ctx, r->modes_path, r->modes_id) &&
+                    (!cube_wanted || is_current(ctx, r->cube_path, r->cube_id)) &&
+                    xn_stage_field_cubes_there(config, r->cube_path, r->index);
     if (r->modes_kept) {
         r->cube_kept = cube_wanted;
         return xn_result_read_modes(ctx, r->modes_path, &r->modes);

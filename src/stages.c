@@ -3,6 +3,7 @@
 //
 // A stage alone reads the file of the stage before it.  Without a configuration, fit and map take the one stored in
 // their input, and store it again in their output.
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -24,6 +25,43 @@ xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, bool 
     if (st == XANI_OK) st = xn_reduce(ctx, config, source, cube);
     xn_source_close(&source);
     return st;
+}
+
+// ---- the field's cubes
+
+// "DIR/run0042": the number of the run's name where that is its form, else its place in the list.
+static char *field_prefix(const xn_config *config, const char *cube_path, int index)
+{
+    char key[XN_KEY_LENGTH];
+    const char *name = index >= 0 ? xn_config_string(config, xn_key(key, "runs[%d].name", index)) : NULL;
+    const char *slash = strrchr(cube_path, '/');
+    int number = 0, end = 0, folder = slash != NULL ? (int)(slash - cube_path) + 1 : 0;
+    if (name == NULL || sscanf(name, "run%9d%n", &number, &end) != 1 || name[end] != '\0' || number < 0)
+        number = index < 0 ? 1 : index + 1;
+    return xn_format("%.*srun%04d", folder, cube_path, number);
+}
+
+xani_status xn_stage_field_cubes(xn_ctx *ctx, const xn_config *config, const char *cube_path, int index,
+                                 const xn_cube *cube)
+{
+    if (!xn_config_bool(config, "output.field_cubes")) return XANI_OK;
+    char *prefix = field_prefix(config, cube_path, index);
+    if (prefix == NULL) return xn_fail_memory(ctx, "a path", strlen(cube_path));
+    xani_status st = xn_result_write_field_cubes(ctx, prefix, cube);
+    xn_free(prefix);
+    return st;
+}
+
+bool xn_stage_field_cubes_there(const xn_config *config, const char *cube_path, int index)
+{
+    if (!xn_config_bool(config, "output.field_cubes")) return true;
+    char *prefix = field_prefix(config, cube_path, index);
+    char *on = prefix ? xn_format("%s_on.h5", prefix) : NULL, *off = prefix ? xn_format("%s_off.h5", prefix) : NULL;
+    bool there = on != NULL && off != NULL && xn_published(on) && xn_published(off);
+    xn_free(prefix);
+    xn_free(on);
+    xn_free(off);
+    return there;
 }
 
 // ---- what was done
@@ -84,7 +122,8 @@ xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char 
     XN_GOTO(out, st, xn_identity_reduce(ctx, config, index, files, &identity));
     XN_GOTO(out, st, xn_stage_cube(ctx, config, index, false, &cube));
     const xn_provenance p = {.config = config, .inputs = (const char *const *)files, .identity = identity};
-    st = xn_result_write_cube(ctx, cube_path, &cube, &p);
+    XN_GOTO(out, st, xn_result_write_cube(ctx, cube_path, &cube, &p));
+    st = xn_stage_field_cubes(ctx, config, cube_path, index, &cube);
 out:
     xn_cube_free(&cube);
     if (files != NULL) xn_h5_names_free(files);

@@ -5,8 +5,9 @@
 // shots under both names that exist, bin_counts and bin_count.  One known reader also wants ROI and a
 // second monitor, i0_ipm3; xani has one monitor, so the latter repeats i0 and says so.
 // Others divide on by off bin by bin, so the off file has as many bins as the on file: the off sums are
-// shared out equally.  Each bin has the right ratio, and adding bins, as all do to combine runs, gives
-// the true totals.
+// shared out equally.  Masked pixels are NaN.  Each bin has the right ratio, and adding bins, as all do to combine
+// runs, gives the true totals.
+#include <math.h>
 #include <string.h>
 
 #include "result/nexus.h"
@@ -44,6 +45,10 @@ static void fill(const xn_cube *cube, bool on, field_cube *out)
     for (int64_t b = 0; b < out->nbins; b++) {
         int64_t from = on ? b : 0;
         for (int64_t i = 0; i < npix; i++) {
+            if (cube->mask != NULL && cube->mask[i] != 0) {
+                out->images[b * npix + i] = NAN;
+                continue;
+            }
             double v = as_read ? as_read[from * npix + i] : (double)sums->s1[from * npix + i] / XN_PHOTON_SCALE;
             out->images[b * npix + i] = v / share;
         }

@@ -370,6 +370,7 @@ START_TEST(test_field_cubes)
     snprintf(off, sizeof off, "%s_off.h5", prefix);
     for (int binned = 0; binned < 2; binned++) {
         make_cube(4, 3, 5, binned);
+        for (int i = 0; i < 15; i++) cube.mask[i] = i == 4 ? 1u << 8 : 0; // one pixel is out
         for (int i = 0; i < 60 && !binned; i++) cube.on.s1[i] = 65536 * i + 32768;
         for (int i = 0; i < 15 && !binned; i++) cube.off.s1[i] = 65536 * 8 * i;
         if (!binned) {
@@ -382,7 +383,8 @@ START_TEST(test_field_cubes)
         read_f64(on, "imgs", &v, &n);
         ck_assert_int_eq(n, 60);
         for (int i = 0; i < 60; i++) {
-            double want = binned ? cube.on_float[i] : i + 0.5;
+            double want = cube.mask[i % 15] != 0 ? NAN : binned ? cube.on_float[i] : i + 0.5;
+            ck_assert(isnan(want) == isnan(v[i])); // masked pixels
             same_bits(&want, &v[i], isnan(want) ? 0 : 8, "imgs");
         }
         xn_free(v);

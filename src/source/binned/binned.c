@@ -192,6 +192,15 @@ static xani_status allocate(xn_ctx *ctx, const xn_binned *b, const xn_source *s,
     return XANI_OK;
 }
 
+// What every frame has on top, as often as frames were added.
+static void subtract_background(const xn_binned *b, size_t plane, xn_cube *c)
+{
+    if (b->background == NULL) return;
+    for (int bin = 0; bin < c->nbins; bin++)
+        for (size_t i = 0; i < plane; i++) c->on_float[(size_t)bin * plane + i] -= c->on_count[bin] * b->background[i];
+    for (size_t i = 0; i < plane; i++) c->off_float[i] -= c->off_count * b->background[i];
+}
+
 static const xn_binned_part *first_of(const xn_binned *b, bool off)
 {
     int i = 0;
@@ -213,6 +222,7 @@ xani_status xn_binned_read(xn_ctx *ctx, xn_source *s, xn_cube *c)
         st = xn_fail_memory(ctx, "planes of the cube", planes * a.plane * sizeof *a.block);
     for (int i = 0; st == XANI_OK && i < b->n; i++) st = add_part(&a, &b->part[i]);
     xn_free(a.block);
+    if (st == XANI_OK) subtract_background(b, a.plane, c);
     if (st == XANI_OK) xn_progress(ctx, "cube", a.total, a.total, "bins");
     if (st == XANI_OK && a.used_off == 0)
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: no laser-off shots: every bin is empty", first_of(b, true)->path);
@@ -272,6 +282,7 @@ void xn_binned_close(xn_source *s)
     }
     if (b != NULL) xn_free(b->part);
     if (b != NULL) xn_free(b->place_ps);
+    if (b != NULL) xn_free(b->background);
     xn_free(b);
     s->impl = NULL;
 }

@@ -40,7 +40,8 @@ typedef struct xn_binned {
     int n;
     xn_binned_part *part;
     int nbins;
-    double *place_ps; // of the whole, ascending
+    double *place_ps;   // of the whole, ascending
+    double *background; // (ny, nx) subtracted for every frame of a bin; NULL: none
 } xn_binned;
 
 // A new part at the end; NULL: no memory (told). It belongs to b at once.

@@ -6,6 +6,8 @@
 // bins of the off files make one reference.  An empty bin (count 0, or no number in its plane) counts as
 // nothing.  A pixel that is no number in any bin that is not empty is masked.
 // delay = sign scan_var - zero_ps; bins come out in ascending order whatever the sign.
+// input.i0 names another monitor of the file (i0_ipm3 of the second spelling).  input.background is a file of img, a
+// sum of frames without signal, and count, how many: its mean is subtracted for every frame of a bin.
 #include "source/cube/cube.h"
 
 #include <math.h>
@@ -26,42 +28,60 @@ static xani_status read_vector(xn_ctx *ctx, const xn_h5 *h5, const char *dataset
                    (long long)n, (long long)bins);
 }
 
-static xani_status read_small(xn_ctx *ctx, const xn_h5 *h5, const xn_delay_rule *rule, xn_binned_part *p, xn_source *s)
+// What the configuration says about the files.
+typedef struct {
+    xn_delay_rule delay;
+    const char *monitor; // dataset
+} reading;
+
+static xani_status check_unit(xn_ctx *ctx, const xn_h5 *h5)
+{
+    char *unit = NULL;
+    xani_status st = xn_h5_read_attr(ctx, h5, "scan_var", "units", &unit);
+    if (st == XANI_ERR_MEMORY) return st;
+    if (st != XANI_OK) xn_clear_error(ctx); // most do not say
+    if (unit != NULL && unit[0] != '\0' && strcmp(unit, "ps") != 0)
+        xn_warn(ctx, "%s: scan_var says its unit is %s; it is taken as ps all the same", xn_h5_path(h5), unit);
+    xn_free(unit);
+    return XANI_OK;
+}
+
+static xani_status read_small(xn_ctx *ctx, const xn_h5 *h5, const reading *how, xn_binned_part *p, xn_source *s)
 {
     xn_h5_info info;
     XN_TRY(xn_h5_info_get(ctx, h5, "imgs", &info));
     bool plane = p->off && info.rank == 2; // one bin without its axis
     XN_TRY(xn_binned_shape(ctx, h5, plane ? 0 : 1, p, s));
-    XN_TRY(read_vector(ctx, h5, "i0", p->bins, &p->i0));
+    XN_TRY(read_vector(ctx, h5, how->monitor, p->bins, &p->i0));
     const char *counts = xn_h5_exists(h5, "bin_counts") ? "bin_counts" : "bin_count"; // both spellings exist
     XN_TRY(read_vector(ctx, h5, counts, p->bins, &p->count));
     for (int64_t b = 0; b < p->bins; b++)
         if (!isfinite(p->count[b]) || !isfinite(p->i0[b])) p->count[b] = p->i0[b] = 0.0;
     if (p->off) return XANI_OK;
     XN_TRY(read_vector(ctx, h5, "scan_var", p->bins, &p->place_ps));
+    XN_TRY(check_unit(ctx, h5));
     for (int64_t b = 0; b < p->bins; b++) {
         if (!isfinite(p->place_ps[b]))
             return xn_fail(ctx, XANI_ERR_INPUT, "%s: scan_var of bin %lld is not a number", p->path, (long long)b);
-        p->place_ps[b] = rule->sign * p->place_ps[b] - rule->zero_ps;
+        p->place_ps[b] = how->delay.sign * p->place_ps[b] - how->delay.zero_ps;
     }
     return XANI_OK;
 }
 
-static xani_status read_part(xn_ctx *ctx, const char *path, bool off, const xn_delay_rule *rule, xn_binned *b,
-                             xn_source *s)
+static xani_status read_part(xn_ctx *ctx, const char *path, bool off, const reading *how, xn_binned *b, xn_source *s)
 {
     xn_h5 *h5 = NULL;
     xn_binned_part *p = xn_binned_add(ctx, path, "imgs", off, b);
     if (p == NULL) return XANI_ERR_MEMORY;
     xani_status st = xn_h5_open(ctx, path, &h5);
-    if (st == XANI_OK) st = read_small(ctx, h5, rule, p, s);
+    if (st == XANI_OK) st = read_small(ctx, h5, how, p, s);
     xn_h5_close(&h5);
     return st;
 }
 
 // ---- open
 
-static xani_status read_pairs(xn_ctx *ctx, const xn_config *config, int run, const xn_delay_rule *rule, xn_source *s)
+static xani_status read_pairs(xn_ctx *ctx, const xn_config *config, int run, const reading *how, xn_source *s)
 {
     char **files = NULL;
     xn_pair *pair = NULL;
@@ -70,22 +90,72 @@ static xani_status read_pairs(xn_ctx *ctx, const xn_config *config, int run, con
     xani_status st = xn_pairs_find(ctx, files, "cube", "run0001", &pair, &n);
     xn_h5_names_free(files);
     for (int i = 0; st == XANI_OK && i < n; i++) {
-        st = read_part(ctx, pair[i].on, false, rule, s->impl, s);
-        if (st == XANI_OK) st = read_part(ctx, pair[i].off, true, rule, s->impl, s);
+        st = read_part(ctx, pair[i].on, false, how, s->impl, s);
+        if (st == XANI_OK) st = read_part(ctx, pair[i].off, true, how, s->impl, s);
     }
     if (st == XANI_OK && n > 1) xn_note(ctx, "%d cubes are added to one (%s, ...)", n, pair[0].on);
     xn_pairs_free(&pair, n);
     return st;
 }
 
+// ---- background
+
+static xani_status mean_frame(xn_ctx *ctx, const xn_h5 *h5, const xn_source *s, double **mean)
+{
+    xn_h5_info info;
+    char shape[128];
+    double *count = NULL, *img = NULL;
+    int64_t n = 0, pixels = 0;
+    xani_status st;
+    XN_GOTO(out, st, xn_h5_info_get(ctx, h5, "img", &info));
+    if (info.is_group || info.rank < 2 || info.dims[info.rank - 1] != s->nx || info.size != s->ny * s->nx)
+        XN_GOTO(out, st,
+                xn_fail(ctx, XANI_ERR_INPUT, "%s: img has shape %s, the frames have (%lld, %lld)", xn_h5_path(h5),
+                        xn_shape_text(shape, info.is_group ? 0 : info.rank, info.dims), (long long)s->ny,
+                        (long long)s->nx));
+    XN_GOTO(out, st, xn_h5_read_f64(ctx, h5, "count", &count, &n));
+    if (n != 1 || !(count[0] > 0.0))
+        XN_GOTO(out, st, xn_fail(ctx, XANI_ERR_INPUT, "%s: count must be one number above 0", xn_h5_path(h5)));
+    XN_GOTO(out, st, xn_h5_read_f64(ctx, h5, "img", &img, &pixels));
+    for (int64_t i = 0; i < pixels; i++) img[i] /= count[0];
+    *mean = img;
+    img = NULL;
+out:
+    xn_free(count);
+    xn_free(img);
+    return st;
+}
+
+// Pixels whose background is no number are masked.
+static xani_status read_background(xn_ctx *ctx, const xn_config *config, xn_source *s)
+{
+    xn_binned *b = s->impl;
+    xn_h5 *h5 = NULL;
+    if (!xn_config_has(config, "input.background")) return XANI_OK;
+    char *path = xn_config_path(config, "input.background");
+    if (path == NULL) return xn_fail_memory(ctx, "input.background", 1);
+    xani_status st = xn_h5_open(ctx, path, &h5);
+    if (st == XANI_OK) st = mean_frame(ctx, h5, s, &b->background);
+    for (int64_t i = 0; st == XANI_OK && i < s->ny * s->nx; i++) {
+        if (isfinite(b->background[i])) continue;
+        b->background[i] = 0.0;
+        s->mask[i] |= XN_PIXEL_UNDEFINED;
+    }
+    xn_h5_close(&h5);
+    xn_free(path);
+    return xn_context(ctx, st, "input.background");
+}
+
 static xani_status cube_open(xn_ctx *ctx, const xn_config *config, int run, xn_source *s)
 {
-    xn_delay_rule rule;
     xn_binned *b = NULL;
-    XN_TRY(xn_delay_rule_load(ctx, config, true, &rule));
+    reading how = {.monitor = xn_config_string(config, "input.i0")};
+    if (how.monitor == NULL) how.monitor = "i0";
+    XN_TRY(xn_delay_rule_load(ctx, config, true, &how.delay));
     XN_TRY(xn_binned_start(ctx, s, &b));
-    XN_TRY(read_pairs(ctx, config, run, &rule, s));
-    return xn_binned_finish(ctx, config, (const char *const[]){NULL}, s);
+    XN_TRY(read_pairs(ctx, config, run, &how, s));
+    XN_TRY(xn_binned_finish(ctx, config, (const char *const[]){"input.i0", NULL}, s));
+    return read_background(ctx, config, s);
 }
 
 static const xn_source_ops ops = {

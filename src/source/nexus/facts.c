@@ -61,8 +61,9 @@ static bool has_numbered(const xn_h5 *h5, const char *group)
 bool xn_nx_claims_nxmx(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes)
 {
     char entry[XN_KEY_LENGTH], group[XN_KEY_LENGTH];
-    xn_nx_default(ctx, h5, entry, group);
-    bool is = xn_nx_is_nxmx(ctx, h5) || (entry[0] != '\0' && (has_numbered(h5, group) || has_numbered(h5, entry)));
+    bool is = false;
+    if (xn_nx_default(ctx, h5, entry, group) != XANI_OK || xn_nx_is_nxmx(ctx, h5, &is) != XANI_OK) return false;
+    is = is || (entry[0] != '\0' && (has_numbered(h5, group) || has_numbered(h5, entry)));
     if (is) xn_run_key(path, false, key, bytes);
     return is;
 }
@@ -70,9 +71,8 @@ bool xn_nx_claims_nxmx(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key
 bool xn_nx_claims_nexus(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes)
 {
     char **datasets = NULL;
-    (void)ctx;
     if (has_master(path)) return false;
-    bool is = xn_nx_find_frames(NULL, h5, false, NULL, &datasets) != XANI_OK || datasets != NULL;
+    bool is = xn_nx_find_frames(ctx, h5, false, NULL, &datasets) != XANI_OK || datasets != NULL;
     xn_h5_names_free(datasets);
     if (is) xn_run_key(path, false, key, bytes);
     return is;
@@ -143,11 +143,11 @@ static void tell_directions(const xn_h5 *h5, const char *detector, xn_place_fact
         fast[0], fast[1], fast[2], slow[0], slow[1], slow[2]);
 }
 
-static void find_place(xn_ctx *ctx, const xn_h5 *h5, xn_place_facts *p)
+static xani_status find_place(xn_ctx *ctx, const xn_h5 *h5, xn_place_facts *p)
 {
     char entry[XN_KEY_LENGTH], group[XN_KEY_LENGTH], detector[XN_KEY_LENGTH];
-    xn_nx_default(ctx, h5, entry, group);
-    xn_nx_detector(ctx, h5, detector);
+    XN_TRY(xn_nx_default(ctx, h5, entry, group));
+    XN_TRY(xn_nx_detector(ctx, h5, detector));
     p->energy_kev = energy_of(h5, entry);
     p->distance_mm = number_in(h5, detector, "distance", to_mm);
     if (isnan(p->distance_mm)) p->distance_mm = number_in(h5, detector, "detector_distance", to_mm);
@@ -156,6 +156,7 @@ static void find_place(xn_ctx *ctx, const xn_h5 *h5, xn_place_facts *p)
     p->centre_px[1] = number_in(h5, detector, "beam_center_y", to_pixels);
     if (isnan(p->centre_px[1])) p->centre_px[0] = NAN;
     if (detector[0] != '\0') tell_directions(h5, detector, p);
+    return XANI_OK;
 }
 
 // ---- readings
@@ -244,7 +245,7 @@ xani_status xn_nx_facts(xn_ctx *ctx, const struct xn_found_run *run, xn_run_fact
     XN_GOTO(out, st, tell_detector(ctx, &m, f));
     XN_GOTO(out, st, note_all(ctx, &m, f));
     XN_GOTO(out, st, xn_h5_open(ctx, run->file[0], &h5));
-    find_place(ctx, h5, &f->place);
+    XN_GOTO(out, st, find_place(ctx, h5, &f->place));
     XN_GOTO(out, st, xn_facts_finish(ctx, f));
     guess_laser(f);
 out:

@@ -13,15 +13,24 @@
 
 #define CHAIN 8 // attributes @default followed at most, levels searched
 
-// ---- attributes; what is not there is no error
+// ---- what is not there is no error; memory that is short is
 
-bool xn_nx_attr_is(xn_ctx *ctx, const xn_h5 *h5, const char *object, const char *name, const char *word)
+static xani_status tolerate(xn_ctx *ctx, xani_status st, bool *there)
 {
-    (void)ctx;
+    *there = st == XANI_OK;
+    if (st == XANI_OK || st == XANI_ERR_MEMORY) return st;
+    xn_clear_error(ctx);
+    return XANI_OK;
+}
+
+xani_status xn_nx_attr_is(xn_ctx *ctx, const xn_h5 *h5, const char *object, const char *name, const char *word,
+                          bool *is)
+{
     char *text = NULL;
-    bool is = xn_h5_read_attr(NULL, h5, object, name, &text) == XANI_OK && strcmp(text, word) == 0;
+    XN_TRY(tolerate(ctx, xn_h5_read_attr(ctx, h5, object, name, &text), is));
+    *is = *is && strcmp(text, word) == 0;
     xn_free(text);
-    return is;
+    return XANI_OK;
 }
 
 static void join(const char *group, const char *name, char path[XN_KEY_LENGTH])
@@ -32,72 +41,95 @@ static void join(const char *group, const char *name, char path[XN_KEY_LENGTH])
     snprintf(path, XN_KEY_LENGTH, "%.*s", n < XN_KEY_LENGTH ? n : 0, whole); // none where it is too long
 }
 
-// Follows @default of a group once.
-static bool hop(const xn_h5 *h5, const char *from, char to[XN_KEY_LENGTH])
+static xani_status is_group(xn_ctx *ctx, const xn_h5 *h5, const char *path, bool *is)
+{
+    xn_h5_info info;
+    *is = path[0] != '\0' && xn_h5_exists(h5, path);
+    if (!*is) return XANI_OK;
+    XN_TRY(tolerate(ctx, xn_h5_info_get(ctx, h5, path, &info), is));
+    *is = *is && info.is_group;
+    return XANI_OK;
+}
+
+// Follows @default of a group once; "" in `to`: it has none that exists.
+static xani_status hop(xn_ctx *ctx, const xn_h5 *h5, const char *from, char to[XN_KEY_LENGTH])
 {
     char *name = NULL;
-    bool there = xn_h5_read_attr(NULL, h5, from[0] ? from : "/", "default", &name) == XANI_OK && name[0] != '\0';
-    if (there) join(name[0] == '/' ? "" : from, name, to);
-    there = there && to[0] != '\0' && xn_h5_exists(h5, to);
+    bool there;
+    to[0] = '\0';
+    XN_TRY(tolerate(ctx, xn_h5_read_attr(ctx, h5, from[0] ? from : "/", "default", &name), &there));
+    if (there && name[0] != '\0') join(name[0] == '/' ? "" : from, name, to);
+    if (to[0] != '\0' && !xn_h5_exists(h5, to)) to[0] = '\0';
     xn_free(name);
-    return there;
+    return XANI_OK;
 }
 
 // First member of this class, by name; "" when there is none.
-static void child_of_class(const xn_h5 *h5, const char *group, const char *nx_class, char child[XN_KEY_LENGTH])
+static xani_status child_of_class(xn_ctx *ctx, const xn_h5 *h5, const char *group, const char *nx_class,
+                                  char child[XN_KEY_LENGTH])
 {
     char **names = NULL, path[XN_KEY_LENGTH];
+    bool there, is = false;
     child[0] = '\0';
-    if (xn_h5_names(NULL, h5, group[0] ? group : "/", &names) != XANI_OK) return;
-    for (int i = 0; names[i] != NULL && child[0] == '\0'; i++) {
+    XN_TRY(tolerate(ctx, xn_h5_names(ctx, h5, group[0] ? group : "/", &names), &there));
+    xani_status st = XANI_OK;
+    for (int i = 0; there && st == XANI_OK && names[i] != NULL && !is; i++) {
         join(group, names[i], path);
-        if (path[0] != '\0' && xn_nx_attr_is(NULL, h5, path, "NX_class", nx_class))
-            snprintf(child, XN_KEY_LENGTH, "%s", path);
+        if (path[0] != '\0') st = xn_nx_attr_is(ctx, h5, path, "NX_class", nx_class, &is);
+        if (is) snprintf(child, XN_KEY_LENGTH, "%s", path);
     }
     xn_h5_names_free(names);
+    return st;
 }
 
-void xn_nx_default(xn_ctx *ctx, const xn_h5 *h5, char entry[XN_KEY_LENGTH], char group[XN_KEY_LENGTH])
+xani_status xn_nx_default(xn_ctx *ctx, const xn_h5 *h5, char entry[XN_KEY_LENGTH], char group[XN_KEY_LENGTH])
 {
-    (void)ctx;
     char next[XN_KEY_LENGTH];
+    bool is;
     group[0] = '\0';
-    if (!hop(h5, "", entry)) {
-        if (xn_h5_exists(h5, "entry"))
-            snprintf(entry, XN_KEY_LENGTH, "entry");
-        else
-            child_of_class(h5, "", "NXentry", entry);
-    }
-    for (int i = 0; i < CHAIN && hop(h5, group[0] ? group : entry, next); i++)
+    XN_TRY(hop(ctx, h5, "", entry));
+    if (entry[0] == '\0' && xn_h5_exists(h5, "entry"))
+        snprintf(entry, XN_KEY_LENGTH, "entry");
+    else if (entry[0] == '\0')
+        XN_TRY(child_of_class(ctx, h5, "", "NXentry", entry));
+    for (int i = 0; i < CHAIN; i++) {
+        XN_TRY(hop(ctx, h5, group[0] ? group : entry, next));
+        if (next[0] == '\0') break;
         snprintf(group, XN_KEY_LENGTH, "%s", next);
-    if (group[0] != '\0') return;
+    }
+    if (group[0] != '\0') return XANI_OK;
     join(entry, "data", group);
-    xn_h5_info info;
-    bool is_group = xn_h5_exists(h5, group) && xn_h5_info_get(NULL, h5, group, &info) == XANI_OK && info.is_group;
-    if (!is_group) child_of_class(h5, entry, "NXdata", group);
+    XN_TRY(is_group(ctx, h5, group, &is));
+    return is ? XANI_OK : child_of_class(ctx, h5, entry, "NXdata", group);
 }
 
-bool xn_nx_is_nxmx(xn_ctx *ctx, const xn_h5 *h5)
+xani_status xn_nx_is_nxmx(xn_ctx *ctx, const xn_h5 *h5, bool *is)
 {
     char entry[XN_KEY_LENGTH], group[XN_KEY_LENGTH], path[XN_KEY_LENGTH + 16], *text = NULL;
-    xn_nx_default(ctx, h5, entry, group);
+    XN_TRY(xn_nx_default(ctx, h5, entry, group));
     snprintf(path, sizeof path, "%s/definition", entry);
-    bool is = entry[0] != '\0' && xn_h5_exists(h5, path) && xn_h5_read_string(NULL, h5, path, &text) == XANI_OK &&
-              strcmp(text, "NXmx") == 0;
+    *is = entry[0] != '\0' && xn_h5_exists(h5, path);
+    if (*is) XN_TRY(tolerate(ctx, xn_h5_read_string(ctx, h5, path, &text), is));
+    *is = *is && strcmp(text, "NXmx") == 0;
     xn_free(text);
-    return is;
+    return XANI_OK;
 }
 
-void xn_nx_detector(xn_ctx *ctx, const xn_h5 *h5, char detector[XN_KEY_LENGTH])
+// NAME of a group, or its first member of this class.
+static xani_status member(xn_ctx *ctx, const xn_h5 *h5, const char *group, const char *name, const char *nx_class,
+                          char path[XN_KEY_LENGTH])
+{
+    join(group, name, path);
+    return xn_h5_exists(h5, path) ? XANI_OK : child_of_class(ctx, h5, group, nx_class, path);
+}
+
+xani_status xn_nx_detector(xn_ctx *ctx, const xn_h5 *h5, char detector[XN_KEY_LENGTH])
 {
     char entry[XN_KEY_LENGTH], group[XN_KEY_LENGTH], instrument[XN_KEY_LENGTH];
-    xn_nx_default(ctx, h5, entry, group);
-    join(entry, "instrument", instrument);
-    if (!xn_h5_exists(h5, instrument)) child_of_class(h5, entry, "NXinstrument", instrument);
     detector[0] = '\0';
-    if (instrument[0] == '\0') return;
-    join(instrument, "detector", detector);
-    if (!xn_h5_exists(h5, detector)) child_of_class(h5, instrument, "NXdetector", detector);
+    XN_TRY(xn_nx_default(ctx, h5, entry, group));
+    XN_TRY(member(ctx, h5, entry, "instrument", "NXinstrument", instrument));
+    return instrument[0] != '\0' ? member(ctx, h5, instrument, "detector", "NXdetector", detector) : XANI_OK;
 }
 
 // ---- every dataset
@@ -106,11 +138,15 @@ static xani_status walk(xn_ctx *ctx, const xn_h5 *h5, const char *group, int dep
 {
     char **names = NULL, path[XN_KEY_LENGTH];
     xn_h5_info info;
-    if (xn_h5_names(NULL, h5, group[0] ? group : "/", &names) != XANI_OK) return XANI_OK;
+    bool there;
+    XN_TRY(tolerate(ctx, xn_h5_names(ctx, h5, group[0] ? group : "/", &names), &there));
     xani_status st = XANI_OK;
-    for (int i = 0; st == XANI_OK && names[i] != NULL; i++) {
+    for (int i = 0; there && st == XANI_OK && names[i] != NULL; i++) {
+        bool known = false;
         join(group, names[i], path);
-        if (path[0] == '\0' || !xn_h5_exists(h5, path) || xn_h5_info_get(NULL, h5, path, &info) != XANI_OK) continue;
+        if (path[0] == '\0' || !xn_h5_exists(h5, path)) continue;
+        st = tolerate(ctx, xn_h5_info_get(ctx, h5, path, &info), &known);
+        if (!known) continue;
         if (info.is_group)
             st = depth > 0 ? walk(ctx, h5, path, depth - 1, each, user) : XANI_OK;
         else if (xn_is_number(info.type))
@@ -127,11 +163,13 @@ xani_status xn_nx_walk(xn_ctx *ctx, const xn_h5 *h5, xn_nx_each each, void *user
 
 // ---- frames
 
-static bool are_frames(const xn_h5 *h5, const char *dataset, int64_t least)
+static xani_status are_frames(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, int64_t least, bool *are)
 {
     xn_h5_info info;
-    return xn_h5_info_get(NULL, h5, dataset, &info) == XANI_OK && !info.is_group && info.rank >= 3 &&
-           xn_is_number(info.type) && info.dims[info.rank - 1] >= least && info.dims[info.rank - 2] >= least;
+    XN_TRY(tolerate(ctx, xn_h5_info_get(ctx, h5, dataset, &info), are));
+    *are = *are && !info.is_group && info.rank >= 3 && xn_is_number(info.type) && info.dims[info.rank - 1] >= least &&
+           info.dims[info.rank - 2] >= least;
+    return XANI_OK;
 }
 
 static xani_status add(xn_ctx *ctx, const char *name, char ***list)
@@ -161,6 +199,13 @@ static int64_t number_of(const char *name)
     return number;
 }
 
+static xani_status add_frames(xn_ctx *ctx, const xn_h5 *h5, const char *name, int64_t least, char ***list)
+{
+    bool are = false;
+    XN_TRY(are_frames(ctx, h5, name, least, &are));
+    return are ? add(ctx, name, list) : XANI_OK;
+}
+
 // Why an object that has a link cannot be opened.
 static xani_status dangling(xn_ctx *ctx, const xn_h5 *h5, const char *name)
 {
@@ -182,10 +227,11 @@ static xani_status frames_of_group(xn_ctx *ctx, const xn_h5 *h5, const char *gro
 {
     char **names = NULL, path[XN_KEY_LENGTH];
     bool whole = false;
+    bool there;
     int64_t last = -1;
-    if (xn_h5_names(NULL, h5, group[0] ? group : "/", &names) != XANI_OK) return XANI_OK;
+    XN_TRY(tolerate(ctx, xn_h5_names(ctx, h5, group[0] ? group : "/", &names), &there));
     xani_status st = XANI_OK;
-    for (int i = 0; st == XANI_OK && names[i] != NULL; i++) {
+    for (int i = 0; there && st == XANI_OK && names[i] != NULL; i++) {
         bool is_data = strcmp(names[i], "data") == 0;
         int64_t number = number_of(names[i]);
         if (!is_data && number < 0) continue;
@@ -195,8 +241,8 @@ static xani_status frames_of_group(xn_ctx *ctx, const xn_h5 *h5, const char *gro
                          (long long)last + 1, (long long)number);
         else if (!xn_h5_exists(h5, path))
             st = dangling(ctx, h5, path);
-        else if (are_frames(h5, path, 1) && !whole)
-            st = add(ctx, path, datasets);
+        else if (!whole)
+            st = add_frames(ctx, h5, path, 1, datasets);
         whole = whole || (is_data && *datasets != NULL); // "data" is sorted before its parts
         last = number >= 0 ? number : last;
     }
@@ -226,7 +272,8 @@ static xani_status find_given(xn_ctx *ctx, const xn_h5 *h5, const char *given, c
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: input.frames: group %s has neither data nor data_000001, ...",
                        xn_h5_path(h5), given);
     }
-    if (are_frames(h5, given, 1)) return add(ctx, given, datasets);
+    XN_TRY(add_frames(ctx, h5, given, 1, datasets));
+    if (*datasets != NULL) return XANI_OK;
     return xn_fail(ctx, XANI_ERR_INPUT, "%s: input.frames: %s is %s %s; frames (n, y, x) of numbers are needed",
                    xn_h5_path(h5), given, xn_type_name(info.type), xn_shape_text(shape, info.rank, info.dims));
 }
@@ -235,38 +282,49 @@ static xani_status first_frames(xn_ctx *ctx, void *user, const xn_h5 *h5, const 
 {
     (void)info;
     char ***datasets = user;
-    return *datasets == NULL && are_frames(h5, dataset, XN_NX_LEAST) ? add(ctx, dataset, datasets) : XANI_OK;
+    return *datasets == NULL ? add_frames(ctx, h5, dataset, XN_NX_LEAST, datasets) : XANI_OK;
 }
 
-// @signal of an NXdata; in files before 2014 the member whose own @signal is 1.
+// The member of an NXdata whose own @signal is 1, as files before 2014 have it.
+static xani_status old_signal(xn_ctx *ctx, const xn_h5 *h5, const char *group, char ***datasets)
+{
+    char **names = NULL, path[XN_KEY_LENGTH];
+    bool there;
+    XN_TRY(tolerate(ctx, xn_h5_names(ctx, h5, group, &names), &there));
+    xani_status st = XANI_OK;
+    for (int i = 0; there && names[i] != NULL && *datasets == NULL && st == XANI_OK; i++) {
+        double one = 0;
+        bool is = false, number = false;
+        join(group, names[i], path);
+        if (path[0] == '\0' || !xn_h5_exists(h5, path)) continue;
+        XN_GOTO(out, st, xn_nx_attr_is(ctx, h5, path, "signal", "1", &is));
+        if (!is) XN_GOTO(out, st, tolerate(ctx, xn_h5_read_attr_f64(ctx, h5, path, "signal", &one), &number));
+        if (is || (number && one == 1.0)) st = add_frames(ctx, h5, path, 1, datasets);
+    }
+out:
+    xn_h5_names_free(names);
+    return st;
+}
+
+// @signal of an NXdata.
 static xani_status signal_of(xn_ctx *ctx, const xn_h5 *h5, const char *group, char ***datasets)
 {
-    char *name = NULL, path[XN_KEY_LENGTH], **names = NULL;
-    double one = 0;
-    xani_status st = XANI_OK;
-    if (xn_h5_read_attr(NULL, h5, group, "signal", &name) == XANI_OK) {
-        join(group, name, path);
-        if (path[0] != '\0' && xn_h5_exists(h5, path) && are_frames(h5, path, 1)) st = add(ctx, path, datasets);
-        if (path[0] != '\0' && !xn_h5_exists(h5, path)) st = dangling(ctx, h5, path);
-    } else if (xn_h5_names(NULL, h5, group, &names) == XANI_OK) {
-        for (int i = 0; names[i] != NULL && *datasets == NULL && st == XANI_OK; i++) {
-            join(group, names[i], path);
-            bool is = xn_nx_attr_is(ctx, h5, path, "signal", "1") ||
-                      (xn_h5_read_attr_f64(NULL, h5, path, "signal", &one) == XANI_OK && one == 1.0);
-            if (is && are_frames(h5, path, 1)) st = add(ctx, path, datasets);
-        }
-    }
-    xn_h5_names_free(names);
+    char *name = NULL, path[XN_KEY_LENGTH] = "";
+    bool there;
+    XN_TRY(tolerate(ctx, xn_h5_read_attr(ctx, h5, group, "signal", &name), &there));
+    if (!there) return old_signal(ctx, h5, group, datasets);
+    join(group, name, path);
     xn_free(name);
-    return st;
+    if (path[0] == '\0') return XANI_OK;
+    return xn_h5_exists(h5, path) ? add_frames(ctx, h5, path, 1, datasets) : dangling(ctx, h5, path);
 }
 
 xani_status xn_nx_find_frames(xn_ctx *ctx, const xn_h5 *h5, bool nxmx, const char *given, char ***datasets)
 {
     char entry[XN_KEY_LENGTH], group[XN_KEY_LENGTH];
     *datasets = NULL;
-    xani_status st = XANI_OK;
-    xn_nx_default(ctx, h5, entry, group);
+    xani_status st = xn_nx_default(ctx, h5, entry, group);
+    if (st != XANI_OK) return st;
     if (given != NULL)
         st = find_given(ctx, h5, given[0] == '/' ? given + 1 : given, datasets);
     else if (nxmx) {

@@ -27,7 +27,8 @@ static xani_status choose_channel(xn_ctx *ctx, const xn_config *config, const xn
     const char *wanted = config != NULL ? xn_config_string(config, "input.channel") : NULL;
     int64_t n = 0;
     snprintf(path, sizeof path, "%s/channel", group);
-    if (!xn_h5_exists(h5, path) || xn_h5_read_strings(NULL, h5, path, &names, &n) != XANI_OK || n != run->n_channels) {
+    if (xn_h5_exists(h5, path)) XN_TRY(xn_h5_read_strings(ctx, h5, path, &names, &n));
+    if (n != run->n_channels) {
         xn_h5_names_free(names);
         names = NULL;
         n = 0;
@@ -61,8 +62,12 @@ static xani_status find_channels(xn_ctx *ctx, const xn_config *config, const xn_
     const char *slash = strrchr(dataset, '/');
     snprintf(group, sizeof group, "%.*s", slash ? (int)(slash - dataset) : 0, dataset);
     bool channels = false;
-    if (rank == 4 && xn_h5_read_attr_texts(NULL, h5, group[0] ? group : "/", "axes", &axes, &n) == XANI_OK)
+    if (rank == 4) {
+        xani_status st = xn_h5_read_attr_texts(ctx, h5, group[0] ? group : "/", "axes", &axes, &n);
+        if (st == XANI_ERR_MEMORY) return st;
+        if (st != XANI_OK) xn_clear_error(ctx); // none: a stack of modules
         channels = n == rank && strcmp(axes[1], "channel") == 0;
+    }
     xn_h5_names_free(axes);
     run->n_channels = channels ? dims[1] : 0;
     if (channels) return choose_channel(ctx, config, h5, group, run);

@@ -63,7 +63,7 @@ xani_status xn_nx_mask(xn_ctx *ctx, const xn_nx_run *run, xn_source *s)
     s->mask = xn_calloc((size_t)(run->ny * run->nx), sizeof *s->mask);
     if (s->mask == NULL) return xn_fail_memory(ctx, "the mask", (size_t)(run->ny * run->nx) * sizeof *s->mask);
     XN_TRY(xn_h5_open(ctx, run->file[0], &h5));
-    xn_nx_detector(ctx, h5, detector);
+    XN_GOTO(out, st, xn_nx_detector(ctx, h5, detector));
     if (detector[0] == '\0') goto out;
     XN_GOTO(out, st, masks_of(ctx, h5, detector, run, s, &n));
     if (run->channel_name[0] != '\0') {
@@ -94,12 +94,9 @@ xani_status xn_nx_limits(xn_ctx *ctx, xn_nx_run *run)
     }
     xani_status st;
     XN_TRY(xn_h5_open(ctx, run->file[0], &h5));
-    xn_nx_detector(ctx, h5, detector);
+    XN_GOTO(out, st, xn_nx_detector(ctx, h5, detector));
     snprintf(path, sizeof path, "%s/saturation_value", detector);
-    if (detector[0] == '\0' || !xn_h5_exists(h5, path)) {
-        xn_h5_close(&h5);
-        return XANI_OK;
-    }
+    if (detector[0] == '\0' || !xn_h5_exists(h5, path)) goto out;
     XN_GOTO(out, st, xn_h5_read_f64(ctx, h5, path, &value, &n));
     if (n > 0 && value[0] > 0.0) run->highest = fmin(run->highest, value[0]);
 out:

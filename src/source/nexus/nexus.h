@@ -19,19 +19,20 @@ struct xn_found_run;
 
 // The group that the @default chain leads to ("entry/data"); without one the first NXentry, or "entry", and the NXdata
 // in it, or "data". "" where there is none. entry: the group above it.
-void xn_nx_default(xn_ctx *ctx, const xn_h5 *h5, char entry[XN_KEY_LENGTH], char group[XN_KEY_LENGTH]);
+xani_status xn_nx_default(xn_ctx *ctx, const xn_h5 *h5, char entry[XN_KEY_LENGTH], char group[XN_KEY_LENGTH]);
 // Datasets of frames of a file, in order; owned (xn_h5_names_free). given: input.frames, a dataset or a group, or NULL.
 // NULL list with XANI_OK: there are none. Links that lead nowhere are errors that name what is missing.
 xani_status xn_nx_find_frames(xn_ctx *ctx, const xn_h5 *h5, bool nxmx, const char *given, char ***datasets);
-bool xn_nx_is_nxmx(xn_ctx *ctx, const xn_h5 *h5);
+xani_status xn_nx_is_nxmx(xn_ctx *ctx, const xn_h5 *h5, bool *is);
 // The NXdetector group of the default entry, "" where there is none.
-void xn_nx_detector(xn_ctx *ctx, const xn_h5 *h5, char group[XN_KEY_LENGTH]);
+xani_status xn_nx_detector(xn_ctx *ctx, const xn_h5 *h5, char group[XN_KEY_LENGTH]);
 // Calls `each` for every dataset of numbers below a group, links followed, until it fails.
 typedef xani_status (*xn_nx_each)(xn_ctx *ctx, void *user, const xn_h5 *h5, const char *dataset,
                                   const xn_h5_info *info);
 xani_status xn_nx_walk(xn_ctx *ctx, const xn_h5 *h5, xn_nx_each each, void *user);
 // Text of an attribute is this word.
-bool xn_nx_attr_is(xn_ctx *ctx, const xn_h5 *h5, const char *object, const char *name, const char *word);
+xani_status xn_nx_attr_is(xn_ctx *ctx, const xn_h5 *h5, const char *object, const char *name, const char *word,
+                          bool *is);
 
 // ---- frames.c: the frames of all files as one row of frames
 

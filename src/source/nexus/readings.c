@@ -159,23 +159,24 @@ static xani_status ids_of_file(xn_ctx *ctx, const char *dataset, int file, bool 
 }
 
 // image_id of the frames' group, where it has one per frame; "" else.
-static void find_image_ids(const xn_nx_run *run, int file, char path[XN_KEY_LENGTH])
+static xani_status find_image_ids(xn_ctx *ctx, const xn_nx_run *run, int file, char path[XN_KEY_LENGTH])
 {
     const xn_nx_part *p = run->part;
     xn_h5 *h5 = NULL;
-    xn_h5_info info;
+    xn_h5_info info = {0};
     path[0] = '\0';
     while (p->file != file) p++;
     const char *slash = strrchr(p->dataset, '/');
     char name[XN_KEY_LENGTH + 16];
     snprintf(name, sizeof name, "%.*simage_id", slash ? (int)(slash - p->dataset) + 1 : 0, p->dataset);
-    if (xn_h5_open(NULL, run->file[file], &h5) != XANI_OK) return;
-    bool fits = strlen(name) < XN_KEY_LENGTH && xn_h5_exists(h5, name) &&
-                xn_h5_info_get(NULL, h5, name, &info) == XANI_OK && info.rank == 1 &&
-                info.size == run->file_first[file + 1] - run->file_first[file] && xn_is_number(info.type) &&
-                info.type != XN_F32 && info.type != XN_F64;
-    if (fits) snprintf(path, XN_KEY_LENGTH, "%s", name);
+    XN_TRY(xn_h5_open(ctx, run->file[file], &h5));
+    bool there = strlen(name) < XN_KEY_LENGTH && xn_h5_exists(h5, name);
+    xani_status st = there ? xn_h5_info_get(ctx, h5, name, &info) : XANI_OK;
+    if (there && st == XANI_OK && info.rank == 1 && xn_is_number(info.type) && info.type != XN_F32 &&
+        info.type != XN_F64 && info.size == run->file_first[file + 1] - run->file_first[file])
+        snprintf(path, XN_KEY_LENGTH, "%s", name);
     xn_h5_close(&h5);
+    return st;
 }
 
 // Numbers of one series behind those of the series before it, so that they stay apart.
@@ -186,7 +187,7 @@ static xani_status default_ids(xn_ctx *ctx, xn_nx_run *run)
         int64_t first = run->file_first[f], end = run->file_first[f + 1];
         char dataset[XN_KEY_LENGTH] = "";
         bool found = false;
-        if (run->nxmx && end > first) find_image_ids(run, f, dataset);
+        if (run->nxmx && end > first) XN_TRY(find_image_ids(ctx, run, f, dataset));
         if (dataset[0] != '\0') XN_TRY(ids_of_file(ctx, dataset, f, &found, run));
         uint64_t before = last, none = 0;
         for (int64_t i = first; i < end && found; i++) none += run->id[i] == 0;
