@@ -25,6 +25,7 @@ setup:
 
 setup-test:
 	tools/setup build test
+	@tools/setup-python .venv-test extra_data==1.25.0
 
 build: setup
 	@cmake -S . -B $(BUILD) -G Ninja -DCMAKE_INSTALL_PREFIX=$(PREFIX) $(CMAKE_ARGS)

@@ -59,8 +59,6 @@ xani_status xn_array_read(xn_ctx *ctx, xn_array *array, const xn_selection *sele
                           int threads);
 // Where row `row` of axis 0 lies in a mapped file; NULL where it is filtered, in pieces, or in the other byte order.
 const void *xn_array_view(xn_array *array, int64_t row);
-// covered[i * dims[1] + k] = 1 where elements (i, k, ...) of an array of two axes or more have a source; the rest stays.
-void xn_array_covered(const xn_array *array, uint8_t *covered);
 // Asks the system to read these rows ahead.
 void xn_array_prefetch(xn_array *array, const int64_t *list, int64_t n);
 // The first row of share `part` of `parts` nearly equal ones, moved to where blocks or sources end.

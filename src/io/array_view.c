@@ -137,12 +137,3 @@ int64_t xn_array_share(const xn_array *a, int64_t part, int64_t parts)
     if (part >= parts) return rows;
     return nearest_edge(a, (int64_t)((__int128)rows * part / parts));
 }
-
-void xn_array_covered(const xn_array *a, uint8_t *covered)
-{
-    for (int64_t i = 0; i < a->parts.n; i++) {
-        const xn_part *p = &a->parts.list[i];
-        for (int64_t row = p->at[0]; p->store != NULL && row < p->at[0] + p->count[0]; row++)
-            memset(covered + row * a->info.dims[1] + p->at[1], 1, (size_t)p->count[1]);
-    }
-}

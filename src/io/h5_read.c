@@ -167,14 +167,55 @@ static void shut(opened *o)
     if (o->dataset >= 0) H5Oclose(o->dataset);
 }
 
-static xani_status open_checked(xn_ctx *ctx, const xn_h5 *file, const char *name, opened *o)
+static xani_status open_unchecked(xn_ctx *ctx, const xn_h5 *file, const char *name, opened *o)
 {
     *o = (opened){.dataset = H5I_INVALID_HID, .space = H5I_INVALID_HID};
     XN_TRY(xn_h5_dataset(ctx, file, name, &o->dataset));
     o->space = H5Dget_space(o->dataset);
     if (o->space < 0) return xn_h5_fail(ctx, file, name, "its shape cannot be read");
-    XN_TRY(xn_h5_shape(ctx, file, name, o->space, &o->rank, o->dims, &o->size));
+    return xn_h5_shape(ctx, file, name, o->space, &o->rank, o->dims, &o->size);
+}
+
+static xani_status open_checked(xn_ctx *ctx, const xn_h5 *file, const char *name, opened *o)
+{
+    XN_TRY(open_unchecked(ctx, file, name, o));
     return o->size == 0 ? XANI_OK : xn_h5_complete(ctx, file, name, o->dataset);
+}
+
+// The chunk that begins at `at`, and those behind it along the axes from 1 on, were written.
+static bool row_of_chunks_is_there(const opened *o, const hsize_t *chunk, hsize_t row)
+{
+    hsize_t at[XANI_MAX_RANK] = {row}, stored = 0;
+    for (;;) {
+        unsigned mask = 0;
+        haddr_t address = HADDR_UNDEF;
+        bool told = H5Dget_chunk_info_by_coord(o->dataset, at, &mask, &address, &stored) >= 0;
+        if (!told || address == HADDR_UNDEF) return false;
+        int k = o->rank - 1;
+        while (k > 0 && (at[k] += chunk[k]) >= (hsize_t)o->dims[k]) at[k--] = 0;
+        if (k == 0) return true;
+    }
+}
+
+// Rows first ... first + count - 1 were written: files of some facilities are padded with rows that never were.
+static xani_status rows_complete(xn_ctx *ctx, const xn_h5 *file, const char *name, const opened *o, int64_t first,
+                                 int64_t count)
+{
+    hsize_t chunk[XANI_MAX_RANK];
+    hid_t created = H5Dget_create_plist(o->dataset);
+    bool chunked =
+        created >= 0 && H5Pget_layout(created) == H5D_CHUNKED && H5Pget_chunk(created, XANI_MAX_RANK, chunk) == o->rank;
+    bool whole = !chunked || count >= o->dims[0] || fill_is_data(created);
+    xani_status st = XANI_OK;
+    if (created >= 0) H5Pclose(created);
+    if (count <= 0) return XANI_OK;
+    if (whole) return xn_h5_complete(ctx, file, name, o->dataset);
+    hsize_t row = (hsize_t)first / chunk[0] * chunk[0];
+    for (; st == XANI_OK && row < (hsize_t)(first + count); row += chunk[0])
+        if (!row_of_chunks_is_there(o, chunk, row))
+            st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: row %lld was never written", file->path, name,
+                         (long long)xn_max64((int64_t)row, first));
+    return st;
 }
 
 // Large ones go past the library, on all cores: a cube of some GiB is compressed, and the library decodes on one.
@@ -270,11 +311,12 @@ static xani_status select_part(xn_ctx *ctx, const xn_h5 *file, const char *name,
 static xani_status rows(xn_ctx *ctx, const xn_h5 *file, const char *name, opened *o, xn_type type, int64_t first,
                         int64_t count, void *dst)
 {
-    XN_TRY(open_checked(ctx, file, name, o));
+    XN_TRY(open_unchecked(ctx, file, name, o));
     int64_t have = o->rank > 0 ? o->dims[0] : 0, n;
     if (o->rank == 0 || first < 0 || count < 0 || first > have - count)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: rows wanted: %lld from %lld on; it has %lld", file->path, name,
                        (long long)count, (long long)first, (long long)have);
+    XN_TRY(rows_complete(ctx, file, name, o, first, count));
     XN_TRY(select_part(ctx, file, name, o, first, count, -1, &n));
     if (is_large(o, n)) return read_large(ctx, file, name, type, first, count, dst);
     return xn_h5_read_as(ctx, file, name, o->dataset, o->space, n, type, dst);

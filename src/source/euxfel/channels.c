@@ -137,7 +137,7 @@ static xani_status read_pulse_ids(const reader *d, const xn_h5 *h5, int64_t rows
     *pulse = NULL;
     if (d->kind != BY_PULSE_ID) return XANI_OK;
     snprintf(path, sizeof path, "INSTRUMENT/%s/pulseId", d->name.index);
-    XN_TRY(xn_h5_read_i64(d->ctx, h5, path, pulse, &n));
+    XN_TRY(xn_xf_whole(d->ctx, h5, path, -1, true, pulse, &n));
     return n >= rows ? XANI_OK
                      : xn_fail(d->ctx, XANI_ERR_INPUT, "%s: %s has %lld numbers for %lld rows", xn_h5_path(h5), path,
                                (long long)n, (long long)rows);

@@ -63,7 +63,8 @@ static xani_status put_modules(xn_ctx *ctx, const xn_config *config, const xn_h5
 
 static xani_status read_ids(xn_ctx *ctx, const xn_h5 *h5, const char *path, xn_xf_detector *d)
 {
-    const char *pulses = xn_h5_exists(h5, "entry_1/pulseId") ? "entry_1/pulseId" : "entry_1/memoryCell";
+    bool cells = !xn_h5_exists(h5, "entry_1/pulseId"); // of a JUNGFRAU: their frames come in the order of time
+    const char *pulses = cells ? "entry_1/memoryCell" : "entry_1/pulseId";
     uint64_t *train = NULL, *pulse = NULL;
     int64_t n = 0, n_pulse = 0;
     xani_status st = xn_h5_read_u64(ctx, h5, "entry_1/trainId", &train, &n);
@@ -71,7 +72,10 @@ static xani_status read_ids(xn_ctx *ctx, const xn_h5 *h5, const char *path, xn_x
     if (st == XANI_OK && (n != d->n || n_pulse != d->n))
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %lld frames have %lld train ids and %lld pulses", path, (long long)d->n,
                      (long long)n, (long long)n_pulse);
+    int64_t first = 0; // frame of the train
     for (int64_t i = 0; st == XANI_OK && i < n; i++) {
+        if (train[i] != train[first]) first = i;
+        if (cells) pulse[i] = (uint64_t)(i - first);
         if (pulse[i] >= XN_XF_PULSES)
             st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: pulse %llu; at most %d are possible", path, pulses,
                          (unsigned long long)pulse[i], XN_XF_PULSES);
@@ -98,15 +102,12 @@ static xani_status read_cells(xn_ctx *ctx, const xn_h5 *h5, xn_xf_detector *d)
     return XANI_OK;
 }
 
-static xani_status find_holes(xn_ctx *ctx, const char *path, xn_xf_detector *d)
+static xani_status find_holes(xn_ctx *ctx, const xn_h5 *h5, xn_xf_detector *d)
 {
-    const xn_array_options how = {.fill = true};
-    xn_array *array = NULL;
     size_t all = (size_t)d->n * (size_t)d->n_modules;
     uint8_t *there = xn_calloc(all, 1);
-    xani_status st = there != NULL ? XANI_OK : xn_fail_memory(ctx, "the frames", all);
-    if (st == XANI_OK) st = xn_array_open(ctx, &path, 1, DETECTOR "/data", &how, &array);
-    if (st == XANI_OK) xn_array_covered(array, there);
+    xani_status st =
+        there != NULL ? xn_h5_covered(ctx, h5, DETECTOR "/data", there) : xn_fail_memory(ctx, "the frames", all);
     for (int64_t i = 0; st == XANI_OK && i < d->n; i++) {
         bool complete = true;
         for (int m = 0; m < d->n_modules; m++) {
@@ -117,7 +118,6 @@ static xani_status find_holes(xn_ctx *ctx, const char *path, xn_xf_detector *d)
         d->refused[i] = complete ? XN_CUT_NONE : XN_CUT_MODULE;
         d->incomplete += !complete;
     }
-    xn_array_close(&array);
     xn_free(there);
     return st;
 }
@@ -143,7 +143,7 @@ xani_status xn_xf_cxi_read(xn_ctx *ctx, const xn_config *config, const xn_xf_run
     XN_GOTO(out, st, put_modules(ctx, config, h5, path, d));
     XN_GOTO(out, st, read_ids(ctx, h5, path, d));
     XN_GOTO(out, st, read_cells(ctx, h5, d));
-    st = find_holes(ctx, path, d);
+    st = find_holes(ctx, h5, d);
 out:
     xn_free(name);
     xn_h5_close(&h5);

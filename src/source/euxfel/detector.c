@@ -24,20 +24,27 @@ typedef struct {
     xn_xf_list *list;
 } part;
 
-// Numbers beside the frames, (rows) or (rows, n); NULL where there are none.
-static xani_status beside(const part *p, const char *name, int64_t each, int64_t **value)
+// Numbers beside the frames, of the rows that the index names: (rows) or (rows, n); NULL where there are none.
+static xani_status beside(const part *p, const char *name, int64_t each, int64_t named, int64_t **value)
 {
     char path[2 * XN_KEY_LENGTH];
-    xn_h5_info info;
     int64_t n = 0;
     *value = NULL;
     snprintf(path, sizeof path, "INSTRUMENT/%s/%s", p->group, name);
-    if (!xn_h5_exists(p->h5, path)) return XANI_OK;
-    XN_TRY(xn_h5_info_get(p->ctx, p->h5, path, &info));
-    if (info.size < p->rows * each)
-        return xn_fail(p->ctx, XANI_ERR_INPUT, "%s: %s has %lld numbers for %lld frames", p->file->path, path,
-                       (long long)info.size, (long long)(p->rows * each));
-    return xn_h5_read_i64(p->ctx, p->h5, path, value, &n);
+    if (named == 0 || !xn_h5_exists(p->h5, path)) return XANI_OK;
+    XN_TRY(xn_xf_whole(p->ctx, p->h5, path, named, false, value, &n));
+    if (n == named * each) return XANI_OK;
+    return xn_fail(p->ctx, XANI_ERR_INPUT, "%s: %s has %lld numbers for %lld frames", p->file->path, path, (long long)n,
+                   (long long)(named * each));
+}
+
+// Rows up to the last one that the index names.
+static int64_t named_rows(const part *p, const int64_t *first, const int64_t *count)
+{
+    int64_t most = 0;
+    for (int64_t t = 0; t < p->file->n; t++)
+        if (count[t] > 0) most = xn_max64(most, first[t] + count[t]);
+    return most;
 }
 
 static xani_status add_frame(const part *p, int64_t train, int64_t pulse, int64_t place, int64_t cell)
@@ -56,7 +63,7 @@ static xani_status add_frame(const part *p, int64_t train, int64_t pulse, int64_
 static xani_status add_cells(const part *p, const int64_t *first, const int64_t *count)
 {
     int64_t cells = p->d->n_cells, *cell = NULL;
-    xani_status st = beside(p, "memoryCell", cells, &cell);
+    xani_status st = beside(p, "memoryCell", cells, named_rows(p, first, count), &cell);
     for (int64_t t = 0; st == XANI_OK && t < p->file->n; t++)
         for (int64_t i = 0; st == XANI_OK && i < count[t] * cells; i++) {
             int64_t at = first[t] * cells + i;
@@ -68,10 +75,11 @@ static xani_status add_cells(const part *p, const int64_t *first, const int64_t 
 
 static xani_status add_pulses(const part *p, const int64_t *first, const int64_t *count)
 {
-    int64_t *pulse = NULL, *cell = NULL;
+    int64_t *pulse = NULL, *cell = NULL, named = named_rows(p, first, count);
     xani_status st;
-    XN_GOTO(out, st, beside(p, "pulseId", 1, &pulse));
-    XN_GOTO(out, st, beside(p, "cellId", 1, &cell));
+    if (named == 0) return XANI_OK;
+    XN_GOTO(out, st, beside(p, "pulseId", 1, named, &pulse));
+    XN_GOTO(out, st, beside(p, "cellId", 1, named, &cell));
     const int64_t *number = p->ids == XN_XF_BY_PULSE ? pulse : p->ids == XN_XF_BY_CELL ? cell : NULL;
     if (number == NULL && p->ids != XN_XF_BY_ORDER) {
         st = xn_fail(p->ctx, XANI_ERR_INPUT, "%s: INSTRUMENT/%s/%s: no such dataset (input.pulses.ids)", p->file->path,

@@ -75,7 +75,8 @@ xani_status xn_xf_name_find(xn_ctx *ctx, const xn_xf_run *run, const char *name,
 typedef struct xn_xf_rows {
     const xn_h5 *h5;
     const char *dataset;
-    xn_type type; // as it is stored
+    xn_array *array; // of a virtual dataset
+    xn_type type;    // as it is stored
     int64_t rows, columns;
     int64_t first, n, most; // rows in memory
     double *value;
@@ -84,6 +85,10 @@ typedef struct xn_xf_rows {
 xani_status xn_xf_rows_open(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, xn_xf_rows *r);
 xani_status xn_xf_rows_get(xn_ctx *ctx, xn_xf_rows *r, int64_t row, const double **value); // valid until the next
 void xn_xf_rows_close(xn_xf_rows *r);
+// The first `rows` rows (-1: all) of each numbers, as whole numbers; owned, NULL for none.  Padding behind the rows
+// wanted need not be written.  pad: nor need anything else, and is 0 then (INDEX).
+xani_status xn_xf_whole(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, int64_t rows, bool pad, int64_t **value,
+                        int64_t *n);
 
 // ---- pattern.c: which bunches of a train were FEL and pump-laser pulses
 

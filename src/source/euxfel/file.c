@@ -72,7 +72,7 @@ static xani_status read_flags(xn_ctx *ctx, const xn_h5 *h5, xn_xf_file *f)
     static const char dataset[] = "INDEX/flag";
     if (!xn_h5_exists(h5, dataset)) return flag_by_order(ctx, f);
     int64_t *flag = NULL, n = 0;
-    XN_TRY(xn_h5_read_i64(ctx, h5, dataset, &flag, &n));
+    XN_TRY(xn_xf_whole(ctx, h5, dataset, -1, true, &flag, &n));
     bool inverted = strcmp(f->version, "1.1") == 0;
     for (int64_t i = 0; i < f->n; i++) f->good[i] = i < n && (flag[i] != 0) != inverted;
     xn_free(flag);
@@ -81,10 +81,12 @@ static xani_status read_flags(xn_ctx *ctx, const xn_h5 *h5, xn_xf_file *f)
 
 static xani_status read_trains(xn_ctx *ctx, const xn_h5 *h5, xn_xf_file *f)
 {
-    xn_h5_info info;
-    XN_TRY(xn_h5_info_get(ctx, h5, "INDEX/trainId", &info));
-    if (info.size == 0) return XANI_OK;
-    XN_TRY(xn_h5_read_u64(ctx, h5, "INDEX/trainId", &f->train, &f->n));
+    int64_t *train = NULL;
+    XN_TRY(xn_xf_whole(ctx, h5, "INDEX/trainId", -1, true, &train, &f->n));
+    if (f->n == 0) return XANI_OK;
+    for (int64_t i = 0; i < f->n; i++)
+        if (train[i] < 0 || train[i] >= (int64_t)1 << (63 - XN_XF_PULSE_BITS)) train[i] = 0; // no id
+    f->train = (uint64_t *)train;
     f->good = xn_alloc((size_t)f->n, 1);
     if (f->good == NULL) return xn_fail_memory(ctx, "the trains", (size_t)f->n);
     return read_flags(ctx, h5, f);
@@ -94,15 +96,54 @@ static xani_status read_trains(xn_ctx *ctx, const xn_h5 *h5, xn_xf_file *f)
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
+static xani_status add_source(xn_ctx *ctx, const char *name, xn_xf_file *f)
+{
+    char **p = xn_realloc(f->source, (size_t)f->n_sources + 2, sizeof *p), *copy = xn_strdup(name);
+    if (p != NULL) f->source = p;
+    if (p == NULL || copy == NULL) {
+        xn_free(copy);
+        return xn_fail_memory(ctx, "the sources", strlen(name));
+    }
+    p[f->n_sources++] = copy;
+    p[f->n_sources] = NULL;
+    return XANI_OK;
+}
+
+// Sources by their indexes, where the list of them is damaged or was not finished.
+static xani_status sources_below(xn_ctx *ctx, const xn_h5 *h5, const char *group, int depth, xn_xf_file *f)
+{
+    char **names = NULL, path[XN_KEY_LENGTH], own[XN_KEY_LENGTH];
+    XN_TRY(xn_h5_names(ctx, h5, group, &names));
+    xani_status st = XANI_OK;
+    for (int i = 0; st == XANI_OK && names[i] != NULL; i++) {
+        xn_h5_info info;
+        int n = snprintf(path, sizeof path, "%s/%s", group, names[i]);
+        if (n < 0 || (size_t)n + 32 >= sizeof path || xn_h5_info_get(ctx, h5, path, &info) != XANI_OK) {
+            xn_clear_error(ctx);
+            continue;
+        }
+        if (info.is_group && depth > 0) st = sources_below(ctx, h5, path, depth - 1, f);
+        if (info.is_group || strcmp(names[i], "first") != 0) continue;
+        bool control = strchr(group, ':') == NULL;
+        snprintf(own, sizeof own, "%s/%s", control ? "CONTROL" : "INSTRUMENT", group + strlen("INDEX/"));
+        st = add_source(ctx, own, f);
+    }
+    xn_h5_names_free(names);
+    return st;
+}
+
 static xani_status read_sources(xn_ctx *ctx, const xn_h5 *h5, xn_xf_file *f)
 {
     static const char newer[] = "METADATA/dataSources/dataSourceId", older[] = "METADATA/dataSourceId";
     const char *dataset = xn_h5_exists(h5, newer) ? newer : older;
     char **text = NULL;
     int64_t n = 0;
-    xn_h5_info info;
-    XN_TRY(xn_h5_info_get(ctx, h5, dataset, &info));
-    if (info.size > 0) XN_TRY(xn_h5_read_strings(ctx, h5, dataset, &text, &n));
+    if (!xn_h5_exists(h5, dataset) || xn_h5_read_strings(ctx, h5, dataset, &text, &n) != XANI_OK) {
+        xn_clear_error(ctx);
+        XN_TRY(sources_below(ctx, h5, "INDEX", 8, f));
+        if (f->n_sources > 1) qsort(f->source, (size_t)f->n_sources, sizeof *f->source, by_name);
+        return XANI_OK;
+    }
     f->source = xn_calloc((size_t)n + 1, sizeof *f->source);
     xani_status st = f->source != NULL ? XANI_OK : xn_fail_memory(ctx, "the sources", (size_t)n * sizeof *text);
     for (int64_t i = 0; i < n; i++) {
@@ -153,12 +194,9 @@ static xani_status read_column(xn_ctx *ctx, const xn_h5 *h5, const char *index, 
     snprintf(path, sizeof path, "INDEX/%s/%s", index, name);
     *there = xn_h5_exists(h5, path);
     if (!*there) return XANI_OK;
-    xn_h5_info info;
     int64_t *value = NULL, n = 0;
-    XN_TRY(xn_h5_info_get(ctx, h5, path, &info));
-    if (info.size == 0) return XANI_OK;
-    XN_TRY(xn_h5_read_i64(ctx, h5, path, &value, &n));
-    memcpy(out, value, (size_t)xn_min64(n, most) * sizeof *out);
+    XN_TRY(xn_xf_whole(ctx, h5, path, -1, true, &value, &n));
+    if (n > 0) memcpy(out, value, (size_t)xn_min64(n, most) * sizeof *out);
     xn_free(value);
     return XANI_OK;
 }

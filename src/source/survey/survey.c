@@ -29,7 +29,10 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strcasecmp(s + n - m, end) == 0;
 }
 
-static bool is_hdf5_name(const char *s) { return ends_with(s, ".h5") || ends_with(s, ".hdf5") || ends_with(s, ".nxs"); }
+static bool is_hdf5_name(const char *s)
+{
+    return ends_with(s, ".h5") || ends_with(s, ".hdf5") || ends_with(s, ".nxs") || ends_with(s, ".cxi");
+}
 
 static const char *base_name(const char *path)
 {
