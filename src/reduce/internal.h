@@ -3,8 +3,9 @@
 //
 // In flow order: select.c (cuts; windows.c their statistics, cutflow.c in words), bins.c (delay bins), groups.c (pixels
 // to groups, calibration planes), words.c (words to photons), correct.c (what needs whole frames), plan.c (memory,
-// passes, batches), accumulate.c and rows.c (frames to integer sums), finish.c (sums to signal and errors), sign.c (is
-// the delay's sign plausible?), binned.c (cubes that come binned), reduce.c (the stage).
+// passes, batches), accumulate.c and rows.c (frames to integer sums), finish.c (sums to signal and errors), sign.c,
+// sign_tool.c (are its signs plausible?), zero.c (where is it 0?), curve.c (I0), binned.c (cubes that come binned),
+// reduce.c (the stage).
 #ifndef XN_REDUCE_INTERNAL_H
 #define XN_REDUCE_INTERNAL_H
 
@@ -198,6 +199,13 @@ void xn_cutflow_say(xn_ctx *ctx, const xn_cutflow *flow, const xn_shots *shots);
 
 // Warns when signal lies at negative delays and none at positive ones (science.md S4). Returns true if it warned.
 bool xn_sign_check(xn_ctx *ctx, const xn_cube *cube);
+
+// The same for the sign of the time tool's part, by whether it sharpens the signal in time (sign_tool.c).
+typedef enum { XN_TOOL_UNKNOWN, XN_TOOL_SHARPENS, XN_TOOL_BLURS, XN_TOOL_REVERSED } xn_tool_verdict;
+xn_tool_verdict xn_sign_check_tool(xn_ctx *ctx, const xn_cube *cube);
+
+// Says where delay zero lies by the rise of the total intensity; NaN where it has none. Nothing is changed.
+xani_status xn_zero_find(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, double *zero_ps, double *error_ps);
 
 // xn_reduce with a given batch size (0: chosen), for tests and benchmarks.
 xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *source, int64_t batch_frames,

@@ -248,6 +248,9 @@ static xani_status run_shots(stage *s, const xn_config *config, int64_t batch_fr
     c->det_nx = s->groups.det_nx;
     s->groups.mask = NULL;
     (void)xn_sign_check(s->ctx, c);
+    (void)xn_sign_check_tool(s->ctx, c);
+    double zero, error;
+    if (xn_config_bool(config, "reduce.find_zero")) XN_TRY(xn_zero_find(s->ctx, config, c, &zero, &error));
     xn_cutflow_say(s->ctx, &c->cutflow, &c->shots);
     return XANI_OK;
 }
