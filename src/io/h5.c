@@ -255,23 +255,34 @@ xani_status xn_h5_info_get(xn_ctx *ctx, const xn_h5 *file, const char *object, x
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
+typedef struct {
+    char **name;
+    size_t n, room;
+} names_found;
+
+static herr_t add_name(hid_t group, const char *name, const H5L_info_t *link, void *user)
+{
+    names_found *f = user;
+    (void)group;
+    (void)link;
+    if (f->n == f->room) return -1;
+    f->name[f->n] = xn_strdup(name);
+    return f->name[f->n++] != NULL ? 0 : -1;
+}
+
+// In one go: to ask for the i-th name makes the library walk there from the first.
 static xani_status list(xn_ctx *ctx, const xn_h5 *file, const char *group, hid_t id, char ***names)
 {
     H5G_info_t info;
     if (H5Gget_info(id, &info) < 0) return xn_h5_fail(ctx, file, group, "members cannot be listed");
-    size_t n = 0;
-    char **list = info.nlinks > (hsize_t)file->bytes ? NULL : xn_calloc(info.nlinks + 1, sizeof *list);
-    if (list == NULL) return xn_fail_memory(ctx, "names of a group", (size_t)info.nlinks * sizeof *list);
-    *names = list; // freed by the caller when a later name fails
-    for (hsize_t i = 0; i < info.nlinks; i++) {
-        ssize_t length = H5Lget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, i, NULL, 0, H5P_DEFAULT);
-        if (length < 0) return xn_h5_fail(ctx, file, group, "members cannot be listed");
-        list[n] = xn_calloc((size_t)length + 1, 1);
-        if (list[n] == NULL) return xn_fail_memory(ctx, "a name", (size_t)length + 1);
-        H5Lget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, i, list[n], (size_t)length + 1, H5P_DEFAULT);
-        n++;
-    }
-    qsort(list, n, sizeof *list, by_name);
+    names_found f = {.room = info.nlinks};
+    f.name = info.nlinks > (hsize_t)file->bytes ? NULL : xn_calloc(info.nlinks + 1, sizeof *f.name);
+    if (f.name == NULL) return xn_fail_memory(ctx, "names of a group", (size_t)info.nlinks * sizeof *f.name);
+    *names = f.name; // freed by the caller when a later name fails
+    if (H5Literate(id, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, add_name, &f) < 0)
+        return f.n > 0 && f.name[f.n - 1] == NULL ? xn_fail_memory(ctx, "a name", 1)
+                                                  : xn_h5_fail(ctx, file, group, "members cannot be listed");
+    qsort(f.name, f.n, sizeof *f.name, by_name);
     return XANI_OK;
 }
 
