@@ -204,24 +204,26 @@ static const char *answer(question *q, uint64_t h)
     return why;
 }
 
-// path, 0, object, the path absolute: the helper stays in the folder where it was started. 0: too long to be one.
-static size_t compose(char message[XN_WORKER_MESSAGE], const char *path, const char *object)
+// path, 0, object, or path, 0, object, 0, member; the path absolute: the helper stays in the folder where it was
+// started. 0: too long to be one.
+static size_t compose(char message[XN_WORKER_MESSAGE], const char *path, const char *object, const char *member)
 {
     char folder[4096] = "";
     if (path[0] != '/' && getcwd(folder, sizeof folder - 1) == NULL) return 0;
     if (folder[0]) folder[strlen(folder)] = '/'; // zeros follow
-    int n = snprintf(message, XN_WORKER_MESSAGE, "%s%s%c%s", folder, path, '\0', object);
+    int n = snprintf(message, XN_WORKER_MESSAGE, "%s%s%c%s%c%s", folder, path, '\0', object, '\0', member);
+    if (member[0] == '\0') n--;
     return n > 0 && n < XN_WORKER_MESSAGE ? (size_t)n : 0;
 }
 
-xani_status xn_worker_look(xn_ctx *ctx, const char *path, const char *object)
+static xani_status look_at(xn_ctx *ctx, const char *path, const char *object, const char *member)
 {
     struct stat s;
     if (!atomic_load(&used) || stat(path, &s) != 0) return XANI_OK;
     question *q = xn_calloc(1, sizeof *q);
     if (q == NULL) return xn_fail_memory(ctx, path, sizeof *q);
     xani_status st = XANI_OK;
-    q->bytes = compose(q->message, path, object);
+    q->bytes = compose(q->message, path, object, member);
     if (q->bytes > 0) {
         uint64_t h = hash(q, &s);
         pthread_mutex_lock(&helper.lock);
@@ -232,4 +234,11 @@ xani_status xn_worker_look(xn_ctx *ctx, const char *path, const char *object)
     }
     xn_free(q);
     return st;
+}
+
+xani_status xn_worker_look(xn_ctx *ctx, const char *path, const char *object) { return look_at(ctx, path, object, ""); }
+
+xani_status xn_worker_look_all(xn_ctx *ctx, const char *path, const char *group, const char *member)
+{
+    return look_at(ctx, path, group, member);
 }

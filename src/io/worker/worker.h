@@ -27,6 +27,8 @@ void xn_worker_set_seconds(double seconds); // how long an answer may take; 30 a
 
 // XANI_OK: nothing speaks against opening this object ("": the file itself) here. Thread-safe.
 xani_status xn_worker_look(xn_ctx *ctx, const char *path, const char *object);
+// The same for the dataset `member` of every group in a group, at once; their values are not read.
+xani_status xn_worker_look_all(xn_ctx *ctx, const char *path, const char *group, const char *member);
 
 // ---- the helper's side
 
@@ -35,7 +37,7 @@ void xn_worker_confine(void);
 void xn_worker_grant(int seconds); // so much processor time from now on
 // worker_serve.c: answers requests on this socket until its other end is closed.
 int xn_worker_serve(int socket);
-// One message each way: path, 0, object, 0; then one of these and a text.
+// One message each way: path, 0, object[, 0, member]; then one of these and a text.
 enum { XN_WORKER_MESSAGE = 16384, XN_WORKER_FINE = 'f', XN_WORKER_REFUSED = 'r' };
 
 #endif

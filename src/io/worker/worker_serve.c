@@ -5,6 +5,7 @@
 // comes back, and that it does not ask for memory beyond all reason; where an allocation failed under the
 // helper's limit the object is refused, because without the limit it might succeed.  The file is opened anew each
 // time, without a lock on it: what the library trips over depends on what it has read of the file before.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,12 +13,18 @@
 #include "io/library.h"
 #include "io/worker/worker.h"
 
-enum { SMALL = 1 << 20, MEMBERS_MAX = 100000, SECONDS = 2 };
+enum { SMALL = 1 << 20, MEMBERS_MAX = 100000, SECONDS = 2, GRANTED = 1000 };
 
 typedef struct {
     hid_t file;
     bool starved;
 } state;
+
+typedef struct {
+    state *w;
+    const char *member;
+    int64_t n;
+} member_of;
 
 static herr_t on_error(unsigned n, const H5E_error2_t *entry, void *data)
 {
@@ -113,26 +120,56 @@ static void describe_layout(state *w, hid_t id, hid_t created, hid_t type, hid_t
     if (layout == H5D_VIRTUAL) describe_sources(created);
     if (layout == H5D_CHUNKED && good(w, H5Dget_num_chunks(id, space, &n)) && n > 0)
         good(w, H5Dget_chunk_info(id, space, 0, offset, &mask, &address, &bytes));
-    read_values(w, id, type, space, read_dataset);
 }
 
-static void describe_dataset(state *w, hid_t id)
+static void describe_dataset(state *w, hid_t id, bool values)
 {
     hid_t type = H5Dget_type(id), space = H5Dget_space(id), created = H5Dget_create_plist(id);
-    if (good(w, type) && good(w, space) && good(w, created)) describe_layout(w, id, created, type, space);
+    if (good(w, type) && good(w, space) && good(w, created)) {
+        describe_layout(w, id, created, type, space);
+        if (values) read_values(w, id, type, space, read_dataset);
+    }
     if (created >= 0) H5Pclose(created);
     if (space >= 0) H5Sclose(space);
     if (type >= 0) H5Tclose(type);
 }
 
+static herr_t count_name(hid_t group, const char *name, const H5L_info_t *link, void *n)
+{
+    (void)group;
+    (void)name;
+    (void)link;
+    return ++*(int64_t *)n >= MEMBERS_MAX;
+}
+
 static void describe_group(state *w, hid_t id)
 {
     H5G_info_t info;
-    char name[4096];
-    if (!good(w, H5Gget_info(id, &info))) return;
-    for (hsize_t i = 0; i < info.nlinks && i < MEMBERS_MAX; i++)
-        if (!good(w, H5Lget_name_by_idx(id, ".", H5_INDEX_NAME, H5_ITER_INC, i, name, sizeof name, H5P_DEFAULT)))
-            return;
+    int64_t n = 0;
+    if (good(w, H5Gget_info(id, &info))) good(w, H5Literate(id, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, count_name, &n));
+}
+
+// The member of one group in a group, but not its values, which nobody reads through the library.
+static herr_t describe_member(hid_t group, const char *name, const H5L_info_t *link, void *user)
+{
+    member_of *m = user;
+    char path[1024];
+    (void)link;
+    if (m->n++ % GRANTED == 0) xn_worker_grant(SECONDS);
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", name, m->member) >= sizeof path) return 0;
+    hid_t id = H5Dopen2(group, path, H5P_DEFAULT);
+    if (!good(m->w, id)) return 0; // it need not be there
+    describe_dataset(m->w, id, false);
+    H5Dclose(id);
+    return 0;
+}
+
+static void describe_members(state *w, const char *group, const char *member)
+{
+    hid_t id = H5Gopen2(w->file, group[0] ? group : "/", H5P_DEFAULT);
+    member_of m = {w, member, 0};
+    if (good(w, id)) good(w, H5Literate(id, H5_INDEX_NAME, H5_ITER_NATIVE, NULL, describe_member, &m));
+    if (id >= 0) H5Gclose(id);
 }
 
 static void describe(state *w, const char *object)
@@ -145,7 +182,7 @@ static void describe(state *w, const char *object)
     }
     if (good(w, H5Oget_info2(id, &info, H5O_INFO_NUM_ATTRS)))
         for (hsize_t i = 0; i < info.num_attrs && i < MEMBERS_MAX; i++) describe_attribute(w, id, (unsigned)i);
-    if (H5Iget_type(id) == H5I_DATASET) describe_dataset(w, id);
+    if (H5Iget_type(id) == H5I_DATASET) describe_dataset(w, id, true);
     if (H5Iget_type(id) == H5I_GROUP) describe_group(w, id);
     H5Oclose(id);
 }
@@ -164,7 +201,12 @@ int xn_worker_serve(int socket)
         state w = {H5I_INVALID_HID, false};
         xn_worker_grant(SECONDS);
         if (open_file(&w, message)) {
-            describe(&w, (size_t)n > length ? message + length + 1 : "");
+            const char *object = (size_t)n > length ? message + length + 1 : "";
+            const char *member = object + strlen(object) + 1;
+            if (member < message + n)
+                describe_members(&w, object, member);
+            else
+                describe(&w, object);
             good(&w, H5Fclose(w.file));
         }
         message[0] = w.starved ? XN_WORKER_REFUSED : XN_WORKER_FINE;
