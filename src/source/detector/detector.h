@@ -17,6 +17,8 @@ typedef struct xn_detector_ask {
     int whole_modules; // of the whole detector; 0: as many as the data have
     bool high_gain;    // the frames were taken so
     double kev_per_unit; // as the files say; NaN: they do not
+    const char *kind;    // which of input.detector it is where the configuration does not say; NULL: not known
+    const double *gain;  // (n_modules) gains as the files say, in the unit of that kind; NULL: they do not
 } xn_detector_ask;
 
 // Needs the frames' shape, type, modules and, where there are any, cal.cell; fills s->cal and s->mask (made when NULL).

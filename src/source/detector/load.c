@@ -33,10 +33,18 @@ static bool has(const xn_config *config, const char *name)
 static bool has_gain(const xn_config *c) { return has(c, "gain") || has(c, "gain_stages") || has(c, "gain_modules"); }
 static bool has_scale(const xn_config *c) { return has(c, "kev_per_unit") || has(c, "photons_per_unit"); }
 
-// The detector of the configuration; of words with pedestals and gains and no name a JUNGFRAU, else none.
-static const xn_detector_kind *find_kind(const xn_config *config)
+// Gains of the files themselves, unless the configuration says how values become photons.
+static bool own_gain(const xn_config *config, const xn_detector_ask *ask)
+{
+    return ask->gain != NULL && !has_gain(config) && !has_scale(config);
+}
+
+// The detector of the configuration, or as the files say; of words with pedestals and gains and no name a JUNGFRAU,
+// else none.
+static const xn_detector_kind *find_kind(const xn_config *config, const xn_detector_ask *ask)
 {
     const char *name = xn_config_string(config, "input.detector");
+    if (name == NULL) name = ask->kind;
     if (name == NULL && (has(config, "pedestal") || has_gain(config))) name = "jungfrau";
     for (size_t i = 0; name != NULL && i < sizeof kinds / sizeof kinds[0]; i++)
         if (strcmp(kinds[i].name, name) == 0) return &kinds[i];
@@ -195,6 +203,10 @@ static xani_status read_gains(const xn_detector_loading *l, int least, const int
         for (int k = 0; k < n; k++) XN_TRY(fill_gain(l, value[plane[k]], NULL, &out[k]));
         return XANI_OK;
     }
+    if (own_gain(l->config, l->ask)) {
+        for (int k = 0; k < n; k++) XN_TRY(fill_gain(l, 0, l->ask->gain, &out[k]));
+        return XANI_OK;
+    }
     double *value = xn_alloc((size_t)l->s->n_modules, sizeof *value);
     if (value == NULL) return xn_fail_memory(l->ctx, "the gains", 1);
     xani_status st = numbers_of(l, "input.calibration.gain_modules", l->s->n_modules, value);
@@ -265,7 +277,7 @@ static xani_status linear(const xn_detector_loading *l)
     double offset = xn_config_double(l->config, "input.calibration.offset");
     for (int64_t i = 0; i < n; i++) s->cal.pedestal[0][i] = (float)offset;
     if (has(l->config, "pedestal")) XN_TRY(xn_detector_pedestals(l, 0, first, 1, s->cal.pedestal));
-    if (has_gain(l->config)) return xn_detector_factors(l, 0, first, 1, s->cal.factor);
+    if (has_gain(l->config) || own_gain(l->config, l->ask)) return xn_detector_factors(l, 0, first, 1, s->cal.factor);
     XN_TRY(scale(l->ctx, l->config, l->ask->kev_per_unit, s));
     for (int64_t i = 0; i < n; i++) s->cal.factor[0][i] = (float)s->cal.photons_per_unit;
     s->cal.photons_per_unit = 1.0;
@@ -294,7 +306,7 @@ static xani_status load_planes(const xn_detector_loading *l)
 
 xani_status xn_detector_load(xn_ctx *ctx, const xn_config *config, const xn_detector_ask *ask, xn_source *s)
 {
-    const xn_detector_kind *kind = find_kind(config);
+    const xn_detector_kind *kind = find_kind(config, ask);
     bool raw = xn_config_bool(config, "input.frames_only"), pedestal = has(config, "pedestal") || has(config, "offset");
     XN_TRY(start_mask(ctx, s));
     take_shape(config, kind, s);
@@ -302,7 +314,7 @@ xani_status xn_detector_load(xn_ctx *ctx, const xn_config *config, const xn_dete
     s->cal.photons_per_unit = 1.0;
     if (raw) return XANI_OK;
     bool words = kind != NULL && (kind->kind == XN_CAL_JUNGFRAU || kind->kind == XN_CAL_EPIX10KA);
-    if (!(pedestal || has_gain(config))) {
+    if (!(pedestal || has_gain(config) || own_gain(config, ask))) {
         if (words && !has_scale(config) && xn_config_has(config, "input.detector") && isnan(ask->kev_per_unit))
             return xn_config_require(ctx, config, "input.calibration.pedestal",
                                      "raw frames need pedestal and gain files, kev_per_unit or photons_per_unit");
