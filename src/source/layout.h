@@ -22,6 +22,8 @@ typedef struct xn_input_layout {
     // True when an HDF5 file is of this layout; key: what the files of one run have in common, a path that begins with
     // the folder (xn_run_key makes the usual one); "" for a part of a run that another file there has whole.
     bool (*claims)(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes);
+    // Files beside one of a run that belong to it and are no HDF5, by name; owned, NULL-terminated or NULL. NULL: none.
+    xani_status (*beside)(xn_ctx *ctx, const char *path, char ***others);
     // What can be told about a run without a configuration (survey/survey.h).
     xani_status (*facts)(xn_ctx *ctx, const struct xn_found_run *run, struct xn_run_facts *facts);
     // Lines of input.calibration for `xani init`; NULL: the general ones. Binned layouts have none.

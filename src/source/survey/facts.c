@@ -183,7 +183,9 @@ static double fitness(const xn_channel_facts *f, xn_role role)
     bool varies = f->max > f->min;
     switch (role) {
     case XN_ROLE_I0:
-        return f->mean > 0 && varies ? score + (strcasestr(f->name, "INTENSITY") || strcasestr(f->name, "sum")) : -1;
+        return f->mean > 0 && varies
+                   ? score + (strcasestr(f->name, "INTENSITY") || strcasestr(f->name, "sum") || strstr(f->name, " + "))
+                   : -1;
     case XN_ROLE_DELAY:
         return varies ? score + (strcasestr(f->name, "LMOT") || strcasestr(f->name, "delay")) : -1;
     case XN_ROLE_ENERGY:

@@ -191,6 +191,32 @@ static xani_status add_other_halves(xn_ctx *ctx, xn_survey *s)
     return XANI_OK;
 }
 
+// Files of other kinds that a layout wants beside its own.
+static xani_status add_companions(xn_ctx *ctx, xn_survey *s)
+{
+    int n = s->n;
+    for (int i = 0; i < n; i++) {
+        const xn_input_layout *layout = s->file[i].layout;
+        char **others = NULL;
+        if (s->file[i].kind != XN_FOUND_RUN || layout->beside == NULL) continue;
+        xani_status st = layout->beside(ctx, s->file[i].path, &others);
+        for (int k = 0; st == XANI_OK && others != NULL && others[k] != NULL; k++) {
+            struct stat info;
+            int before = s->n;
+            if (stat(others[k], &info) == 0) st = add_file(ctx, others[k], info.st_size, s);
+            if (st != XANI_OK || s->n == before) continue;
+            xn_found_file *f = &s->file[s->n - 1];
+            f->kind = XN_FOUND_RUN;
+            f->layout = layout;
+            f->key = xn_strdup(s->file[i].key);
+            if (f->key == NULL) st = xn_fail_memory(ctx, "the list of files", 64);
+        }
+        xn_h5_names_free(others);
+        if (st != XANI_OK) return st;
+    }
+    return XANI_OK;
+}
+
 static void sort_files(xn_survey *s)
 {
     if (s->n > 1) qsort(s->file, (size_t)s->n, sizeof *s->file, by_path);
@@ -274,6 +300,7 @@ static xani_status survey(xn_ctx *ctx, const char *const *paths, size_t n, bool 
                                      : add_file(ctx, paths[i], info.st_size, s));
     }
     XN_TRY(add_other_halves(ctx, s));
+    XN_TRY(add_companions(ctx, s));
     sort_files(s);
     if (beside) {
         XN_TRY(search_beside(ctx, s));
