@@ -18,7 +18,7 @@
 #include "source/layout.h"
 
 extern const xn_input_layout xn_layout_swissfel, xn_layout_cube, xn_layout_nxmx, xn_layout_nexus;
-extern const xn_input_layout xn_layout_euxfel, xn_layout_pal;
+extern const xn_input_layout xn_layout_euxfel, xn_layout_pal, xn_layout_sacla;
 extern const xn_input_layout xn_layout_lcls_smalldata, xn_layout_lcls2_smalldata, xn_layout_lcls_cube;
 extern const xn_input_layout xn_layout_lcls2_cube;
 const xn_input_layout *const xn_input_layouts[] = {
@@ -30,6 +30,7 @@ const xn_input_layout *const xn_input_layouts[] = {
     &xn_layout_lcls_cube,
     &xn_layout_lcls2_cube,
     &xn_layout_pal,
+    &xn_layout_sacla,
     &xn_layout_nxmx,
     &xn_layout_nexus,
     NULL, // one a line
