@@ -89,6 +89,12 @@ xani_status xani_init(xani_context *context, const char *const *paths, size_t n_
     return xn_source_init(context, paths, n_paths, yaml);
 }
 
+xani_status xani_detector(xani_context *context, const xani_config *config, char **json)
+{
+    xn_clear_error(context);
+    return xn_source_detector(context, config, json);
+}
+
 xani_status xani_check(xani_context *context, const xani_config *config, char **json)
 {
     xn_clear_error(context);

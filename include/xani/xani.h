@@ -54,6 +54,9 @@ XANI_API xani_status xani_merge(xani_context *context, const char *const *cube_p
 
 XANI_API xani_status xani_info(xani_context *context, const char *const *paths, size_t n_paths, char **json);
 XANI_API xani_status xani_init(xani_context *context, const char *const *paths, size_t n_paths, char **yaml);
+/* What geometry.* of the configuration describes: modules, pixels, extent, and its panels as rectangles seen facing the
+   beam; a distance that is missing is no error. */
+XANI_API xani_status xani_detector(xani_context *context, const xani_config *config, char **json);
 XANI_API xani_status xani_check(xani_context *context, const xani_config *config, char **json);
 XANI_API xani_status xani_plan(xani_context *context, const xani_config *config, char **json);
 /* Checks every result below the paths against its manifest; XANI_ERR_VERIFY if one differs. */

@@ -5,8 +5,12 @@
 // panel, which starts as a copy of the defaults at its first mention.  Names that begin with "bad" are regions to
 // ignore, "rigid_group" and "group" lines are about refinement only.  corner_x, corner_y are the outer corner of
 // the panel's first pixel in pixels, fs and ss direction vectors in pixels, res pixels per metre, coffset metres.
-// A literal clen is in metres; a clen that names a place in the data file is not followed: geometry.distance_mm
-// must then be given.  Settings that do not concern positions are skipped.
+//
+// The trap of units: a literal clen is in metres, one that names a place in the data file in millimetres unless it
+// says "m" behind it; the same with photon_energy (eV either way).  Such places are read from the first input file;
+// geometry.distance_mm and experiment.energy_kev go before both.  Panels in datasets of their own (data = /m%/... with
+// different paths) are planes in the order of first mention, as are panels with a number in dimN; "%" stands for
+// whatever numbers events.  Settings that do not concern positions are skipped.
 #include "physics/panel.h"
 
 #include <errno.h>
@@ -15,12 +19,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/h5.h"
+
+#define FAR_M 20.0 // a literal clen beyond it was probably meant in mm
+
 typedef struct {
     char name[64];
     double min_fs, max_fs, min_ss, max_ss, corner_x, corner_y, clen, coffset, res, no_index;
     double fs[3], ss[3];
     int64_t plane;
-    bool clen_elsewhere; // clen names a place in the data file
+    int dataset;          // number of its data path, -1 when none is said
+    char clen_place[128]; // where in the data file clen is, "" when it is a number
 } draft;
 
 typedef struct {
@@ -32,6 +41,9 @@ typedef struct {
     xn_bad_region *bad;
     int n_bad, room_bad;
     double energy_kev;
+    char energy_place[128];
+    int n_datasets;
+    uint64_t dataset[1024]; // hashes of the data paths met
 } parser;
 
 static xani_status wrong(const parser *p, const char *key, const char *value, const char *why)
@@ -88,7 +100,19 @@ static bool length_m(const char *value, double *metres)
     return *unit == '\0' || strcmp(unit, "m") == 0 || strcmp(unit, "mm") == 0;
 }
 
-static xani_status panel_setting(const parser *p, draft *d, const char *key, const char *value)
+// Number of a data path in the order of first mention; -1: too many.
+static int find_dataset(parser *p, const char *path)
+{
+    uint64_t hash = UINT64_C(14695981039346656037); // FNV-1a
+    for (const char *c = path; *c; c++) hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+    for (int i = 0; i < p->n_datasets; i++)
+        if (p->dataset[i] == hash) return i;
+    if (p->n_datasets == (int)(sizeof p->dataset / sizeof p->dataset[0])) return -1;
+    p->dataset[p->n_datasets] = hash;
+    return p->n_datasets++;
+}
+
+static xani_status panel_setting(parser *p, draft *d, const char *key, const char *value)
 {
     const struct {
         const char *key;
@@ -105,9 +129,20 @@ static xani_status panel_setting(const parser *p, draft *d, const char *key, con
     if (strcmp(key, "fs") == 0 || strcmp(key, "ss") == 0)
         return vector(value, *key == 'f' ? d->fs : d->ss) ? XANI_OK : wrong(p, key, value, "is not a direction");
     if (strcmp(key, "clen") == 0) {
-        d->clen_elsewhere = !length_m(value, &d->clen);
-        if (d->clen_elsewhere) d->clen = NAN;
+        d->clen_place[0] = '\0';
+        if (length_m(value, &d->clen)) {
+            if (d->clen > FAR_M)
+                xn_warn(p->ctx, "%s:%d: clen = %s is taken in metres, as CrystFEL does; millimetres need \"mm\"",
+                        p->path, p->line, value);
+            return XANI_OK;
+        }
+        d->clen = NAN;
+        snprintf(d->clen_place, sizeof d->clen_place, "%s", value);
         return XANI_OK;
+    }
+    if (strcmp(key, "data") == 0) {
+        d->dataset = find_dataset(p, value);
+        return d->dataset >= 0 ? XANI_OK : wrong(p, key, value, "is one dataset too many");
     }
     if (strncmp(key, "dim", 3) == 0) {
         // "%" is the shot, "ss" and "fs" the panel's own axes; a number stacks panels along another axis
@@ -177,6 +212,7 @@ static void beam_setting(parser *p, const char *key, const char *value)
 {
     double v;
     const char *unit;
+    if (*value == '/') snprintf(p->energy_place, sizeof p->energy_place, "%s", value);
     if (!number_unit(value, &v, &unit) || !(v > 0.0)) return;
     if (strcmp(key, "wavelength") == 0)
         p->energy_kev = 12.398419843320026 / (*unit == 'A' ? v : 1e10 * v);
@@ -208,7 +244,50 @@ static xani_status parse_line(parser *p, char *line)
     return panel_setting(p, d, slash, value);
 }
 
-static xani_status finish(const parser *p, const draft *d, double distance_m, xn_panel *out)
+// ---- places in the data file
+
+// "/LCLS/detector_1/EncoderValue mm": the number there, and the unit behind the path.
+static bool look_up(const parser *p, const char *data_file, const char *place, double *value, const char **unit)
+{
+    char path[128];
+    size_t n = strcspn(place, " \t");
+    snprintf(path, sizeof path, "%.*s", (int)n, place);
+    *unit = place + n + strspn(place + n, " \t");
+    if (data_file == NULL || path[0] != '/' || strchr(path, '%') != NULL) return false;
+    xn_h5 *file = NULL;
+    double *values = NULL;
+    int64_t count = 0;
+    bool found = xn_h5_open(p->ctx, data_file, &file) == XANI_OK && xn_h5_exists(file, path) &&
+                 xn_h5_read_f64(p->ctx, file, path, &values, &count) == XANI_OK && count > 0 && isfinite(values[0]);
+    if (found) *value = values[0];
+    xn_free(values);
+    xn_h5_close(&file);
+    xn_clear_error(p->ctx);
+    return found;
+}
+
+static void look_up_energy(parser *p, const char *data_file)
+{
+    double value;
+    const char *unit;
+    if (p->energy_place[0] == '\0' || !isnan(p->energy_kev)) return;
+    if (!look_up(p, data_file, p->energy_place, &value, &unit) || !(value > 0.0)) return;
+    p->energy_kev = strcmp(unit, "keV") == 0 ? value : strcmp(unit, "MeV") == 0 ? 1e3 * value : 1e-3 * value;
+}
+
+static double distance_of(const parser *p, const draft *d, const xn_geometry_options *o)
+{
+    double value;
+    const char *unit;
+    if (!isnan(o->distance_m)) return o->distance_m;
+    if (!isnan(d->clen) || d->clen_place[0] == '\0' || !look_up(p, o->data_file, d->clen_place, &value, &unit))
+        return d->clen;
+    return strcmp(unit, "m") == 0 ? value : 1e-3 * value;
+}
+
+// ---- the panels
+
+static xani_status finish(const parser *p, const draft *d, const xn_geometry_options *o, xn_panel *out, double *z)
 {
     const double needed[] = {d->min_fs, d->max_fs, d->min_ss, d->max_ss, d->corner_x, d->corner_y, d->res};
     static const char *const name[] = {"min_fs", "max_fs", "min_ss", "max_ss", "corner_x", "corner_y", "res"};
@@ -218,16 +297,16 @@ static xani_status finish(const parser *p, const draft *d, double distance_m, xn
     if (d->min_fs < 0 || d->min_ss < 0 || d->max_fs < d->min_fs || d->max_ss < d->min_ss || d->max_fs > 1e6 ||
         d->max_ss > 1e7 || !(d->res > 0))
         return xn_fail(p->ctx, XANI_ERR_CONFIG, "%s: panel %s has an impossible range or res", p->path, d->name);
-    double z = isnan(distance_m) ? d->clen : distance_m;
-    if (isnan(z))
+    *z = distance_of(p, d, o);
+    if (isnan(*z) && !o->anywhere)
         return xn_fail(p->ctx, XANI_ERR_CONFIG, "geometry.distance_mm is missing: %s has no clen for panel %s%s",
-                       p->path, d->name, d->clen_elsewhere ? " except a place in the data file" : "");
+                       p->path, d->name, d->clen_place[0] ? " except a place in the data file" : "");
     *out = (xn_panel){.min_fs = (int64_t)d->min_fs,
                       .max_fs = (int64_t)d->max_fs,
                       .min_ss = (int64_t)d->min_ss,
                       .max_ss = (int64_t)d->max_ss,
-                      .plane = d->plane,
-                      .corner = {d->corner_x / d->res, d->corner_y / d->res, z + d->coffset},
+                      .plane = d->plane >= 0 || p->n_datasets < 2 ? d->plane : d->dataset,
+                      .corner = {d->corner_x / d->res, d->corner_y / d->res, (isnan(*z) ? 0.0 : *z) + d->coffset},
                       .res = d->res,
                       .unused = d->no_index != 0.0};
     memcpy(out->name, d->name, sizeof out->name);
@@ -238,7 +317,7 @@ static xani_status finish(const parser *p, const draft *d, double distance_m, xn
     return XANI_OK;
 }
 
-xani_status xn_panels_crystfel(xn_ctx *ctx, const char *path, double distance_m, xn_panels *panels)
+xani_status xn_panels_crystfel(xn_ctx *ctx, const char *path, const xn_geometry_options *o, xn_panels *panels)
 {
     memset(panels, 0, sizeof *panels);
     parser p = {.ctx = ctx, .path = path, .energy_kev = NAN};
@@ -252,7 +331,8 @@ xani_status xn_panels_crystfel(xn_ctx *ctx, const char *path, double distance_m,
                          .res = NAN,
                          .fs = {1, 0, 0},
                          .ss = {0, 1, 0},
-                         .plane = -1};
+                         .plane = -1,
+                         .dataset = -1};
     xani_status st = XANI_OK;
     char *line = NULL;
     size_t room = 0;
@@ -266,7 +346,9 @@ xani_status xn_panels_crystfel(xn_ctx *ctx, const char *path, double distance_m,
     panels->panel = xn_calloc((size_t)p.n_panel, sizeof *panels->panel);
     if (panels->panel == NULL)
         XN_GOTO(out, st, xn_fail_memory(ctx, "panels", (size_t)p.n_panel * sizeof *panels->panel));
-    for (int i = 0; i < p.n_panel; i++) XN_GOTO(out, st, finish(&p, &p.panel[i], distance_m, &panels->panel[i]));
+    look_up_energy(&p, o->data_file);
+    for (int i = p.n_panel - 1; i >= 0; i--) // backwards: the first panel's distance stands for all
+        XN_GOTO(out, st, finish(&p, &p.panel[i], o, &panels->panel[i], &panels->distance_m));
     panels->n = p.n_panel;
     panels->bad = p.bad;
     panels->n_bad = p.n_bad;

@@ -3,6 +3,7 @@
 //
 // The pixel map has the shape of a stored frame, modules stacked along y.  Panels whose rows touch or overlap
 // (chips side by side) belong to one module; where the file names a stacking axis, each index of it is a module.
+// Positions are single precision: 3e-8 m at half a metre, a thousandth of a pixel and less.
 #include "physics/geometry.h"
 
 #include <math.h>
@@ -15,6 +16,22 @@ void xn_panels_free(xn_panels *p)
     xn_free(p->panel);
     xn_free(p->bad);
     memset(p, 0, sizeof *p);
+}
+
+xn_panel *xn_panels_add(xn_ctx *ctx, xn_panels *p)
+{
+    if ((p->n & (p->n - 1)) == 0) { // grows at powers of two
+        size_t room = p->n > 0 ? 2 * (size_t)p->n : 1;
+        void *more = xn_realloc(p->panel, room, sizeof *p->panel);
+        if (more == NULL) {
+            (void)xn_fail_memory(ctx, "panels", room * sizeof *p->panel);
+            return NULL;
+        }
+        p->panel = more;
+    }
+    xn_panel *panel = &p->panel[p->n++];
+    *panel = (xn_panel){.plane = -1};
+    return panel;
 }
 
 void xn_geometry_free(xn_geometry *g)
@@ -34,33 +51,55 @@ xani_status xn_geometry_allocate(xn_ctx *ctx, xn_geometry *g)
     if (g->position == NULL || g->bad == NULL || g->module_rows == NULL)
         return xn_fail_memory(ctx, "pixel positions", n * 13);
     for (size_t i = 0; i < 3 * n; i++) g->position[i] = NAN;
-    memset(g->bad, 1, n);
+    memset(g->bad, XN_GEOMETRY_GAP, n);
     return XANI_OK;
 }
 
-static bool in_bad_region(const xn_panels *p, const xn_panel *panel, const double r[3], int64_t fs, int64_t ss)
+// ---- panels
+
+// Boxes in fs and ss of this panel, a row at a time.
+static void mark_panel_regions(const xn_panels *p, const xn_panel *panel, int64_t first_row, xn_geometry *g)
 {
     for (int i = 0; i < p->n_bad; i++) {
         const xn_bad_region *b = &p->bad[i];
-        if (b->panel[0] != '\0' && strcmp(b->panel, panel->name) != 0) continue;
-        double u = b->lab ? r[0] * panel->res : (double)fs, v = b->lab ? r[1] * panel->res : (double)ss;
-        if (u >= b->lo[0] && u <= b->hi[0] && v >= b->lo[1] && v <= b->hi[1]) return true;
+        if (b->lab || (b->panel[0] != '\0' && strcmp(b->panel, panel->name) != 0)) continue;
+        double fs0 = fmax(ceil(b->lo[0]), (double)panel->min_fs), fs1 = fmin(floor(b->hi[0]), (double)panel->max_fs);
+        double ss0 = fmax(ceil(b->lo[1]), (double)panel->min_ss), ss1 = fmin(floor(b->hi[1]), (double)panel->max_ss);
+        if (!(fs0 <= fs1)) continue;
+        for (int64_t ss = (int64_t)ss0; (double)ss <= ss1; ss++)
+            memset(g->bad + (first_row + ss) * g->nx + (int64_t)fs0, XN_GEOMETRY_BAD, (size_t)(fs1 - fs0) + 1);
+    }
+}
+
+static bool in_lab_region(const xn_panels *p, const xn_panel *panel, const double r[3])
+{
+    double x = r[0] * panel->res, y = r[1] * panel->res;
+    for (int i = 0; i < p->n_bad; i++) {
+        const xn_bad_region *b = &p->bad[i];
+        if (b->lab && (b->panel[0] == '\0' || strcmp(b->panel, panel->name) == 0) && x >= b->lo[0] && x <= b->hi[0] &&
+            y >= b->lo[1] && y <= b->hi[1])
+            return true;
     }
     return false;
 }
 
-static void place_panel(const xn_panels *p, const xn_panel *panel, int64_t first_row, xn_geometry *g)
+static void place_panel(const xn_panels *p, const xn_panel *panel, int64_t first_row, bool lab, xn_geometry *g)
 {
-    for (int64_t ss = panel->min_ss; ss <= panel->max_ss; ss++)
+    for (int64_t ss = panel->min_ss; ss <= panel->max_ss; ss++) {
+        double j = (double)(ss - panel->min_ss) + 0.5, shift = (ss - panel->min_ss) % 2 == 1 ? panel->odd_shift : 0.0;
+        j += (ss == panel->max_ss ? panel->wide[3] : 0.0) - (ss == panel->min_ss ? panel->wide[2] : 0.0);
         for (int64_t fs = panel->min_fs; fs <= panel->max_fs; fs++) {
-            double i = (double)(fs - panel->min_fs) + 0.5, j = (double)(ss - panel->min_ss) + 0.5, r[3];
+            double i = (double)(fs - panel->min_fs) + 0.5 + shift, r[3];
+            i += (fs == panel->max_fs ? panel->wide[1] : 0.0) - (fs == panel->min_fs ? panel->wide[0] : 0.0);
             int64_t pixel = (first_row + ss) * g->nx + fs;
             for (int k = 0; k < 3; k++) {
                 r[k] = panel->corner[k] + i * panel->fs[k] + j * panel->ss[k];
                 g->position[3 * pixel + k] = (float)r[k];
             }
-            g->bad[pixel] = panel->unused || in_bad_region(p, panel, r, fs, ss);
+            g->bad[pixel] = panel->unused || (lab && in_lab_region(p, panel, r)) ? XN_GEOMETRY_BAD : 0;
         }
+    }
+    mark_panel_regions(p, panel, first_row, g);
 }
 
 // Number of modules: a new one begins where no panel spans the border above the row (inner[row] = 0).
@@ -74,18 +113,27 @@ static int find_modules(const xn_panels *p, int64_t ny, uint8_t *inner)
     return n;
 }
 
+static int64_t first_row(const xn_panel *panel, int64_t rows) { return panel->plane > 0 ? panel->plane * rows : 0; }
+
 xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *p, xn_geometry *g)
 {
     int64_t rows = 0, columns = 0, planes = 0;
+    bool lab = false;
     for (int i = 0; i < p->n; i++) {
         columns = xn_max64(columns, p->panel[i].max_fs + 1);
         rows = xn_max64(rows, p->panel[i].max_ss + 1);
         planes = xn_max64(planes, p->panel[i].plane + 1);
     }
+    for (int i = 0; i < p->n_bad; i++) lab = lab || p->bad[i].lab;
     memset(g, 0, sizeof *g);
+    if (planes > 0 && rows > INT64_C(1000000000) / planes)
+        return xn_fail(ctx, XANI_ERR_CONFIG, "%lld panels of %lld rows are no detector", (long long)planes,
+                       (long long)rows);
     g->nx = columns;
     g->ny = planes > 0 ? planes * rows : rows;
     g->energy_kev = p->energy_kev;
+    g->distance_m = p->distance_m;
+    g->assumed = p->assumed;
     g->pixel_m = 1.0 / p->panel[0].res;
     uint8_t *inner = xn_alloc((size_t)rows, 1);
     if (inner == NULL) return xn_fail_memory(ctx, "detector rows", (size_t)rows);
@@ -96,13 +144,15 @@ xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *p, xn_geometry
         int m = -1;
         for (int64_t r = 0; planes == 0 && r < rows; r++) g->module_rows[m += !inner[r]]++;
         for (int i = 0; i < planes; i++) g->module_rows[i] = rows;
-        for (int i = 0; i < p->n; i++)
-            place_panel(p, &p->panel[i], p->panel[i].plane > 0 ? p->panel[i].plane * rows : 0, g);
+        // one after the other: where panels overlap, the last one counts
+        for (int i = 0; i < p->n; i++) place_panel(p, &p->panel[i], first_row(&p->panel[i], rows), lab, g);
     }
     xn_free(inner);
     if (st != XANI_OK) xn_geometry_free(g);
     return st;
 }
+
+// ---- groups of pixels
 
 xani_status xn_geometry_group(xn_ctx *ctx, const xn_geometry *g, int bin, float **position, int64_t *gy, int64_t *gx)
 {
@@ -128,17 +178,4 @@ xani_status xn_geometry_group(xn_ctx *ctx, const xn_geometry *g, int bin, float 
                 for (int k = 0; k < 3; k++) out[k] = n > 0 ? (float)(sum[k] / n) : NAN;
             }
     return XANI_OK;
-}
-
-void xn_geometry_q(const float *position, int64_t n, double energy_kev, double *q)
-{
-    const double k = XN_K_PER_KEV * energy_kev;
-#pragma omp parallel for schedule(static)
-    for (int64_t i = 0; i < n; i++) {
-        double x = (double)position[3 * i], y = (double)position[3 * i + 1], z = (double)position[3 * i + 2];
-        double r = sqrt(x * x + y * y + z * z), rho2 = x * x + y * y;
-        q[3 * i] = k * x / r;
-        q[3 * i + 1] = k * y / r;
-        q[3 * i + 2] = z > 0.0 ? -k * rho2 / (r * (r + z)) : k * (z / r - 1.0); // z/r - 1 without cancellation
-    }
 }

@@ -1,74 +1,109 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// geometry_load.c -- the detector from the configuration: a geometry file or a simple detector.
+// geometry_load.c -- the detector from the configuration: a geometry file or geometry.detector, turned by geometry.arm.
 //
-// A simple detector is a plane perpendicular to the beam: x grows with the column (to the left when looking
-// along the beam, to the right when facing it), y with the row, and geometry.detector.centre_px is the point
-// [x, y] in pixels where the beam hits, pixel centres being at +0.5.
+// The arm carries the detector about the sample: r becomes R_1 R_2 ... R_n r, R_1 the outermost axis, each a
+// right-handed turn by sign * angle_deg about `axis`, as for the goniometer.  At zero angles the detector stands where
+// the file or centre_px and distance_mm put it.
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "physics/geometry.h"
+#include "physics/lattice.h"
 #include "physics/panel.h"
 
-static xani_status simple_detector(xn_ctx *ctx, const xn_config *config, double distance_m, xn_geometry *g)
+// ---- the arm
+
+static xani_status turn_arm(xn_ctx *ctx, const xn_config *config, xn_geometry *g)
 {
-    double shape[2], centre[2];
-    XN_TRY(xn_config_require(ctx, config, "geometry.detector.shape", "pixels [y, x] of the detector"));
-    XN_TRY(xn_config_require(ctx, config, "geometry.detector.pixel_mm", "edge of a pixel"));
-    XN_TRY(xn_config_require(ctx, config, "geometry.detector.centre_px", "where the beam hits, [x, y]"));
-    XN_TRY(xn_config_require(ctx, config, "geometry.distance_mm", "a simple detector needs its distance"));
-    xn_config_doubles(config, "geometry.detector.shape", shape, 2);
-    xn_config_doubles(config, "geometry.detector.centre_px", centre, 2);
-    g->pixel_m = 1e-3 * xn_config_double(config, "geometry.detector.pixel_mm");
-    g->ny = (int64_t)shape[0];
-    g->nx = (int64_t)shape[1];
-    g->n_modules = 1;
-    g->energy_kev = NAN;
-    XN_TRY(xn_geometry_allocate(ctx, g));
-    g->module_rows[0] = g->ny;
-    memset(g->bad, 0, (size_t)(g->ny * g->nx));
-    for (int64_t j = 0; j < g->ny; j++)
-        for (int64_t i = 0; i < g->nx; i++) {
-            float *r = g->position + 3 * (j * g->nx + i);
-            r[0] = (float)(((double)i + 0.5 - centre[0]) * g->pixel_m);
-            r[1] = (float)(((double)j + 0.5 - centre[1]) * g->pixel_m);
-            r[2] = (float)distance_m;
-        }
+    xn_goniometer arm;
+    double r[9];
+    XN_TRY(xn_circles_load(ctx, config, "geometry.arm", &arm));
+    if (arm.n == 0) return XANI_OK;
+    xn_goniometer_matrix(&arm, r);
+    int64_t n = g->ny * g->nx;
+#pragma omp parallel for schedule(static)
+    for (int64_t i = 0; i < n; i++) {
+        float *p = g->position + 3 * i;
+        double v[3] = {(double)p[0], (double)p[1], (double)p[2]}, out[3];
+        xn_mat3_vec(r, v, out);
+        for (int k = 0; k < 3; k++) p[k] = (float)out[k];
+    }
     return XANI_OK;
 }
 
-static bool ends_with(const char *s, const char *end)
+// ---- file or detector
+
+static xani_status take_options(xn_ctx *ctx, const xn_config *config, xn_geometry_options *o, double quadrants[8])
 {
-    size_t n = strlen(s), m = strlen(end);
-    return n >= m && strcmp(s + n - m, end) == 0;
+    static const char distance[] = "geometry.distance_mm", wide[] = "geometry.wide_pixels";
+    o->distance_m = 1e-3 * xn_config_double(config, distance);
+    o->pixel_mm = xn_config_double(config, "geometry.map.pixel_mm");
+    o->group = xn_config_string(config, "geometry.map.group");
+    o->unit = xn_config_string(config, "geometry.map.unit");
+    o->frame = xn_config_string(config, "geometry.map.frame");
+    if (o->frame != NULL && strcmp(o->frame, "auto") == 0) o->frame = NULL;
+    const char *how = xn_config_string(config, wide);
+    o->wide = how == NULL || strcmp(how, "facility") == 0 ? 0 : strcmp(how, "centre") == 0 ? 1 : -1;
+    if (xn_config_has(config, "geometry.quadrants_mm")) {
+        int n = xn_config_doubles(config, "geometry.quadrants_mm", quadrants, 8);
+        if (n != 8)
+            return xn_config_bad(ctx, config, "geometry.quadrants_mm", "needs [x, y] of 4 quadrants, has %d numbers",
+                                 n);
+        o->quadrants_mm = quadrants;
+    }
+    return XANI_OK;
 }
 
-static xani_status from_file(xn_ctx *ctx, const xn_config *config, const char *path, double distance_m, xn_geometry *g)
+// The first input file: where .geom files look that name a place in the data. Owned, NULL when there is none.
+static char *data_file(const xn_config *config)
 {
-    if (!ends_with(path, ".geom"))
-        return xn_config_bad(ctx, config, "geometry.file", "%s: only CrystFEL .geom files are read so far", path);
-    xn_panels panels;
-    XN_TRY(xn_panels_crystfel(ctx, path, distance_m, &panels));
-    xani_status st = xn_geometry_from_panels(ctx, &panels, g);
-    xn_panels_free(&panels);
+    static const char *const keys[] = {"input.files[0]", "runs[0].files[0]"};
+    for (int i = 0; i < 2; i++)
+        if (xn_config_has(config, keys[i])) return xn_config_path(config, keys[i]);
+    return NULL;
+}
+
+static xani_status place(xn_ctx *ctx, const xn_config *config, bool anywhere, xn_geometry *g)
+{
+    xn_geometry_options o = {.anywhere = anywhere};
+    double quadrants[8];
+    XN_TRY(take_options(ctx, config, &o, quadrants));
+    xani_status st;
+    if (xn_config_has(config, "geometry.file")) {
+        char *path = xn_config_path(config, "geometry.file"), *data = data_file(config);
+        if (path == NULL) {
+            xn_free(data);
+            return xn_fail_memory(ctx, "geometry.file", 1);
+        }
+        o.data_file = data;
+        st = xn_geometry_file(ctx, path, &o, g);
+        xn_free(path);
+        xn_free(data);
+    } else if (xn_config_has(config, "geometry.detector")) {
+        xn_panels panels;
+        XN_TRY(xn_panels_flat(ctx, config, &o, &panels));
+        st = xn_geometry_from_panels(ctx, &panels, g);
+        xn_panels_free(&panels);
+        g->kind = "configuration";
+    } else {
+        st = xn_config_require(ctx, config, "geometry.file", "it, or geometry.detector, says where the pixels are");
+    }
+    if (st == XANI_OK) st = turn_arm(ctx, config, g);
+    if (st != XANI_OK) xn_geometry_free(g);
     return st;
+}
+
+xani_status xn_geometry_sketch(xn_ctx *ctx, const xn_config *config, xn_geometry *g)
+{
+    memset(g, 0, sizeof *g);
+    return place(ctx, config, true, g);
 }
 
 xani_status xn_geometry_load(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx, xn_geometry *g)
 {
     memset(g, 0, sizeof *g);
-    double distance_m = 1e-3 * xn_config_double(config, "geometry.distance_mm");
-    xani_status st;
-    if (xn_config_has(config, "geometry.file")) {
-        char *path = xn_config_path(config, "geometry.file");
-        if (path == NULL) return xn_fail_memory(ctx, "geometry.file", 1);
-        st = from_file(ctx, config, path, distance_m, g);
-        xn_free(path);
-    } else if (xn_config_has(config, "geometry.detector")) {
-        st = simple_detector(ctx, config, distance_m, g);
-    } else {
-        st = xn_config_require(ctx, config, "geometry.file", "it, or geometry.detector, says where the pixels are");
-    }
+    xani_status st = place(ctx, config, false, g);
     if (st == XANI_OK && ny > 0 && (g->ny != ny || g->nx != nx))
         st = xn_config_bad(ctx, config, xn_config_has(config, "geometry.file") ? "geometry.file" : "geometry.detector",
                            "describes %lld x %lld pixels (y, x), the frames have %lld x %lld", (long long)g->ny,

@@ -44,6 +44,7 @@ xani_status xn_lattice_load(xn_ctx *ctx, const xn_config *config, bool need_ub, 
 // From a cell and a centring alone (tests, simulator).
 xani_status xn_lattice_make(xn_ctx *ctx, const double cell[6], char centring, xn_lattice *lattice);
 xani_status xn_goniometer_load(xn_ctx *ctx, const xn_config *config, xn_goniometer *g); // angles of geometry.goniometer
+xani_status xn_circles_load(xn_ctx *ctx, const xn_config *config, const char *list, xn_goniometer *g); // any such list
 // R = R_1 ... R_n, row-major.
 void xn_goniometer_matrix(const xn_goniometer *g, double r[9]);
 // Folds hkl: the reciprocal lattice vector G nearest to it (conventional integers, allowed by the centring) and

@@ -155,22 +155,28 @@ xani_status xn_lattice_load(xn_ctx *ctx, const xn_config *config, bool need_ub, 
 
 // ---- goniometer
 
-xani_status xn_goniometer_load(xn_ctx *ctx, const xn_config *config, xn_goniometer *g)
+xani_status xn_circles_load(xn_ctx *ctx, const xn_config *config, const char *list, xn_goniometer *g)
 {
     memset(g, 0, sizeof *g);
-    g->n = xn_config_count(config, "geometry.goniometer");
-    if (g->n > 8)
-        return xn_config_bad(ctx, config, "geometry.goniometer", "has %d axes, at most 8 are supported", g->n);
+    g->n = xn_config_count(config, list);
+    if (g->n > 8) return xn_config_bad(ctx, config, list, "has %d axes, at most 8 are supported", g->n);
     for (int i = 0; i < g->n; i++) {
         xn_circle *c = &g->circle[i];
         char key[XN_KEY_LENGTH];
-        XN_TRY(read_numbers(ctx, config, xn_key(key, "geometry.goniometer[%d].axis", i), 3, c->axis));
+        XN_TRY(read_numbers(ctx, config, xn_key(key, "%s[%d].axis", list, i), 3, c->axis));
         double length = sqrt(c->axis[0] * c->axis[0] + c->axis[1] * c->axis[1] + c->axis[2] * c->axis[2]);
         if (!(length > 0.0)) return xn_config_bad(ctx, config, key, "has no direction");
         if (fabs(length - 1.0) > 1e-3) xn_warn(ctx, "%s has length %g, taken as a direction", key, length);
         for (int k = 0; k < 3; k++) c->axis[k] /= length;
-        c->sign = (double)xn_config_int(config, xn_key(key, "geometry.goniometer[%d].sign", i));
-        c->angle_deg = xn_config_double(config, xn_key(key, "geometry.goniometer[%d].angle_deg", i));
+        c->sign = (double)xn_config_int(config, xn_key(key, "%s[%d].sign", list, i));
+        c->angle_deg = xn_config_double(config, xn_key(key, "%s[%d].angle_deg", list, i));
+        if (fabs(c->angle_deg) > 720.0)
+            return xn_config_bad(ctx, config, key, "%g degrees are more than two turns", c->angle_deg);
     }
     return XANI_OK;
+}
+
+xani_status xn_goniometer_load(xn_ctx *ctx, const xn_config *config, xn_goniometer *g)
+{
+    return xn_circles_load(ctx, config, "geometry.goniometer", g);
 }

@@ -70,8 +70,9 @@ xani_status xn_modules_set(xn_ctx *ctx, xn_source *s, int n, int64_t rows_each)
 
 xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_source *s)
 {
-    if (xn_config_int(config, "reduce.spatial_bin") <= 1 || !xn_config_has(config, "geometry.file"))
-        return xn_modules_set(ctx, s, 1, s->ny);
+    bool known = xn_config_has(config, "geometry.file") || xn_config_has(config, "geometry.detector.layout") ||
+                 xn_config_has(config, "geometry.detector.modules");
+    if (xn_config_int(config, "reduce.spatial_bin") <= 1 || !known) return xn_modules_set(ctx, s, 1, s->ny);
     xn_geometry g;
     XN_TRY(xn_geometry_load(ctx, config, s->ny, s->nx, &g));
     xani_status st = xn_modules_set(ctx, s, g.n_modules, 0);

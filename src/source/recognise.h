@@ -11,4 +11,7 @@ xani_status xn_source_info(xn_ctx *ctx, const char *const *paths, size_t n, char
 // A commented configuration for the files, as YAML; what no file can know is left empty and marked "FILL IN".
 xani_status xn_source_init(xn_ctx *ctx, const char *const *paths, size_t n, char **yaml);
 
+// The detector of geometry.*, with its panels as rectangles, as JSON.
+xani_status xn_source_detector(xn_ctx *ctx, const xani_config *config, char **json);
+
 #endif

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// target_geometry.c -- any text is a geometry of panels that are in order, or an error with a text.
+// target_geometry.c -- any text, as CrystFEL's or psana's file, is a geometry of panels that are in order, or an error
+// with a text.
 #include <math.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -18,7 +19,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     if (fd < 0 || write(fd, data, n) != (ssize_t)n) return 0;
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     xn_clear_error(ctx);
-    xani_status st = xn_panels_crystfel(ctx, path, n % 2 ? NAN : 0.1, &panels);
+    const xn_geometry_options o = {.distance_m = n % 2 ? NAN : 0.1, .pixel_mm = NAN, .anywhere = n % 4 > 1};
+    xani_status st = n % 8 < 5 ? xn_panels_crystfel(ctx, path, &o, &panels) : xn_panels_psana(ctx, path, &o, &panels);
+    (void)xn_geometry_kind(ctx, path);
     FUZZ_HOLDS(st == XANI_OK || xani_error_text(ctx)[0] != '\0');
     for (int i = 0; st == XANI_OK && i < panels.n; i++) {
         const xn_panel *p = &panels.panel[i];

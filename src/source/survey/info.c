@@ -45,7 +45,7 @@ static const char *role_name(xn_role role)
 
 typedef struct {
     xn_ctx *ctx;
-    json_t *runs, *detectors, *pulse_ids, *delays, *channels, *files, *problems;
+    json_t *runs, *detectors, *pulse_ids, *delays, *channels, *geometries, *files, *problems;
 } answer;
 
 // A row of `table`, begun with the name of its run.
@@ -189,10 +189,12 @@ static void add_problem(answer *a, const char *file, const char *why)
     json_array_append_new(a->problems, json_pack("{s:o, s:o}", "file", text(file), "text", text(why)));
 }
 
-// "swissfel and cube" of the runs; "result" when there are none.
+// "swissfel and cube" of the runs; "result" or "geometry" when there are none.
 static void name_layouts(const xn_survey *s, char *names, size_t bytes)
 {
-    snprintf(names, bytes, "%s", s->n_runs == 0 ? "result" : "");
+    bool result = false;
+    for (int i = 0; i < s->n; i++) result = result || s->file[i].kind == XN_FOUND_RESULT;
+    snprintf(names, bytes, "%s", s->n_runs > 0 ? "" : result ? "result" : "geometry");
     for (int l = 0; xn_input_layouts[l] != NULL; l++)
         for (int i = 0; i < s->n_runs; i++) {
             if (s->run[i].layout != xn_input_layouts[l]) continue;
@@ -202,6 +204,24 @@ static void name_layouts(const xn_survey *s, char *names, size_t bytes)
         }
 }
 
+static xani_status add_geometry(answer *a, const char *path)
+{
+    json_t *facts = NULL, *o = json_object();
+    xani_status st = xn_detector_of_file(a->ctx, path, &facts);
+    if (st == XANI_OK) {
+        put(o, "path", text(path));
+        json_object_update(o, facts);
+        json_array_append(a->geometries, o);
+    } else if (st == XANI_ERR_INPUT || st == XANI_ERR_CONFIG) {
+        add_problem(a, path, xani_error_text(a->ctx));
+        xn_clear_error(a->ctx);
+        st = XANI_OK;
+    }
+    json_decref(facts);
+    json_decref(o);
+    return st;
+}
+
 static xani_status add_all(answer *a, const xn_survey *s)
 {
     for (int i = 0; i < s->n; i++) {
@@ -209,6 +229,7 @@ static xani_status add_all(answer *a, const xn_survey *s)
         json_t *o = json_pack("{s:o, s:s}", "path", text(f->path), "kind", xn_found_name(f));
         put(o, "bytes", whole(f->bytes));
         json_array_append_new(a->files, o);
+        if (f->kind == XN_FOUND_GEOMETRY) XN_TRY(add_geometry(a, f->path));
         if (f->kind == XN_FOUND_BROKEN) add_problem(a, f->path, f->note ? f->note : "cannot be opened");
     }
     for (int i = 0; i < s->n_runs; i++) {
@@ -227,13 +248,14 @@ xani_status xn_source_info(xn_ctx *ctx, const char *const *paths, size_t n, char
     *json = NULL;
     xn_survey s;
     XN_TRY(xn_survey_make(ctx, paths, n, false, &s));
-    answer a = {ctx, json_array(), json_array(), json_array(), json_array(), json_array(), json_array(), json_array()};
+    answer a = {ctx,          json_array(), json_array(), json_array(), json_array(),
+                json_array(), json_array(), json_array(), json_array()};
     char layout[256];
     name_layouts(&s, layout, sizeof layout);
     xani_status st = add_all(&a, &s);
-    json_t *o = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "layout", layout, "runs", a.runs, "detectors",
-                          a.detectors, "pulse_ids", a.pulse_ids, "delays", a.delays, "channels", a.channels, "files",
-                          a.files, "problems", a.problems);
+    json_t *o = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "layout", layout, "runs", a.runs,
+                          "detectors", a.detectors, "pulse_ids", a.pulse_ids, "delays", a.delays, "channels",
+                          a.channels, "geometries", a.geometries, "files", a.files, "problems", a.problems);
     char *dump = st == XANI_OK ? json_dumps(o, JSON_COMPACT) : NULL;
     if (dump != NULL) *json = xn_strdup(dump);
     if (st == XANI_OK && *json == NULL) st = xn_fail_memory(ctx, "the answer", dump ? strlen(dump) : 1);

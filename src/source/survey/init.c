@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "physics/panel.h"
 #include "source/survey/init_parts.h"
 
 #define GROUPS_MOST 65536 // pixel groups proposed at most: minutes of fitting
@@ -100,6 +101,20 @@ static void put_reduce(xn_init_writer *w)
 
 // ---- geometry, runs, the rest
 
+// Modules of a detector whose layout is known by its name; false: of none.
+static bool put_layout(xn_init_writer *w)
+{
+    int64_t rows, columns;
+    int modules;
+    if (w->detector == NULL || !xn_layout_rows(w->detector->name, &rows, &columns, &modules) || columns != w->nx ||
+        w->ny > rows * modules || w->ny % rows != 0)
+        return false;
+    xn_text_quoted(&w->text, 4, "layout", w->detector->name, "where its modules are: data/detectors.txt");
+    if (w->ny < rows * modules)
+        xn_text_entry(&w->text, 4, "stored", NULL, "numbers of the modules that the frames have, from 0");
+    return true;
+}
+
 static void put_simple_detector(xn_init_writer *w)
 {
     xn_text *t = &w->text;
@@ -112,12 +127,15 @@ static void put_simple_detector(xn_init_writer *w)
     snprintf(pixel, sizeof pixel, "%.10g", has_pixel ? p->pixel_mm : 0.075);
     snprintf(centre, sizeof centre, "[%.10g, %.10g]", p->centre_px[0], p->centre_px[1]);
     snprintf(distance, sizeof distance, "%.10g", p->distance_mm);
-    xn_text_add(t, "  # file: detector.geom  # a CrystFEL geometry instead of the detector here\n  detector:\n");
-    xn_text_entry(t, 4, "shape", shape, "y, x");
-    xn_text_entry(t, 4, "pixel_mm", w->facts.binned ? NULL : pixel,
-                  w->facts.binned ? "edge of a pixel in mm"
-                  : has_pixel     ? "as the files tell"
-                                  : "of a JUNGFRAU");
+    xn_text_add(t,
+                "  # file: detector.geom  # CrystFEL, European XFEL .h5 or psana .data instead of this\n  detector:\n");
+    if (!put_layout(w)) {
+        xn_text_entry(t, 4, "shape", shape, "y, x");
+        xn_text_entry(t, 4, "pixel_mm", w->facts.binned ? NULL : pixel,
+                      w->facts.binned ? "edge of a pixel in mm"
+                      : has_pixel     ? "as the files tell"
+                                      : "of a JUNGFRAU");
+    }
     xn_text_entry(t, 4, "centre_px", has_centre ? centre : NULL,
                   has_centre ? "as the files tell: where the beam hits, [x, y]; check"
                              : "where the beam hits, [x, y], pixel centres at +0.5");
@@ -133,6 +151,8 @@ static void put_geometry(xn_init_writer *w)
     if (w->finds.geometry != NULL) {
         xn_text_quoted(t, 2, "file", w->finds.geometry, NULL);
         if (!w->finds.distance) xn_text_entry(t, 2, "distance_mm", NULL, "sample to detector in mm");
+        if (!w->finds.quadrants)
+            xn_text_entry(t, 2, "quadrants_mm", NULL, "[[x, y], ...] of the corners of the 4 quadrants in mm");
     } else {
         put_simple_detector(w);
     }

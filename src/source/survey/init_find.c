@@ -33,22 +33,18 @@ static bool calibration_fits(const fitting *f, const char *path, bool *pixel_mas
     return fits;
 }
 
-static bool geometry_fits(const fitting *f, const char *path, double *energy_kev, bool *distance)
+static bool geometry_fits(const fitting *f, const char *path, double *energy_kev, bool *distance, bool *quadrants)
 {
-    xn_panels panels;
+    const xn_geometry_options o = {.distance_m = NAN, .anywhere = true, .pixel_mm = NAN};
     xn_geometry g = {0};
-    bool fits = false;
-    *distance = xn_panels_crystfel(f->ctx, path, NAN, &panels) == XANI_OK;
+    bool fits = xn_geometry_file(f->ctx, path, &o, &g) == XANI_OK && g.ny == f->ny && g.nx == f->nx;
     xn_clear_error(f->ctx);
-    if (!*distance && xn_panels_crystfel(f->ctx, path, 1.0, &panels) != XANI_OK) {
-        xn_clear_error(f->ctx);
-        return false;
+    if (fits) {
+        *energy_kev = g.energy_kev;
+        *distance = isfinite(g.distance_m);
+        *quadrants = !g.assumed;
     }
-    *energy_kev = panels.energy_kev;
-    if (xn_geometry_from_panels(f->ctx, &panels, &g) == XANI_OK) fits = g.ny == f->ny && g.nx == f->nx;
-    xn_clear_error(f->ctx);
     xn_geometry_free(&g);
-    xn_panels_free(&panels);
     return fits;
 }
 
@@ -70,7 +66,7 @@ xani_status xn_init_find(xn_ctx *ctx, const xn_survey *s, const char *detector, 
     *finds = (xn_init_finds){.energy_kev = NAN};
     for (int i = 0; i < s->n; i++) {
         const char *path = s->file[i].path;
-        bool mask = false, distance = false;
+        bool mask = false, distance = false, quadrants = true;
         double energy = NAN;
         switch (s->file[i].kind) {
         case XN_FOUND_GAIN:
@@ -82,10 +78,11 @@ xani_status xn_init_find(xn_ctx *ctx, const xn_survey *s, const char *detector, 
             finds->pixel_mask = mask;
             break;
         case XN_FOUND_GEOMETRY:
-            if (!better(&f, finds->geometry, path) || !geometry_fits(&f, path, &energy, &distance)) break;
+            if (!better(&f, finds->geometry, path) || !geometry_fits(&f, path, &energy, &distance, &quadrants)) break;
             finds->geometry = path;
             finds->energy_kev = energy;
             finds->distance = distance;
+            finds->quadrants = quadrants;
             break;
         default:
             break;

@@ -36,6 +36,7 @@ typedef struct xn_init_finds {
     const char *geometry;
     double energy_kev; // of the geometry file, NaN
     bool distance;     // the geometry file has its own
+    bool quadrants;    // and so places of quadrants, or needs none
 } xn_init_finds;
 
 // detector: name to prefer in file names, or NULL. rows: also accepted for calibration files (all modules); 0: none.

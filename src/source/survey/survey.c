@@ -15,6 +15,8 @@
 #include <strings.h>
 #include <sys/stat.h>
 
+#include "physics/panel.h"
+
 #define DEPTH 5 // folders below a given one
 
 const char *xn_found_name(const xn_found_file *f)
@@ -33,6 +35,9 @@ static bool is_hdf5_name(const char *s)
 {
     return ends_with(s, ".h5") || ends_with(s, ".hdf5") || ends_with(s, ".nxs") || ends_with(s, ".cxi");
 }
+
+// Text files of positions: CrystFEL, psana.
+static bool is_geometry_name(const char *s) { return ends_with(s, ".geom") || ends_with(s, ".data"); }
 
 static const char *base_name(const char *path)
 {
@@ -56,6 +61,7 @@ static void claim(xn_ctx *ctx, const xn_h5 *h5, xn_found_file *f)
         f->layout = xn_input_layouts[i];
         f->key = xn_strdup(key);
     }
+    if (f->kind == XN_FOUND_OTHER && xn_geometry_kind(ctx, f->path) != NULL) f->kind = XN_FOUND_GEOMETRY;
     if (f->kind == XN_FOUND_OTHER && xn_h5_exists(h5, "imgs") && xn_h5_exists(h5, "i0"))
         f->note = xn_strdup("holds a cube, but its name ends neither in _on nor in _off");
 }
@@ -103,7 +109,7 @@ static xani_status add_file(xn_ctx *ctx, const char *path, int64_t bytes, xn_sur
     *f = (xn_found_file){.path = owned, .bytes = bytes};
     if (is_hdf5_name(owned))
         classify_hdf5(ctx, f);
-    else if (ends_with(owned, ".geom"))
+    else if (is_geometry_name(owned) && xn_geometry_kind(ctx, owned) != NULL)
         f->kind = XN_FOUND_GEOMETRY;
     return xn_check_interrupt(ctx);
 }
@@ -113,9 +119,8 @@ static xani_status add_file(xn_ctx *ctx, const char *path, int64_t bytes, xn_sur
 // Names around a run that may be calibration or geometry; the rest of a foreign folder is left alone.
 static bool is_beside(const char *name)
 {
-    return ends_with(name, ".geom") ||
-           (is_hdf5_name(name) &&
-            (strcasestr(name, "gain") || strcasestr(name, "pedestal") || ends_with(name, ".res.h5")));
+    return is_geometry_name(name) || (is_hdf5_name(name) && (strcasestr(name, "gain") || strcasestr(name, "pedestal") ||
+                                                             strcasestr(name, "geo") || ends_with(name, ".res.h5")));
 }
 
 static xani_status search(xn_ctx *ctx, const char *dir, int depth, bool beside, xn_survey *s)
@@ -130,7 +135,7 @@ static xani_status search(xn_ctx *ctx, const char *dir, int depth, bool beside, 
         char *path = st == XANI_OK && name[0] != '.' ? xn_format("%s/%s", dir, name) : NULL;
         struct stat info;
         if (path != NULL && stat(path, &info) == 0) {
-            bool wanted = beside ? is_beside(name) : is_hdf5_name(name) || ends_with(name, ".geom");
+            bool wanted = beside ? is_beside(name) : is_hdf5_name(name) || is_geometry_name(name);
             if (S_ISDIR(info.st_mode) && depth > 0)
                 st = search(ctx, path, depth - 1, beside, s);
             else if (S_ISREG(info.st_mode) && wanted)
@@ -310,7 +315,7 @@ static xani_status survey(xn_ctx *ctx, const char *const *paths, size_t n, bool 
     bool any = s->n_runs > 0;
     const xn_found_file *odd = NULL;
     for (int i = 0; i < s->n; i++) {
-        any = any || (!beside && s->file[i].kind == XN_FOUND_RESULT);
+        any = any || (!beside && (s->file[i].kind == XN_FOUND_RESULT || s->file[i].kind == XN_FOUND_GEOMETRY));
         if (s->file[i].kind <= XN_FOUND_BROKEN && odd == NULL) odd = &s->file[i];
     }
     if (any) return XANI_OK;

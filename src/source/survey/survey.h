@@ -138,4 +138,9 @@ xani_status xn_facts_finish(xn_ctx *ctx, xn_run_facts *facts);
 bool xn_facts_laser(xn_run_facts *facts, const xn_channel *channel, bool inverted);
 void xn_facts_free(xn_run_facts *facts);
 
+// ---- detectors.c: what a geometry file holds, an object of JSON
+
+struct json_t;
+xani_status xn_detector_of_file(xn_ctx *ctx, const char *path, struct json_t **facts);
+
 #endif
