@@ -3,11 +3,13 @@
 //
 // Thin: clears the last error, calls the part that does the work, turns JSON objects into text.  Context and status
 // are in core/core.c, the configuration in core/config.c, arrays in array.c.
+#include <math.h>
 #include <string.h>
 
 #include "fit/fit.h"
 #include "fit/linear_prediction.h"
 #include "io/worker/worker.h"
+#include "physics/geometry.h"
 #include "pipeline.h"
 #include "source/recognise.h"
 #include "xani/xani.h"
@@ -93,6 +95,41 @@ xani_status xani_detector(xani_context *context, const xani_config *config, char
 {
     xn_clear_error(context);
     return xn_source_detector(context, config, json);
+}
+
+static xani_status pixels_q(xn_ctx *ctx, const xn_config *config, const xn_geometry *g, double **q)
+{
+    double energy_kev = xn_config_double(config, "experiment.energy_kev");
+    if (isnan(energy_kev)) energy_kev = g->energy_kev;
+    if (isnan(energy_kev))
+        return xn_config_require(ctx, config, "experiment.energy_kev", "momentum transfer needs the photon energy");
+    size_t n = (size_t)(g->ny * g->nx);
+    *q = xn_alloc(3 * n, sizeof **q);
+    if (*q == NULL) return xn_fail_memory(ctx, "momentum transfers", 3 * n * sizeof **q);
+    xn_geometry_q(g->position, (int64_t)n, energy_kev, *q);
+    return XANI_OK;
+}
+
+xani_status xani_pixels(xani_context *context, const xani_config *config, int64_t shape[2], float **position,
+                        double **q, uint8_t **mask)
+{
+    xn_clear_error(context);
+    xn_geometry g;
+    *position = NULL;
+    *mask = NULL;
+    if (q != NULL) *q = NULL;
+    XN_TRY(xn_geometry_load(context, config, 0, 0, &g));
+    xani_status st = q != NULL ? pixels_q(context, config, &g, q) : XANI_OK;
+    if (st == XANI_OK) {
+        shape[0] = g.ny;
+        shape[1] = g.nx;
+        *position = g.position;
+        *mask = g.bad;
+        g.position = NULL;
+        g.bad = NULL;
+    }
+    xn_geometry_free(&g);
+    return st;
 }
 
 xani_status xani_check(xani_context *context, const xani_config *config, char **json)

@@ -57,6 +57,11 @@ XANI_API xani_status xani_init(xani_context *context, const char *const *paths, 
 /* What geometry.* of the configuration describes: modules, pixels, extent, and its panels as rectangles seen facing the
    beam; a distance that is missing is no error. */
 XANI_API xani_status xani_detector(xani_context *context, const xani_config *config, char **json);
+/* Where the pixels of geometry.* are: position (shape[0], shape[1], 3) in metres in the laboratory frame, NaN where
+   nothing covers a pixel; q (the same shape, may be NULL) in 1/Angstrom with 2 pi; mask (shape) 0 = good. Each is
+   released with xani_free. */
+XANI_API xani_status xani_pixels(xani_context *context, const xani_config *config, int64_t shape[2], float **position,
+                                 double **q, uint8_t **mask);
 XANI_API xani_status xani_check(xani_context *context, const xani_config *config, char **json);
 XANI_API xani_status xani_plan(xani_context *context, const xani_config *config, char **json);
 /* Checks every result below the paths against its manifest; XANI_ERR_VERIFY if one differs. */

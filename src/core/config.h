@@ -28,7 +28,7 @@ typedef enum {
     XN_SET_TEXTS,
     XN_SET_PATHS, // one or several
     XN_SET_NUMBERS,
-    XN_SET_INTS // `count` of them (9 may be 3 rows of 3), any number when count is 0
+    XN_SET_INTS // `count` of them (9 may be 3 rows of 3, 8 may be 4 of 2), any number when count is 0
 } xn_setting_type;
 
 typedef struct xn_setting {

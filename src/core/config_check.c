@@ -70,10 +70,12 @@ static xani_status check_choice(checker *c, const xn_setting *s, xn_node *node)
 // Numbers in order; rows of a matrix one after the other.
 static xani_status check_numbers(checker *c, const xn_setting *s, xn_node *list, int *count, const xn_node **last)
 {
-    bool matrix = s->count == 9 && *count == 0 && list->child != NULL && list->child->kind == XN_NODE_LIST;
+    int columns = s->count == 9 ? 3 : s->count == 8 ? 2 : 0;
+    bool matrix = columns > 0 && *count == 0 && list->child != NULL && list->child->kind == XN_NODE_LIST;
     for (xn_node *e = list->child; e != NULL; e = e->next) {
         if (matrix) {
-            if (e->kind != XN_NODE_LIST || xn_node_count(e) != 3) return bad(c, e, "a row of 3 numbers is expected");
+            if (e->kind != XN_NODE_LIST || xn_node_count(e) != columns)
+                return bad(c, e, "a row of %d numbers is expected", columns);
             XN_TRY(check_numbers(c, s, e, count, last));
             continue;
         }

@@ -8,7 +8,8 @@
 // half of the columns from the last rows up, 9-16 in the second half from the first rows down.  DSSC (2 tiles of
 // 128 x 256) is measured to the corner of lowest x and y; its pixels are hexagons, 236 um along a row, rows
 // 236 um 1.5/sqrt(3) apart, odd ones half a pixel further, centres at 2/3 of a row; Q1, Q2 run the other way round
-// than Q3, Q4.
+// than Q3, Q4.  LPD's first files (2018) measured to the right and down, so that offsets within a quadrant are
+// positive: geometry.inverted turns their sign, as EXtra-geom's invert_xfel_lpd_geom does.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,7 +62,7 @@ static void dssc_tile(const double low_m[2], int tile, int quadrant, xn_panel *p
 }
 
 static xani_status read_module(xn_ctx *ctx, const xn_h5 *file, int module, int tiles, const double quadrant_mm[2],
-                               double z, xn_panels *panels)
+                               double z, double sign, xn_panels *panels)
 {
     char name[64];
     double place[2], tile[2], at_m[2];
@@ -73,7 +74,7 @@ static xani_status read_module(xn_ctx *ctx, const xn_h5 *file, int module, int t
         XN_TRY(read_place(ctx, file, name, tile));
         xn_panel *p = xn_panels_add(ctx, panels);
         if (p == NULL) return XANI_ERR_MEMORY;
-        for (int k = 0; k < 2; k++) at_m[k] = 1e-3 * (quadrant_mm[k] + place[k] + tile[k]);
+        for (int k = 0; k < 2; k++) at_m[k] = 1e-3 * (quadrant_mm[k] + sign * (place[k] + tile[k]));
         if (tiles == 16)
             lpd_tile(at_m, t, p);
         else
@@ -111,6 +112,22 @@ static xani_status quadrants(xn_ctx *ctx, const xn_h5 *file, const xn_geometry_o
     return XANI_OK;
 }
 
+// The last corner of a quadrant has the highest x and y: offsets from it are negative.
+static void warn_of_axes(xn_ctx *ctx, const xn_h5 *file, const xn_geometry_options *o)
+{
+    double place[2], sum = 0.0;
+    for (int m = 0; m < 4; m++) {
+        char name[32];
+        snprintf(name, sizeof name, "Q1/M%d/Position", m + 1);
+        if (read_place(ctx, file, name, place) == XANI_OK) sum += place[0] + place[1];
+    }
+    xn_clear_error(ctx);
+    if (o->inverted ? sum < 0.0 : sum > 0.0)
+        xn_warn(ctx, "%s: positions grow %s; geometry.inverted: %s would be right", xn_h5_path(file),
+                o->inverted ? "to the left and up" : "to the right and down, as in the first files of LPD",
+                o->inverted ? "false" : "true");
+}
+
 xani_status xn_panels_xfel(xn_ctx *ctx, const char *path, const xn_geometry_options *o, xn_panels *panels)
 {
     xn_h5 *file = NULL;
@@ -131,7 +148,9 @@ xani_status xn_panels_xfel(xn_ctx *ctx, const char *path, const xn_geometry_opti
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %d tiles a module: LPD has 16, DSSC has 2", path, tiles);
     if (st == XANI_OK) st = quadrants(ctx, file, o, tiles, at, &panels->assumed);
     double z = isnan(o->distance_m) ? 0.0 : o->distance_m;
-    for (int m = 0; st == XANI_OK && m < 16; m++) st = read_module(ctx, file, m, tiles, at + 2 * (m / 4), z, panels);
+    for (int m = 0; st == XANI_OK && m < 16; m++)
+        st = read_module(ctx, file, m, tiles, at + 2 * (m / 4), z, o->inverted ? -1.0 : 1.0, panels);
+    if (st == XANI_OK && tiles == 16) warn_of_axes(ctx, file, o);
     xn_h5_close(&file);
     if (st != XANI_OK) xn_panels_free(panels);
     return st;

@@ -43,6 +43,7 @@ static xani_status take_options(xn_ctx *ctx, const xn_config *config, xn_geometr
     o->unit = xn_config_string(config, "geometry.map.unit");
     o->frame = xn_config_string(config, "geometry.map.frame");
     if (o->frame != NULL && strcmp(o->frame, "auto") == 0) o->frame = NULL;
+    o->inverted = xn_config_bool(config, "geometry.inverted");
     const char *how = xn_config_string(config, wide);
     o->wide = how == NULL || strcmp(how, "facility") == 0 ? 0 : strcmp(how, "centre") == 0 ? 1 : -1;
     if (xn_config_has(config, "geometry.quadrants_mm")) {

@@ -41,6 +41,7 @@ typedef struct xn_panels {
 typedef struct xn_geometry_options {
     double distance_m;                // NaN: the file's own, which then must be there
     bool anywhere;                    // what is missing to place the detector is no error: for pictures and shapes
+    bool inverted;                    // European XFEL: positions were measured to the right and down
     const double *quadrants_mm;       // x, y of four quadrants (European XFEL), or NULL
     int wide;                         // wide pixels: 0 as the facility's own code, 1 their centres, -1 as if not wide
     const char *group, *unit, *frame; // of pixel maps and detectors in HDF5; NULL: found

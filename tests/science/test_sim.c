@@ -222,7 +222,8 @@ START_TEST(geometry_file)
     xn_free(text);
     xn_panels p;
     xn_geometry g;
-    ck_assert_int_eq(xn_panels_crystfel(ctx, path, 0.06, &p), XANI_OK);
+    const xn_geometry_options o = {.distance_m = 0.06, .pixel_mm = NAN};
+    ck_assert_int_eq(xn_panels_crystfel(ctx, path, &o, &p), XANI_OK);
     ck_assert_int_eq(xn_geometry_from_panels(ctx, &p, &g), XANI_OK);
     const xn_geometry *mine = &model.detector.geometry;
     ck_assert(g.ny == 32 && g.nx == 24 && g.n_modules == 2 && mine->n_modules == 2);
