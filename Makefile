@@ -11,6 +11,7 @@
 #   make check-phonons DIR=...  frequencies against other projects' examples (docs/phonons.md)
 #   make fuzz      each parser of stored bytes under libFuzzer and sanitizers, FUZZ_RUNS=1000000 times
 #   make mutate    20,000 damaged files: none may kill the process that reads it
+#   make kill-test  a reduction killed XANI_KILLS=200 times at random instants must end with the same hashes
 #   make asan, make tsan   all tests under the address and undefined-behaviour, or thread, sanitizer
 BUILD ?= build
 PREFIX ?= /usr/local
@@ -55,6 +56,9 @@ tsan:
 	@cmake --preset tsan
 	@tools/run-tests build-tsan
 
+kill-test: setup-test
+	@XANI_KILLS=$${XANI_KILLS:-200} tools/run-tests $(BUILD) -R cli/kill
+
 fuzz:
 	tools/setup build test sanitize
 	@cmake --preset fuzz >/dev/null
@@ -96,5 +100,5 @@ accuracy: setup-test
 clean:
 	rm -rf $(BUILD) build-asan build-tsan
 
-.PHONY: all setup setup-test build demo test install lint asan tsan fuzz mutate clean
+.PHONY: all setup setup-test build demo test install lint asan tsan kill-test fuzz mutate clean
 .PHONY: accuracy check-phonons gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers

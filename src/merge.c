@@ -73,7 +73,8 @@ static xani_status compare(xn_ctx *ctx, const xn_config *a, const xn_config *b, 
 
 static void warn_windows(xn_ctx *ctx, const xn_config *c)
 {
-    static const char *const keys[] = {"select.i0.percentile", "select.i0.mad", "select.max_shots"};
+    static const char *const keys[] = {"select.i0.percentile", "select.i0.mad", "select.max_shots",
+                                       "select.i0_correction.auto"};
     for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++)
         if (xn_config_has(c, keys[k]))
             xn_warn(ctx, "%s was applied to each cube by itself; one reduction of all shots may choose others",

@@ -61,10 +61,12 @@ static xani_status reduce_run(xn_ctx *ctx, const xn_config *config, run *r, xn_c
         if (xn_stage_field_cubes_there(config, r->cube_path, r->index)) return XANI_OK;
         return xn_stage_field_cubes(ctx, config, r->cube_path, r->index, cube);
     }
-    XN_TRY(xn_stage_cube(ctx, config, r->index, true, cube));
+    const xn_stage_place place = {r->cube_path, r->cube_id, (const char *const *)r->files};
+    XN_TRY(xn_stage_cube(ctx, config, r->index, true, &place, cube));
     if (xn_config_bool(config, "output.keep_cube")) {
         const xn_provenance p = {.config = config, .inputs = (const char *const *)r->files, .identity = r->cube_id};
         XN_TRY(xn_result_write_cube(ctx, r->cube_path, cube, &p));
+        xn_stage_forget(r->cube_path);
     }
     XN_TRY(xn_stage_field_cubes(ctx, config, r->cube_path, r->index, cube));
     r->reduce_s = xn_seconds() - start;
@@ -99,6 +101,7 @@ static xani_status process_run(xn_ctx *ctx, const xn_config *config, run *r)
     xani_status st = reduce_run(ctx, config, r, &cube);
     if (st == XANI_OK) st = xn_check_interrupt(ctx);
     if (st == XANI_OK) st = fit_run(ctx, config, r, &cube);
+    if (st == XANI_OK) xn_stage_forget(r->cube_path); // kept until now where no cube is
     xn_cube_free(&cube);
     return st;
 }

@@ -8,6 +8,7 @@
 #include "core/config.h"
 #include "data/cube.h"
 #include "data/modes.h"
+#include "data/source.h"
 #include "result/result.h"
 
 xani_status xn_pipeline_sim(xn_ctx *ctx, const xn_config *config, const char *directory);
@@ -22,11 +23,21 @@ xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *config, const char *co
 
 // Pieces of stages.c that the whole run uses too. index: in runs[], -1 for none; to_map: the geometry must fit the
 // frames, which is worth knowing before they are read.
-xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, bool to_map, xn_cube *cube);
 // With output.field_cubes: run%04d_on.h5 and _off.h5 beside the cube, numbered as the run is (1 for a single one).
 xani_status xn_stage_field_cubes(xn_ctx *ctx, const xn_config *config, const char *cube_path, int index,
                                  const xn_cube *cube);
 bool xn_stage_field_cubes_there(const xn_config *config, const char *cube_path, int index); // or not asked for
+// place: where the cube will be, so that what was added so far can be kept beside it; NULL: it is not.
+typedef struct xn_stage_place {
+    const char *path, *identity;
+    const char *const *inputs;
+} xn_stage_place;
+xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, bool to_map, const xn_stage_place *place,
+                          xn_cube *cube);
+// watch.c: the reduction with its saved sums and snapshots, and their removal when the cube is published.
+xani_status xn_stage_reduce(xn_ctx *ctx, const xn_config *config, xn_source *source, const xn_stage_place *place,
+                            xn_cube *cube);
+void xn_stage_forget(const char *path);
 // What is stored with a fit: the configuration given, else the one in its input.
 xani_status xn_stage_configure(xn_ctx *ctx, const xn_config *given, const char *cube_path, xn_config **config);
 // cube.h5 or run%04d_on.h5.

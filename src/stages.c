@@ -17,12 +17,13 @@
 
 // ---- shared with pipeline.c
 
-xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, bool to_map, xn_cube *cube)
+xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, bool to_map, const xn_stage_place *place,
+                          xn_cube *cube)
 {
     xn_source *source = NULL;
     xani_status st = xn_source_open(ctx, config, index, &source);
     if (st == XANI_OK && to_map) st = xn_plan_check_map(ctx, config, source->ny, source->nx);
-    if (st == XANI_OK) st = xn_reduce(ctx, config, source, cube);
+    if (st == XANI_OK) st = xn_stage_reduce(ctx, config, source, place, cube);
     xn_source_close(&source);
     return st;
 }
@@ -120,9 +121,11 @@ xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char 
                        xn_config_name(config), n);
     XN_GOTO(out, st, xn_source_files(ctx, config, index, &files));
     XN_GOTO(out, st, xn_identity_reduce(ctx, config, index, files, &identity));
-    XN_GOTO(out, st, xn_stage_cube(ctx, config, index, false, &cube));
+    const xn_stage_place place = {cube_path, identity, (const char *const *)files};
+    XN_GOTO(out, st, xn_stage_cube(ctx, config, index, false, &place, &cube));
     const xn_provenance p = {.config = config, .inputs = (const char *const *)files, .identity = identity};
     XN_GOTO(out, st, xn_result_write_cube(ctx, cube_path, &cube, &p));
+    xn_stage_forget(cube_path);
     st = xn_stage_field_cubes(ctx, config, cube_path, index, &cube);
 out:
     xn_cube_free(&cube);
@@ -146,7 +149,7 @@ static xani_status reduce_field_cube(xn_ctx *ctx, xn_config *config, const char 
                 path);
         st = xani_config_assign(ctx, config, "input.delay.sign=1");
     }
-    if (st == XANI_OK) st = xn_stage_cube(ctx, config, -1, false, cube);
+    if (st == XANI_OK) st = xn_stage_cube(ctx, config, -1, false, NULL, cube);
     xn_free(absolute);
     xn_free(files);
     return st;

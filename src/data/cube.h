@@ -57,10 +57,17 @@ typedef struct xn_cube {
     double angles_deg[8];         // goniometer angles of this run
     int n_angles;
     xn_shots shots; // n == 0 for binned input
+    // Arrays (bin, y, x) that do not fit into memory lie in a file which is mapped here; NULL: all in memory.
+    void *mapped;
+    size_t mapped_bytes;
     xn_cutflow cutflow;
 } xn_cube;
 
 void xn_sums_free(xn_sums *sums);
 void xn_cube_free(xn_cube *cube); // frees what is set, leaves the struct zeroed
+// Room of so many bytes in a file: `path`, with what it holds unless it is new or of another size, or an unnamed one.
+xani_status xn_cube_map(xn_ctx *ctx, xn_cube *cube, const char *path, size_t bytes, bool *fresh);
+// Lets go of the memory behind part of a mapped array; its contents stay. Nothing for arrays in memory.
+void xn_cube_let_go(const xn_cube *cube, const void *part, size_t bytes);
 
 #endif

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // data.c -- allocation and release of the structs that flow between the stages.
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "data/cube.h"
 #include "data/modes.h"
@@ -117,17 +123,72 @@ void xn_sums_free(xn_sums *s)
     memset(s, 0, sizeof *s);
 }
 
+static bool is_mapped(const xn_cube *c, const void *p)
+{
+    return c->mapped != NULL && (const char *)p >= (const char *)c->mapped &&
+           (const char *)p < (const char *)c->mapped + c->mapped_bytes;
+}
+
 void xn_cube_free(xn_cube *c)
 {
-    void *all[] = {c->module_rows, c->delay_ps, c->edges_ps,   c->weight,   c->signal,
-                   c->errors,      c->mask,     c->mean_frame, c->on_float, c->off_float,
-                   c->on_i0,       c->on_count, c->run,        c->peak,     c->pixel_mask};
+    void *large[] = {c->signal, c->errors, c->on.s1, c->on.s2, c->on.x, c->on.expect, c->on.expect_sq, c->on.cross};
+    for (size_t i = 0; i < sizeof large / sizeof large[0]; i++)
+        if (!is_mapped(c, large[i])) xn_free(large[i]);
+    c->on.s1 = c->on.s2 = c->on.x = NULL;
+    c->on.expect = c->on.expect_sq = c->on.cross = NULL;
+    void *all[] = {c->module_rows, c->delay_ps, c->edges_ps, c->weight, c->mask, c->mean_frame, c->on_float,
+                   c->off_float,   c->on_i0,    c->on_count, c->run,    c->peak, c->pixel_mask};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
+    if (c->mapped != NULL) munmap(c->mapped, c->mapped_bytes);
     xn_sums_free(&c->on);
     xn_sums_free(&c->off);
     xn_shots_free(&c->shots);
     xn_cutflow_free(&c->cutflow);
     memset(c, 0, sizeof *c);
+}
+
+// ---- arrays in a file
+
+// Unnamed, in the folder for temporary files.
+static int open_unnamed(void)
+{
+    const char *folder = getenv("TMPDIR");
+    char *path = xn_format("%s/xani-XXXXXX", folder != NULL && folder[0] ? folder : "/tmp");
+    int fd = path != NULL ? mkostemp(path, O_CLOEXEC) : -1;
+    if (fd >= 0) (void)unlink(path);
+    xn_free(path);
+    return fd;
+}
+
+xani_status xn_cube_map(xn_ctx *ctx, xn_cube *c, const char *path, size_t bytes, bool *fresh)
+{
+    struct stat s;
+    int fd = path != NULL ? open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666) : open_unnamed(), number = 0;
+    *fresh = fd < 0 || fstat(fd, &s) != 0 || (size_t)s.st_size != bytes;
+    if (fd < 0)
+        number = errno;
+    else if (*fresh && (ftruncate(fd, 0) != 0 || ftruncate(fd, (off_t)bytes) != 0))
+        number = errno;
+    else // a file that is too large for its disk must fail here, not as a signal while it is written
+        number = posix_fallocate(fd, 0, (off_t)bytes);
+    void *p = number == 0 ? mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) : MAP_FAILED;
+    if (number == 0 && p == MAP_FAILED) number = errno;
+    if (fd >= 0) close(fd);
+    if (number != 0)
+        return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: a file of %.3g GiB for the sums: %s",
+                       path != NULL ? path : "the folder for temporary files (TMPDIR)", (double)bytes / 0x1p30,
+                       strerror(number));
+    c->mapped = p;
+    c->mapped_bytes = bytes;
+    return XANI_OK;
+}
+
+void xn_cube_let_go(const xn_cube *c, const void *part, size_t bytes)
+{
+    if (!is_mapped(c, part)) return;
+    size_t page = (size_t)sysconf(_SC_PAGESIZE), at = (size_t)((const char *)part - (const char *)c->mapped);
+    size_t first = at / page * page, end = at + bytes;
+    (void)madvise((char *)c->mapped + first, end - first, MADV_DONTNEED); // a shared mapping keeps what was written
 }
 
 static float *nan_plane(size_t n)

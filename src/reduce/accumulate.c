@@ -57,7 +57,7 @@ static xani_status open_accumulator(xn_accumulator *a, int64_t frames, int batch
 }
 
 // Frames of one chunk are one read.
-static void set_reads(const xn_accumulator *a, xn_batch *b, const xn_work_shot *const *shots, int64_t n)
+static void set_reads(const xn_accumulator *a, xn_batch *b, xn_work_shot *const *shots, int64_t n)
 {
     int64_t together = a->source->ops->read_frames ? a->source->together : 0;
     b->n = n;
@@ -72,7 +72,7 @@ static void set_reads(const xn_accumulator *a, xn_batch *b, const xn_work_shot *
 
 // Frames by bin: the sums of a row stay in the cache from one shot of a bin to the next.  Insertion: a delay scan is
 // nearly sorted already, and a batch is short.
-static void set_batch(const xn_accumulator *a, xn_batch *b, const xn_work_shot *const *shots, int64_t n)
+static void set_batch(const xn_accumulator *a, xn_batch *b, xn_work_shot *const *shots, int64_t n)
 {
     set_reads(a, b, shots, n);
     for (int64_t i = 0; i < n; i++) {
@@ -126,7 +126,6 @@ static void read_some(const xn_accumulator *a, const xn_batch *b, int64_t read, 
 // The two kinds of work alternate in proportion, so that neither is left over at the end.
 static xani_status run_step(const xn_accumulator *a, const xn_pass *pass, const xn_batch *now, const xn_batch *next)
 {
-    XN_TRY(xn_check_interrupt(a->ctx));
     step s = {XANI_OK, 0};
     int64_t reads = next->n_reads, rows = now->n > 0 ? a->groups->ny : 0, all = reads + rows;
 #pragma omp parallel for schedule(dynamic) num_threads(a->threads)
@@ -198,12 +197,13 @@ static int64_t block_end(const xn_work *work, int64_t first)
 
 static bool in_pass(const xn_work *work, const xn_pass *pass, const xn_work_shot *s)
 {
+    if (s->added == pass->number) return false;
     if (s->bin < 0) return pass->with_off || work->blockwise;
     return s->bin >= pass->first && s->bin < pass->first + pass->n;
 }
 
 // Shots of the batch that begins at list[from]: never beyond a block of time.
-static int64_t batch_length(const xn_accumulator *a, const xn_work_shot *const *list, int64_t n, int64_t from)
+static int64_t batch_length(const xn_accumulator *a, xn_work_shot *const *list, int64_t n, int64_t from)
 {
     int64_t length = 0;
     while (from + length < n && length < a->plan->batch_frames && list[from + length]->block == list[from]->block)
@@ -211,24 +211,40 @@ static int64_t batch_length(const xn_accumulator *a, const xn_work_shot *const *
     return length;
 }
 
-static xani_status run_list(xn_accumulator *a, const xn_pass *pass, const xn_work_shot *const *list, int64_t n,
-                            int64_t *done, int64_t total)
+static xani_status check_interrupt(const xn_accumulator *a, const xn_pass *pass)
+{
+    xani_status st = xn_check_interrupt(a->ctx);
+    if (st != XANI_OK && a->keep != NULL) xn_keep_interrupted(a->keep, pass);
+    return st;
+}
+
+// After the step that added `now`: shots are marked, a block that ended is folded in, what waits for this is done.
+static xani_status end_step(xn_accumulator *a, const xn_pass *pass, const xn_batch *now, bool block_ends)
+{
+    for (int64_t i = 0; i < now->n; i++) now->shots[i]->added = pass->number;
+    if (block_ends && a->work->blockwise) {
+        int64_t begin = 0;
+        while (a->work->shots[begin].block != now->shots[0]->block) begin = block_end(a->work, begin);
+        XN_TRY(fold_block(a, pass, begin, block_end(a->work, begin)));
+    }
+    return a->keep ? xn_keep_between(a->keep, pass, a->work->blockwise && !block_ends) : XANI_OK;
+}
+
+static xani_status run_list(xn_accumulator *a, const xn_pass *pass, xn_work_shot *const *list, int64_t n, int64_t *done,
+                            int64_t total)
 {
     xn_batch *now = &a->batch[0], *next = &a->batch[1];
-    int64_t block_begin = 0;
     now->n = 0;
     for (int64_t from = 0, to = 0; from < n || now->n > 0; from = to) {
         int64_t length = batch_length(a, list, n, from);
         to = from + length;
         set_batch(a, next, list + from, length);
+        XN_TRY(check_interrupt(a, pass));
         XN_TRY(run_step(a, pass, now, next));
-        *done += now->n;
-        if (now->n > 0) xn_progress(a->ctx, "reduce", *done, total, "shots");
-        bool block_ends = now->n > 0 && (length == 0 || next->shots[0]->block != now->shots[0]->block);
-        if (block_ends && a->work->blockwise) {
-            int64_t end = block_end(a->work, block_begin);
-            XN_TRY(fold_block(a, pass, block_begin, end));
-            block_begin = end;
+        if (now->n > 0) {
+            *done += now->n;
+            xn_progress(a->ctx, "reduce", *done, total, "shots");
+            XN_TRY(end_step(a, pass, now, length == 0 || next->shots[0]->block != now->shots[0]->block));
         }
         xn_batch *swap = now;
         now = next;
@@ -237,10 +253,10 @@ static xani_status run_list(xn_accumulator *a, const xn_pass *pass, const xn_wor
     return XANI_OK;
 }
 
-xani_status xn_accumulate(xn_accumulator *a, xn_pass *pass, int64_t *done, int64_t total)
+xani_status xn_accumulate(xn_accumulator *a, const xn_pass *pass, int64_t *done, int64_t total)
 {
     int64_t n = 0;
-    const xn_work_shot **list = xn_alloc((size_t)a->work->n, sizeof(xn_work_shot *));
+    xn_work_shot **list = xn_alloc((size_t)a->work->n, sizeof(xn_work_shot *));
     if (list == NULL) return xn_fail_memory(a->ctx, "the shots of a pass", (size_t)a->work->n * sizeof(xn_work_shot *));
     for (int64_t i = 0; i < a->work->n; i++)
         if (in_pass(a->work, pass, &a->work->shots[i])) list[n++] = &a->work->shots[i];

@@ -81,6 +81,8 @@ xani_status xn_finish_shots(xn_ctx *ctx, double i0_scale, xn_cube *c)
     return XANI_OK;
 }
 
+enum { KEEP, NO_SIGNAL, CLEAR }; // what becomes of a group
+
 typedef struct numbers { // of one bin
     double n, m1, m2;
 } numbers;
@@ -128,31 +130,50 @@ xani_status xn_finish_pass(xn_ctx *ctx, const xn_pass *pass, int threads, xn_cub
     return XANI_OK;
 }
 
-// What was added to a masked group before a shot of it turned out bad depends on what was read first: it goes.
-static void clear_group(xn_cube *c, int64_t p)
+static void clear_integers(int64_t *plane, const uint8_t *what, int64_t npix)
 {
-    int64_t npix = c->ny * c->nx;
-    int64_t *sums[] = {c->on.s1, c->on.s2, c->on.x, c->off.s1, c->off.s2, c->off.x, c->peak};
-    double *expected[] = {c->on.expect, c->on.expect_sq, c->on.cross};
-    for (int k = 0; k < 7; k++)
-        for (int b = 0; sums[k] != NULL && b < (k < 3 ? c->nbins : 1); b++) sums[k][b * npix + p] = 0;
-    for (int k = 0; k < 3; k++)
-        for (int b = 0; expected[k] != NULL && b < c->nbins; b++) expected[k][b * npix + p] = 0;
-    for (int b = 0; b < c->nbins; b++) c->signal[b * npix + p] = c->errors[b * npix + p] = NAN;
+    for (int64_t p = 0; plane != NULL && p < npix; p++)
+        if (what[p] == CLEAR) plane[p] = 0;
 }
 
-// Groups without laser-off photons have no reference.
-void xn_finish_mask(int64_t bound, xn_cube *c)
+static void clear_bin(xn_cube *c, const uint8_t *what, int b)
 {
-    for (int64_t p = 0; p < c->ny * c->nx; p++) {
+    int64_t npix = c->ny * c->nx, at = b * npix;
+    int64_t *sums[] = {c->on.s1, c->on.s2, c->on.x};
+    double *expected[] = {c->on.expect, c->on.expect_sq, c->on.cross};
+    for (int k = 0; k < 3; k++) {
+        if (sums[k] != NULL) clear_integers(sums[k] + at, what, npix);
+        for (int64_t p = 0; expected[k] != NULL && p < npix; p++)
+            if (what[p] == CLEAR) expected[k][at + p] = 0;
+        if (sums[k] != NULL) xn_cube_let_go(c, sums[k] + at, (size_t)npix * 8);
+        if (expected[k] != NULL) xn_cube_let_go(c, expected[k] + at, (size_t)npix * 8);
+    }
+    for (int64_t p = 0; p < npix; p++)
+        if (what[p] != KEEP) c->signal[at + p] = c->errors[at + p] = NAN;
+    xn_cube_let_go(c, c->signal + at, (size_t)npix * 4);
+    xn_cube_let_go(c, c->errors + at, (size_t)npix * 4);
+}
+
+// What was added to a masked group before a shot of it turned out bad depends on what was read first: it goes.  Groups
+// without laser-off photons have no reference, but their sums are sums.
+xani_status xn_finish_mask(xn_ctx *ctx, int64_t bound, xn_cube *c)
+{
+    int64_t npix = c->ny * c->nx;
+    uint8_t *what = xn_alloc((size_t)npix, sizeof *what);
+    if (what == NULL) return xn_fail_memory(ctx, "the mask", (size_t)npix);
+    for (int64_t p = 0; p < npix; p++) {
         if (c->peak[p] > bound) c->mask[p] |= XN_MASK_FULL;
-        if (c->mask[p] != 0) clear_group(c, p);
-        if (c->mask[p] == 0 && c->off.s1[p] <= 0) {
+        what[p] = c->mask[p] != 0 ? CLEAR : KEEP;
+        if (what[p] == KEEP && c->off.s1[p] <= 0) {
             c->mask[p] = XN_MASK_DEAD;
-            for (int b = 0; b < c->nbins; b++)
-                c->signal[b * c->ny * c->nx + p] = c->errors[b * c->ny * c->nx + p] = NAN;
+            what[p] = NO_SIGNAL;
         }
         c->mean_frame[p] =
-            c->mask[p] == 0 ? (float)((double)c->off.s1[p] / XN_PHOTON_SCALE / (double)c->off.shots[0]) : NAN;
+            what[p] == KEEP ? (float)((double)c->off.s1[p] / XN_PHOTON_SCALE / (double)c->off.shots[0]) : NAN;
     }
+    int64_t *planes[] = {c->off.s1, c->off.s2, c->off.x, c->peak};
+    for (int k = 0; k < 4; k++) clear_integers(planes[k], what, npix);
+    for (int b = 0; b < c->nbins; b++) clear_bin(c, what, b);
+    xn_free(what);
+    return XANI_OK;
 }

@@ -123,6 +123,7 @@ typedef struct xn_work_shot {
     int32_t block; // block of time for off.mode blocks and nearest, else 0
     int32_t bin;   // -1: laser off
     int32_t i0q;
+    int32_t added; // number of the pass in which it was last added to the sums, from 1; 0: not yet
 } xn_work_shot;
 
 typedef struct xn_work {
@@ -141,7 +142,7 @@ typedef struct xn_layout_plan {
     int64_t budget, fixed, per_bin; // bytes: given; without accumulators; accumulators of one bin
     int64_t batch_frames, frame_bytes;
     int bins_per_pass, passes;
-    bool keep_sums; // all sums stay in the cube (one pass)
+    bool in_memory; // results and sums of all bins; else they lie in a file
 } xn_layout_plan;
 
 // batch_frames 0: chosen.
@@ -151,20 +152,21 @@ int64_t xn_memory_free(void); // bytes this process may still take, as the syste
 
 // ---- accumulators of one pass: bins [first, first + n)
 typedef struct xn_pass {
+    int number; // from 1
     int first, n;
     bool with_off;                    // the laser-off totals are made in this pass
-    int64_t *s1, *s2, *x;             // (bin, group); borrowed or owned by reduce.c
+    int64_t *s1, *s2, *x;             // (bin, group), of the cube
     int64_t *off_s1, *off_s2, *off_x; // (group) totals of the off class
     // blockwise only: reference of the block and sums against it (see finish.c)
     int64_t *block_off;                 // (group) S1 of the off class in this block
     int64_t *block_off2, *block_offx;   // (group) S2, X of the off class: a sink in passes that do not need them
     int64_t *block_x;                   // (bin, group) X of this block
-    double *expect, *expect_sq, *cross; // (bin, group) sums of e, e^2 and I e with e = I0 R_off(block)
+    double *expect, *expect_sq, *cross; // (bin, group) sums of e, e^2 and I e with e = I0 R_off(block), of the cube
 } xn_pass;
 
 typedef struct xn_accumulator xn_accumulator; // accumulate.h
-// Sums of one pass. done: shots so far, of total.
-xani_status xn_accumulate(xn_accumulator *a, xn_pass *pass, int64_t *done, int64_t total);
+// Sums of one pass, of the shots that are not in them yet. done: shots so far, of total.
+xani_status xn_accumulate(xn_accumulator *a, const xn_pass *pass, int64_t *done, int64_t total);
 #define XN_PRESCAN 16 // shots
 // Reads the first shots and masks pixels without a valid reading there (stuck ones); counts them.
 xani_status xn_prescan(xn_accumulator *a, int64_t *masked);
@@ -176,7 +178,7 @@ xani_status xn_finish_shots(xn_ctx *ctx, double i0_scale, xn_cube *cube);
 // Signal and errors of the bins of a pass. Off sums must be complete.
 xani_status xn_finish_pass(xn_ctx *ctx, const xn_pass *pass, int threads, xn_cube *cube);
 // Masked groups become NaN, and 0 in the sums; so do groups that are too bright for the sums or see no photons.
-void xn_finish_mask(int64_t bound, xn_cube *cube);
+xani_status xn_finish_mask(xn_ctx *ctx, int64_t bound, xn_cube *cube);
 xani_status xn_sums_alloc_bins(xn_ctx *ctx, int nbins, int64_t npix, xn_sums *sums); // per-bin arrays only
 
 xani_status xn_reduce_binned(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube);
@@ -207,8 +209,8 @@ xn_tool_verdict xn_sign_check_tool(xn_ctx *ctx, const xn_cube *cube);
 // Says where delay zero lies by the rise of the total intensity; NaN where it has none. Nothing is changed.
 xani_status xn_zero_find(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, double *zero_ps, double *error_ps);
 
-// xn_reduce with a given batch size (0: chosen), for tests and benchmarks.
-xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *source, int64_t batch_frames,
-                              xn_cube *cube);
+// xn_reduce_watched with a given batch size (0: chosen), for tests and benchmarks.
+xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *source, const xn_reduce_watch *watch,
+                              int64_t batch_frames, xn_cube *cube);
 
 #endif

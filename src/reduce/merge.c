@@ -35,17 +35,13 @@ void xn_merge_destroy(xn_merge **merge)
 
 // ---- one scale for I0
 
-// How many halvings lead from `from` to `to`; the I0 of every used shot must stand them.
+// How many halvings (doublings where negative) lead from `from` to `to`; the I0 of every used shot must stand them.
 static xani_status find_shift(xn_ctx *ctx, const xn_shots *s, double from, double to, const char *name, int *shift)
 {
-    int least = 31;
     *shift = ilogb(from) - ilogb(to);
-    if (*shift == 0) return XANI_OK;
-    for (int64_t i = 0; i < s->n; i++) {
+    for (int64_t i = 0; i < s->n && *shift != 0; i++) {
         if (s->verdict[i] != XN_CUT_NONE) continue;
-        int32_t q = xn_i0_fixed(s->i0[i], from);
-        if (q != 0) least = (int)xn_min64(least, __builtin_ctz((unsigned)q));
-        if (*shift < 0 || least < *shift)
+        if (ldexp((double)xn_i0_fixed(s->i0[i], from), -*shift) != (double)xn_i0_fixed(s->i0[i], to))
             return xn_fail(ctx, XANI_ERR_INPUT,
                            "%s: the I0 of shot %llu, %g, is too small beside the largest of all cubes for a common "
                            "scale without rounding; cut such shots (select.i0.min), or reduce all shots together",
@@ -54,12 +50,11 @@ static xani_status find_shift(xn_ctx *ctx, const xn_shots *s, double from, doubl
     return XANI_OK;
 }
 
-// Exact: find_shift saw that every term of the sums is a multiple of the divisor.
+// Exact: find_shift saw that every term of the sums is a multiple of the divisor, or becomes what it would have been.
 static void shift_right(int64_t *sums, size_t n, int shift)
 {
-    const int64_t divisor = INT64_C(1) << shift;
-    if (shift > 0)
-        for (size_t i = 0; i < n; i++) sums[i] /= divisor;
+    const int64_t divisor = INT64_C(1) << (shift > 0 ? shift : 0), factor = INT64_C(1) << (shift < 0 ? -shift : 0);
+    for (size_t i = 0; i < n && shift != 0; i++) sums[i] = sums[i] / divisor * factor;
 }
 
 // ---- adding
@@ -157,6 +152,10 @@ xani_status xn_merge_finish(xn_ctx *ctx, xn_merge *m, int threads, xn_cube *cube
     if (count == NULL) return xn_fail_memory(ctx, "merging", (size_t)c->nbins * sizeof *count);
     xn_fixed_point fixed = xn_fixed_point_of(&c->shots, c->nbins, count);
     xn_free(count);
+    int shift = 0; // of one cube alone that is a snapshot
+    XN_TRY(find_shift(ctx, &c->shots, c->i0_scale, fixed.i0_scale, m->first, &shift));
+    shift_right(c->on.x, (size_t)(c->nbins * npix), shift);
+    shift_right(c->off.x, (size_t)npix, shift);
     for (int64_t p = 0; p < npix; p++) c->mask[p] = lasting(c->mask[p]);
     clear_bins(&c->on);
     clear_bins(&c->off);
@@ -169,7 +168,7 @@ xani_status xn_merge_finish(xn_ctx *ctx, xn_merge *m, int threads, xn_cube *cube
                           .expect_sq = c->on.expect_sq,
                           .cross = c->on.cross};
     XN_TRY(xn_finish_pass(ctx, &pass, threads, c));
-    xn_finish_mask(fixed.bound, c);
+    XN_TRY(xn_finish_mask(ctx, fixed.bound, c));
     (void)xn_sign_check(ctx, c);
     *cube = *c;
     memset(c, 0, sizeof *c);

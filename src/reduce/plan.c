@@ -67,9 +67,9 @@ xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source
     double budget = given ? xn_config_double(config, "engine.memory_gib") * 0x1p30 : (double)xn_memory_free() / 2;
     p->budget = budget < 0x1p62 ? (int64_t)budget : (int64_t)1 << 62;
     p->frame_bytes = xn_correct_frame_bytes(g);
-    p->per_bin = npix * (SUM_BYTES + (work->blockwise ? BLOCK_BYTES : 0));
+    p->per_bin = npix * (SUM_BYTES + RESULT_BYTES + (work->blockwise ? BLOCK_BYTES : 0));
     p->fixed = 2 * xn_groups_planes_bytes(g) + npix * (SUM_BYTES * (work->blockwise ? 2 : 1) + PLANE_BYTES) +
-               (int64_t)nbins * npix * RESULT_BYTES + work->n * (int64_t)(sizeof(xn_work_shot) + sizeof(void *)) +
+               work->n * (int64_t)(sizeof(xn_work_shot) + sizeof(void *)) +
                threads * ((int64_t)source->scratch_bytes + 16 * source->nx + xn_correct_room_bytes(g));
     int64_t least = 2 * p->frame_bytes; // a batch that is added and one that is read
     int64_t left = p->budget - p->fixed - least;
@@ -82,7 +82,7 @@ xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source
     p->bins_per_pass = (int)xn_min64(nbins, left / p->per_bin);
     p->passes = (nbins + p->bins_per_pass - 1) / p->bins_per_pass;
     p->bins_per_pass = (nbins + p->passes - 1) / p->passes;
-    p->keep_sums = p->passes == 1;
+    p->in_memory = p->passes == 1;
     int64_t room = (p->budget - p->fixed - p->bins_per_pass * p->per_bin) / (2 * p->frame_bytes);
     p->batch_frames = batch_frames > 0 ? batch_frames : xn_min64(default_batch(g, p, nbins, threads), room);
     p->batch_frames = xn_max64(1, xn_min64(p->batch_frames, work->n));

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "reduce/accumulate.h"
+#include "reduce/stage.h"
 
 static xani_status alloc_cube(xn_ctx *ctx, const xn_groups *g, const xn_source *source, xn_cube *c)
 {
@@ -17,13 +17,10 @@ static xani_status alloc_cube(xn_ctx *ctx, const xn_groups *g, const xn_source *
     c->module_rows = xn_alloc((size_t)g->n_modules, sizeof *c->module_rows);
     c->delay_ps = xn_calloc(bins, sizeof *c->delay_ps);
     c->weight = xn_calloc(bins, sizeof *c->weight);
-    c->signal = xn_alloc(bins * npix, sizeof *c->signal);
-    c->errors = xn_alloc(bins * npix, sizeof *c->errors);
     c->mean_frame = xn_alloc(npix, sizeof *c->mean_frame);
     c->peak = xn_calloc(npix, sizeof *c->peak);
     c->run = xn_strdup(source->run ? source->run : "");
-    if (!c->module_rows || !c->delay_ps || !c->weight || !c->signal || !c->errors || !c->mean_frame || !c->run ||
-        !c->peak)
+    if (!c->module_rows || !c->delay_ps || !c->weight || !c->mean_frame || !c->run || !c->peak)
         return xn_fail_memory(ctx, "the cube", bins * npix * 8);
     memcpy(c->module_rows, g->module_rows, (size_t)g->n_modules * sizeof *c->module_rows);
     memcpy(c->angles_deg, source->angles_deg, sizeof c->angles_deg);
@@ -35,61 +32,6 @@ static xani_status alloc_cube(xn_ctx *ctx, const xn_groups *g, const xn_source *
         if ((*off[i] = xn_calloc(npix, sizeof(int64_t))) == NULL)
             return xn_fail_memory(ctx, "the laser-off sums", npix * 8);
     return XANI_OK;
-}
-
-static void free_pass(xn_pass *p)
-{
-    void *all[] = {p->s1,         p->s2,      p->x,      p->block_off, p->block_off2,
-                   p->block_offx, p->block_x, p->expect, p->expect_sq, p->cross};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
-    memset(p, 0, sizeof *p);
-}
-
-static xani_status alloc_pass(xn_ctx *ctx, int bins, int64_t npix, bool blockwise, xn_pass *p)
-{
-    size_t all = (size_t)bins * (size_t)npix, plane = (size_t)npix;
-    bool ok = (p->s1 = xn_calloc(all, 8)) && (p->s2 = xn_calloc(all, 8)) && (p->x = xn_calloc(all, 8));
-    if (blockwise)
-        ok = ok && (p->block_x = xn_calloc(all, 8)) && (p->expect = xn_calloc(all, 8)) &&
-             (p->expect_sq = xn_calloc(all, 8)) && (p->cross = xn_calloc(all, 8)) &&
-             (p->block_off = xn_calloc(plane, 8)) && (p->block_off2 = xn_calloc(plane, 8)) &&
-             (p->block_offx = xn_calloc(plane, 8));
-    if (ok) return XANI_OK;
-    free_pass(p);
-    return xn_fail_memory(ctx, "the sums", all * (blockwise ? 56 : 24));
-}
-
-typedef struct stage {
-    xn_ctx *ctx;
-    xn_source *source;
-    const xn_reduce_kernels *kernels;
-    xn_groups groups;
-    xn_work work;
-    xn_layout_plan plan;
-    int threads;
-} stage;
-
-static xn_accumulator accumulator(stage *s)
-{
-    return (xn_accumulator){.ctx = s->ctx,
-                            .source = s->source,
-                            .kernels = s->kernels,
-                            .groups = &s->groups,
-                            .work = &s->work,
-                            .plan = &s->plan,
-                            .threads = s->threads};
-}
-
-static void keep_sums(xn_pass *pass, xn_sums *sums)
-{
-    sums->s1 = pass->s1;
-    sums->s2 = pass->s2;
-    sums->x = pass->x;
-    sums->expect = pass->expect;
-    sums->expect_sq = pass->expect_sq;
-    sums->cross = pass->cross;
-    pass->s1 = pass->s2 = pass->x = NULL;
-    pass->expect = pass->expect_sq = pass->cross = NULL;
 }
 
 // ---- photons of each shot, and I0 corrected by them
@@ -124,7 +66,7 @@ static xani_status sample_off(xn_ctx *ctx, const xn_work *all, xn_work *some)
 }
 
 // The curve of select.i0_correction.auto: the photons of laser-off shots are counted before all else is.
-static xani_status curve_of_off(stage *s, xn_cube *c, double curve[3])
+static xani_status curve_of_off(xn_stage *s, xn_cube *c, double curve[3])
 {
     size_t npix = (size_t)(c->ny * c->nx);
     xn_work some = {0};
@@ -133,8 +75,8 @@ static xani_status curve_of_off(stage *s, xn_cube *c, double curve[3])
     xani_status st = photons && sink ? XANI_OK : xn_fail_memory(s->ctx, "the photons of laser-off shots", npix * 24);
     if (st == XANI_OK) st = sample_off(s->ctx, &s->work, &some);
     if (st == XANI_OK) {
-        xn_pass pass = {.with_off = true, .off_s1 = sink, .off_s2 = sink + npix, .off_x = sink + 2 * npix};
-        xn_accumulator a = accumulator(s);
+        xn_pass pass = {.number = 1, .with_off = true, .off_s1 = sink, .off_s2 = sink + npix, .off_x = sink + 2 * npix};
+        xn_accumulator a = xn_stage_accumulator(s);
         a.work = &some;
         a.peak = c->peak;
         a.photons = photons;
@@ -151,7 +93,7 @@ static xani_status curve_of_off(stage *s, xn_cube *c, double curve[3])
     return st;
 }
 
-static xani_status correct_i0(stage *s, const xn_config *config, xn_cube *c)
+static xani_status correct_i0(xn_stage *s, const xn_config *config, xn_cube *c)
 {
     double curve[XN_CURVE_MOST];
     int n = xn_config_doubles(config, "select.i0_correction.coefficients", curve, XN_CURVE_MOST);
@@ -167,34 +109,11 @@ static xani_status correct_i0(stage *s, const xn_config *config, xn_cube *c)
     return xn_work_make(s->ctx, config, &c->shots, c->nbins, &s->work);
 }
 
-static xani_status run_passes(stage *s, int64_t *photons, xn_cube *c)
-{
-    int64_t done = 0, total = xn_accumulate_frames(&s->work, &s->plan), npix = c->ny * c->nx;
-    xani_status st = XANI_OK;
-    xn_progress(s->ctx, "reduce", 0, total, "shots");
-    for (int first = 0; st == XANI_OK && first < c->nbins; first += s->plan.bins_per_pass) {
-        xn_pass pass = {
-            .first = first, .n = (int)xn_min64(s->plan.bins_per_pass, c->nbins - first), .with_off = first == 0};
-        XN_TRY(alloc_pass(s->ctx, pass.n, npix, s->work.blockwise, &pass));
-        pass.off_s1 = c->off.s1;
-        pass.off_s2 = c->off.s2;
-        pass.off_x = c->off.x;
-        xn_accumulator a = accumulator(s);
-        a.peak = c->peak;
-        a.photons = photons;
-        st = xn_accumulate(&a, &pass, &done, total);
-        if (st == XANI_OK) st = xn_finish_pass(s->ctx, &pass, s->threads, c);
-        if (st == XANI_OK && s->plan.keep_sums) keep_sums(&pass, &c->on);
-        free_pass(&pass);
-    }
-    return st;
-}
-
-static xani_status sum_shots(stage *s, xn_cube *c)
+static xani_status sum_shots(xn_stage *s, const xn_reduce_watch *watch, xn_cube *c)
 {
     int64_t *photons = xn_calloc((size_t)c->shots.n, sizeof *photons);
     if (photons == NULL) return xn_fail_memory(s->ctx, "the photons of each shot", (size_t)c->shots.n * 8);
-    xani_status st = run_passes(s, photons, c);
+    xani_status st = xn_passes_run(s, watch, photons, c);
     if (st == XANI_OK) st = keep_photons(s->ctx, &s->work, photons, &c->shots);
     xn_free(photons);
     return st == XANI_OK ? xn_curve_check(s->ctx, c) : st;
@@ -220,7 +139,8 @@ static void say_flags(xn_ctx *ctx, const xn_groups *g, const xn_cube *c, int64_t
     if (empty > 0) xn_warn(ctx, "%lld of %d delay bins are empty", (long long)empty, c->nbins);
 }
 
-static xani_status run_shots(stage *s, const xn_config *config, int64_t batch_frames, xn_cube *c)
+static xani_status run_shots(xn_stage *s, const xn_config *config, const xn_reduce_watch *watch, int64_t batch_frames,
+                             xn_cube *c)
 {
     c->shots = s->source->shots; // moved
     memset(&s->source->shots, 0, sizeof s->source->shots);
@@ -231,18 +151,20 @@ static xani_status run_shots(stage *s, const xn_config *config, int64_t batch_fr
     XN_TRY(xn_work_make(s->ctx, config, &c->shots, c->nbins, &s->work));
     XN_TRY(xn_plan_layout(s->ctx, config, s->source, &s->groups, &s->work, c->nbins, batch_frames, &s->plan));
     XN_TRY(alloc_cube(s->ctx, &s->groups, s->source, c));
-    if (!s->plan.keep_sums)
-        xn_warn(s->ctx, "engine.memory_gib: the sums do not fit; %d passes, and the cube cannot be merged with others",
-                s->plan.passes);
+    XN_TRY(xn_passes_alloc(s, watch ? watch->place : NULL, c));
+    if (!s->plan.in_memory)
+        xn_note(s->ctx,
+                "engine.memory_gib: the sums do not fit; they are made in %d passes and lie in a file of %.3g GiB",
+                s->plan.passes, (double)c->mapped_bytes / 0x1p30);
     int64_t stuck = 0;
-    xn_accumulator a = accumulator(s);
+    xn_accumulator a = xn_stage_accumulator(s);
     XN_TRY(xn_prescan(&a, &stuck));
     XN_TRY(correct_i0(s, config, c));
     XN_TRY(xn_finish_shots(s->ctx, s->work.fixed.i0_scale, c));
-    XN_TRY(sum_shots(s, c));
+    XN_TRY(sum_shots(s, watch, c));
     XN_TRY(xn_groups_mask(s->ctx, &s->groups, &c->mask));
     say_flags(s->ctx, &s->groups, c, s->work.fixed.bound, stuck);
-    xn_finish_mask(s->work.fixed.bound, c);
+    XN_TRY(xn_finish_mask(s->ctx, s->work.fixed.bound, c));
     c->pixel_mask = s->groups.mask; // moved
     c->det_ny = s->groups.det_ny;
     c->det_nx = s->groups.det_nx;
@@ -255,11 +177,11 @@ static xani_status run_shots(stage *s, const xn_config *config, int64_t batch_fr
     return XANI_OK;
 }
 
-xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *source, int64_t batch_frames,
-                              xn_cube *cube)
+xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *source, const xn_reduce_watch *watch,
+                              int64_t batch_frames, xn_cube *cube)
 {
     memset(cube, 0, sizeof *cube);
-    stage s = {.ctx = ctx, .source = source, .threads = xn_threads((int)xn_config_int(config, "engine.threads"))};
+    xn_stage s = {.ctx = ctx, .source = source, .threads = xn_threads((int)xn_config_int(config, "engine.threads"))};
     const char *variant = xn_config_string(config, "engine.kernels");
     xani_status st;
     if (source->ops->read_cube != NULL)
@@ -267,7 +189,7 @@ xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *s
     else if ((s.kernels = xn_reduce_kernels_find(variant)) == NULL)
         st = xn_config_bad(ctx, config, "engine.kernels", "this processor has no %s", variant);
     else
-        st = run_shots(&s, config, batch_frames, cube);
+        st = run_shots(&s, config, watch, batch_frames, cube);
     xn_groups_free(&s.groups);
     xn_work_free(&s.work);
     if (st != XANI_OK) xn_cube_free(cube);
@@ -276,5 +198,11 @@ xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *s
 
 xani_status xn_reduce(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube)
 {
-    return xn_reduce_batched(ctx, config, source, 0, cube);
+    return xn_reduce_batched(ctx, config, source, NULL, 0, cube);
+}
+
+xani_status xn_reduce_watched(xn_ctx *ctx, const xn_config *config, xn_source *source, const xn_reduce_watch *watch,
+                              xn_cube *cube)
+{
+    return xn_reduce_batched(ctx, config, source, watch, 0, cube);
 }

@@ -20,6 +20,23 @@ void xn_merge_destroy(xn_merge **merge);
 xani_status xn_merge_add(xn_ctx *ctx, xn_merge *merge, xn_cube *cube, const char *name);
 xani_status xn_merge_finish(xn_ctx *ctx, xn_merge *merge, int threads, xn_cube *cube);
 
+// What may be done while the shots are added, between two batches of them.
+typedef struct xn_reduce_watch {
+    // Sums so far and the list of shots in them are kept in a file beside `place`, the cube to be; a later call with
+    // the same identity goes on from there, and xn_reduce_forget removes it. NULL: they are not.
+    const char *place, *identity;
+    double save_s; // at least so many seconds between; more where saving takes long. 0: after every batch
+    // wanted: a snapshot is due. take: is given a cube of the shots so far, complete and its own to free; a failure
+    // ends the reduction. NULL: none.
+    bool (*wanted)(void *user);
+    xani_status (*take)(xn_ctx *ctx, void *user, xn_cube *snapshot);
+    void *user;
+} xn_reduce_watch;
+// xn_reduce that is watched; watch may be NULL.
+xani_status xn_reduce_watched(xn_ctx *ctx, const xn_config *config, xn_source *source, const xn_reduce_watch *watch,
+                              xn_cube *cube);
+void xn_reduce_forget(const char *place);
+
 typedef struct xn_reduce_plan {
     int64_t shots, frames_read, stored_bytes, accumulator_bytes, batch_frames, memory_bytes;
     int passes;

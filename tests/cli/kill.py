@@ -1,0 +1,110 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""kill.py XANI SCRATCH -- a reduction killed at random instants goes on to the file of one that was left alone.
+
+XANI_KILLS: how many kills, default 12 (`make kill-test`: 200).  Every process is killed by SIGKILL at an instant drawn
+from the time a whole run takes; the next one goes on.  When a cube is finished its hashes are compared and a new one is
+begun, now in one pass and now in several.  Also: a published snapshot while shots are added.  Prints TAP.
+"""
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
+try:
+    import h5py
+
+    import experiment
+    from walk import Report
+except ImportError as missing:
+    print(f"1..0 # SKIP {missing}")
+    sys.exit(77)
+
+XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+KILLS = int(os.environ.get("XANI_KILLS", "12"))
+r = Report()
+CONFIG = f"{SCRATCH}/raw/xani.yaml"
+OUT = f"{SCRATCH}/cube.h5"
+ways = {"one pass": [], "several passes": ["--set", "engine.memory_gib=%g"],
+        "blocks": ["--set", "reduce.off={mode: blocks, block_shots: 100}"]}
+
+
+def command(out, way, save="0.000001"):
+    return [XANI, "reduce", CONFIG, "-o", out, "-q", "--set", f"engine.save_seconds={save}",
+            "--set", "reduce.spatial_bin=1", "--set", "engine.threads=1", *way]
+
+
+def hashes(path):
+    with open(f"{path}.manifest.json") as f:
+        return {k: v for k, v in json.load(f)["datasets"].items() if "process" not in k}
+
+
+def left():
+    return sorted(n for n in os.listdir(SCRATCH) if n.startswith(".cube.h5"))
+
+
+experiment.swissfel(f"{SCRATCH}/raw", shots=600)
+done = subprocess.run([XANI, "check", CONFIG, "--set", "reduce.spatial_bin=1", "--json"], capture_output=True, text=True)
+plan = json.loads(done.stdout)["runs"][0]
+ways["several passes"][1] %= 0.55 * plan["memory_bytes"] / 2**30
+whole, seconds = {}, {}
+for name, way in ways.items():
+    path = f"{SCRATCH}/whole.h5"
+    begin = time.monotonic()
+    done = subprocess.run(command(path, way, "0"), capture_output=True, text=True)
+    seconds[name] = time.monotonic() - begin
+    r.ok(done.returncode == 0, f"{name}: left alone {done.stderr.strip()}")
+    whole[name] = hashes(path)
+r.ok(whole["one pass"] == whole["several passes"], "one pass and several give one file")
+
+rng = random.Random(os.environ.get("XANI_KILL_SEED", "1"))
+names = list(ways)
+kills = finished = went_on = different = failed = 0
+name = names[0]
+while kills < KILLS or finished < len(names):
+    p = subprocess.Popen(command(OUT, ways[name]), stdout=subprocess.DEVNULL,
+                         stderr=subprocess.PIPE, text=True)
+    went_on += bool(left())
+    if kills < KILLS:
+        try:
+            p.wait(timeout=rng.uniform(0, 0.9 * seconds[name]))
+        except subprocess.TimeoutExpired:
+            p.kill()
+            kills += 1
+    error = p.communicate()[1]
+    if p.returncode not in (0, -9):
+        failed += 1
+        print(f"# {name}: exit {p.returncode}: {error}")
+        break
+    if p.returncode == 0:
+        different += hashes(OUT) != whole[name]
+        different += left() != []  # nothing stays beside a finished cube
+        os.remove(OUT)
+        os.remove(f"{OUT}.manifest.json")
+        finished += 1
+        name = names[finished % len(names)]
+r.ok(failed == 0 and different == 0,
+     f"{kills} kills, {went_on} starts on what was saved, {finished} cubes finished, {different} of them different")
+r.ok(went_on > 0, "and what was saved was used")
+
+# a snapshot is a cube
+partial, seen = f"{SCRATCH}/cube.partial.h5", []
+p = subprocess.Popen(command(OUT, ["--set", "output.snapshot_seconds=0.01"]), stdout=subprocess.DEVNULL,
+                     stderr=subprocess.DEVNULL)
+while p.poll() is None:
+    try:
+        with h5py.File(partial) as f:
+            seen.append((int(f["entry/sums/on/shots"][()].sum()), len(f["entry/shots/pulse_id"]), f["entry/cube/signal"].shape))
+    except OSError:
+        pass  # not there yet, or just replaced
+    time.sleep(0.002)
+with h5py.File(OUT) as f:
+    end = (int(f["entry/sums/on/shots"][()].sum()), len(f["entry/shots/pulse_id"]), f["entry/cube/signal"].shape)
+r.ok(seen and all(s[0] <= end[0] and s[1] <= end[1] and s[2] == end[2] for s in seen),
+     f"snapshots were there to read, {len(seen)} times")
+r.ok(not os.path.exists(partial) and hashes(OUT) == whole["one pass"], "and the cube is as without them")
+print(f"1..{r.n}")
+sys.exit(r.failed > 0)
