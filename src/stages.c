@@ -3,7 +3,7 @@
 //
 // A stage alone reads the file of the stage before it.  Without a configuration, fit and map take the one stored in
 // their input, and store it again in their output.
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -36,10 +36,12 @@ static char *field_prefix(const xn_config *config, const char *cube_path, int in
     char key[XN_KEY_LENGTH];
     const char *name = index >= 0 ? xn_config_string(config, xn_key(key, "runs[%d].name", index)) : NULL;
     const char *slash = strrchr(cube_path, '/');
-    int number = 0, end = 0, folder = slash != NULL ? (int)(slash - cube_path) + 1 : 0;
-    if (name == NULL || sscanf(name, "run%9d%n", &number, &end) != 1 || name[end] != '\0' || number < 0)
+    int folder = slash != NULL ? (int)(slash - cube_path) + 1 : 0;
+    char *end = NULL;
+    long number = name != NULL && strncmp(name, "run", 3) == 0 ? strtol(name + 3, &end, 10) : -1;
+    if (end == NULL || end == name + 3 || *end != '\0' || number < 0 || number > 99999999)
         number = index < 0 ? 1 : index + 1;
-    return xn_format("%.*srun%04d", folder, cube_path, number);
+    return xn_format("%.*srun%04ld", folder, cube_path, number);
 }
 
 xani_status xn_stage_field_cubes(xn_ctx *ctx, const xn_config *config, const char *cube_path, int index,

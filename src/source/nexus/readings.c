@@ -73,7 +73,7 @@ static xani_status read_at_home(xn_ctx *ctx, const xn_nx_run *run, int file, row
         row_values here = {.dataset = r->dataset, .column = r->column};
         st = xn_h5_open(ctx, p->home, &h5);
         if (st == XANI_OK) st = read_here(ctx, h5, p->n, &here);
-        if (st == XANI_OK && here.found && p->n > 0) {
+        if (st == XANI_OK && here.found && here.value != NULL && p->n > 0) {
             memcpy(all + (p->first - first), here.value, (size_t)p->n * sizeof *all);
             done += p->n;
         }
@@ -279,7 +279,7 @@ static xani_status read_further(xn_ctx *ctx, const xn_nx_readings *r, int k, xn_
                         (long long)rows));
     if (ids == NULL && (id = xn_alloc((size_t)xn_max64(rows, 1), sizeof *id)) == NULL)
         XN_GOTO(out, st, xn_fail_memory(ctx, "the ids", (size_t)rows * sizeof *id));
-    for (int64_t i = 0; i < rows; i++) id[i] = ids == NULL ? (uint64_t)i + 1 : id[i] + r->run->from_0;
+    for (int64_t i = 0; id != NULL && i < rows; i++) id[i] = ids == NULL ? (uint64_t)i + 1 : id[i] + r->run->from_0;
     if (rows > 0) st = xn_channel_add(ctx, c, rows, id, value, NULL);
 out:
     xn_free(id);

@@ -19,29 +19,41 @@ static const char *const reading_name[XN_SIM_CHANNELS] = {"i0", "stage", "edge",
 
 // ---- readings
 
-// One row per shot, or (of_frames) per frame.
-static xani_status write_column(xn_ctx *ctx, xn_writer *w, const char *group, const char *name, const xn_sim_shots *t,
-                                bool of_frames, const double *reading, const uint8_t *none, const uint8_t *flag,
-                                bool inverted)
+// Where a reading goes: one row per shot, or (of_frames) per frame.
+typedef struct {
+    xn_ctx *ctx;
+    xn_writer *w;
+    const char *group;
+    const xn_sim_shots *t;
+    bool of_frames;
+} table;
+
+static int64_t shot_of(const table *o, int64_t row) { return o->of_frames ? o->t->frame_shot[row] : row; }
+
+static xani_status write_channel(const table *o, int channel)
 {
-    int64_t n = of_frames ? t->n_frames : t->n;
+    int64_t n = o->of_frames ? o->t->n_frames : o->t->n;
     char path[128];
     double *value = xn_alloc((size_t)n, sizeof *value);
-    uint8_t *byte = xn_alloc((size_t)n, 1);
-    xani_status st = XANI_OK;
-    snprintf(path, sizeof path, "%s/%s", group, name);
-    if (value == NULL || byte == NULL) st = xn_fail_memory(ctx, "a reading", (size_t)n * 9);
-    for (int64_t i = 0; st == XANI_OK && i < n; i++) {
-        int64_t shot = of_frames ? t->frame_shot[i] : i;
-        if (reading != NULL)
-            value[i] = none[shot] ? NAN : reading[shot];
-        else
-            byte[i] = (flag[shot] != 0) != inverted;
-    }
-    if (st == XANI_OK)
-        st = xn_writer_data(w, path, reading ? XN_F64 : XN_U8, 1, &n, NULL, reading ? (void *)value : (void *)byte);
+    if (value == NULL) return xn_fail_memory(o->ctx, "a reading", (size_t)n * sizeof *value);
+    snprintf(path, sizeof path, "%s/%s", o->group, reading_name[channel]);
+    for (int64_t i = 0; i < n; i++)
+        value[i] = o->t->missing[channel][shot_of(o, i)] ? NAN : o->t->reading[channel][shot_of(o, i)];
+    xani_status st = xn_writer_data(o->w, path, XN_F64, 1, &n, NULL, value);
     xn_free(value);
-    xn_free(byte);
+    return st;
+}
+
+static xani_status write_flag(const table *o, const char *name, const uint8_t *flag, bool inverted)
+{
+    int64_t n = o->of_frames ? o->t->n_frames : o->t->n;
+    char path[128];
+    uint8_t *value = xn_alloc((size_t)n, 1);
+    if (value == NULL) return xn_fail_memory(o->ctx, "a reading", (size_t)n);
+    snprintf(path, sizeof path, "%s/%s", o->group, name);
+    for (int64_t i = 0; i < n; i++) value[i] = (flag[shot_of(o, i)] != 0) != inverted;
+    xani_status st = xn_writer_data(o->w, path, XN_U8, 1, &n, NULL, value);
+    xn_free(value);
     return st;
 }
 
@@ -60,12 +72,12 @@ static xani_status write_ids(xn_ctx *ctx, xn_writer *w, const char *group, const
 
 static xani_status write_readings(xn_ctx *ctx, xn_writer *w, const char *group, const xn_sim_shots *t, bool of_frames)
 {
+    const table o = {ctx, w, group, t, of_frames};
     XN_TRY(write_ids(ctx, w, group, t, of_frames));
-    for (int c = 0; c < XN_SIM_CHANNELS; c++)
-        XN_TRY(write_column(ctx, w, group, reading_name[c], t, of_frames, t->reading[c], t->missing[c], NULL, false));
-    XN_TRY(write_column(ctx, w, group, "laser", t, of_frames, NULL, NULL, t->on, false));
-    XN_TRY(write_column(ctx, w, group, "xrays", t, of_frames, NULL, NULL, t->dark, true));
-    return write_column(ctx, w, group, "good", t, of_frames, NULL, NULL, t->not_good, true);
+    for (int c = 0; c < XN_SIM_CHANNELS; c++) XN_TRY(write_channel(&o, c));
+    XN_TRY(write_flag(&o, "laser", t->on, false));
+    XN_TRY(write_flag(&o, "xrays", t->dark, true));
+    return write_flag(&o, "good", t->not_good, true);
 }
 
 // ---- the detector
