@@ -5,31 +5,78 @@
 #include <string.h>
 
 #include "physics/geometry.h"
-#include "source/layout.h"
+#include "source/detector/detector.h"
 
 // ---- masks
 
-static xani_status or_mask(xn_ctx *ctx, const char *path, const char *dataset, bool good_nonzero, xn_source *s)
+// How the words of input.mask[i] are read.
+typedef struct {
+    bool good_nonzero;
+    xn_mask_table table;
+    uint32_t ignore;
+} mask_rule;
+
+static xani_status find_rule(xn_ctx *ctx, const xn_config *config, int i, mask_rule *rule)
 {
-    xn_h5 *h5 = NULL;
+    static const char *const tables[] = {"any", "nxmx", "psi", "euxfel"};
+    char key[XN_KEY_LENGTH], one[XN_KEY_LENGTH];
+    memset(rule, 0, sizeof *rule);
+    rule->good_nonzero = strcmp(xn_config_string(config, xn_key(key, "input.mask[%d].good", i)), "nonzero") == 0;
+    const char *bits = xn_config_string(config, xn_key(key, "input.mask[%d].bits", i));
+    for (int t = 0; t < 4; t++)
+        if (strcmp(bits, tables[t]) == 0) rule->table = (xn_mask_table)t;
+    if (rule->good_nonzero && rule->table != XN_BITS_ANY)
+        return xn_config_bad(ctx, config, key, "words of bits are good where they are 0; good: nonzero does not fit");
+    xn_key(key, "input.mask[%d].ignore", i);
+    for (int k = 0; k < xn_config_count(config, key); k++) {
+        const char *text = xn_config_string(config, xn_key(one, "%s[%d]", key, k));
+        int bit = xn_mask_bit(rule->table, text);
+        if (bit < 0) return xn_config_bad(ctx, config, one, "%s is no bit of a mask (0 to 31, or a name)", text);
+        rule->ignore |= 1u << bit;
+    }
+    return XANI_OK;
+}
+
+static bool shape_fits(const xn_h5_info *info, const xn_source *s)
+{
+    return !info->is_group && info->rank >= 2 && info->dims[info->rank - 1] == s->nx && info->size == s->ny * s->nx;
+}
+
+static xani_status or_words(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, const mask_rule *rule, xn_source *s)
+{
+    int64_t *word = NULL, n = 0;
+    XN_TRY(xn_h5_read_i64(ctx, h5, dataset, &word, &n));
+    for (int64_t i = 0; i < n; i++) s->mask[i] |= xn_mask_nxmx(rule->table, (uint32_t)word[i] & ~rule->ignore);
+    xn_free(word);
+    return XANI_OK;
+}
+
+// Any numbers, true and false included; NaN is never good.
+static xani_status or_values(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, bool good_nonzero, xn_source *s)
+{
     float *value = NULL;
     int64_t n = 0;
+    XN_TRY(xn_h5_read_f32(ctx, h5, dataset, &value, &n));
+    for (int64_t i = 0; i < n; i++)
+        if ((value[i] != 0.0f) != good_nonzero || isnan(value[i])) s->mask[i] |= XN_PIXEL_USER;
+    xn_free(value);
+    return XANI_OK;
+}
+
+static xani_status or_mask(xn_ctx *ctx, const char *path, const char *dataset, const mask_rule *rule, xn_source *s)
+{
+    xn_h5 *h5 = NULL;
     xn_h5_info info;
     char shape[128];
-    xani_status st;
-    XN_GOTO(out, st, xn_h5_open(ctx, path, &h5));
-    XN_GOTO(out, st, xn_h5_info_get(ctx, h5, dataset, &info));
-    if (info.is_group || info.rank < 2 || info.dims[info.rank - 1] != s->nx || info.size != s->ny * s->nx) {
+    bool words = rule->table != XN_BITS_ANY || rule->ignore != 0;
+    xani_status st = xn_h5_open(ctx, path, &h5);
+    if (st == XANI_OK) st = xn_h5_info_get(ctx, h5, dataset, &info);
+    if (st == XANI_OK && !shape_fits(&info, s))
         st =
             xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: the mask has shape %s, the frames have (%lld, %lld)", path, dataset,
                     xn_shape_text(shape, info.is_group ? 0 : info.rank, info.dims), (long long)s->ny, (long long)s->nx);
-        goto out;
-    }
-    XN_GOTO(out, st, xn_h5_read_f32(ctx, h5, dataset, &value, &n));
-    for (int64_t i = 0; i < n; i++)
-        if ((value[i] != 0.0f) != good_nonzero || isnan(value[i])) s->mask[i] |= XN_PIXEL_USER;
-out:
-    xn_free(value);
+    if (st == XANI_OK)
+        st = words ? or_words(ctx, h5, dataset, rule, s) : or_values(ctx, h5, dataset, rule->good_nonzero, s);
     xn_h5_close(&h5);
     return st;
 }
@@ -44,10 +91,11 @@ xani_status xn_mask_load(xn_ctx *ctx, const xn_config *config, const char *first
         bool own = xn_config_has(config, xn_key(key, "input.mask[%d].file", i));
         char *path = own ? xn_config_path(config, key) : xn_strdup(first_file);
         if (path == NULL) return xn_fail_memory(ctx, "a file name", strlen(first_file));
-        bool nonzero = strcmp(xn_config_string(config, xn_key(key, "input.mask[%d].good", i)), "nonzero") == 0;
-        xani_status st =
-            xn_config_require(ctx, config, xn_key(key, "input.mask[%d].dataset", i), "which dataset of the file");
-        if (st == XANI_OK) st = or_mask(ctx, path, xn_config_string(config, key), nonzero, s);
+        mask_rule rule;
+        xani_status st = find_rule(ctx, config, i, &rule);
+        if (st == XANI_OK)
+            st = xn_config_require(ctx, config, xn_key(key, "input.mask[%d].dataset", i), "which dataset of the file");
+        if (st == XANI_OK) st = or_mask(ctx, path, xn_config_string(config, key), &rule, s);
         xn_free(path);
         if (st != XANI_OK) return st;
     }

@@ -28,8 +28,8 @@ xani_status xn_detector_load(xn_ctx *ctx, const xn_config *config, const xn_dete
 
 typedef enum { XN_BITS_ANY, XN_BITS_NXMX, XN_BITS_PSI, XN_BITS_EUXFEL } xn_mask_table;
 uint32_t xn_mask_nxmx(xn_mask_table table, uint32_t bits);
-// Bit of a name of the European XFEL table, -1: none.
-int xn_mask_euxfel_bit(const char *name);
+// Bit of a number or, with EUXFEL, of a name; -1: none.
+int xn_mask_bit(xn_mask_table table, const char *text);
 
 // ---- planes.c: constants of a file as planes of the data's pixels
 

@@ -5,6 +5,7 @@
 // A word that is not 0 never becomes 0: what has no counterpart is "undefined", a word of bits no one knows "dead".
 #include "source/detector/detector.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum { UNDER = 1u << 2, OVER = 1u << 3, NOISY = 1u << 4, CLUSTER = 1u << 6 };
@@ -67,11 +68,13 @@ static uint32_t nxmx_of_euxfel(uint32_t bits)
     return out != 0 ? out : XN_PIXEL_DEAD;
 }
 
-int xn_mask_euxfel_bit(const char *name)
+int xn_mask_bit(xn_mask_table table, const char *text)
 {
-    for (size_t i = 0; i < N_EUXFEL; i++)
-        if (strcmp(euxfel[i].name, name) == 0) return euxfel[i].bit;
-    return -1;
+    char *end;
+    long bit = strtol(text, &end, 10);
+    for (size_t i = 0; table == XN_BITS_EUXFEL && i < N_EUXFEL; i++)
+        if (strcmp(euxfel[i].name, text) == 0) return euxfel[i].bit;
+    return end != text && *end == '\0' && bit >= 0 && bit < 32 ? (int)bit : -1;
 }
 
 uint32_t xn_mask_nxmx(xn_mask_table table, uint32_t bits)
