@@ -146,6 +146,7 @@ xani_status cli_run_check(cli *c);
 xani_status cli_run_run(cli *c);
 xani_status cli_run_reduce(cli *c);
 xani_status cli_run_merge(cli *c);
+xani_status cli_run_dark(cli *c);
 xani_status cli_run_fit(cli *c);
 xani_status cli_fit_model(cli *c); // fit_model.c: with --model
 xani_status cli_run_map(cli *c);

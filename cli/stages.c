@@ -100,6 +100,19 @@ xani_status cli_run_merge(cli *c)
     return st == XANI_OK ? written(c, "xani.merge", c->output) : st;
 }
 
+xani_status cli_run_dark(cli *c)
+{
+    xani_status st = need_output(c);
+    if (st != XANI_OK) return st;
+    xani_config *config = NULL;
+    st = cli_open_config(c, c->args[0], &config);
+    if (st != XANI_OK) return st;
+    st = xani_dark(c->context, config, c->output);
+    if (st == XANI_OK) st = written(c, "xani.dark", c->output);
+    xani_config_destroy(&config);
+    return st;
+}
+
 xani_status cli_run_fit(cli *c)
 {
     if (c->model.expression != NULL) return cli_fit_model(c);

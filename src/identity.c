@@ -96,7 +96,12 @@ xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, ch
                                        "input.part",
                                        "input.delay",
                                        "input.mask",
+                                       "input.detector",
                                        "input.calibration",
+                                       "input.double_pixels",
+                                       "input.chip_px",
+                                       "input.common_mode",
+                                       "input.frames_only",
                                        "input.counts_per_photon",
                                        "select",
                                        "reduce",
@@ -111,6 +116,7 @@ xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, ch
     for (char *const *f = files; *f != NULL; f++) xn_identity_add_file(id, *f);
     add_path(id, config, "input.calibration.pedestal");
     add_path(id, config, "input.calibration.gain");
+    add_path(id, config, "input.calibration.ranges_file");
     for (int i = 0; i < xn_config_count(config, "input.mask"); i++)
         add_path(id, config, xn_key(key, "input.mask[%d].file", i));
     st = xn_identity_text(ctx, id, text);

@@ -17,6 +17,8 @@ xani_status xn_pipeline_run(xn_ctx *ctx, const xn_config *config, const char *di
 xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char *cube_path);
 // merge.c: cubes, in any order, to one.
 xani_status xn_pipeline_merge(xn_ctx *ctx, const char *const *paths, size_t n, const char *output);
+// dark.c: pedestals of the dark runs into calibration.h5.
+xani_status xn_pipeline_dark(xn_ctx *ctx, const xn_config *config, const char *calibration_path);
 xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *config, const char *cube_path, const char *modes_path);
 xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_paths, size_t n,
                             const char *dispersion_path);

@@ -58,6 +58,12 @@ xani_status xani_reduce(xani_context *context, const xani_config *config, const 
     return xn_pipeline_reduce(context, config, cube_path);
 }
 
+xani_status xani_dark(xani_context *context, const xani_config *config, const char *calibration_path)
+{
+    xn_clear_error(context);
+    return xn_pipeline_dark(context, config, calibration_path);
+}
+
 xani_status xani_fit(xani_context *context, const xani_config *config, const char *cube_path, const char *modes_path)
 {
     xn_clear_error(context);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "data/cube.h"
+#include "data/dark.h"
 #include "data/modes.h"
 #include "data/points.h"
 #include "data/shots.h"
@@ -252,6 +253,13 @@ void xn_dispersion_free(xn_dispersion *d)
                    d->axis[3],       d->intensity,      d->coverage, d->labels,         d->label_distance,
                    d->path_distance, d->path_frequency, d->path_hkl, d->path_intensity, d->branch_frequency,
                    d->branch_errors, d->branch_count};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
+    memset(d, 0, sizeof *d);
+}
+
+void xn_dark_free(xn_dark *d)
+{
+    void *all[] = {d->pedestal, d->rms, d->count, d->stage_mask, d->mask, d->used, d->rejected, d->module_rows};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(d, 0, sizeof *d);
 }

@@ -73,32 +73,6 @@ int64_t xn_correct_frame_bytes(const xn_groups *g)
 
 // ---- common mode: a pedestal of this frame
 
-static double number_at(xn_type type, const void *values, int64_t i)
-{
-    switch (type) {
-    case XN_F32:
-        return (double)((const float *)values)[i];
-    case XN_F64:
-        return ((const double *)values)[i];
-    case XN_I8:
-        return ((const int8_t *)values)[i];
-    case XN_U8:
-        return ((const uint8_t *)values)[i];
-    case XN_I16:
-        return ((const int16_t *)values)[i];
-    case XN_U16:
-        return ((const uint16_t *)values)[i];
-    case XN_I32:
-        return ((const int32_t *)values)[i];
-    case XN_U32:
-        return ((const uint32_t *)values)[i];
-    case XN_I64:
-        return (double)((const int64_t *)values)[i];
-    default:
-        return (double)((const uint64_t *)values)[i];
-    }
-}
-
 // Stages (bits) in which the pixel takes part.
 static unsigned quiet_stages(const xn_groups *g, int64_t pixel)
 {
@@ -110,7 +84,7 @@ static float quiet_value(const xn_groups *g, const xn_word_row *r, int64_t pixel
 {
     if (g->mask[pixel] != 0) return NAN;
     if (g->kind == XN_CAL_LINEAR) {
-        double v = number_at(g->type, r->words, x);
+        double v = xn_number_at(g->type, r->words, x);
         return v < g->full ? (float)v - r->p[0][x] : NAN;
     }
     unsigned word = ((const uint16_t *)r->words)[x], value = word & 0x3fff;

@@ -89,6 +89,7 @@ typedef struct xn_word_row {
     const float *p[3], *f[3]; // planes at this row
 } xn_word_row;
 void xn_words_row(const xn_groups *groups, int64_t frame, int64_t row, const void *words, xn_word_row *r);
+double xn_number_at(xn_type type, const void *values, int64_t i);
 // Adds n pixels to col; true when one had no valid number.
 bool xn_words_add(const xn_groups *groups, const xn_reduce_kernels *kernels, const xn_word_row *r, int64_t n,
                   int32_t threshold, int32_t *col);

@@ -64,3 +64,29 @@ void xn_words_flag(xn_groups *g, int64_t row, const xn_word_row *r, int64_t n)
         xn_words_flag_pixel(g, row * g->det_nx + x, is_invalid(g, one.words) ? XN_FLAG_INVALID : XN_FLAG_FULL);
     }
 }
+
+double xn_number_at(xn_type type, const void *values, int64_t i)
+{
+    switch (type) {
+    case XN_F32:
+        return (double)((const float *)values)[i];
+    case XN_F64:
+        return ((const double *)values)[i];
+    case XN_I8:
+        return ((const int8_t *)values)[i];
+    case XN_U8:
+        return ((const uint8_t *)values)[i];
+    case XN_I16:
+        return ((const int16_t *)values)[i];
+    case XN_U16:
+        return ((const uint16_t *)values)[i];
+    case XN_I32:
+        return ((const int32_t *)values)[i];
+    case XN_U32:
+        return ((const uint32_t *)values)[i];
+    case XN_I64:
+        return (double)((const int64_t *)values)[i];
+    default:
+        return (double)((const uint64_t *)values)[i];
+    }
+}

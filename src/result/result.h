@@ -5,6 +5,7 @@
 
 #include "core/config.h"
 #include "data/cube.h"
+#include "data/dark.h"
 #include "data/modes.h"
 #include "data/points.h"
 #include "xani/model.h"
@@ -22,6 +23,7 @@ xani_status xn_result_read_cube(xn_ctx *ctx, const char *path, xn_cube *cube);
 xani_status xn_result_write_modes(xn_ctx *ctx, const char *path, const xn_modes *modes, const xn_provenance *p);
 xani_status xn_result_read_modes(xn_ctx *ctx, const char *path, xn_modes *modes);
 xani_status xn_result_write_dispersion(xn_ctx *ctx, const char *path, const xn_dispersion *d, const xn_provenance *p);
+xani_status xn_result_write_calibration(xn_ctx *ctx, const char *path, const xn_dark *dark, const xn_provenance *p);
 // fit.h5: what a model (lsq/lsq.h) gave on every trace. Planes of n_traces, one behind the other.
 typedef struct xn_fit_planes {
     const xani_model *model;

@@ -12,7 +12,7 @@
 // True when the file of this key has planes of its own for every memory cell.
 static bool has_cells(xn_ctx *ctx, const xn_config *config, const char *key, const xn_source *s)
 {
-    static const char *const names[] = {"gains", "pedestals", "pedestal", "gain"};
+    static const char *const names[] = {"gains", "/entry/calibration/pedestal", "pedestals", "pedestal", "gain"};
     char *path = xn_config_has(config, key) ? xn_config_path(config, key) : NULL;
     xn_h5 *h5 = NULL;
     bool found = false;
@@ -55,9 +55,9 @@ xani_status xn_xf_calibrate(xn_ctx *ctx, const xn_config *config, const xn_xf_de
     if (d->words && scaled && !files)
         return xn_config_bad(ctx, config, "input.calibration",
                              "the frames of %s are words of three gain stages, which no single scale fits", d->name);
-    if (d->words && !xn_config_bool(config, "input.frames_only"))
-        XN_TRY(xn_config_require(ctx, config, pedestal, "raw frames need pedestal and gain files"));
-    if (d->words && (has_cells(ctx, config, pedestal, s) || has_cells(ctx, config, gain, s)))
+    bool dark = xn_config_bool(config, "input.frames_only"); // pedestals of each cell are to be found
+    if (d->words && !dark) XN_TRY(xn_config_require(ctx, config, pedestal, "raw frames need pedestal and gain files"));
+    if (d->words && (dark || has_cells(ctx, config, pedestal, s) || has_cells(ctx, config, gain, s)))
         XN_TRY(take_cells(ctx, d, s));
     return xn_detector_load(ctx, config, &ask, s);
 }

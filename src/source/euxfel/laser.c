@@ -152,6 +152,7 @@ xani_status xn_xf_laser(xn_ctx *ctx, const xn_config *config, const xn_xf_readin
                         uint8_t *laser, uint8_t *refused)
 {
     memset(rule, 0, sizeof *rule);
+    if (xn_config_bool(config, "input.frames_only")) return XANI_OK;
     XN_TRY(xn_config_require(ctx, config, "input.laser", XN_XF_LASER_WORDS));
     if (r->pattern->n > 0) dark_by_pattern(r, refused);
     XN_TRY(dark_trains(ctx, config, r->detector, refused));

@@ -3,24 +3,12 @@
 //
 // A bit that is set is a reason against the pixel (formats.md 5).  The words come with every frame, because some
 // reasons depend on the gain stage of the shot; those that every frame has are taken as the detector's mask.
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "source/detector/detector.h"
 #include "source/euxfel/euxfel.h"
 
 #define SAMPLES 8 // frames looked at
-
-static int bit_of(const char *text)
-{
-    int named = xn_mask_euxfel_bit(text);
-    if (named >= 0) return named;
-    char *end;
-    errno = 0;
-    long bit = strtol(text, &end, 10);
-    return end != text && *end == '\0' && errno == 0 && bit >= 0 && bit < 32 ? (int)bit : -1;
-}
 
 xani_status xn_xf_mask_bits(xn_ctx *ctx, const xn_config *config, uint32_t *bits)
 {
@@ -30,7 +18,7 @@ xani_status xn_xf_mask_bits(xn_ctx *ctx, const xn_config *config, uint32_t *bits
     *bits = UINT32_MAX;
     for (int i = 0; i < n; i++) {
         const char *text = xn_config_string(config, xn_key(key, "%s[%d]", list, i));
-        int bit = bit_of(text);
+        int bit = xn_mask_bit(XN_BITS_EUXFEL, text);
         if (bit < 0)
             return xn_config_bad(ctx, config, key,
                                  "%s is no bit of a mask: write its number, 0 to 31, or its name (%s)", text,

@@ -34,7 +34,8 @@ static void describe(const xn_nx_run *run, xn_source *s)
 
 static xani_status check_laser(xn_ctx *ctx, const xn_config *config)
 {
-    if (xn_config_string(config, "input.laser") != NULL) return XANI_OK;
+    bool frames_only = xn_config_bool(config, "input.frames_only");
+    if (frames_only || xn_config_string(config, "input.laser") != NULL) return XANI_OK;
     return xn_config_bad(ctx, config, "input.laser", "event codes are not known here; name " LASER_WORDS);
 }
 

@@ -217,6 +217,28 @@ static xani_status fill_table(xn_ctx *ctx, const xn_config *config, joiner *j, c
     return check_laser(ctx, config, j, s);
 }
 
+// Frames without readings: each is a laser-off shot of intensity 1; that there are no X-rays is what dark runs want.
+static xani_status frames_only(xn_ctx *ctx, const xn_join_input *in, xn_shots *s)
+{
+    framed *rows = NULL;
+    int64_t n = 0;
+    XN_TRY(list_frames(ctx, in, &rows, &n));
+    xani_status st = xn_shots_alloc(ctx, n, 0, s);
+    for (int64_t i = 0; i < n && st == XANI_OK; i++) {
+        int refused = in->refused != NULL ? in->refused[rows[i].frame] : XN_CUT_NONE;
+        s->pulse_id[i] = rows[i].id;
+        s->frame[i] = rows[i].frame;
+        s->laser[i] = XN_LASER_OFF;
+        s->i0[i] = 1.0;
+        s->delay_ps[i] = NAN;
+        s->bin[i] = -1;
+        s->verdict[i] = (uint8_t)(refused == XN_CUT_DARK ? XN_CUT_NONE : refused);
+    }
+    if (st == XANI_OK) refuse_duplicates(rows, n, s);
+    xn_free(rows);
+    return st;
+}
+
 xani_status xn_join(xn_ctx *ctx, const xn_config *config, const xn_join_input *in, xn_shots *shots)
 {
     xn_delay_rule delay;
@@ -225,6 +247,7 @@ xani_status xn_join(xn_ctx *ctx, const xn_config *config, const xn_join_input *i
     double *value = NULL;
     int64_t n = 0;
     xani_status st;
+    if (xn_config_bool(config, "input.frames_only")) return frames_only(ctx, in, shots);
     XN_TRY(xn_delay_rule_load(ctx, config, false, &delay));
     XN_GOTO(out, st, xn_wanted_list(ctx, config, &delay, in->rule, &w));
     XN_GOTO(out, st, xn_wanted_read(ctx, config, in->read, in->user, &w));
@@ -244,6 +267,7 @@ out:
 xani_status xn_join_check(xn_ctx *ctx, const xn_config *config, const char *laser)
 {
     xn_delay_rule rule;
+    if (xn_config_bool(config, "input.frames_only")) return XANI_OK;
     XN_TRY(xn_delay_rule_load(ctx, config, false, &rule));
     XN_TRY(xn_config_require(ctx, config, "input.i0", "the channel of the incoming intensity"));
     return xn_config_require(ctx, config, "input.laser", laser);

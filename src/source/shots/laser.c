@@ -41,6 +41,7 @@ static xani_status add_codes(xn_ctx *ctx, const xn_config *config, const char *k
 
 xani_status xn_laser_rule_load(xn_ctx *ctx, const xn_config *config, const char *pattern, xn_laser_rule *rule)
 {
+    if (xn_config_bool(config, "input.frames_only")) return XANI_OK;
     XN_TRY(xn_config_require(ctx, config, "input.laser", "how laser-on shots are told"));
     const char *word = xn_config_string(config, "input.laser");
     if (word != NULL) return xn_laser_rule_add(ctx, rule, false, word);

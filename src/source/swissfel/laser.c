@@ -50,6 +50,7 @@ static xani_status find_events(xn_ctx *ctx, const xn_config *config, char *const
 xani_status xn_sf_laser(xn_ctx *ctx, const xn_config *config, char *const *files, xn_laser_rule *rule)
 {
     memset(rule, 0, sizeof *rule);
+    if (xn_config_bool(config, "input.frames_only")) return XANI_OK;
     XN_TRY(xn_config_require(ctx, config, "input.laser", XN_SF_LASER_WORDS));
     const char *name = xn_config_string(config, "input.laser");
     rule->by_frame = name != NULL && strcmp(name, "daq_rec") == 0;
