@@ -31,7 +31,8 @@ enum {
     O_REPEATS = 64,
     O_MODEL = 128,
     O_REPACK = 256,
-    O_PHONONS = 512
+    O_PHONONS = 512,
+    O_DRAW = 1024
 };
 
 struct cli;
@@ -94,7 +95,7 @@ typedef struct cli {
     xani_context *context;
     char **args; // positional arguments, NULL-terminated
     int n_args;
-    const char *output, *config, *truth;
+    const char *output, *config, *truth, *draw;
     bool json, quiet, verbose, dry_run, force;
     int repeats;
     const char *set[CLI_MAX_SET];
@@ -142,6 +143,7 @@ xani_status cli_run_demo(cli *c);
 xani_status cli_run_init(cli *c);
 xani_status cli_run_sim(cli *c);
 xani_status cli_run_info(cli *c);
+xani_status cli_draw_detectors(cli *c, const char *info); // draw_detector.c: of --draw; info: the answer of xani_info
 xani_status cli_run_check(cli *c);
 xani_status cli_run_run(cli *c);
 xani_status cli_run_reduce(cli *c);

@@ -323,3 +323,21 @@ void draw_stroke(double x0, double y0, double x1, double y1, double width)
     plwidth(width);
     pljoin(x0, y0, x1, y1);
 }
+
+void draw_polygon(const draw_axes *a, int n, const double *x, const double *y, draw_colour fill, draw_colour edge,
+                  double alpha)
+{
+    PLFLT px[8], py[8];
+    n = n < 8 ? n : 7;
+    for (int i = 0; i <= n; i++) {
+        px[i] = draw_x(a, x[i % n]);
+        py[i] = draw_y(a, y[i % n]);
+    }
+    clip_window(a);
+    ink(fill, alpha);
+    plfill(n, px, py);
+    ink(edge, 1);
+    plwidth(1);
+    plline(n + 1, px, py);
+    page_window();
+}

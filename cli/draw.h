@@ -72,6 +72,10 @@ void draw_steps(const draw_axes *a, int64_t n, const double *edges, const double
                 bool fill);
 void draw_rectangle(const draw_axes *a, double x0, double y0, double x1, double y1, draw_colour colour, double alpha);
 
+// Filled and outlined, at most 7 corners.
+void draw_polygon(const draw_axes *a, int n, const double *x, const double *y, draw_colour fill, draw_colour edge,
+                  double alpha);
+
 // Cells of equal size: v (ny, nx), row 0 at y0, column 0 at x0 of the axes. NaN: grey.
 typedef struct draw_scale {
     draw_map map;

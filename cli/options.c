@@ -18,7 +18,7 @@ const cli_command cli_commands[] = {
 };
 const int cli_n_commands = sizeof cli_commands / sizeof cli_commands[0];
 
-enum { KEY_JSON = 256, KEY_DRY, KEY_SET, KEY_CONFIG, KEY_FORCE, KEY_TRUTH, KEY_REPEATS, KEY_HELP };
+enum { KEY_JSON = 256, KEY_DRY, KEY_SET, KEY_CONFIG, KEY_FORCE, KEY_TRUTH, KEY_REPEATS, KEY_HELP, KEY_DRAW };
 enum { KEY_MODEL = 300, KEY_PARAM, KEY_DATA, KEY_X, KEY_SIGMA, KEY_AXIS, KEY_RANGE, KEY_RELATIVE, KEY_COVARIANCE };
 
 typedef struct option_row {
@@ -33,6 +33,7 @@ static const option_row option_rows[] = {
     {O_DRY, {"dry-run", KEY_DRY, NULL, 0, "Check everything, print the plan, write nothing", 0}},
     {O_FORCE, {"force", KEY_FORCE, NULL, 0, "Overwrite what is there", 0}},
     {O_TRUTH, {"truth", KEY_TRUTH, "FILE", 0, "truth.h5 of a simulation, to overlay in the report", 0}},
+    {O_DRAW, {"draw", KEY_DRAW, "FILE.png", 0, "Draw the detector of a geometry file or configuration", 0}},
     {O_REPEATS, {"repeats", KEY_REPEATS, "N", 0, "Medians of N runs (at least and by default 5)", 0}},
     {O_MODEL,
      {"model", KEY_MODEL, "EXPRESSION", 0, "Fit this model instead, e.g. \"gaussian + constant\"; list: all functions",
@@ -230,6 +231,9 @@ static error_t parse_one(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_CONFIG:
         c->config = arg;
+        return 0;
+    case KEY_DRAW:
+        c->draw = arg;
         return 0;
     case KEY_TRUTH:
         c->truth = arg;

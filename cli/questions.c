@@ -23,13 +23,31 @@ xani_status cli_run_init(cli *c)
     return st;
 }
 
+// A configuration is looked at only to be drawn.
+static bool all_configurations(const cli *c)
+{
+    for (int i = 0; i < c->n_args; i++) {
+        const char *dot = strrchr(c->args[i], '.');
+        if (dot == NULL || (strcmp(dot, ".yaml") != 0 && strcmp(dot, ".yml") != 0)) return false;
+    }
+    return c->n_args > 0;
+}
+
 xani_status cli_run_info(cli *c)
 {
     char *text = NULL;
     bool files = c->n_args > 0;
+    if (c->draw == NULL && c->n_set > 0)
+        return cli_fail(c, XANI_ERR_USAGE, "info: --set says how a detector is drawn; give --draw FILE.png");
+    if (c->draw != NULL && !files)
+        return cli_fail(c, XANI_ERR_USAGE, "info: --draw needs a geometry file or a configuration");
+    if (c->draw != NULL && all_configurations(c)) return cli_draw_detectors(c, NULL);
     xani_status st = files ? xani_info(c->context, (const char *const *)c->args, (size_t)c->n_args, &text)
                            : xani_machine(c->context, &text);
-    return st == XANI_OK ? cli_result_text(c, files ? "xani.info" : "xani.machine", text) : st;
+    if (st == XANI_OK && c->draw != NULL) st = cli_draw_detectors(c, text);
+    if (st == XANI_OK) return cli_result_text(c, files ? "xani.info" : "xani.machine", text);
+    xani_free(text);
+    return st;
 }
 
 typedef xani_status (*question_fn)(xani_context *context, const xani_config *config, char **json);

@@ -68,17 +68,32 @@ static bool is_cut(const part *p, int64_t line, bool down, double length)
     return 2 * far > n;
 }
 
-// First lines of the parts, then the number of lines; returns the number of parts.
+static double gap(const part *p, int64_t line, bool down)
+{
+    double s[3];
+    step(p, down ? line : p->rows / 2, down ? p->nx / 2 : line, down, s);
+    return sqrt(s[0] * s[0] + s[1] * s[1] + s[2] * s[2]);
+}
+
+// First lines of the parts, then the number of lines; returns the number of parts. A single line is one of wide pixels:
+// it stays with its nearer neighbours.
 static int cut(const part *p, bool down, int64_t *first)
 {
     int64_t lines = down ? p->rows : p->nx;
     double length = usual(p, down);
-    int n = 0;
+    int n = 0, kept = 1;
     first[n++] = 0;
     for (int64_t line = 0; line + 1 < lines; line++)
         if (is_cut(p, line, down, length)) first[n++] = line + 1;
     first[n] = lines;
-    return n;
+    for (int i = 1; i < n; i++) {
+        int64_t before = first[i] - first[i - 1], after = first[i + 1] - first[i];
+        bool nearer_before = before == 1 && (i == 1 || !(gap(p, first[i] - 1, down) > gap(p, first[i] - 2, down)));
+        bool nearer_after = after == 1 && (i == n - 1 || !(gap(p, first[i] - 1, down) > gap(p, first[i], down)));
+        if (!nearer_before && !nearer_after) first[kept++] = first[i];
+    }
+    first[kept] = lines;
+    return kept;
 }
 
 // Steps within the rectangle, from its first pixel along row and column; false when its pixels have no place.

@@ -458,6 +458,36 @@ r.ok(mask is not None and (np.argwhere(mask) == [[3, 1], [3, 2]]).all(), "a bad 
 said = load(file=f"{SCRATCH}/places.geom")
 r.ok(isinstance(said, str) and "geometry.distance_mm" in said, f"without data file the distance is asked for: {said}")
 
+# ---- xani info
+
+def info(*arguments):
+    done = subprocess.run([XANI, "info", "--json", *arguments], capture_output=True, text=True, timeout=120)
+    return done.returncode, json.loads(done.stdout) if done.stdout.startswith("{") else {}, done.stderr
+
+
+code, answer, said = info(f"{SCRATCH}/nxmx.nxs", f"{SCRATCH}/dssc.h5", f"{SCRATCH}/places.geom")
+if r.ok(code == 0 and len(answer["geometries"]) == 3, f"info knows three geometry files {said}"):
+    found = {os.path.basename(g["path"]): g for g in answer["geometries"]}
+    g = found["nxmx.nxs"]
+    r.ok((g["kind"], g["modules"], g["shape"], g["pixels"], g["energy_kev"]) == ("NXmx", 2, [40, 30], 1200, 12), f"info: {g}")
+    g = found["dssc.h5"]
+    r.ok((g["kind"], g["modules"], g["shape"]) == ("European XFEL", 16, [2048, 512]) and g["missing"] == "geometry.distance_mm",
+         f"info: {g}")
+    g = found["places.geom"]
+    r.ok((g["modules"], g["pixels"], g["masked"], g["distance_mm"]) == (2, 16, 2, None), f"info: {g}")
+picture = f"{SCRATCH}/detector.png"
+code, answer, said = info(f"{SCRATCH}/nxmx.nxs", "--draw", picture, "--force", "--set", "geometry.distance_mm=200")
+size = open(picture, "rb").read(24) if os.path.exists(picture) else b""
+r.ok(code == 0 and size[:8] == b"\x89PNG\r\n\x1a\n" and int.from_bytes(size[16:20], "big") >= 1000, f"info --draw: {code} {said}")
+with open(f"{SCRATCH}/flat.yaml", "w") as f:
+    f.write("geometry: {detector: {layout: JF17T16V01, centre_px: [1600, 1600]}, distance_mm: 150}\n")
+code, answer, said = info(f"{SCRATCH}/flat.yaml", "--draw", picture, "--force")
+r.ok(code == 0, f"info --draw of a configuration: {code} {said}")
+code, answer, said = info(f"{SCRATCH}/header.h5", f"{SCRATCH}/nxmx.nxs", "--draw", picture)
+r.ok(code == 1 and "--force" in said, f"a picture is not overwritten: {said}")
+code, answer, said = info("--draw", picture)
+r.ok(code == 2, f"--draw needs something to draw: {said}")
+
 # ---- damage
 
 for name, text in {"short.data": "IP 0 JUNGFRAU:V2 0 0 0 0 0 0 0 0 0\nIP 0 JUNGFRAU:V2 0 0 0 1 0 0 0 0 0 0\n",
