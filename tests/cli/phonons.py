@@ -347,6 +347,8 @@ def refuse(name, path, *words, more=()):
 
 def wrong():
     d = folder("wrong")
+    for left in os.listdir(d):
+        os.remove(f"{d}/{left}")
     fc = fc_text(range(N))
     write(f"{d}/FORCE_CONSTANTS", fc)
     refuse("no structure", f"{d}/FORCE_CONSTANTS", "FORCE_CONSTANTS", "SPOSCAR")

@@ -5,88 +5,32 @@
 // charges of one atom of each set of symmetry-equivalent ones, in the order of the primitive cell; the others follow
 // by Z_i = R Z_e R^T.  ALAMODE's file has eps and the charges of all atoms.
 #include <ctype.h>
-#include <math.h>
-#include <spglib.h>
 #include <string.h>
 
 #include "physics/forces/supercell.h"
-#include "physics/lattice.h"
-
-#define SYMPREC_ANG 1e-4
-
-// Symmetry operation that takes atom `from` to atom `to`, as a Cartesian rotation; false: none.
-static bool rotation_between(const xn_forces *f, const SpglibDataset *d, const double (*place)[3], int from, int to,
-                             double r[9])
-{
-    double ct[9], inverse[9], w[9], half[9];
-    for (int i = 0; i < 3; i++)
-        for (int c = 0; c < 3; c++) ct[3 * c + i] = f->cell[3 * i + c];
-    xn_mat3_inverse(ct, inverse);
-    for (int k = 0; k < d->n_operations; k++) {
-        bool same = true;
-        for (int a = 0; a < 3; a++) {
-            double p = d->translations[k][a] - place[to][a];
-            for (int b = 0; b < 3; b++) {
-                p += d->rotations[k][a][b] * place[from][b];
-                w[3 * a + b] = d->rotations[k][a][b];
-            }
-            same = same && fabs(p - rint(p)) < 1e-3;
-        }
-        if (!same) continue;
-        xn_mat3_mul(ct, w, half);
-        xn_mat3_mul(half, inverse, r);
-        return true;
-    }
-    return false;
-}
-
-static SpglibDataset *symmetry(const xn_forces *f, double (*place)[3], int *type)
-{
-    double lattice[3][3], inverse[9];
-    if (!xn_mat3_inverse(f->cell, inverse)) return NULL;
-    for (int i = 0; i < 3; i++)
-        for (int c = 0; c < 3; c++) lattice[c][i] = f->cell[3 * i + c];
-    for (int i = 0; i < f->n_atoms; i++) {
-        const double *r = f->position[i];
-        for (int c = 0; c < 3; c++) place[i][c] = r[0] * inverse[c] + r[1] * inverse[3 + c] + r[2] * inverse[6 + c];
-        type[i] = 0;
-        while (strcmp(f->element[type[i]], f->element[i]) != 0) type[i]++;
-    }
-    return spg_get_dataset(lattice, place, type, f->n_atoms, SYMPREC_ANG);
-}
+#include "physics/forces/symmetry.h"
 
 // z: charges of the independent atoms, in order.
 static xani_status expand(xn_ctx *ctx, const char *path, const double *z, int n_z, xn_forces *f)
 {
-    double(*place)[3] = xn_alloc((size_t)f->n_atoms, sizeof *place);
-    int *type = xn_alloc((size_t)f->n_atoms, sizeof *type), seen = 0;
-    SpglibDataset *d = place != NULL && type != NULL ? symmetry(f, place, type) : NULL;
-    xani_status st =
-        d != NULL ? XANI_OK : xn_fail(ctx, XANI_ERR_INPUT, "%s: the crystal's symmetry is not found", path);
-    for (int i = 0; st == XANI_OK && i < f->n_atoms; i++) {
-        int e = d->equivalent_atoms[i];
-        double r[9], rt[9], half[9];
-        if (e == i) { // the first of its kind
-            if (seen < n_z) memcpy(f->born[i], z + 9 * seen, sizeof f->born[i]);
-            seen++;
-            continue;
-        }
-        if (!rotation_between(f, d, (const double(*)[3])place, e, i, r)) {
-            st = xn_fail(ctx, XANI_ERR_INPUT, "%s: no operation takes atom %d to %d", path, e + 1, i + 1);
-            break;
-        }
-        for (int a = 0; a < 3; a++)
-            for (int b = 0; b < 3; b++) rt[3 * a + b] = r[3 * b + a];
-        xn_mat3_mul(r, f->born[e], half);
-        xn_mat3_mul(half, rt, f->born[i]);
+    xn_symmetry s;
+    int seen = 0;
+    XN_TRY(xn_context(ctx, xn_symmetry_find(ctx, f, &s), "%s", path));
+    for (int i = 0; i < f->n_atoms; i++) {
+        int k = 0; // an operation that brings an earlier atom here; none: the first of its kind
+        int from = -1;
+        for (; k < s.n && from < 0; k++)
+            for (int e = 0; e < i && from < 0; e++)
+                if (s.image[k * f->n_atoms + e] == i) from = e;
+        if (from >= 0)
+            xn_symmetry_turn(s.rotation[k - 1], f->born[from], f->born[i]);
+        else if (seen++ < n_z)
+            memcpy(f->born[i], z + 9 * (seen - 1), sizeof f->born[i]);
     }
-    if (st == XANI_OK && seen != n_z)
-        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: charges of %d atoms; the crystal has %d independent ones of %d", path,
-                     n_z, seen, f->n_atoms);
-    spg_free_dataset(d);
-    xn_free(place);
-    xn_free(type);
-    return st;
+    xn_symmetry_free(&s);
+    if (seen == n_z) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_INPUT, "%s: charges of %d atoms; the crystal has %d independent ones of %d", path, n_z,
+                   seen, f->n_atoms);
 }
 
 // A first line that is no row of numbers, or one number, is phonopy's.

@@ -12,7 +12,8 @@
 
 void xn_forces_free(xn_forces *f)
 {
-    void *all[] = {f->position, f->mass_u, f->element, f->force, f->born, f->image, f->g, f->dipole_self};
+    void *all[] = {f->position, f->form_factor, f->mass_u, f->element,    f->force,
+                   f->born,     f->image,       f->g,      f->dipole_self};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(f, 0, sizeof *f);
 }
@@ -92,6 +93,13 @@ xani_status xn_forces_add_images(xn_ctx *ctx, xn_forces *f, int i, int j, const 
     return XANI_OK;
 }
 
+void xn_forces_reciprocal(const xn_forces *f, double b[9])
+{
+    double inverse[9];
+    if (!xn_mat3_inverse(f->cell, inverse)) return; // xn_forces_begin saw to it
+    for (int k = 0; k < 9; k++) b[k] = 2 * M_PI * inverse[k];
+}
+
 // ---- sum rule
 
 double xn_forces_sum_rule(xn_forces *f)
@@ -113,6 +121,68 @@ double xn_forces_sum_rule(xn_forces *f)
         }
     }
     return largest;
+}
+
+// ---- shells
+
+#define SAME_SHELL 1e-3 // Angstrom
+
+static double length_of(const xn_force *one)
+{
+    return sqrt(one->r[0] * one->r[0] + one->r[1] * one->r[1] + one->r[2] * one->r[2]);
+}
+
+int64_t xn_forces_scale_shell(xn_forces *f, int shell, double factor)
+{
+    double inner = 0.0, distance = 0.0;
+    for (int k = 0; k < shell; k++) { // the least distance beyond the shell before
+        distance = INFINITY;
+        for (int64_t i = 0; i < f->n; i++) {
+            double d = length_of(&f->force[i]);
+            if (d > inner + SAME_SHELL) distance = fmin(distance, d);
+        }
+        if (!isfinite(distance)) return 0;
+        inner = distance;
+    }
+    int64_t scaled = 0;
+    for (int64_t i = 0; shell > 0 && i < f->n; i++) {
+        if (fabs(length_of(&f->force[i]) - distance) > SAME_SHELL) continue;
+        for (int c = 0; c < 9; c++) f->force[i].phi[c] *= factor;
+        scaled++;
+    }
+    (void)xn_forces_sum_rule(f);
+    return scaled;
+}
+
+// ---- copies
+
+static void *copy_of(const void *from, size_t n, size_t size)
+{
+    void *to = from != NULL ? xn_alloc(n, size) : NULL;
+    if (to != NULL && n > 0) memcpy(to, from, n * size);
+    return to;
+}
+
+xani_status xn_forces_copy(xn_ctx *ctx, const xn_forces *from, xn_forces *to)
+{
+    size_t n = (size_t)from->n_atoms;
+    *to = *from;
+    to->position = copy_of(from->position, n, sizeof *to->position);
+    to->mass_u = copy_of(from->mass_u, n, sizeof *to->mass_u);
+    to->element = copy_of(from->element, n, sizeof *to->element);
+    to->form_factor = copy_of(from->form_factor, n, sizeof *to->form_factor);
+    to->force = copy_of(from->force, (size_t)from->n, sizeof *to->force);
+    to->born = copy_of(from->born, n, sizeof *to->born);
+    to->image = copy_of(from->image, (size_t)from->n_images, sizeof *to->image);
+    to->g = copy_of(from->g, (size_t)from->n_g, sizeof *to->g);
+    to->dipole_self = copy_of(from->dipole_self, n, sizeof *to->dipole_self);
+    to->room = from->n;
+    bool whole = to->position && to->mass_u && to->element && to->force && (!from->form_factor || to->form_factor) &&
+                 (!from->born || to->born) && (!from->image || to->image) && (!from->g || to->g) &&
+                 (!from->dipole_self || to->dipole_self);
+    if (whole) return XANI_OK;
+    xn_forces_free(to);
+    return xn_fail_memory(ctx, "a copy of the force constants", (size_t)from->n * sizeof *to->force);
 }
 
 // ---- elements

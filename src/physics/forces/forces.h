@@ -16,6 +16,7 @@
 #include <complex.h>
 
 #include "core/core.h"
+#include "physics/crystal.h"
 
 #define XN_NEWTON_PER_EV_ANG2 16.02176634 // eV/Angstrom^2 in N/m
 #define XN_BOHR_ANG 0.529177210903        // CODATA 2018
@@ -42,6 +43,7 @@ typedef struct xn_forces {
     double (*position)[3]; // Cartesian, Angstrom
     double *mass_u;
     char (*element)[4];
+    double (*form_factor)[9]; // a1 ... a4, b1 ... b4, c of f(Q) = c + sum a exp(-b (Q/4 pi)^2); NULL: xraylib's
     int64_t n, room;
     xn_force *force;
     // polar crystals (polar.c): dielectric constant, Born charges in e, and the points q of the supercell the
@@ -87,6 +89,10 @@ int xn_nearest_images(const double from[3], const double to[3], const double sup
 // whole crystal costs nothing. Returns the largest change, N/m.
 double xn_forces_sum_rule(xn_forces *f);
 double xn_element_mass_u(const char *element); // standard atomic weight; NaN when there is no such element
+xani_status xn_forces_copy(xn_ctx *ctx, const xn_forces *from, xn_forces *to);
+// Multiplies the constants of the shell-th distance between atoms (1: the nearest) and restores the sum rule; the
+// number of pairs, 0: no such shell. Distances that differ by less than 1e-3 Angstrom are one.
+int64_t xn_forces_scale_shell(xn_forces *f, int shell, double factor);
 
 // ---- polar.c
 
@@ -104,7 +110,12 @@ xani_status xn_forces_born(xn_ctx *ctx, const char *path, xn_forces *f);
 // set.
 xani_status xn_forces_polar_prepare(xn_ctx *ctx, xn_forces *f, xn_polar_method method);
 
+// Columns b_1, b_2, b_3 with a_i.b_j = 2 pi delta_ij.
+void xn_forces_reciprocal(const xn_forces *f, double b[9]);
+
 // ---- one per format
+
+xani_status xn_forces_from_crystal(xn_ctx *ctx, const xn_crystal *c, xn_forces *f); // bvk.c
 
 xani_status xn_forces_xdscode(xn_ctx *ctx, const char *path, xn_forces *f);
 xani_status xn_forces_phonopy(xn_ctx *ctx, const char *path, xn_forces *f);
