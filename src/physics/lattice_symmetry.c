@@ -164,15 +164,20 @@ static int add_atom(double (*atom)[3], int n, const double x[3])
     return n + 1;
 }
 
-int xn_lattice_atoms(const xn_lattice *l)
+int xn_lattice_centring(char centring, double shift[4][3])
 {
-    enum { ROOM = 16 * 192 };
-    if (l->n_basis == 0) return 0;
-    double(*atom)[3] = xn_alloc(ROOM, sizeof *atom), translations[192][3], position[MAX_ATOMS][3];
-    int rotations[192][3][3], type[MAX_ATOMS], n = 0, cells = 1;
-    if (atom == NULL) return -1;
-    for (size_t c = 0; c < sizeof centrings / sizeof centrings[0]; c++)
-        if (centrings[c].centring == l->centring) cells = centrings[c].n;
+    for (size_t c = 0; c < sizeof centrings / sizeof centrings[0]; c++) {
+        if (centrings[c].centring != centring) continue;
+        memcpy(shift, centrings[c].shift, sizeof centrings[c].shift);
+        return centrings[c].n;
+    }
+    return 1;
+}
+
+int xn_lattice_places(const xn_lattice *l, double (*place)[3], int *basis)
+{
+    double translations[192][3], position[MAX_ATOMS][3];
+    int rotations[192][3][3], type[MAX_ATOMS], n = 0;
     if (l->hall > 0) { // the basis may hold one atom of each orbit, or all
         int operations = spg_get_symmetry_from_database(rotations, translations, l->hall);
         for (int i = 0; i < l->n_basis; i++)
@@ -182,12 +187,29 @@ int xn_lattice_atoms(const xn_lattice *l)
                     x[k] = translations[o][k];
                     for (int j = 0; j < 3; j++) x[k] += rotations[o][k][j] * l->position[i][j];
                 }
-                n = add_atom(atom, n, x);
+                int before = n;
+                n = add_atom(place, n, x);
+                if (n > before) basis[before] = i;
             }
-    } else {
-        int all = expand(l, position, type);
-        for (int i = 0; i < all; i++) n = add_atom(atom, n, position[i]);
+        return n;
     }
+    int all = l->n_basis > 0 ? expand(l, position, type) : 0;
+    for (int i = 0; i < all; i++) {
+        int before = n;
+        n = add_atom(place, n, position[i]);
+        if (n > before) basis[before] = i / (all / l->n_basis); // `expand` takes one after the other
+    }
+    return n;
+}
+
+int xn_lattice_atoms(const xn_lattice *l)
+{
+    double shift[4][3];
+    if (l->n_basis == 0) return 0;
+    double(*atom)[3] = xn_alloc(XN_LATTICE_PLACES, sizeof *atom);
+    int *basis = xn_alloc(XN_LATTICE_PLACES, sizeof *basis);
+    int n = atom != NULL && basis != NULL ? xn_lattice_places(l, atom, basis) : -1;
     xn_free(atom);
-    return n / cells;
+    xn_free(basis);
+    return n < 0 ? -1 : n / xn_lattice_centring(l->centring, shift);
 }

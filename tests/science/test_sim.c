@@ -81,7 +81,7 @@ static void open_pixel(const double q[3], const char *softening)
 static double amplitude_at(const xn_sim_view *v, int64_t pixel, double f)
 {
     double sum = 0;
-    for (int l = 0; l < XN_SIM_LINES; l++)
+    for (int l = 0; l < v->model->n_lines; l++)
         if (fabs(v->f[l][pixel] - f) < 2e-3) sum += v->amplitude[l][pixel];
     return sum;
 }
@@ -134,8 +134,8 @@ START_TEST(trace_is_time_evolution)
     for (int64_t i = 0; i < model.npix; i += 37) {
         double w0[3], e0[9], w1[3], e1[9], at[41] = {0};
         const double *q = v.hkl + 3 * i;
-        xn_crystal_modes(&model.before, q, w0, e0);
-        xn_crystal_modes(&model.after, q, w1, e1);
+        xn_crystal_modes(&model.table[0], q, w0, e0);
+        xn_crystal_modes(&model.table[1], q, w1, e1);
         for (int k = 0; k <= 40; k++)
             for (int j = 0; j < 3; j++) { // each thermal mode moves under the new forces
                 double w = sqrt(w0[j]), coth = 1 / tanh(hbar * w / (2 * kb * 296)), fromu = 0, fromp = 0;
@@ -167,7 +167,7 @@ START_TEST(phenomenological_terms)
         for (double t = 0; t < 5; t += 0.37) {
             double i1, mean, nu[3], y = 0;
             xn_line lines[9];
-            xn_crystal_lines(&model.before, &model.after, v.hkl + 3 * i, 296, model.msd_ang2, &i1, &mean, nu, lines);
+            xn_crystal_lines(&model.table[0], &model.table[1], v.hkl + 3 * i, 296, model.msd[0][0], &i1, &mean, nu, lines);
             double d = i1 / (i1 + model.background_eu);
             for (int j = 0; j < 3; j++) {
                 double a_s = -d * lines[pair[j]].amplitude;
@@ -423,7 +423,7 @@ START_TEST(brightness)
     for (int64_t i = 0; i < model.npix; i += 13) {
         double i1, mean, nu[3];
         xn_line lines[9];
-        xn_crystal_lines(&model.before, &model.after, v.hkl + 3 * i, 296, model.msd_ang2, &i1, &mean, nu, lines);
+        xn_crystal_lines(&model.table[0], &model.table[1], v.hkl + 3 * i, 296, model.msd[0][0], &i1, &mean, nu, lines);
         const float *r = model.detector.geometry.position + 3 * i;
         double x = (double)r[0], y = (double)r[1], d = sqrt(x * x + y * y + 0.06 * 0.06), c = 0.06 / d;
         double factor = (1 - x * x / (d * d)) * c * c * c; // horizontal polarisation

@@ -17,6 +17,7 @@
 
 #include "core/core.h"
 #include "physics/crystal.h"
+#include "physics/lattice.h"
 
 #define XN_NEWTON_PER_EV_ANG2 16.02176634 // eV/Angstrom^2 in N/m
 #define XN_BOHR_ANG 0.529177210903        // CODATA 2018
@@ -63,6 +64,7 @@ typedef struct xn_forces {
 // NULL: phonopy's BORN beside the constants where there is one. Errors name the file and what is wrong in it.
 xani_status xn_forces_load(xn_ctx *ctx, const char *path, const char *format, const char *born, xn_polar_method method,
                            xn_forces *f);
+bool xn_forces_known(const char *path); // its name tells a format
 void xn_forces_free(xn_forces *f);
 
 // Frequencies ascending in THz, negative for imaginary ones: 3 n_atoms. e (may be NULL): eigenvector s is
@@ -71,6 +73,10 @@ void xn_forces_free(xn_forces *f);
 xani_status xn_forces_modes(xn_ctx *ctx, const xn_forces *f, const double q[3], const double *towards, double *nu_thz,
                             double complex *e);
 
+// The same in memory of the caller, xn_forces_work numbers; false: no eigenvalues.
+size_t xn_forces_work(const xn_forces *f);
+bool xn_forces_solve(const xn_forces *f, const double q[3], const double *towards, double complex *work, double *nu_thz,
+                     double complex *e);
 // Dynamical matrix without the non-analytic part, row-major, N/m/u.
 void xn_forces_matrix(const xn_forces *f, const double q[3], double complex *d);
 
@@ -112,6 +118,9 @@ xani_status xn_forces_polar_prepare(xn_ctx *ctx, xn_forces *f, xn_polar_method m
 
 // Columns b_1, b_2, b_3 with a_i.b_j = 2 pi delta_ij.
 void xn_forces_reciprocal(const xn_forces *f, double b[9]);
+
+// Finds the conventional cell of a configuration in the crystal's frame (align.c): q = b hkl, b row-major with 2 pi.
+xani_status xn_forces_align(xn_ctx *ctx, const xn_lattice *l, const xn_forces *f, double b[9]);
 
 // ---- one per format
 

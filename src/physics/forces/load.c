@@ -38,6 +38,13 @@ static const struct {
                {"qe", is_qe, xn_forces_qe},
                {"alamode", is_alamode, xn_forces_alamode}};
 
+bool xn_forces_known(const char *path)
+{
+    bool known = false;
+    for (size_t k = 0; k < sizeof formats / sizeof formats[0]; k++) known = known || formats[k].claims(path);
+    return known;
+}
+
 // The file given, or phonopy's BORN beside the constants; *found: there is one.
 static xani_status add_born(xn_ctx *ctx, const char *path, const char *born, xn_forces *f, bool *found)
 {

@@ -13,6 +13,7 @@
 #include <lapacke.h>
 
 #define U_KG 1.66053906660e-27
+#define BLOCK 8 // columns LAPACK works on at once
 
 void xn_forces_matrix(const xn_forces *f, const double q[3], double complex *d)
 {
@@ -36,25 +37,37 @@ static void to_columns(const double complex *d, int n, double complex *columns)
         for (int b = 0; b < n; b++) columns[b * n + a] = 0.5 * (d[a * n + b] + conj(d[b * n + a]));
 }
 
-xani_status xn_forces_modes(xn_ctx *ctx, const xn_forces *f, const double q[3], const double *towards, double *nu_thz,
-                            double complex *e)
+size_t xn_forces_work(const xn_forces *f) // D, its columns, zheev's two arrays
+{
+    size_t n = 3 * (size_t)f->n_atoms;
+    return 2 * n * n + BLOCK * n + 2 * n;
+}
+
+bool xn_forces_solve(const xn_forces *f, const double q[3], const double *towards, double complex *work, double *nu_thz,
+                     double complex *e)
 {
     int n = 3 * f->n_atoms;
     size_t square = (size_t)n * (size_t)n;
-    double complex *d = xn_alloc(2 * square, sizeof *d);
-    if (d == NULL) return xn_fail_memory(ctx, "the dynamical matrix", 2 * square * sizeof *d);
+    double complex *d = work, *columns = d + square, *scratch = columns + square, *real = scratch + BLOCK * n;
     xn_forces_matrix(f, q, d);
     if (f->polar) xn_forces_polar_add(f, q, towards, d);
-    double complex *columns = d + square;
     to_columns(d, n, columns);
-    lapack_int info = LAPACKE_zheev(LAPACK_COL_MAJOR, e != NULL ? 'V' : 'N', 'U', n, columns, n, nu_thz);
-    if (info == 0) {
-        for (int s = 0; s < n; s++) { // N/m/u -> (rad/s)^2 -> THz
-            double w2 = nu_thz[s] / U_KG;
-            nu_thz[s] = copysign(sqrt(fabs(w2)), w2) / (2.0 * M_PI) * 1e-12;
-        }
-        if (e != NULL) memcpy(e, columns, square * sizeof *e); // column s is eigenvector s
+    lapack_int info = LAPACKE_zheev_work(LAPACK_COL_MAJOR, e != NULL ? 'V' : 'N', 'U', n, columns, n, nu_thz, scratch,
+                                         BLOCK * n, (double *)real);
+    for (int s = 0; s < n; s++) { // N/m/u -> (rad/s)^2 -> THz
+        double w2 = nu_thz[s] / U_KG;
+        nu_thz[s] = copysign(sqrt(fabs(w2)), w2) / (2.0 * M_PI) * 1e-12;
     }
-    xn_free(d);
-    return info == 0 ? XANI_OK : xn_fail(ctx, XANI_ERR_INTERNAL, "the dynamical matrix has no eigenvalues");
+    if (e != NULL) memcpy(e, columns, square * sizeof *e); // column s is eigenvector s
+    return info == 0;
+}
+
+xani_status xn_forces_modes(xn_ctx *ctx, const xn_forces *f, const double q[3], const double *towards, double *nu_thz,
+                            double complex *e)
+{
+    double complex *work = xn_alloc(xn_forces_work(f), sizeof *work);
+    if (work == NULL) return xn_fail_memory(ctx, "the dynamical matrix", xn_forces_work(f) * sizeof *work);
+    bool good = xn_forces_solve(f, q, towards, work, nu_thz, e);
+    xn_free(work);
+    return good ? XANI_OK : xn_fail(ctx, XANI_ERR_INTERNAL, "the dynamical matrix has no eigenvalues");
 }

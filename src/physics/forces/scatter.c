@@ -47,8 +47,8 @@ typedef struct {
 } zone;
 
 // One point of the grid, added to msd.
-static xani_status add_point(xn_ctx *ctx, const zone *z, int64_t number, double *nu, double complex *e, double *msd,
-                             int64_t *unstable)
+static bool add_point(const zone *z, int64_t number, double *nu, double complex *e, double complex *work, double *msd,
+                      int64_t *unstable)
 {
     int n = z->f->n_atoms, g = z->grid;
     double part[3] = {((double)(number / (g * g)) + 0.5) / g, ((double)(number / g % g) + 0.5) / g,
@@ -56,7 +56,7 @@ static xani_status add_point(xn_ctx *ctx, const zone *z, int64_t number, double 
            q[3];
     for (int c = 0; c < 3; c++)
         q[c] = z->reciprocal[3 * c] * part[0] + z->reciprocal[3 * c + 1] * part[1] + z->reciprocal[3 * c + 2] * part[2];
-    XN_TRY(xn_forces_modes(ctx, z->f, q, NULL, nu, e));
+    if (!xn_forces_solve(z->f, q, NULL, work, nu, e)) return false;
     for (int s = 0; s < 3 * n; s++) {
         if (!(nu[s] > 0.0)) {
             ++*unstable;
@@ -69,7 +69,7 @@ static xani_status add_point(xn_ctx *ctx, const zone *z, int64_t number, double 
                 for (int b = 0; b < 3; b++) msd[9 * i + 3 * a + b] += v * creal(u[a] * conj(u[b])) / z->f->mass_u[i];
         }
     }
-    return XANI_OK;
+    return true;
 }
 
 // Points first, first + step, ...: one thread's share, so that the sum does not depend on their order in time.
@@ -77,11 +77,15 @@ static xani_status add_share(xn_ctx *ctx, const zone *z, int first, int step, do
 {
     size_t branches = 3 * (size_t)z->f->n_atoms;
     double *nu = xn_alloc(branches, sizeof *nu);
-    double complex *e = xn_alloc(branches * branches, sizeof *e);
-    xani_status st =
-        nu != NULL && e != NULL ? XANI_OK : xn_fail_memory(ctx, "phonons", branches * branches * sizeof *e);
+    double complex *e = xn_alloc(branches * branches, sizeof *e), *work = xn_alloc(xn_forces_work(z->f), sizeof *work);
+    xani_status st = nu != NULL && e != NULL && work != NULL
+                         ? XANI_OK
+                         : xn_fail_memory(ctx, "phonons", branches * branches * sizeof *e);
     int64_t points = (int64_t)z->grid * z->grid * z->grid;
-    for (int64_t k = first; st == XANI_OK && k < points; k += step) st = add_point(ctx, z, k, nu, e, msd, unstable);
+    for (int64_t k = first; st == XANI_OK && k < points; k += step)
+        if (!add_point(z, k, nu, e, work, msd, unstable))
+            st = xn_fail(ctx, XANI_ERR_INTERNAL, "the dynamical matrix has no eigenvalues");
+    xn_free(work);
     xn_free(nu);
     xn_free(e);
     return st;
@@ -125,7 +129,7 @@ struct xn_scattering {
     int n; // branches
     double *nu0;
     double complex *e0, *e1, *u, *v; // n x n each; rows of e: eigenvectors
-    double complex *overlap, *p;
+    double complex *overlap, *p, *work;
     double *a;
 };
 
@@ -141,7 +145,8 @@ xn_scattering *xn_scattering_open(int n_atoms)
     s->a = xn_alloc(n, sizeof *s->a);
     s->p = xn_alloc(n, sizeof *s->p);
     double complex **all[] = {&s->e0, &s->e1, &s->u, &s->v, &s->overlap};
-    bool ok = s->nu0 != NULL && s->a != NULL && s->p != NULL;
+    s->work = xn_alloc(xn_forces_work(&(xn_forces){.n_atoms = n_atoms}), sizeof *s->work);
+    bool ok = s->nu0 != NULL && s->a != NULL && s->p != NULL && s->work != NULL;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
         ok = (*all[i] = xn_alloc(n * n, sizeof **all[i])) != NULL && ok;
     if (!ok) xn_scattering_close(&s);
@@ -152,7 +157,7 @@ void xn_scattering_close(xn_scattering **s_)
 {
     xn_scattering *s = *s_;
     if (s == NULL) return;
-    void *all[] = {s->nu0, s->a, s->p, s->e0, s->e1, s->u, s->v, s->overlap};
+    void *all[] = {s->nu0, s->a, s->p, s->work, s->e0, s->e1, s->u, s->v, s->overlap};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     xn_free(s);
     *s_ = NULL;
@@ -219,8 +224,8 @@ int xn_scattering_lines(xn_scattering *s, const xn_forces *before, const xn_forc
     size_t n = (size_t)s->n;
     *i1 = *mean = NAN;
     for (size_t k = 0; k < n; k++) nu_thz[k] = NAN;
-    if (xn_forces_modes(NULL, before, q, NULL, s->nu0, s->e0) != XANI_OK) return 0;
-    if (xn_forces_modes(NULL, after, q, NULL, nu_thz, s->e1) != XANI_OK) return 0;
+    if (!xn_forces_solve(before, q, NULL, s->work, s->nu0, s->e0)) return 0;
+    if (!xn_forces_solve(after, q, NULL, s->work, nu_thz, s->e1)) return 0;
     if (!(s->nu0[0] > 0.0) || !(nu_thz[0] > 0.0)) return 0;
     set_amplitudes(s, before, q, msd);
     covariances(s, temperature_k, nu_thz);

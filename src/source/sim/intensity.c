@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // intensity.c -- the trace of a pixel at a delay, exact for one pixel and fast for a whole frame.
 //
-// The formula stands in sim_model.c.  A frame has one delay, so that envelopes are a few numbers per frame and only
+// The formula stands in model.c.  A frame has one delay, so that envelopes are a few numbers per frame and only
 // the cosines remain: cos(2 pi x) = 1 - 2 sin^2(pi r), r = x - round(x) in [-1/2, 1/2], sin by its series to r^13
 // (error below 1e-7 of the amplitude), in loops without branches that the compiler turns into vectors.  Blocks of 64
 // pixels skip the lines that are weak in all of them.
@@ -9,26 +9,19 @@
 
 #include "source/sim/parts.h"
 
-// Branches of line l, in the order of xn_crystal_lines: 00, then 10 sum, 10 difference, 11, ...
-static const int line_i[XN_SIM_LINES] = {0, 0, 0, 1, 0, 0, 1, 1, 2}, line_j[XN_SIM_LINES] = {0, 1, 1, 1, 2, 2, 2, 2, 2};
-
-static double damping(const xn_sim_settings *s, int line)
-{
-    return 0.5 * (s->damping_per_ps[line_i[line]] + s->damping_per_ps[line_j[line]]);
-}
-
 static double relaxed(const xn_sim_settings *s, double t) { return exp(-t / s->relaxation_ps); } // 1 when infinite
 static double heated(const xn_sim_settings *s, double t) { return s->heating * -expm1(-t / s->heating_ps); }
 
 double xn_sim_y(const xn_sim_view *v, int64_t pixel, double delay_ps)
 {
-    const xn_sim_settings *s = &v->model->s;
+    const xn_sim_model *m = v->model;
+    const xn_sim_settings *s = &m->s;
     if (!(delay_ps >= 0.0)) return 0.0;
     double offset = relaxed(s, delay_ps), y = v->dilution[pixel] * heated(s, delay_ps);
-    for (int l = 0; l < XN_SIM_LINES; l++)
+    for (int l = 0; l < m->n_lines; l++)
         if (v->amplitude[l][pixel] != 0.0)
             y += v->amplitude[l][pixel] *
-                 (exp(-damping(s, l) * delay_ps) * cos(2.0 * M_PI * v->f[l][pixel] * delay_ps) - offset);
+                 (exp(-m->line[l].damping_per_ps * delay_ps) * cos(2.0 * M_PI * v->f[l][pixel] * delay_ps) - offset);
     return y;
 }
 
@@ -52,22 +45,24 @@ static void add_line(float *restrict y, const float *restrict f, const float *re
 
 void xn_sim_expected(const xn_sim_view *v, bool laser_on, double delay_ps, double i0, float *photons)
 {
-    const xn_sim_settings *s = &v->model->s;
-    size_t n = xn_sim_padded(v->model->npix);
+    const xn_sim_model *m = v->model;
+    const xn_sim_settings *s = &m->s;
+    size_t n = xn_sim_padded(m->npix);
     float w = (float)i0;
     if (!laser_on || !(delay_ps >= 0.0)) {
         for (size_t i = 0; i < n; i++) photons[i] = w * v->fast_photons[i];
         return;
     }
     float t = (float)delay_ps, offset = (float)relaxed(s, delay_ps), heat = (float)heated(s, delay_ps);
-    float envelope[XN_SIM_LINES];
-    for (int l = 0; l < XN_SIM_LINES; l++) envelope[l] = (float)exp(-damping(s, l) * delay_ps);
+    float envelope[XN_SIM_BRANCHES * XN_SIM_BRANCHES];
+    for (int l = 0; l < m->n_lines; l++) envelope[l] = (float)exp(-m->line[l].damping_per_ps * delay_ps);
     for (size_t b = 0; b < n; b += XN_SIM_BLOCK) {
         float y[XN_SIM_BLOCK];
         for (int k = 0; k < XN_SIM_BLOCK; k++)
             y[k] = heat * v->fast_dilution[b + (size_t)k] - offset * v->fast_offset[b + (size_t)k];
-        for (int l = 0; l < XN_SIM_LINES; l++)
-            if (v->active[b / XN_SIM_BLOCK] >> l & 1) add_line(y, v->fast_f[l] + b, v->fast_a[l] + b, t, envelope[l]);
+        for (int l = 0; l < m->n_lines; l++)
+            if (v->active[b / XN_SIM_BLOCK * (size_t)m->n_lines + (size_t)l])
+                add_line(y, v->fast_f[l] + b, v->fast_a[l] + b, t, envelope[l]);
         for (int k = 0; k < XN_SIM_BLOCK; k++) {
             float mean = w * v->fast_photons[b + (size_t)k] * (1.0f + y[k]);
             photons[b + (size_t)k] = mean > 0.0f ? mean : 0.0f;

@@ -15,74 +15,6 @@
 
 #include "source/sim/parts.h"
 
-#define MSD_GRID 32 // the zone mean converges as 1/n (science.md 13.2)
-
-// ---- crystal before and after
-
-static xani_status load_crystal(xn_ctx *ctx, const xn_config *config, xn_crystal *c)
-{
-    const char *name = xn_config_string(config, "sim.crystal");
-    bool relative = strchr(name, '/') != NULL && name[0] != '/';
-    char *path = relative ? xn_format("%s/%s", xn_config_dir(config), name) : xn_strdup(name);
-    if (path == NULL) return xn_fail_memory(ctx, "sim.crystal", strlen(name));
-    xani_status st = xn_crystal_load(ctx, path, c);
-    xn_free(path);
-    return xn_context(ctx, st, "%s: sim.crystal", xn_config_name(config));
-}
-
-static xani_status soften(xn_ctx *ctx, const xn_config *config, xn_crystal *c)
-{
-    int n = xn_config_count(config, "sim.softening");
-    for (int i = 0; i < n; i++) {
-        char shell_key[XN_KEY_LENGTH], factor_key[XN_KEY_LENGTH], element_key[XN_KEY_LENGTH];
-        xn_key(shell_key, "sim.softening[%d].shell", i);
-        xn_key(factor_key, "sim.softening[%d].factor", i);
-        XN_TRY(xn_config_require(ctx, config, shell_key, "a shell of the crystal's table"));
-        XN_TRY(xn_config_require(ctx, config, factor_key, "what its force constants are multiplied by"));
-        const char *shell = xn_config_string(config, shell_key);
-        bool known = false;
-        for (int k = 0; k < c->n_shells; k++) known = known || strcmp(c->shell_name[k], shell) == 0;
-        if (!known) return xn_config_bad(ctx, config, shell_key, "crystal %s has no shell %s", c->name, shell);
-        const char *element = xn_config_string(config, xn_key(element_key, "sim.softening[%d].element", i));
-        XN_TRY(xn_crystal_scale(ctx, c, shell, element, xn_config_double(config, factor_key)));
-    }
-    return XANI_OK;
-}
-
-// Softening may not take any mode of the zone below zero: the squeezing law has no answer there.
-static xani_status check_stable(xn_ctx *ctx, const xn_config *config, const xn_crystal *c)
-{
-    for (int i = 0; i <= 16; i++)
-        for (int j = 0; j <= i; j++)
-            for (int k = 0; k <= j; k++) {
-                double nu[3], q[3] = {i / 16.0, j / 16.0, k / 16.0};
-                xn_crystal_frequencies(c, q, nu);
-                if (i > 0 && !(nu[0] > 0.0))
-                    return xn_config_bad(ctx, config, "sim.softening", "makes the crystal unstable at q = (%g %g %g)",
-                                         q[0], q[1], q[2]);
-            }
-    return XANI_OK;
-}
-
-static xani_status make_crystals(xn_ctx *ctx, const xn_config *config, xn_sim_model *m)
-{
-    XN_TRY(load_crystal(ctx, config, &m->before));
-    XN_TRY(xn_crystal_copy(ctx, &m->before, &m->after));
-    XN_TRY(soften(ctx, config, &m->after));
-    if (xn_config_count(config, "sim.softening") > 0) XN_TRY(check_stable(ctx, config, &m->after));
-    XN_TRY(xn_lattice_load(ctx, config, true, &m->lattice));
-    const double *cell = m->lattice.cell, a = m->before.a_ang;
-    bool cubic = fabs(cell[3] - 90) + fabs(cell[4] - 90) + fabs(cell[5] - 90) < 1e-6;
-    if (!cubic || fabs(cell[0] - a) + fabs(cell[1] - a) + fabs(cell[2] - a) > 1e-3 * a)
-        return xn_config_bad(ctx, config,
-                             xn_config_has(config, "map.crystal.cell") ? "map.crystal.cell" : "sim.crystal",
-                             "the cell is not that of %s, cubic with a = %g Angstrom", m->before.name, a);
-    if (m->lattice.centring != 'F')
-        return xn_config_bad(ctx, config, "map.crystal", "%s is face-centred (F), not %c", m->before.name,
-                             m->lattice.centring);
-    return XANI_OK;
-}
-
 // ---- scattering geometry
 
 static double beam_factor(const xn_sim_model *m, const float *r)
@@ -122,25 +54,29 @@ static xani_status run_angles(xn_ctx *ctx, const xn_config *config, const xn_sim
 
 static xani_status view_allocate(xn_ctx *ctx, xn_sim_view *v)
 {
-    size_t n = (size_t)v->model->npix, padded = xn_sim_padded(v->model->npix);
+    size_t n = (size_t)v->model->npix, padded = xn_sim_padded(v->model->npix), lines = (size_t)v->model->n_lines;
     v->hkl = xn_alloc(3 * n, sizeof(double));
-    v->nu = xn_alloc(3 * n, sizeof(double));
+    v->nu = xn_alloc((size_t)v->model->branches * n, sizeof(double));
     v->photons = xn_alloc(n, sizeof(double));
     v->dilution = xn_alloc(n, sizeof(double));
     v->fast_photons = xn_calloc(padded, sizeof(float));
     v->fast_offset = xn_calloc(padded, sizeof(float));
     v->fast_dilution = xn_calloc(padded, sizeof(float));
-    v->active = xn_calloc(padded / XN_SIM_BLOCK, sizeof *v->active);
+    v->active = xn_calloc(padded / XN_SIM_BLOCK, lines);
+    v->f = xn_calloc(lines, sizeof *v->f);
+    v->amplitude = xn_calloc(lines, sizeof *v->amplitude);
+    v->fast_f = xn_calloc(lines, sizeof *v->fast_f);
+    v->fast_a = xn_calloc(lines, sizeof *v->fast_a);
     bool ok = v->hkl && v->nu && v->photons && v->dilution && v->fast_photons && v->fast_offset && v->fast_dilution &&
-              v->active;
-    for (int l = 0; l < XN_SIM_LINES; l++) {
+              v->active && v->f && v->amplitude && v->fast_f && v->fast_a;
+    for (size_t l = 0; ok && l < lines; l++) {
         v->f[l] = xn_alloc(n, sizeof(double));
         v->amplitude[l] = xn_alloc(n, sizeof(double));
         v->fast_f[l] = xn_calloc(padded, sizeof(float));
         v->fast_a[l] = xn_calloc(padded, sizeof(float));
-        ok = ok && v->f[l] && v->amplitude[l] && v->fast_f[l] && v->fast_a[l];
+        ok = v->f[l] && v->amplitude[l] && v->fast_f[l] && v->fast_a[l];
     }
-    return ok ? XANI_OK : xn_fail_memory(ctx, "the pixels of a simulated run", n * 300);
+    return ok ? XANI_OK : xn_fail_memory(ctx, "the pixels of a simulated run", n * (lines + 4) * 24);
 }
 
 // hkl of each pixel: (R UB)^-1 Q_lab.
@@ -161,43 +97,59 @@ static xani_status view_hkl(xn_ctx *ctx, xn_sim_view *v)
     return XANI_OK;
 }
 
-// Lines of one pixel; returns the one-phonon intensity. A pixel exactly on a reciprocal lattice point, or that no
-// panel covers, has none.
-static double pixel_lines(xn_sim_view *v, int64_t i)
+// Lines of one pixel; returns the one-phonon intensity per atom. A pixel exactly on a reciprocal lattice point, or that
+// no panel covers, has none.
+static double pixel_lines(xn_sim_view *v, int64_t i, xn_scattering *room, xn_squeezed *lines)
 {
     const xn_sim_model *m = v->model;
-    double i1 = 0.0, mean, *nu = v->nu + 3 * i;
-    xn_line lines[XN_SIM_LINES];
+    double i1 = 0.0, mean, q[3], *nu = v->nu + m->branches * i;
     int n = 0;
-    nu[0] = nu[1] = nu[2] = NAN;
-    if (isfinite(v->hkl[3 * i]))
-        n = xn_crystal_lines(&m->before, &m->after, v->hkl + 3 * i, m->s.temperature_k, m->msd_ang2, &i1, &mean, nu,
-                             lines);
-    for (int l = 0; l < XN_SIM_LINES; l++) {
-        bool kept = l < n && (m->s.combinations || lines[l].i == lines[l].j);
-        v->f[l][i] = l < n ? lines[l].f_thz : 0.0;
-        v->amplitude[l][i] = kept ? lines[l].amplitude : 0.0;
+    for (int b = 0; b < m->branches; b++) nu[b] = NAN;
+    xn_mat3_vec(m->to_q, v->hkl + 3 * i, q);
+    if (isfinite(q[0]))
+        n = xn_scattering_lines(room, &m->before, &m->after, q, m->s.temperature_k, (const double(*)[9])m->msd, &i1,
+                                &mean, nu, lines);
+    for (int l = 0; l < m->n_lines; l++) { // all of them, or the pair lines
+        const xn_sim_line *one = &m->line[l];
+        const xn_squeezed *found = &lines[one->j * one->j + 2 * one->i + one->difference];
+        v->f[l][i] = n > 0 ? found->f_thz : 0.0;
+        v->amplitude[l][i] = n > 0 ? found->amplitude : 0.0;
     }
-    return n > 0 && isfinite(i1) ? i1 : 0.0;
+    return n > 0 && isfinite(i1) ? i1 / m->before.n_atoms : 0.0;
 }
 
-static void view_lines(xn_sim_view *v)
+static xani_status view_lines(xn_ctx *ctx, xn_sim_view *v)
 {
-    int64_t n = v->model->npix;
-#pragma omp parallel for num_threads(v->model->threads) schedule(static)
-    for (int64_t i = 0; i < n; i++) v->photons[i] = pixel_lines(v, i);
+    const xn_sim_model *m = v->model;
+    bool memory = false;
+#pragma omp parallel num_threads(m->threads)
+    {
+        xn_scattering *room = xn_scattering_open(m->before.n_atoms);
+        xn_squeezed *lines = xn_alloc((size_t)xn_squeezed_count(m->branches), sizeof *lines);
+        bool ok = room != NULL && lines != NULL;
+        if (!ok) {
+#pragma omp atomic write
+            memory = true;
+        }
+#pragma omp for schedule(dynamic, 256)
+        for (int64_t i = 0; i < m->npix; i++)
+            if (ok) v->photons[i] = pixel_lines(v, i, room, lines);
+        xn_scattering_close(&room);
+        xn_free(lines);
+    }
+    return memory ? xn_fail_memory(ctx, "phonons of a pixel", (size_t)m->branches * (size_t)m->branches * 80) : XANI_OK;
 }
 
 static void pixel_fast(xn_sim_view *v, int64_t i)
 {
     double strongest = 0.0;
-    for (int l = 0; l < XN_SIM_LINES; l++) strongest = fmax(strongest, fabs(v->amplitude[l][i]));
+    for (int l = 0; l < v->model->n_lines; l++) strongest = fmax(strongest, fabs(v->amplitude[l][i]));
     double sum = 0.0;
-    for (int l = 0; l < XN_SIM_LINES; l++) {
+    for (int l = 0; l < v->model->n_lines; l++) {
         if (!(fabs(v->amplitude[l][i]) > 1e-5 * strongest)) continue;
         v->fast_f[l][i] = (float)v->f[l][i];
         v->fast_a[l][i] = (float)v->amplitude[l][i];
-        v->active[i / XN_SIM_BLOCK] |= (uint16_t)(1u << l);
+        v->active[i / XN_SIM_BLOCK * v->model->n_lines + l] = 1;
         sum += v->amplitude[l][i];
     }
     v->fast_offset[i] = (float)sum;
@@ -214,7 +166,7 @@ static void view_finish(xn_sim_view *v)
         double i1 = v->photons[i], total = i1 + m->background_eu;
         v->dilution[i] = total > 0.0 ? i1 / total : 0.0;
         v->photons[i] = isnan(r[3 * i]) ? 0.0 : m->photons_per_eu * beam_factor(m, r + 3 * i) * total;
-        for (int l = 0; l < XN_SIM_LINES; l++) v->amplitude[l][i] *= v->dilution[i];
+        for (int l = 0; l < v->model->n_lines; l++) v->amplitude[l][i] *= v->dilution[i];
         pixel_fast(v, i);
     }
 }
@@ -229,8 +181,7 @@ static xani_status view_start(xn_ctx *ctx, const xn_config *config, const xn_sim
     XN_TRY(run_angles(ctx, config, m, run, v));
     XN_TRY(view_allocate(ctx, v));
     XN_TRY(view_hkl(ctx, v));
-    view_lines(v);
-    return XANI_OK;
+    return view_lines(ctx, v);
 }
 
 xani_status xn_sim_view_make(xn_ctx *ctx, const xn_config *config, const xn_sim_model *m, int run, xn_sim_view *v)
@@ -245,13 +196,14 @@ xani_status xn_sim_view_make(xn_ctx *ctx, const xn_config *config, const xn_sim_
 
 void xn_sim_view_free(xn_sim_view *v)
 {
-    void *all[] = {v->name,        v->hkl,           v->nu,    v->photons, v->dilution, v->fast_photons,
-                   v->fast_offset, v->fast_dilution, v->active};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
-    for (int l = 0; l < XN_SIM_LINES; l++) {
-        void *lines[] = {v->f[l], v->amplitude[l], v->fast_f[l], v->fast_a[l]};
+    for (int l = 0; v->model != NULL && l < v->model->n_lines; l++) {
+        void *lines[] = {v->f ? v->f[l] : NULL, v->amplitude ? v->amplitude[l] : NULL, v->fast_f ? v->fast_f[l] : NULL,
+                         v->fast_a ? v->fast_a[l] : NULL};
         for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) xn_free(lines[i]);
     }
+    void *all[] = {v->name,          v->hkl,    v->nu, v->photons,   v->dilution, v->fast_photons, v->fast_offset,
+                   v->fast_dilution, v->active, v->f,  v->amplitude, v->fast_f,   v->fast_a};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(v, 0, sizeof *v);
 }
 
@@ -304,11 +256,10 @@ xani_status xn_sim_model_make(xn_ctx *ctx, const xn_config *config, xn_sim_model
     m->threads = xn_threads((int)xn_config_int(config, "engine.threads"));
     XN_GOTO(out, st, xn_sim_settings_load(ctx, config, &m->s));
     XN_GOTO(out, st, load_beam(ctx, config, m));
-    XN_GOTO(out, st, make_crystals(ctx, config, m));
+    XN_GOTO(out, st, xn_sim_crystals(ctx, config, m));
     XN_GOTO(out, st, xn_goniometer_load(ctx, config, &m->goniometer));
     XN_GOTO(out, st, xn_sim_detector_make(ctx, config, &m->s, &m->detector));
     m->npix = m->detector.geometry.ny * m->detector.geometry.nx;
-    m->msd_ang2 = xn_crystal_msd(&m->before, m->s.temperature_k, MSD_GRID);
     XN_GOTO(out, st, set_scale(ctx, config, m));
 out:
     if (st != XANI_OK) xn_sim_model_free(m);
@@ -317,8 +268,11 @@ out:
 
 void xn_sim_model_free(xn_sim_model *m)
 {
-    xn_crystal_free(&m->before);
-    xn_crystal_free(&m->after);
+    for (int i = 0; i < 2; i++) xn_crystal_free(&m->table[i]);
+    xn_forces_free(&m->before);
+    xn_forces_free(&m->after);
+    xn_free(m->msd);
+    xn_free(m->line);
     xn_sim_detector_free(&m->detector);
     memset(m, 0, sizeof *m);
 }

@@ -17,18 +17,20 @@
 #include "data/source.h"
 #include "io/write/writer.h"
 #include "physics/crystal.h"
+#include "physics/forces/scatter.h"
 #include "physics/geometry.h"
 #include "physics/lattice.h"
 #include "physics/panel.h"
 
-#define XN_SIM_LINES 9  // pair, sum and difference lines of three branches, in the order of xn_crystal_lines
-#define XN_SIM_BLOCK 64 // pixels evaluated together; lines that are weak in a whole block are skipped
+#define XN_SIM_BRANCHES 60 // of the crystal, at most
+#define XN_SIM_BLOCK 64    // pixels evaluated together; lines that are weak in a whole block are skipped
 
 typedef struct xn_sim_settings {
     uint64_t seed;
     uint32_t layouts; // sim.layouts: bit k for xn_sim_layouts[k]
     double energy_kev, temperature_k;
-    double damping_per_ps[3], relaxation_ps; // relaxation: infinity when the offset stays
+    double damping_per_ps[XN_SIM_BRANCHES]; // of each branch, the lowest first
+    double relaxation_ps;                   // infinity when the offset stays
     bool combinations;
     double heating, heating_ps;
     double background; // as given; background_is_fraction says in which unit
@@ -73,10 +75,21 @@ char *xn_sim_geometry_text(const xn_sim_detector *d, double energy_kev, double d
 
 // ---- model
 
+// A line of y(t): branches i <= j of the changed crystal; equal: the pair line at 2 nu.
+typedef struct xn_sim_line {
+    int i, j;
+    bool difference;
+    double damping_per_ps;
+} xn_sim_line;
+
 typedef struct xn_sim_model {
     xn_sim_settings s;
-    xn_crystal before, after;
-    double msd_ang2;
+    xn_crystal table[2]; // before, after; of a Born-von Karman table, else empty
+    xn_forces before, after;
+    double to_q[9];   // hkl to Q in the frame of the force constants
+    double (*msd)[9]; // of each atom
+    int branches, n_lines;
+    xn_sim_line *line; // in the order of xn_scattering_lines
     xn_sim_detector detector;
     xn_lattice lattice;
     xn_goniometer goniometer;
@@ -89,6 +102,7 @@ typedef struct xn_sim_model {
 
 xani_status xn_sim_model_make(xn_ctx *ctx, const xn_config *config, xn_sim_model *m);
 void xn_sim_model_free(xn_sim_model *m);
+xani_status xn_sim_crystals(xn_ctx *ctx, const xn_config *config, xn_sim_model *m); // crystal.c
 
 // One run: every pixel's momentum transfer, brightness and lines.
 typedef struct xn_sim_view {
@@ -97,15 +111,15 @@ typedef struct xn_sim_view {
     char *name;
     double angles_deg[8];
     int n_angles;
-    double *hkl;                     // (pixel, 3)
-    double *nu;                      // (pixel, 3) THz after the change
-    double *photons;                 // (pixel) in a laser-off shot of mean intensity
-    double *dilution;                // (pixel) share of the diffuse intensity in it
-    double *f[XN_SIM_LINES];         // (pixel) THz
-    double *amplitude[XN_SIM_LINES]; // (pixel) of y, with its sign: negative where the mode softens
+    double *hkl;        // (pixel, 3)
+    double *nu;         // (pixel, branches) THz after the change
+    double *photons;    // (pixel) in a laser-off shot of mean intensity
+    double *dilution;   // (pixel) share of the diffuse intensity in it
+    double **f;         // (line, pixel) THz
+    double **amplitude; // (line, pixel) of y, with its sign: negative where the mode softens
     // the same in single precision for the frames, lines below 1e-5 of a pixel's strongest left out
-    float *fast_photons, *fast_offset, *fast_dilution, *fast_f[XN_SIM_LINES], *fast_a[XN_SIM_LINES];
-    uint16_t *active; // (block) bit k: line k is needed somewhere in the block
+    float *fast_photons, *fast_offset, *fast_dilution, **fast_f, **fast_a;
+    uint8_t *active; // (block, line) 1: the line is needed somewhere in the block
 } xn_sim_view;
 
 xani_status xn_sim_view_make(xn_ctx *ctx, const xn_config *config, const xn_sim_model *m, int run, xn_sim_view *v);

@@ -77,6 +77,16 @@ static xani_status check_names(xn_ctx *ctx, const xn_config *config, int n)
     return XANI_OK;
 }
 
+// The last number given holds for all branches above.
+static xani_status load_damping(xn_ctx *ctx, const xn_config *config, xn_sim_settings *s)
+{
+    int n = xn_config_doubles(config, "sim.damping_per_ps", s->damping_per_ps, XN_SIM_BRANCHES);
+    if (n < 1 || n > XN_SIM_BRANCHES)
+        return xn_config_bad(ctx, config, "sim.damping_per_ps", "needs 1 to %d numbers, has %d", XN_SIM_BRANCHES, n);
+    for (int b = n; b < XN_SIM_BRANCHES; b++) s->damping_per_ps[b] = s->damping_per_ps[n - 1];
+    return XANI_OK;
+}
+
 xani_status xn_sim_settings_load(xn_ctx *ctx, const xn_config *config, xn_sim_settings *s)
 {
     memset(s, 0, sizeof *s);
@@ -86,7 +96,7 @@ xani_status xn_sim_settings_load(xn_ctx *ctx, const xn_config *config, xn_sim_se
     s->seed = (uint64_t)xn_config_int(config, "sim.seed");
     s->energy_kev = xn_config_double(config, "experiment.energy_kev");
     s->temperature_k = xn_config_double(config, "sim.temperature_k");
-    xn_config_doubles(config, "sim.damping_per_ps", s->damping_per_ps, 3);
+    XN_TRY(load_damping(ctx, config, s));
     s->combinations = xn_config_bool(config, "sim.combination_lines");
     s->relaxation_ps =
         xn_config_has(config, "sim.relaxation_ps") ? xn_config_double(config, "sim.relaxation_ps") : INFINITY;

@@ -2,7 +2,9 @@
 // truth.c -- truth.h5: the answers a simulated experiment has.
 //
 //   /entry/configuration                       as given, YAML
-//   /entry/force_constants_{before,after}/     neighbour (n, 3) in a/2, tensor (n, 3, 3) in N/m, shell (n)
+//   /entry/force_constants_{before,after}/     neighbour (n, 3) in a/2, tensor (n, 3, 3) in N/m, shell (n); or, of
+//   other
+//                                              crystals, cell, position, element, mass, pair, vector, tensor
 //   /entry/RUN/hkl (y, x, 3)                   of detector pixels, conventional units
 //   /entry/RUN/{nu, amplitude, damping} (y, x, branch)
 //   /entry/RUN/combination_{frequency, amplitude} (y, x, line), with their branches as attributes
@@ -18,14 +20,12 @@
 #include "io/write/publish.h"
 #include "source/sim/parts.h"
 
-static const int pair_line[3] = {0, 3, 8}; // of branches 0, 1, 2
-static const int combination_line[6] = {1, 2, 4, 5, 6, 7};
-
 typedef struct truth {
     xn_ctx *ctx;
     xn_writer *w;
     const xn_sim_view *v;
-    double *work; // (pixel, 6)
+    double *work; // (pixel, lines)
+    int *chosen;  // (lines)
 } truth;
 
 // Dataset (y, x, last), or (y, x) when last is 0, with its unit and meaning.
@@ -41,38 +41,66 @@ static xani_status plane(truth *t, const char *name, int last, const double *dat
 }
 
 // The chosen lines of every pixel, side by side.
-static const double *columns(truth *t, double *const source[XN_SIM_LINES], const int *line, int n)
+static const double *columns(truth *t, double *const *source, const int *line, int n)
 {
     for (int64_t i = 0; i < t->v->model->npix; i++)
         for (int k = 0; k < n; k++) t->work[i * n + k] = source[line[k]][i];
     return t->work;
 }
 
+// Numbers of the pair lines, or of the combination lines; how many.
+static int choose(truth *t, bool pairs)
+{
+    const xn_sim_model *m = t->v->model;
+    int n = 0;
+    for (int l = 0; l < m->n_lines; l++)
+        if ((m->line[l].i == m->line[l].j) == pairs) t->chosen[n++] = l;
+    return n;
+}
+
+static xani_status write_combinations(truth *t)
+{
+    static const char *const dataset[2] = {"combination_frequency", "combination_amplitude"};
+    const xn_sim_view *v = t->v;
+    const xn_sim_model *m = v->model;
+    int n = choose(t, false);
+    char(*text)[16] = xn_alloc((size_t)n, sizeof *text);
+    const char **name = xn_alloc((size_t)n, sizeof *name);
+    xani_status st = text != NULL && name != NULL ? XANI_OK : xn_fail_memory(t->ctx, "names of lines", (size_t)n * 24);
+    for (int k = 0; st == XANI_OK && k < n; k++) {
+        const xn_sim_line *l = &m->line[t->chosen[k]];
+        snprintf(text[k], sizeof text[k], "%d%c%d", l->difference ? l->j : l->i, l->difference ? '-' : '+',
+                 l->difference ? l->i : l->j);
+        name[k] = text[k];
+    }
+    if (st == XANI_OK)
+        st = plane(t, dataset[0], n, columns(t, v->f, t->chosen, n), "THz", "sums and differences of two branches");
+    if (st == XANI_OK)
+        st = plane(t, dataset[1], n, columns(t, v->amplitude, t->chosen, n), "", "their amplitudes in y, with sign");
+    for (int i = 0; st == XANI_OK && i < 2; i++) {
+        char path[256];
+        snprintf(path, sizeof path, "/entry/%s/%s", v->name, dataset[i]);
+        st = xn_writer_attr_texts(t->w, path, "branches", name, n);
+    }
+    xn_free(text);
+    xn_free(name);
+    return st;
+}
+
 static xani_status write_lines(truth *t)
 {
     const xn_sim_view *v = t->v;
     const xn_sim_model *m = v->model;
+    int n = choose(t, true);
     XN_TRY(plane(t, "hkl", 3, v->hkl, "", "total Q of the pixel in conventional reciprocal units"));
-    XN_TRY(plane(t, "nu", 3, v->nu, "THz", "phonon frequencies after the change, ascending"));
-    XN_TRY(plane(t, "amplitude", 3, columns(t, v->amplitude, pair_line, 3), "",
+    XN_TRY(plane(t, "nu", n, v->nu, "THz", "phonon frequencies after the change, ascending"));
+    XN_TRY(plane(t, "amplitude", n, columns(t, v->amplitude, t->chosen, n), "",
                  "amplitude of the pair line at 2 nu in y at delay zero, with sign: negative where the mode softens"));
-    for (int64_t i = 0; i < 3 * m->npix; i++) t->work[i] = m->s.damping_per_ps[i % 3];
-    XN_TRY(plane(t, "damping", 3, t->work, "1/ps", "amplitude damping of the pair line"));
+    for (int64_t i = 0; i < n * m->npix; i++) t->work[i] = m->s.damping_per_ps[i % n];
+    XN_TRY(plane(t, "damping", n, t->work, "1/ps", "amplitude damping of the pair line"));
     XN_TRY(plane(t, "photons", 0, v->photons, "photons", "expected in a laser-off shot of mean intensity"));
     XN_TRY(plane(t, "dilution", 0, v->dilution, "", "share of the diffuse intensity; the rest is static"));
-    if (!m->s.combinations) return XANI_OK;
-    static const char *const name[6] = {"0+1", "1-0", "0+2", "2-0", "1+2", "2-1"};
-    static const char *const dataset[2] = {"combination_frequency", "combination_amplitude"};
-    XN_TRY(
-        plane(t, dataset[0], 6, columns(t, v->f, combination_line, 6), "THz", "sums and differences of two branches"));
-    XN_TRY(
-        plane(t, dataset[1], 6, columns(t, v->amplitude, combination_line, 6), "", "their amplitudes in y, with sign"));
-    for (int i = 0; i < 2; i++) {
-        char path[256];
-        snprintf(path, sizeof path, "/entry/%s/%s", v->name, dataset[i]);
-        XN_TRY(xn_writer_attr_texts(t->w, path, "branches", name, 6));
-    }
-    return XANI_OK;
+    return m->s.combinations ? write_combinations(t) : XANI_OK;
 }
 
 static xani_status column(truth *t, const xn_sim_shots *shots, const char *name, xn_type type, const void *data,
@@ -102,19 +130,22 @@ static xani_status write_run(truth *t)
     snprintf(group, sizeof group, "/entry/%s", t->v->name);
     XN_TRY(xn_writer_group(t->w, group, "NXcollection"));
     if (t->v->n_angles > 0) XN_TRY(xn_writer_attr_f64(t->w, group, "angle_deg", t->v->angles_deg, t->v->n_angles));
-    t->work = xn_alloc(6 * (size_t)t->v->model->npix, sizeof *t->work);
-    if (t->work == NULL) return xn_fail_memory(t->ctx, "truth", 48 * (size_t)t->v->model->npix);
-    xani_status st = write_lines(t);
+    size_t lines = (size_t)t->v->model->n_lines, pixels = (size_t)t->v->model->npix;
+    t->work = xn_alloc(lines * pixels, sizeof *t->work);
+    t->chosen = xn_alloc(lines, sizeof *t->chosen);
+    xani_status st =
+        t->work != NULL && t->chosen != NULL ? write_lines(t) : xn_fail_memory(t->ctx, "truth", lines * pixels * 8);
     xn_free(t->work);
+    xn_free(t->chosen);
     t->work = NULL;
+    t->chosen = NULL;
     if (st == XANI_OK && xn_sim_writes_shots(&t->v->model->s)) st = write_shots(t);
     return st;
 }
 
-static xani_status write_crystal(xn_writer *w, const char *group, const xn_crystal *c)
+static xani_status write_table(xn_writer *w, const char *group, const xn_crystal *c)
 {
     char path[128];
-    XN_TRY(xn_writer_group(w, group, "NXcollection"));
     XN_TRY(xn_writer_attr_text(w, group, "crystal", c->name));
     XN_TRY(xn_writer_attr_text(w, group, "element", c->element));
     XN_TRY(xn_writer_attr_f64(w, group, "a_ang", &c->a_ang, 0));
@@ -131,6 +162,57 @@ static xani_status write_crystal(xn_writer *w, const char *group, const xn_cryst
     return xn_writer_texts(w, path, names, c->n_neighbours);
 }
 
+// Pairs (n, 2) of atoms, vectors between them in Angstrom, tensors in N/m; the primitive cell and its atoms.
+static xani_status write_forces(xn_ctx *ctx, xn_writer *w, const char *group, const xn_forces *f)
+{
+    char path[128];
+    size_t n = (size_t)f->n;
+    double *r = xn_alloc(3 * n, sizeof *r), *phi = xn_alloc(9 * n, sizeof *phi);
+    int64_t *pair = xn_alloc(2 * n, sizeof *pair);
+    const char *element[XN_SIM_BRANCHES];
+    xani_status st = XANI_OK;
+    if (!r || !phi || !pair) XN_GOTO(out, st, xn_fail_memory(ctx, "force constants", n * 112));
+    for (size_t k = 0; k < n; k++) {
+        memcpy(r + 3 * k, f->force[k].r, sizeof f->force[k].r);
+        memcpy(phi + 9 * k, f->force[k].phi, sizeof f->force[k].phi);
+        pair[2 * k] = f->force[k].i;
+        pair[2 * k + 1] = f->force[k].j;
+    }
+    for (int i = 0; i < f->n_atoms; i++) element[i] = f->element[i];
+    const struct {
+        const char *name;
+        const void *data;
+        int64_t dims[3];
+        const char *units;
+    } rows[] = {{"cell", f->cell, {3, 3}, "Angstrom"},
+                {"position", f->position, {f->n_atoms, 3}, "Angstrom"},
+                {"mass", f->mass_u, {f->n_atoms}, "u"},
+                {"vector", r, {f->n, 3}, "Angstrom"},
+                {"tensor", phi, {f->n, 3, 3}, "N/m"}};
+    for (size_t k = 0; k < sizeof rows / sizeof rows[0]; k++) {
+        int rank = rows[k].dims[1] == 0 ? 1 : rows[k].dims[2] == 0 ? 2 : 3;
+        snprintf(path, sizeof path, "%s/%s", group, rows[k].name);
+        XN_GOTO(out, st, xn_writer_data(w, path, XN_F64, rank, rows[k].dims, NULL, rows[k].data));
+        XN_GOTO(out, st, xn_writer_attr_text(w, path, "units", rows[k].units));
+    }
+    snprintf(path, sizeof path, "%s/pair", group);
+    XN_GOTO(out, st, xn_writer_data(w, path, XN_I64, 2, (int64_t[]){f->n, 2}, NULL, pair));
+    snprintf(path, sizeof path, "%s/element", group);
+    st = xn_writer_texts(w, path, element, f->n_atoms);
+out:
+    xn_free(r);
+    xn_free(phi);
+    xn_free(pair);
+    return st;
+}
+
+static xani_status write_crystal(xn_ctx *ctx, xn_writer *w, const char *group, const xn_crystal *table,
+                                 const xn_forces *f)
+{
+    XN_TRY(xn_writer_group(w, group, "NXcollection"));
+    return table->n_shells > 0 ? write_table(w, group, table) : write_forces(ctx, w, group, f);
+}
+
 static xani_status write_head(xn_ctx *ctx, xn_writer *w, const xn_config *config, const xn_sim_model *m)
 {
     char *yaml = NULL;
@@ -141,8 +223,8 @@ static xani_status write_head(xn_ctx *ctx, xn_writer *w, const xn_config *config
     if (st == XANI_OK) st = xn_writer_attr_text(w, "/", "NX_class", "NXroot");
     if (st == XANI_OK) st = xn_writer_attr_text(w, "/entry", "program", "xani sim");
     if (st == XANI_OK) st = xn_writer_attr_text(w, "/entry", "version", xani_version());
-    if (st == XANI_OK) st = write_crystal(w, "/entry/force_constants_before", &m->before);
-    if (st == XANI_OK) st = write_crystal(w, "/entry/force_constants_after", &m->after);
+    if (st == XANI_OK) st = write_crystal(ctx, w, "/entry/force_constants_before", &m->table[0], &m->before);
+    if (st == XANI_OK) st = write_crystal(ctx, w, "/entry/force_constants_after", &m->table[1], &m->after);
     return st;
 }
 
@@ -157,7 +239,7 @@ xani_status xn_sim_write_truth(xn_ctx *ctx, const xn_config *config, const xn_si
     for (int run = 0; run < m->s.n_runs; run++) {
         xn_sim_view v;
         XN_GOTO(out, st, xn_sim_view_make(ctx, config, m, run, &v));
-        truth t = {ctx, w, &v, NULL};
+        truth t = {.ctx = ctx, .w = w, .v = &v};
         st = write_run(&t);
         xn_sim_view_free(&v);
         if (st != XANI_OK) goto out;

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// crystal.c -- the simulated crystal before and after the laser, its lines, and how the lattice lies in its frame.
+//
+// A shipped Born-von Karman table (al_80k, ...) or force constants of another program (physics/forces): both become one
+// form.  What changes is a shell: of a table by its name ("110"), of other constants by its number, nearest first.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "source/sim/parts.h"
+
+#define MSD_GRID 32    // the zone mean converges as 1/n (science.md 13.2)
+#define STABLE_GRID 16 // points along each reciprocal vector at which no mode may be imaginary
+#define CENTRE 1e-6    // THz: rounding of acoustic modes at the centre
+
+// ---- loading
+
+static xani_status load_crystal(xn_ctx *ctx, const xn_config *config, xn_sim_model *m)
+{
+    const char *name = xn_config_string(config, "sim.crystal");
+    bool relative = name[0] != '/' && (strchr(name, '/') != NULL || xn_forces_known(name));
+    char *path = relative ? xn_format("%s/%s", xn_config_dir(config), name) : xn_strdup(name);
+    char *born = xn_config_path(config, "sim.born");
+    if (path == NULL) return xn_fail_memory(ctx, "sim.crystal", strlen(name));
+    xani_status st;
+    if (xn_forces_known(path)) {
+        st = xn_forces_load(ctx, path, NULL, born, XN_POLAR_DIPOLES, &m->before);
+    } else {
+        st = xn_crystal_load(ctx, path, &m->table[0]);
+        if (st == XANI_OK) st = xn_forces_from_crystal(ctx, &m->table[0], &m->before);
+    }
+    xn_free(path);
+    xn_free(born);
+    XN_TRY(xn_context(ctx, st, "%s: sim.crystal", xn_config_name(config)));
+    m->branches = 3 * m->before.n_atoms;
+    if (m->branches > XN_SIM_BRANCHES)
+        return xn_config_bad(ctx, config, "sim.crystal", "has %d atoms in its primitive cell, at most %d are simulated",
+                             m->before.n_atoms, XN_SIM_BRANCHES / 3);
+    for (int i = 0; i < m->before.n_atoms; i++)
+        if (isnan(xn_form_factor(&m->before, i, 1.0)))
+            return xn_config_bad(ctx, config, "sim.crystal", "the form factor of atom %d ('%s') is not known", i + 1,
+                                 m->before.element[i]);
+    return XANI_OK;
+}
+
+// ---- the change
+
+static xani_status soften_table(xn_ctx *ctx, const xn_config *config, const char *key, const char *shell,
+                                const char *element, double factor, xn_crystal *c)
+{
+    bool known = false;
+    for (int k = 0; k < c->n_shells; k++) known = known || strcmp(c->shell_name[k], shell) == 0;
+    if (!known) return xn_config_bad(ctx, config, key, "crystal %s has no shell %s", c->name, shell);
+    return xn_crystal_scale(ctx, c, shell, element, factor);
+}
+
+static xani_status soften_forces(xn_ctx *ctx, const xn_config *config, const char *key, const char *shell,
+                                 const char *element, double factor, xn_forces *f)
+{
+    char *end;
+    long number = strtol(shell, &end, 10);
+    if (end == shell || *end != '\0' || number < 1)
+        return xn_config_bad(ctx, config, key, "'%s' is no number of a shell (1: the nearest neighbours)", shell);
+    if (strcmp(element, "all") != 0)
+        return xn_config_bad(ctx, config, key, "single elements are changed in Born-von Karman tables only");
+    if (xn_forces_scale_shell(f, (int)number, factor) == 0)
+        return xn_config_bad(ctx, config, key, "the force constants have no shell %ld", number);
+    return XANI_OK;
+}
+
+static xani_status soften(xn_ctx *ctx, const xn_config *config, xn_sim_model *m)
+{
+    bool table = m->table[0].n_shells > 0;
+    int n = xn_config_count(config, "sim.softening");
+    if (table) XN_TRY(xn_crystal_copy(ctx, &m->table[0], &m->table[1]));
+    if (!table) XN_TRY(xn_forces_copy(ctx, &m->before, &m->after));
+    for (int i = 0; i < n; i++) {
+        char shell_key[XN_KEY_LENGTH], factor_key[XN_KEY_LENGTH], element_key[XN_KEY_LENGTH];
+        xn_key(shell_key, "sim.softening[%d].shell", i);
+        xn_key(factor_key, "sim.softening[%d].factor", i);
+        XN_TRY(xn_config_require(ctx, config, shell_key, "a shell of the crystal's table, or its number"));
+        XN_TRY(xn_config_require(ctx, config, factor_key, "what its force constants are multiplied by"));
+        const char *shell = xn_config_string(config, shell_key);
+        const char *element = xn_config_string(config, xn_key(element_key, "sim.softening[%d].element", i));
+        double factor = xn_config_double(config, factor_key);
+        XN_TRY(table ? soften_table(ctx, config, shell_key, shell, element, factor, &m->table[1])
+                     : soften_forces(ctx, config, shell_key, shell, element, factor, &m->after));
+    }
+    return table ? xn_forces_from_crystal(ctx, &m->table[1], &m->after) : XANI_OK;
+}
+
+// Whether a mode is imaginary somewhere, *q: where.
+static bool unstable_at(const xn_forces *f, double complex *work, double q[3])
+{
+    double b[9], nu[XN_SIM_BRANCHES];
+    xn_forces_reciprocal(f, b);
+    for (int k = 1; k < STABLE_GRID * STABLE_GRID * STABLE_GRID; k++) {
+        double part[3] = {(double)(k / (STABLE_GRID * STABLE_GRID)) / STABLE_GRID,
+                          (double)(k / STABLE_GRID % STABLE_GRID) / STABLE_GRID,
+                          (double)(k % STABLE_GRID) / STABLE_GRID};
+        xn_mat3_vec(b, part, q);
+        if (!xn_forces_solve(f, q, NULL, work, nu, NULL) || !(nu[0] > CENTRE)) return true;
+    }
+    return false;
+}
+
+// No mode of the zone may be imaginary: the squeezing law has no answer there.
+static xani_status check_stable(xn_ctx *ctx, const xn_config *config, const char *key, const char *what,
+                                const xn_forces *f, const double to_q[9])
+{
+    double inverse[9], q[3], hkl[3];
+    double complex *work = xn_alloc(xn_forces_work(f), sizeof *work);
+    if (work == NULL) return xn_fail_memory(ctx, "the dynamical matrix", xn_forces_work(f) * sizeof *work);
+    bool unstable = unstable_at(f, work, q);
+    xn_free(work);
+    if (!unstable || !xn_mat3_inverse(to_q, inverse)) return XANI_OK;
+    xn_mat3_vec(inverse, q, hkl);
+    return xn_config_bad(ctx, config, key, "%s unstable at q = (%.3g %.3g %.3g)", what, hkl[0], hkl[1], hkl[2]);
+}
+
+// ---- the lattice in the crystal's frame
+
+static xani_status check_table_cell(xn_ctx *ctx, const xn_config *config, const xn_sim_model *m)
+{
+    const double *cell = m->lattice.cell, a = m->table[0].a_ang;
+    bool cubic = fabs(cell[3] - 90) + fabs(cell[4] - 90) + fabs(cell[5] - 90) < 1e-6;
+    if (!cubic || fabs(cell[0] - a) + fabs(cell[1] - a) + fabs(cell[2] - a) > 1e-3 * a)
+        return xn_config_bad(ctx, config,
+                             xn_config_has(config, "map.crystal.cell") ? "map.crystal.cell" : "sim.crystal",
+                             "the cell is not that of %s, cubic with a = %g Angstrom", m->table[0].name, a);
+    if (m->lattice.centring != 'F')
+        return xn_config_bad(ctx, config, "map.crystal", "%s is face-centred (F), not %c", m->table[0].name,
+                             m->lattice.centring);
+    return XANI_OK;
+}
+
+// ---- lines
+
+// In the order of xn_scattering_lines; the pair lines only where combinations are not wanted.
+static xani_status list_lines(xn_ctx *ctx, xn_sim_model *m)
+{
+    const double *g = m->s.damping_per_ps;
+    m->line = xn_calloc((size_t)xn_squeezed_count(m->branches), sizeof *m->line);
+    if (m->line == NULL) return xn_fail_memory(ctx, "the lines", (size_t)m->branches * (size_t)m->branches * 24);
+    for (int j = 0; j < m->branches; j++)
+        for (int i = m->s.combinations ? 0 : j; i <= j; i++) {
+            m->line[m->n_lines++] = (xn_sim_line){i, j, false, 0.5 * (g[i] + g[j])};
+            if (i < j) m->line[m->n_lines++] = (xn_sim_line){i, j, true, 0.5 * (g[i] + g[j])};
+        }
+    return XANI_OK;
+}
+
+xani_status xn_sim_crystals(xn_ctx *ctx, const xn_config *config, xn_sim_model *m)
+{
+    int64_t unstable = 0;
+    XN_TRY(load_crystal(ctx, config, m));
+    XN_TRY(soften(ctx, config, m));
+    XN_TRY(xn_lattice_load(ctx, config, true, &m->lattice));
+    if (m->table[0].n_shells > 0) XN_TRY(check_table_cell(ctx, config, m));
+    XN_TRY(xn_context(ctx, xn_forces_align(ctx, &m->lattice, &m->before, m->to_q), "%s: map.crystal",
+                      xn_config_name(config)));
+    XN_TRY(check_stable(ctx, config, "sim.crystal", "is", &m->before, m->to_q));
+    if (xn_config_count(config, "sim.softening") > 0)
+        XN_TRY(check_stable(ctx, config, "sim.softening", "makes the crystal", &m->after, m->to_q));
+    m->msd = xn_calloc((size_t)m->before.n_atoms, sizeof *m->msd);
+    if (m->msd == NULL) return xn_fail_memory(ctx, "mean squares", (size_t)m->before.n_atoms * sizeof *m->msd);
+    XN_TRY(xn_forces_msd(ctx, &m->before, m->s.temperature_k, MSD_GRID, m->threads, m->msd, &unstable));
+    return list_lines(ctx, m);
+}
