@@ -36,6 +36,7 @@ json_t *number_json(double v);
 typedef struct report_shots { // one row per shot; n == 0: binned input
     int64_t n;
     double *i0, *delay_ps, *verdict, *laser;
+    double *photons, *i0_read; // of the whole detector; before select.i0_correction. NULL: not in the file
 } report_shots;
 
 typedef struct report_cuts {
@@ -168,6 +169,7 @@ void report_heading(report *r, const char *id, const char *title);
 void report_paragraph(report *r, const char *fmt, ...) CLI_PRINTF(2, 3); // text, escaped
 
 void report_section_shots(report *r, const report_run *run, json_t *json);
+void report_i0_linearity(report *r, const report_run *run, json_t *json); // a figure of that section
 void report_section_frames(report *r, const report_run *run, json_t *json);
 void report_section_traces(report *r, const report_run *run, json_t *json);
 void report_section_modes(report *r, const report_run *run, json_t *json);

@@ -13,6 +13,19 @@
 
 // ---- one run
 
+// A column of the shot table by its name, NULL: none.
+static double *read_extra(report *r, report_run *run, const char *name)
+{
+    int64_t n = 0;
+    char **names = report_strings(r, run->cube, "/entry/shots/extra_names", &n), *path = NULL;
+    for (int64_t i = 0; names != NULL && i < n && path == NULL; i++)
+        if (strcmp(names[i], name) == 0) path = cli_format("/entry/shots/extra_%d", (int)i);
+    double *values = path != NULL ? report_exactly(r, run->cube, path, 1, run->shots.n) : NULL;
+    free(path);
+    report_strings_free(names, n);
+    return values;
+}
+
 static void read_shots(report *r, report_run *run)
 {
     report_shots *s = &run->shots;
@@ -21,6 +34,8 @@ static void read_shots(report *r, report_run *run)
     s->delay_ps = report_exactly(r, run->cube, "/entry/shots/delay", 1, s->n);
     s->verdict = report_exactly(r, run->cube, "/entry/shots/verdict", 1, s->n);
     s->laser = report_exactly(r, run->cube, "/entry/shots/laser", 1, s->n);
+    s->photons = read_extra(r, run, "frame/photons");
+    s->i0_read = read_extra(r, run, "i0/as_read");
 }
 
 static void read_cuts(report *r, report_run *run)
@@ -266,6 +281,8 @@ static void forget_run(report_run *run)
                            run->shots.delay_ps,
                            run->shots.verdict,
                            run->shots.laser,
+                           run->shots.photons,
+                           run->shots.i0_read,
                            run->cuts.on,
                            run->cuts.off,
                            run->cuts.unknown,

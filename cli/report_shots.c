@@ -188,6 +188,7 @@ void report_section_shots(report *r, const report_run *run, json_t *json)
     }
     report_figures_begin(r);
     i0_picture(r, run, json);
+    report_i0_linearity(r, run, json);
     if (run->shots.delay_ps != NULL) delay_picture(r, run, json);
     report_figures_end(r);
 }

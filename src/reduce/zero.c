@@ -18,6 +18,7 @@
 #define LEAST_GAIN 10.0
 #define MOST_PARAMETERS 8
 #define OUTLIER_SIGMA 6.0
+#define LARGEST_CHI2 2.0
 
 typedef struct rise {
     bool found;
@@ -121,6 +122,7 @@ static xani_status fit_rise(xn_ctx *ctx, const char *expression, const xn_cube *
     data.y = y;
     data.sigma = error;
     options.threads = 1;
+    options.absolute_sigma = 0; // a rise that is no single step makes the error larger
     results.values = value;
     results.errors = sigma;
     results.chi2 = &chi2;
@@ -155,8 +157,9 @@ static void say(xn_ctx *ctx, const xn_config *config, const rise *r)
     }
     xn_note(ctx,
             "reduce.find_zero: half of the rise (%.3g %%) at %.4f +- %.4f ps, rms width %.3f ps, chi2 per degree of "
-            "freedom %.2f; to call it delay zero set input.delay.zero_ps: %.4f",
+            "freedom %.2f%s; to call it delay zero set input.delay.zero_ps: %.4f",
             100 * r->height, r->zero_ps, r->zero_error, r->rms_ps, r->chi2_reduced,
+            r->chi2_reduced > LARGEST_CHI2 ? " (no single step: a rough value)" : "",
             xn_config_double(config, "input.delay.zero_ps") + r->zero_ps);
 }
 
