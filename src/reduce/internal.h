@@ -137,6 +137,8 @@ typedef struct xn_work {
 
 xani_status xn_work_make(xn_ctx *ctx, const xn_config *config, const xn_shots *shots, int nbins, xn_work *work);
 void xn_work_free(xn_work *work);
+// Says how many blocks of time there are, and warns where laser-off shots are so uneven that one serves many others.
+xani_status xn_work_say(xn_ctx *ctx, const xn_config *config, const xn_work *work);
 
 // ---- plan
 typedef struct xn_layout_plan {

@@ -160,6 +160,7 @@ static xani_status run_shots(xn_stage *s, const xn_config *config, const xn_redu
     xn_accumulator a = xn_stage_accumulator(s);
     XN_TRY(xn_prescan(&a, &stuck));
     XN_TRY(correct_i0(s, config, c));
+    XN_TRY(xn_work_say(s->ctx, config, &s->work));
     XN_TRY(xn_finish_shots(s->ctx, s->work.fixed.i0_scale, c));
     XN_TRY(sum_shots(s, watch, c));
     XN_TRY(xn_groups_mask(s->ctx, &s->groups, &c->mask));

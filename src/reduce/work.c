@@ -21,6 +21,7 @@
 
 #define I0_BITS 24
 #define I0_SIGNIFICANT 17
+#define UNEVEN 4.0 // blocks with more laser-on shots than this many times the usual are worth a warning
 
 void xn_work_free(xn_work *work)
 {
@@ -103,6 +104,30 @@ static xani_status mark_time(xn_ctx *ctx, const xn_config *config, xn_work *w)
     int64_t block_shots = xn_config_int(config, "reduce.off.block_shots");
     if (strcmp(mode, "nearest") == 0) return mark_nearest(ctx, w, block_shots);
     mark_blocks(w, block_shots);
+    return XANI_OK;
+}
+
+xani_status xn_work_say(xn_ctx *ctx, const xn_config *config, const xn_work *w)
+{
+    if (!w->blockwise) return XANI_OK;
+    int64_t off = 0, most = 0, *on = xn_calloc((size_t)w->n_blocks, sizeof *on);
+    if (on == NULL) return xn_fail_memory(ctx, "the blocks of time", (size_t)w->n_blocks * sizeof *on);
+    for (int64_t i = 0; i < w->n; i++) {
+        off += w->shots[i].bin < 0;
+        on[w->shots[i].block] += w->shots[i].bin >= 0;
+    }
+    for (int b = 0; b < w->n_blocks; b++) most = xn_max64(most, on[b]);
+    xn_free(on);
+    double size = (double)xn_config_int(config, "reduce.off.block_shots");
+    bool nearest = strcmp(xn_config_string(config, "reduce.off.mode"), "nearest") == 0;
+    double usual = size * (double)(w->n - off) / (double)(nearest ? off : w->n);
+    if ((double)most > UNEVEN * fmax(usual, 1.0))
+        xn_warn(
+            ctx,
+            "reduce.off: the laser-off shots are unevenly spread: %lld laser-on shots share those of one block, where "
+            "%.0f would be usual; drift is not removed there",
+            (long long)most, usual);
+    xn_note(ctx, "reduce.off.mode %s: %d blocks of time", xn_config_string(config, "reduce.off.mode"), w->n_blocks);
     return XANI_OK;
 }
 

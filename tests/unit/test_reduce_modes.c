@@ -229,6 +229,76 @@ START_TEST(test_sparse_off_shots)
 }
 END_TEST
 
+START_TEST(test_unequal_rates)
+{
+    // Laser at a quarter or three quarters of the rate of the X-rays: with blocks and nearest a drift that looks like
+    // signal goes, and nothing is said but the number of blocks. Laser-off shots in the first quarter only: it is said
+    // that drift stays, for both; what one reference would give is what comes out.
+    int64_t shots = 1000;
+    for (int pattern = 0; pattern < 3; pattern++) {
+        fake f;
+        fake_make(&f, shots, NULL, NULL, 34);
+        for (int64_t i = 0; i < shots; i++) {
+            bool on = pattern == 0 ? i % 4 == 0 : pattern == 1 ? i % 4 != 0 : i >= 250 || i % 2;
+            f.source.shots.laser[i] = on ? XN_LASER_ON : XN_LASER_OFF;
+            f.source.shots.delay_ps[i] = on ? -1 + 4 * ((double)i + 0.5) / (double)shots : NAN;
+        }
+        xn_free(f.words);
+        xn_free(f.photons);
+        fake_frames(&f, drift, &shots, 34);
+        static const char *const modes[] = {"{mode: all}", "{mode: blocks, block_shots: 80}",
+                                            "{mode: nearest, block_shots: 25}"};
+        double chi2[3];
+        for (int m = 0; m < 3; m++) {
+            char yaml[256];
+            snprintf(yaml, sizeof yaml, REDUCE, modes[m]);
+            xn_source s = f.source;
+            fake_shots_copy(&f, &s.shots);
+            xn_cube c;
+            said.text[0] = '\0';
+            ck_assert_msg(reduce(&s, yaml, &c) == XANI_OK, "%s", xani_error_text(ctx));
+            ck_assert_int_eq(strstr(said.text, "unevenly spread") != NULL, m > 0 && pattern == 2);
+            ck_assert_int_eq(strstr(said.text, "blocks of time") != NULL, m > 0);
+            chi2[m] = chi2_of(&c);
+            xn_cube_free(&c);
+        }
+        for (int m = 1; m < 3; m++)
+            ck_assert_msg((chi2[m] < 0.4 * chi2[0]) == (pattern < 2), "pattern %d mode %d: %g of %g", pattern, m,
+                          chi2[m], chi2[0]);
+        fake_free(&f);
+    }
+}
+END_TEST
+
+static const struct {
+    uint8_t laser;
+    const char *text;
+} one_class[] = {{XN_LASER_OFF, "no laser-on shots among 200 shots: check input.laser"},
+                 {XN_LASER_ON, "no laser-off shots among 200 shots: check input.laser"}};
+
+START_TEST(test_one_class_only)
+{
+    // A run without laser-on or without laser-off shots is refused in every mode, with what to look at.
+    static const char *const modes[] = {"{mode: all}", "{mode: blocks, block_shots: 50}",
+                                        "{mode: nearest, block_shots: 20}"};
+    for (int m = 0; m < 3; m++) {
+        fake f;
+        fake_make(&f, 200, NULL, NULL, 35);
+        for (int64_t i = 0; i < 200; i++) {
+            f.source.shots.laser[i] = one_class[_i].laser;
+            f.source.shots.delay_ps[i] = one_class[_i].laser == XN_LASER_ON ? 1 : NAN;
+        }
+        char yaml[256];
+        snprintf(yaml, sizeof yaml, REDUCE, modes[m]);
+        xn_cube c;
+        ck_assert_int_eq(reduce(&f.source, yaml, &c), XANI_ERR_INPUT);
+        ck_assert_msg(strstr(xani_error_text(ctx), one_class[_i].text) != NULL, "%s", xani_error_text(ctx));
+        xn_clear_error(ctx);
+        fake_free(&f);
+    }
+}
+END_TEST
+
 // ---- stored numbers
 
 static xani_status read_floats(xn_ctx *c, xn_source *s, int64_t frame, void *dst, void *scratch)
@@ -555,6 +625,8 @@ static void add(TCase *t)
     tcase_add_test(t, test_blocks);
     tcase_add_test(t, test_blocks_need_a_size);
     tcase_add_test(t, test_sparse_off_shots);
+    tcase_add_test(t, test_unequal_rates);
+    tcase_add_loop_test(t, test_one_class_only, 0, 2);
     tcase_add_test(t, test_stored_numbers);
     tcase_add_test(t, test_binned);
     tcase_add_test(t, test_rebin);
