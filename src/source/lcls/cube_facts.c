@@ -186,13 +186,22 @@ xani_status xn_lcls2_cube_facts(xn_ctx *ctx, const struct xn_found_run *run, xn_
 
 // ---- init
 
+// A file that could be read before and cannot now is left out, but for want of memory.
+static void note(xn_init_writer *w, xani_status st)
+{
+    if (st == XANI_ERR_MEMORY) w->text.short_of_memory = true;
+    xn_clear_error(w->ctx);
+}
+
 void xn_lcls_cube_init(xn_init_writer *w)
 {
     xn_h5 *h5 = NULL;
     xn_lcls_cube c;
     char monitor[XN_KEY_LENGTH] = "";
-    bool found =
-        xn_h5_open(w->ctx, w->first->file[0], &h5) == XANI_OK && xn_lcls_cube_look(w->ctx, h5, NULL, &c) == XANI_OK;
+    xani_status st = xn_h5_open(w->ctx, w->first->file[0], &h5);
+    if (st == XANI_OK) st = xn_lcls_cube_look(w->ctx, h5, NULL, &c);
+    bool found = st == XANI_OK;
+    note(w, st);
     if (found) xn_lcls_cube_monitor(w->ctx, h5, monitor);
     xn_text_quoted(&w->text, 2, "frames", found ? c.detector : NULL, found ? NULL : "the detector of <detector>_data");
     xn_text_quoted(&w->text, 2, "i0", monitor[0] != '\0' ? monitor : NULL, "the monitor that frames are divided by");
@@ -206,8 +215,10 @@ void xn_lcls2_cube_init(xn_init_writer *w)
     xn_text *t = &w->text;
     xn_lcls2_cube c = {.motor = ""};
     char frames[XN_KEY_LENGTH] = "", value[64];
-    if (xn_h5_open(w->ctx, w->first->file[0], &h5) == XANI_OK) xn_lcls2_cube_frames(w->ctx, h5, frames);
-    if (frames[0] != '\0') (void)xn_lcls2_cube_look(w->ctx, h5, frames, NULL, &c);
+    xani_status st = xn_h5_open(w->ctx, w->first->file[0], &h5);
+    if (st == XANI_OK) xn_lcls2_cube_frames(w->ctx, h5, frames);
+    if (frames[0] != '\0') st = xn_lcls2_cube_look(w->ctx, h5, frames, NULL, &c);
+    note(w, st);
     if (c.motor[0] != '\0') {
         xn_text_add(t, "    parts:\n      - ");
         xn_text_quoted(t, 0, "source", c.motor, "the motor that was scanned");

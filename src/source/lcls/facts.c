@@ -310,10 +310,10 @@ static void put_masks(xn_init_writer *w)
     xn_text *t = &w->text;
     const xn_detector_facts *d = w->detector;
     xn_h5 *h5 = NULL;
-    if (d == NULL || xn_h5_open(w->ctx, w->first->file[0], &h5) != XANI_OK) {
-        xn_clear_error(w->ctx);
-        return;
-    }
+    xani_status st = d != NULL ? xn_h5_open(w->ctx, w->first->file[0], &h5) : XANI_OK;
+    if (st == XANI_ERR_MEMORY) t->short_of_memory = true;
+    xn_clear_error(w->ctx);
+    if (h5 == NULL) return;
     bool any = false;
     for (int i = 0; i < 2; i++) {
         char path[XN_KEY_LENGTH];

@@ -195,6 +195,12 @@ static xani_status number_events(xn_ctx *ctx, const xn_lcls *l, event *e, xn_lcl
     return XANI_OK;
 }
 
+static int by_size(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
 // The different events and their usual distance.
 static xani_status list_events(xn_ctx *ctx, xn_lcls_rows *r, const event *e)
 {
@@ -210,7 +216,11 @@ static xani_status list_events(xn_ctx *ctx, xn_lcls_rows *r, const event *e)
         ns[r->events] = xn_lcls_ns(id);
         r->event[r->events++] = id;
     }
-    r->step_ns = xn_id_step(ns, r->events);
+    for (int64_t i = 0; i + 1 < r->events; i++) ns[i] = ns[i + 1] - ns[i];
+    if (r->events > 1) {
+        qsort(ns, (size_t)r->events - 1, sizeof *ns, by_size);
+        r->step_ns = ns[(r->events - 1) / 2];
+    }
     xn_free(ns);
     return XANI_OK;
 }
