@@ -67,6 +67,10 @@ xani_status xn_lcls2_cube_steps(xn_ctx *ctx, const xn_h5 *h5, const char *datase
         for (int64_t k = 0; k < n; k++) (*value)[k] = all[row[k]];
     }
 out:
+    if (st != XANI_OK) {
+        xn_free(*value);
+        *value = NULL;
+    }
     xn_free(row);
     xn_free(all);
     return st;
@@ -259,7 +263,7 @@ out:
 static xani_status has_labels(const reader *r, const char *path, bool *labels)
 {
     xn_h5 *h5 = NULL;
-    xn_lcls2_cube c;
+    xn_lcls2_cube c = {.motor = ""};
     xani_status st = xn_pairs_finished(r->ctx, path);
     if (st == XANI_OK) st = xn_h5_open(r->ctx, path, &h5);
     if (st == XANI_OK) st = xn_lcls2_cube_look(r->ctx, h5, r->frames, r->laser, &c);

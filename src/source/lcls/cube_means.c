@@ -16,6 +16,8 @@ xani_status xn_lcls_cube_numbers(xn_ctx *ctx, const xn_h5 *h5, const char *datas
     int64_t n = 0;
     XN_TRY(xn_h5_read_f64(ctx, h5, dataset, v, &n));
     if (n == bins) return XANI_OK;
+    xn_free(*v);
+    *v = NULL;
     return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has %lld numbers, there are %lld bins", xn_h5_path(h5), dataset,
                    (long long)n, (long long)bins);
 }

@@ -148,7 +148,7 @@ static xani_status add_file(xn_ctx *ctx, const xn_lcls *l, int number, xn_lcls_r
         goto out;
     }
     *e = p;
-    for (int64_t i = 0; i < n; i++)
+    for (int64_t i = 0; time != NULL && i < n; i++)
         p[r->n + i] = (event){(uint64_t)time[i], fiducial != NULL ? fiducial[i] : 0, r->n + i};
     r->n += n;
 out:
@@ -180,7 +180,8 @@ static xani_status number_events(xn_ctx *ctx, const xn_lcls *l, event *e, xn_lcl
     r->id = xn_calloc((size_t)r->n + 1, sizeof *r->id);
     r->again = xn_calloc((size_t)r->n + 1, 1);
     if (r->id == NULL || r->again == NULL) return xn_fail_memory(ctx, "the events", (size_t)r->n * 9);
-    if (r->n > 1) qsort(e, (size_t)r->n, sizeof *e, by_event);
+    if (e == NULL) return XANI_OK; // no file has any
+    qsort(e, (size_t)r->n, sizeof *e, by_event);
     uint64_t others = 0; // fiducials of this time before
     for (int64_t i = 0; i < r->n; i++) {
         bool same_time = i > 0 && e[i].id != 0 && e[i].id == e[i - 1].id;
@@ -210,7 +211,7 @@ static xani_status list_events(xn_ctx *ctx, xn_lcls_rows *r, const event *e)
         xn_free(ns);
         return xn_fail_memory(ctx, "the events", (size_t)r->n * 16);
     }
-    for (int64_t i = 0; i < r->n; i++) {
+    for (int64_t i = 0; e != NULL && i < r->n; i++) {
         uint64_t id = r->id[e[i].row];
         if (id == 0 || (r->events > 0 && r->event[r->events - 1] == id)) continue;
         ns[r->events] = xn_lcls_ns(id);
