@@ -170,11 +170,16 @@ def agipd():
     run, det = info["runs"][0], info["detectors"][0]
     r.ok(len(info["runs"]) == 1 and run.get("layout") == "euxfel", f"agipd: info finds one run {err.strip()}")
     r.ok(det.get("modules") == 16 and det.get("shape") == [128, 16], f"agipd: info knows the detector {det}")
-    r.ok(run.get("laser_rule") == "pattern" or run.get("shots") == 241, f"agipd: info counts the shots {run}")
+    r.ok(run.get("laser_rule") == "pattern" and run.get("shots") == 241, f"agipd: info tells the laser {run}")
+    off = int((~e.on & (e.cut != "lost")).sum())
+    r.ok(abs(run.get("laser_off", 0) - off) < 20 and run.get("dark") == 16, f"agipd: about {off} shots are off: {run}")
     code, out, err = xani("init", where, "-o", f"{where}/made.yaml")
     made = open(f"{where}/made.yaml").read() if code == 0 else ""
     r.ok(code == 0 and "layout: euxfel" in made and DETECTOR in made, f"agipd: init {code} {err.strip()}")
-    r.ok("intensityTD" in made and "actualPosition" in made, "agipd: init finds intensity and stage")
+    r.ok("intensityTD" in made and "actualPosition" in made and "offset: 100" in made, "agipd: init finds intensity, stage, pulses")
+    more = ["--set", "input.delay.sign=1", "--set", "input.delay.zero_ps=0", "--set", "experiment.energy_kev=10"]
+    code, out, err = xani("check", f"{where}/made.yaml", *more)
+    r.ok(code == 0, f"agipd: check accepts what init made: {code} {err.strip()[-300:]}")
 
 
 
@@ -288,12 +293,69 @@ def jungfrau_corrected():
     reduced("jungfrau_corrected", e, config, e.cube(), missing=3)
 
 
+# ---- what is refused, and why
+
+def refused():
+    """Faults that end a reduction name the file, dataset or key; files that cannot be read can be left out."""
+    t, where = tools.Tools(XANI, r), folder("refused")
+    e = shots.Experiment(96, 2, 8, 16, seed=6)
+    by_train(e, 8)
+    agipd_readings(where, e)
+    frames = {t: [(p, 8 * i + k) for k, p in enumerate(PULSES)] for i, t in enumerate(e.trains)}
+    for m in range(2):
+        agipd_module(where, e, m, frames, "1.2", 4)
+    config = e.config("euxfel", [f"{where}/RAW-*.h5", f"{where}/CORR-*.h5"], frames=DETECTOR, i0=I0, laser="pattern",
+                      pulses={"offset": AT}, delay=e.delay(f"{STAGE}/actualPosition", EDGE),
+                      calibration={"photons_per_unit": 1}, modules={"numbers": [0, 1]})
+    reduced("refused", e, config, e.cube())
+    change = tools.changed
+    t.refuse("modules that are not there", where, change(config, modules=None), "module 2", "leave_out: [2]")
+    t.refuse("all modules left out", where, change(config, modules={"numbers": [0, 1], "leave_out": [0, 1]}), "leave_out")
+    t.refuse("another detector", where, change(config, frames="SPB_DET_AGIPD1M-2"), "SPB_DET_AGIPD1M-1")
+    t.refuse("a source that is nearly right", where, change(config, i0=f"{XGM}/data.intensity"), "intensityTD")
+    t.refuse("a source that is not there", where, change(config, i0="SA9_XTD2_XGM/XGM/DOOCS:output/data.intensityTD"), "SA1_XTD2_XGM")
+    t.refuse("a column too many", where, change(config, i0=f"{I0}[1000]"), "column 1000")
+    t.refuse("a laser that no one has", where, change(config, laser={"bits": "LP_ABC"}), "LP_ABC", code=2)
+    t.refuse("pulses beyond the table", where, change(config, laser={"pulses": "0:5000"}), "0:5000", code=2)
+    t.refuse("pulses that run backwards", where, change(config, laser={"pulses": "8:4"}), "8:4", code=2)
+    t.refuse("no calibration", where, change(config, calibration=None), "photons_per_unit", code=2)
+    t.refuse("pedestals of corrected frames", where, change(config, calibration={"pedestal": "a.h5", "gain": "b.h5"}), "corrected already", code=2)
+    t.refuse("a mask bit without a name", where, change(config, modules={"numbers": [0, 1], "mask_ignore": ["INTERPOLATD"]}), "INTERPOLATD", code=2)
+    t.refuse("step 0", where, change(config, pulses={"step": 0}), "pulses.step", code=2)
+    t.refuse("a remainder too large", where, change(config, pulses={"offset": AT, "no_fel": [50, 50]}), "no_fel", code=2)
+    t.refuse("a pattern that is no table", where, change(config, pulses={"offset": AT, "pattern": f"{STAGE}/velocity"}), "velocity", "no such dataset")
+    # the array of one number per pulse can be said to be otherwise
+    t.run("entries by position", where, change(config, pulses={"offset": AT, "arrays": [{"source": EDGE, "entry": "position", "step": 2}]}), e.cube(), 6e-6)
+    # files that cannot be read: empty, cut off, no HDF5, without trains
+    for name, content in (("RAW-R0348-DA02-S00000.h5", b""), ("RAW-R0348-DA03-S00000.h5", b"nothing of this kind")):
+        with open(f"{where}/{name}", "wb") as f:
+            f.write(content)
+    with open(f"{where}/RAW-R0348-DA01-S00000.h5", "rb") as f:
+        half = f.read()[:4000]
+    with open(f"{where}/RAW-R0348-DA04-S00000.h5", "wb") as f:
+        f.write(half)
+    exdf.File(f"{where}/RAW-R0348-DA05-S00000.h5", [], "1.2").close()
+    t.refuse("an empty file", where, config, "DA02")
+    code, out, err = xani("info", where, "--json")
+    info = json.loads(out) if code == 0 else {"problems": [], "runs": []}
+    r.ok(len(info["problems"]) == 3 and len(info["runs"]) == 1, f"info tells the three: {info['problems']}")
+    err = reduced("refused", e, change(config, unreadable="skip"), e.cube())
+    r.ok(err.count("left out: ") == 3, f"skip: three files are told: {err[:400]}")
+    # raw AGIPD: analogue and digital
+    f = exdf.File(f"{where}/RAW-R0348-AGIPD00-S00000.h5", e.trains[:2], "1.0")
+    f.instrument("SPB_DET_AGIPD1M-9/DET/0CH0:xtdf", "image", {t: 1 for t in e.trains[:2]}, {"data": np.zeros((2, 2, 8, 16), "u2"), "pulseId": np.zeros((2, 1), "u8")})
+    f.close()
+    skip = change(config, unreadable="skip", modules={"numbers": [0]}, frames="SPB_DET_AGIPD1M-9")
+    t.refuse("raw AGIPD frames", where, skip, "analogue and digital", "CORR")
+    t.refuse("several detectors", where, change(skip, frames=None), "several detectors", code=2)
+
+
 def simulated():
     """The simulated experiment gives the same cube in this layout and in SwissFEL's."""
     tools.Tools(XANI, r).same_shots(SCRATCH, "euxfel")
 
 
-for part in sys.argv[3:] or ["agipd", "jungfrau_raw", "jungfrau_corrected", "simulated"]:
+for part in sys.argv[3:] or ["agipd", "jungfrau_raw", "jungfrau_corrected", "refused", "simulated"]:
     globals()[part]()
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

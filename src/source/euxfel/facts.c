@@ -234,6 +234,7 @@ static void by_pattern(teller *t)
 {
     const xn_xf_detector *d = t->r->detector;
     xn_run_facts *f = t->f;
+    f->on = f->off = f->dark = f->unknown = 0;
     for (int64_t i = 0; i < d->n; i++) {
         int64_t row, position = xn_xf_position(t->r->pattern, &t->r->numbers, d->id[i], &row);
         if (position == XN_XF_NO_TRAIN)
@@ -244,6 +245,39 @@ static void by_pattern(teller *t)
             f->on++;
         else
             f->off++;
+    }
+}
+
+// Where pulse ids do not begin at position 0: the first pulse of a train is its first FEL pulse.
+static bool guess_offset(teller *t)
+{
+    const xn_xf_detector *d = t->r->detector;
+    const xn_xf_pattern *p = t->r->pattern;
+    for (int64_t i = 0; i < d->n; i++) {
+        int64_t row;
+        if (i > 0 && xn_xf_train(d->id[i]) == xn_xf_train(d->id[i - 1])) continue;
+        if (xn_xf_position(p, &t->r->numbers, d->id[i], &row) == XN_XF_NO_TRAIN || p->fel[row + 1] == p->fel[row])
+            continue;
+        t->r->numbers.offset = p->fel_at[p->fel[row]] - xn_xf_pulse(d->id[i]);
+        return t->r->numbers.offset != 0;
+    }
+    return false;
+}
+
+static void tell_laser(teller *t)
+{
+    xn_run_facts *f = t->f;
+    by_pattern(t);
+    int64_t dark = f->dark;
+    if (2 * dark > t->r->detector->n && !t->r->numbers.by_fel && guess_offset(t)) {
+        by_pattern(t);
+        if (2 * f->dark <= dark)
+            snprintf(f->more, sizeof f->more,
+                     "  pulses: {offset: %lld}  # bunch position of pulse id 0, by the first FEL pulse; check\n",
+                     (long long)t->r->numbers.offset);
+        else
+            t->r->numbers.offset = 0;
+        if (f->more[0] == '\0') by_pattern(t);
     }
     if (f->on > 0 && f->off > 0) snprintf(f->rule, sizeof f->rule, "pattern");
 }
@@ -274,7 +308,7 @@ xani_status xn_xf_facts(xn_ctx *ctx, const struct xn_found_run *found, xn_run_fa
         XN_GOTO(out, st, tell_ids(&t, &d));
         XN_GOTO(out, st, xn_xf_numbers_load(ctx, NULL, d.cells, &readings.numbers));
         XN_GOTO(out, st, xn_xf_pattern_read(ctx, NULL, &run, d.name, &pattern, &there));
-        if (there) by_pattern(&t);
+        if (there) tell_laser(&t);
     }
     for (int i = 0; st == XANI_OK && i < run.n; i++)
         if (i != run.cxi) st = channels_of(&t, &run.file[i]);

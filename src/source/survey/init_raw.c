@@ -56,6 +56,7 @@ static void put_laser(xn_init_writer *w)
     else
         snprintf(comment, sizeof comment, "none of these tells on from off here: %s", f->other_rules);
     xn_text_entry(&w->text, 2, "laser", found ? f->rule : NULL, comment);
+    xn_text_add(&w->text, "%s", f->more);
 }
 
 static bool in_mm(const xn_channel_facts *c) { return strcasestr(c->name, "MOT") || strcasestr(c->name, "STAGE"); }

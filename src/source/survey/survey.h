@@ -116,6 +116,7 @@ typedef struct xn_run_facts {
     int64_t on, off, dark, unknown;  // by the rule guessed
     char rule[XN_KEY_LENGTH];        // input.laser that tells on from off, as YAML; "": none does
     char other_rules[XN_KEY_LENGTH]; // for the comment beside it
+    char more[XN_KEY_LENGTH];        // further keys of input that the rule needs, lines of YAML for `xani init`
     int n_channels;
     xn_channel_facts *channel;
     int i0, stage, edge, quality, energy; // guesses; -1: none
