@@ -29,6 +29,7 @@ struct xn_modules {
     const int64_t *place;
     uint32_t nan_bits;
     int64_t pixels; // of one module
+    bool words;     // of gain codes and values
 };
 
 void xn_modules_close(xn_modules **modules)
@@ -113,6 +114,7 @@ static xani_status open_part(xn_ctx *ctx, const xn_module *module, const xn_arra
     p->name = module->name;
     XN_TRY(open_array(ctx, module, module->frames, how, &p->frames));
     XN_TRY(describe(ctx, module, p, first, m));
+    m->words = m->words || module->gain != NULL;
     if (module->gain != NULL) {
         XN_TRY(open_beside(ctx, module, module->gain, how, p->frames, XN_U8, &p->gain));
         m->info.stored_bytes += xn_array_get_info(p->gain)->stored_bytes;
@@ -236,17 +238,17 @@ static xani_status put_nan(xn_ctx *ctx, const xn_modules *m, const part *p, cons
     return XANI_OK;
 }
 
-static void put_missing(const xn_modules *m, const part *p, void *dst)
+static void put_missing(const xn_modules *m, void *dst)
 {
     for (int64_t i = 0; i < m->pixels; i++) {
         if (m->info.type == XN_F32)
             ((float *)dst)[i] = NAN;
         else if (m->info.type == XN_F64)
             ((double *)dst)[i] = NAN;
-        else if (p->gain != NULL)
+        else if (m->words)
             ((uint16_t *)dst)[i] = NO_GAIN << WORD_BITS;
     }
-    bool zero = m->info.type != XN_F32 && m->info.type != XN_F64 && p->gain == NULL;
+    bool zero = m->info.type != XN_F32 && m->info.type != XN_F64 && !m->words;
     if (zero) memset(dst, 0, (size_t)m->pixels * xn_type_size(m->info.type));
 }
 
@@ -300,7 +302,7 @@ static xani_status read_module(xn_ctx *ctx, const xn_modules *m, int k, const in
     for (int64_t i = 0; i < n; i++) {
         bool has = p->frames != NULL && m->place[frames[i] * m->n + k] >= 0;
         if (!has)
-            put_missing(m, p, first + (size_t)i * stride);
+            put_missing(m, first + (size_t)i * stride);
         else if (n > 1)
             memcpy(first + (size_t)i * stride, (uint8_t *)r->frames + (size_t)next++ * bytes, bytes);
     }

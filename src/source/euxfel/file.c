@@ -99,7 +99,10 @@ static int by_name(const void *a, const void *b) { return strcmp(*(char *const *
 static xani_status add_source(xn_ctx *ctx, const char *name, xn_xf_file *f)
 {
     char **p = xn_realloc(f->source, (size_t)f->n_sources + 2, sizeof *p), *copy = xn_strdup(name);
-    if (p != NULL) f->source = p;
+    if (p != NULL) {
+        f->source = p;
+        p[f->n_sources] = NULL;
+    }
     if (p == NULL || copy == NULL) {
         xn_free(copy);
         return xn_fail_memory(ctx, "the sources", strlen(name));
@@ -138,14 +141,16 @@ static xani_status read_sources(xn_ctx *ctx, const xn_h5 *h5, xn_xf_file *f)
     const char *dataset = xn_h5_exists(h5, newer) ? newer : older;
     char **text = NULL;
     int64_t n = 0;
-    if (!xn_h5_exists(h5, dataset) || xn_h5_read_strings(ctx, h5, dataset, &text, &n) != XANI_OK) {
+    xani_status st = xn_h5_exists(h5, dataset) ? xn_h5_read_strings(ctx, h5, dataset, &text, &n) : XANI_ERR_INPUT;
+    if (st != XANI_OK && st != XANI_ERR_INPUT) return st;
+    if (st != XANI_OK) {
         xn_clear_error(ctx);
         XN_TRY(sources_below(ctx, h5, "INDEX", 8, f));
         if (f->n_sources > 1) qsort(f->source, (size_t)f->n_sources, sizeof *f->source, by_name);
         return XANI_OK;
     }
     f->source = xn_calloc((size_t)n + 1, sizeof *f->source);
-    xani_status st = f->source != NULL ? XANI_OK : xn_fail_memory(ctx, "the sources", (size_t)n * sizeof *text);
+    if (f->source == NULL) st = xn_fail_memory(ctx, "the sources", (size_t)n * sizeof *text);
     for (int64_t i = 0; i < n; i++) {
         bool data = strncmp(text[i], "CONTROL/", 8) == 0 || strncmp(text[i], "INSTRUMENT/", 11) == 0;
         if (st == XANI_OK && data && strlen(text[i]) < XN_KEY_LENGTH - 64)
