@@ -210,8 +210,8 @@ static xani_status rows_complete(xn_ctx *ctx, const xn_h5 *file, const char *nam
     if (created >= 0) H5Pclose(created);
     if (count <= 0) return XANI_OK;
     if (whole) return xn_h5_complete(ctx, file, name, o->dataset);
-    hsize_t row = (hsize_t)first / chunk[0] * chunk[0];
-    for (; st == XANI_OK && row < (hsize_t)(first + count); row += chunk[0])
+    hsize_t row = (hsize_t)first / chunk[0] * chunk[0], end = (hsize_t)first + (hsize_t)count;
+    for (; st == XANI_OK && row < end; row += chunk[0])
         if (!row_of_chunks_is_there(o, chunk, row))
             st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: row %lld was never written", file->path, name,
                          (long long)xn_max64((int64_t)row, first));

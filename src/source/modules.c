@@ -322,11 +322,11 @@ xani_status xn_modules_read_mask(xn_ctx *ctx, xn_modules *m, int64_t frame, uint
 {
     for (int k = 0; k < m->n; k++) {
         uint32_t *to = dst + k * m->pixels;
-        int64_t place = m->part[k].mask != NULL ? m->place[frame * m->n + k] : -1;
-        if (place < 0)
+        const int64_t *place = &m->place[frame * m->n + k];
+        if (m->part[k].mask == NULL || *place < 0)
             memset(to, 0xff, (size_t)m->pixels * sizeof *to);
         else
-            XN_TRY(read_places(ctx, m, m->part[k].mask, &place, 1, XN_U32, to));
+            XN_TRY(read_places(ctx, m, m->part[k].mask, place, 1, XN_U32, to));
     }
     return XANI_OK;
 }

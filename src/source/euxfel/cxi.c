@@ -94,7 +94,7 @@ static xani_status read_cells(xn_ctx *ctx, const xn_h5 *h5, xn_xf_detector *d)
     if (xn_h5_exists(h5, "entry_1/cellId")) XN_TRY(xn_h5_read_i64(ctx, h5, "entry_1/cellId", &cell, &n));
     for (int64_t i = 0; i < d->n; i++) {
         int64_t most = 0; // of a module that is missing: 0
-        for (int m = 0; m < d->n_modules && (i + 1) * d->n_modules <= n; m++)
+        for (int m = 0; cell != NULL && m < d->n_modules && (i + 1) * d->n_modules <= n; m++)
             most = xn_max64(most, cell[i * d->n_modules + m]);
         d->cell[i] = (uint16_t)(most & 0xffff);
     }

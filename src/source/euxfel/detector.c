@@ -28,14 +28,14 @@ typedef struct {
 static xani_status beside(const part *p, const char *name, int64_t each, int64_t named, int64_t **value)
 {
     char path[2 * XN_KEY_LENGTH];
-    int64_t n = 0;
+    int64_t n = 0, wanted = named * each;
     *value = NULL;
     snprintf(path, sizeof path, "INSTRUMENT/%s/%s", p->group, name);
     if (named == 0 || !xn_h5_exists(p->h5, path)) return XANI_OK;
     XN_TRY(xn_xf_whole(p->ctx, p->h5, path, named, false, value, &n));
-    if (n == named * each) return XANI_OK;
+    if (n == wanted) return XANI_OK;
     return xn_fail(p->ctx, XANI_ERR_INPUT, "%s: %s has %lld numbers for %lld frames", p->file->path, path, (long long)n,
-                   (long long)(named * each));
+                   (long long)wanted);
 }
 
 // Rows up to the last one that the index names.

@@ -146,21 +146,21 @@ static xani_status read_sources(xn_ctx *ctx, const xn_h5 *h5, xn_xf_file *f)
     if (st != XANI_OK) {
         xn_clear_error(ctx);
         XN_TRY(sources_below(ctx, h5, "INDEX", 8, f));
-        if (f->n_sources > 1) qsort(f->source, (size_t)f->n_sources, sizeof *f->source, by_name);
+        if (f->source != NULL) qsort(f->source, (size_t)f->n_sources, sizeof *f->source, by_name);
         return XANI_OK;
     }
     f->source = xn_calloc((size_t)n + 1, sizeof *f->source);
-    if (f->source == NULL) st = xn_fail_memory(ctx, "the sources", (size_t)n * sizeof *text);
     for (int64_t i = 0; i < n; i++) {
         bool data = strncmp(text[i], "CONTROL/", 8) == 0 || strncmp(text[i], "INSTRUMENT/", 11) == 0;
-        if (st == XANI_OK && data && strlen(text[i]) < XN_KEY_LENGTH - 64)
+        if (f->source != NULL && data && strlen(text[i]) < XN_KEY_LENGTH - 64)
             f->source[f->n_sources++] = text[i];
         else
             xn_free(text[i]);
     }
     xn_free(text);
-    if (f->n_sources > 1) qsort(f->source, (size_t)f->n_sources, sizeof *f->source, by_name);
-    return st;
+    if (f->source == NULL) return xn_fail_memory(ctx, "the sources", (size_t)n * sizeof *text);
+    qsort(f->source, (size_t)f->n_sources, sizeof *f->source, by_name);
+    return XANI_OK;
 }
 
 bool xn_xf_file_has(const xn_xf_file *f, const char *source)
@@ -210,9 +210,10 @@ xani_status xn_xf_index(xn_ctx *ctx, const xn_h5 *h5, const xn_xf_file *f, const
                         int64_t **first, int64_t **count)
 {
     size_t n = (size_t)f->n;
-    int64_t *a = xn_calloc(4 * n + 1, sizeof *a), *b = a + n, *last = b + n, *status = last + n;
+    int64_t *a = xn_calloc(4 * n + 1, sizeof *a);
     *first = *count = NULL;
     if (a == NULL) return xn_fail_memory(ctx, "an index", 4 * n * sizeof *a);
+    int64_t *b = a + n, *last = b + n, *status = last + n;
     bool has_first = false, has_count = false, has_last = false, has_status = false;
     xani_status st;
     XN_GOTO(out, st, read_column(ctx, h5, index, "first", f->n, a, &has_first));

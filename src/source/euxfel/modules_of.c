@@ -141,7 +141,7 @@ static xani_status search_file(xn_ctx *ctx, const xn_xf_file *file, const char *
     char last[XN_KEY_LENGTH] = "";
     xani_status st = XANI_OK;
     for (int k = 0; st == XANI_OK && k < file->n_sources; k++) {
-        candidate c;
+        candidate c = {.number = -1};
         pipeline_name(file->source[k], c.name);
         if (c.name[0] == '\0' || strcmp(c.name, last) == 0 || known(all, c.name)) continue;
         memcpy(last, c.name, sizeof last);

@@ -57,8 +57,9 @@ static xani_status write_index(xn_ctx *ctx, xn_writer *w, const char *source, co
                                int64_t n, int64_t *rows)
 {
     char path[256];
-    uint64_t *row = xn_alloc(2 * (size_t)n, sizeof *row), *count = row + n;
+    uint64_t *row = xn_alloc(2 * (size_t)n, sizeof *row);
     if (row == NULL) return xn_fail_memory(ctx, "an index", 2 * (size_t)n * sizeof *row);
+    uint64_t *count = row + n;
     *rows = 0;
     for (int64_t i = 0; i < n; i++) {
         row[i] = (uint64_t)*rows;
