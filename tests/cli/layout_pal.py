@@ -20,6 +20,7 @@ try:
 
     import pal
     import shots
+    import tools
     from walk import Report
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
@@ -239,5 +240,33 @@ if code == 0:
     r.ok(code == 0, f"init: its configuration reduces {err.strip()[-300:] if code else ''}")
     if code == 0:
         shots.check(r, "init", f"{SCRATCH}/made.cube.h5", want(waveforms=True))
+
+# ---- Rayonix: rows belong together
+
+ray = f"{SCRATCH}/R12.h5"
+rayonix = shots.Experiment(shots=60, modules=1, rows=16, cols=16, seed=3)
+words = np.round(rayonix.photons * 20.0).astype("u2")
+words[:, 2, 3] = 65535  # bad in every shot
+rayonix.masked[2, 3] = True
+with h5py.File(ray, "w") as f:
+    f["R12/header/detector_0_distance"] = 150.0
+    scan = f.create_group("R12/scan_dat")
+    scan["N"], scan["raymx_data"], scan["photon_wavelength"] = np.arange(60), words, np.full(60, 1.24)
+    scan["laser"], scan["i0"], scan["stage"], scan["edge"] = rayonix.on.astype("i4"), rayonix.i0, rayonix.stage_mm, rayonix.edge_px
+one = rayonix.config("pal", [ray], i0="i0", laser="laser", delay=rayonix.delay("stage", "edge"), calibration={"photons_per_unit": 0.05})
+code, err = shots.reduce(XANI, shots.write_config(f"{SCRATCH}/ray.yaml", one), f"{SCRATCH}/ray.cube.h5")
+r.ok(code == 0, f"Rayonix: reduced {err.strip()[-300:] if code else ''}")
+if code == 0:
+    shots.check(r, "Rayonix", f"{SCRATCH}/ray.cube.h5", rayonix.cube(), 1e-5)
+code, out, err = xani("info", ray, "--json")
+r.ok(code == 0 and json.loads(out)["detectors"][0]["name"] == "raymx", f"Rayonix: info {err}")
+
+# ---- what xani sim writes
+
+tools.Tools(XANI, r).same_shots(SCRATCH, "pal")
+written = f"{SCRATCH}/sim/raw/type=measurement/run=001/scan=001/p0001.h5"
+if r.ok(os.path.exists(written), "sim: a file for each point"):
+    frame = pd.read_hdf(written, "metadata")
+    r.ok(frame.shape == (100, 5) and FLAG in frame and frame.index.dtype == "i8", f"sim: pandas reads its metadata {frame.shape}")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

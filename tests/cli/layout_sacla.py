@@ -19,6 +19,7 @@ try:
 
     import sacla
     import shots
+    import tools
     from walk import Report
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
@@ -260,5 +261,6 @@ if code == 0:
     r.ok(code == 0, f"init: its configuration reduces {err.strip()[-300:] if code else ''}")
     if code == 0:
         shots.check(r, "init", f"{SCRATCH}/made.cube.h5", want())
+tools.Tools(XANI, r).same_shots(SCRATCH, "sacla")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

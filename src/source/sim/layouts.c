@@ -7,7 +7,7 @@
 extern const xn_sim_layout xn_sim_swissfel, xn_sim_cube, xn_sim_cube_noiseless;
 extern const xn_sim_layout xn_sim_euxfel;
 extern const xn_sim_layout xn_sim_lcls_smalldata, xn_sim_lcls2_smalldata, xn_sim_lcls_cube, xn_sim_lcls2_cube;
-extern const xn_sim_layout xn_sim_nxmx, xn_sim_nexus;
+extern const xn_sim_layout xn_sim_nxmx, xn_sim_nexus, xn_sim_pal, xn_sim_sacla;
 
 const xn_sim_layout *const xn_sim_layouts[] = {
     &xn_sim_swissfel,
@@ -20,6 +20,8 @@ const xn_sim_layout *const xn_sim_layouts[] = {
     &xn_sim_lcls2_smalldata,
     &xn_sim_lcls_cube,
     &xn_sim_lcls2_cube,
+    &xn_sim_pal,
+    &xn_sim_sacla,
     NULL, // one a line
 };
 
