@@ -112,7 +112,7 @@ static bool alloc_planes(xn_groups *g)
 static bool within_range(const xn_groups *g, float p, float f)
 {
     float margin = g->correct.common ? 3.0f * g->correct.mode.max_correction : 0.0f;
-    if (g->kind != XN_CAL_JUNGFRAU) return true;
+    if (g->kind != XN_CAL_JUNGFRAU || g->fixed_stage > 0) return true;
     return fabsf(f) * (fmaxf(fabsf(p), fabsf(WORD_MAX - p)) + margin) < XN_CALIB_LIMIT;
 }
 

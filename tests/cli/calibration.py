@@ -77,15 +77,18 @@ def compare(name, got, mask, photons, out):
     """photons: (shots, y, x), NaN where a word has no number; out: pixels masked for good."""
     if got is None:
         return
+    photons = np.where(abs(photons) < 8192, photons, np.nan)  # more than the fixed point holds has no number
     masked = out | np.isnan(photons).any(axis=0)
-    r.ok(np.array_equal((mask & 0xffff) != 0, masked), f"{name}: {masked.sum()} of {masked.size} pixels are masked, and only those")
+    masked |= ~masked & ~(photons[1::2].sum(axis=0) > 0)  # nothing to compare with
+    r.ok(np.array_equal((mask & 0xffff) != 0, masked), f"{name}: {masked.sum()} of {masked.size} pixels are masked, and only those "
+         f"{np.argwhere(((mask & 0xffff) != 0) != masked)[:5].tolist()}")
     off = photons[1::2]
     with np.errstate(invalid="ignore"):
         want = off.sum(axis=0)
         allowed = len(off) * 2.0**-17 * 1.01 + 3e-7 * np.abs(off).sum(axis=0)
     worst = np.nanmax(np.where(masked, 0, abs(got - want) / allowed))
     r.ok(worst <= 1, f"{name}: photons are the formula's ({worst:.2f} of what rounding allows)")
-    r.ok(np.abs(want[~masked]).max() > 1, f"{name}: and there are some")
+    r.ok(not masked.all() and np.abs(want[~masked]).max() > 1, f"{name}: and there are some")
 
 
 def rare(chance, shape):
@@ -96,10 +99,12 @@ def rare(chance, shape):
 # ---- JUNGFRAU
 M, NY, NX = 2, 16, 24
 SHAPE = (M * NY, NX)
+SINGLE = lambda a: np.asarray(a).astype("f4").astype("f8")  # constants are kept in float32
 gain = np.stack([40 + rng.normal(0, 1, SHAPE), -1.4 + rng.normal(0, 0.02, SHAPE), -0.1 + rng.normal(0, 0.002, SHAPE),
                  55 + rng.normal(0, 1, SHAPE)])
 pedestal = np.stack([3000 + rng.normal(0, 50, SHAPE), 14500 + rng.normal(0, 50, SHAPE), 14000 + rng.normal(0, 50, SHAPE),
                      2800 + rng.normal(0, 50, SHAPE)])
+gain, pedestal = SINGLE(gain), SINGLE(pedestal)
 
 
 def jungfrau_words(stages):
@@ -139,7 +144,7 @@ if mask is not None:
     r.ok(list(mask[0, :4]) == [1 << 8, 1 << 1, 1 << 0, 1 << 5], "jungfrau: PSI's bits become user, dead, gap, undefined")
 
 put(f"{SCRATCH}/pedestal4.h5", gains=pedestal)
-words = jungfrau_words([0, 0, 0, 1, 3])
+words = jungfrau_words([0] * 20 + [1])
 got, mask = reduce("high_gain", words, M, {"calibration": {"pedestal": f"{SCRATCH}/pedestal4.h5", "gain": f"{SCRATCH}/gains.h5",
                                                            "gain_mode": "high"}})
 out = np.zeros(SHAPE, bool)
@@ -170,8 +175,7 @@ words = jungfrau_words([0, 0, 1, 3])
 got, mask = reduce("psana", words, M, {"detector": "jungfrau", "calibration": {"pedestal": f"{SCRATCH}/psana.h5", "gain": f"{SCRATCH}/psana.h5"}})
 out = np.zeros(SHAPE, bool)
 out[2, 3] = True
-compare("psana", got, mask, jungfrau(words, gain[:3].astype("f4").astype("f8"),
-                                     pedestal[:3].astype("f4").astype("f8") + offset.astype("f4").astype("f8")), out)
+compare("psana", got, mask, jungfrau(words, gain[:3], SINGLE(pedestal[:3] + SINGLE(offset))), out)
 
 
 def text_constants(path, array):
@@ -186,7 +190,7 @@ text_constants(f"{SCRATCH}/pedestals.data", pedestal[:3].reshape(segments))
 got, mask = reduce("psana_text", words, M, {"calibration": {"pedestal": f"{SCRATCH}/pedestals.data", "gain": f"{SCRATCH}/gains.h5"}})
 out = np.zeros(SHAPE, bool)
 out[1, :3] = True
-compare("psana_text", got, mask, jungfrau(words, gain, np.round(pedestal, 4)), out)
+compare("psana_text", got, mask, jungfrau(words, gain, SINGLE(np.round(pedestal, 4))), out)
 text_constants(f"{SCRATCH}/short.data", pedestal[:2])
 reduce("text_short", words, M, {"calibration": {"pedestal": f"{SCRATCH}/short.data", "gain": f"{SCRATCH}/gains.h5"}}, fails="short.data")
 with open(f"{SCRATCH}/broken.data", "w") as f:
@@ -206,6 +210,7 @@ table = {28: (0, 0), 12: (1, 1), 8: (2, 2), 24: (2, 2), 16: (3, 5), 0: (4, 6)}
 plane = np.array([[table.get(int(b) & 28, (0, 0)) for b in row] for row in bits])
 chosen = np.where(words >> 14 & 1, plane[..., 1], plane[..., 0])
 yy, xx = np.indices(SHAPE)
+ranges_gain, ranges_pedestal = SINGLE(ranges_gain), SINGLE(ranges_pedestal)
 photons = ((words & 0x3FFF) - ranges_pedestal[chosen, yy, xx]) / ranges_gain[chosen, yy, xx] / ENERGY
 photons[(words & 0x3FFF) == 0x3FFF] = np.nan
 out = (bits & 28) == 4
@@ -222,7 +227,7 @@ for mode, (low, high) in {"fh": (0, 0), "aml": (4, 6)}.items():
 reduce("epix10ka_no_ranges", words, M, {"detector": "epix10ka", "calibration": one}, fails="ranges")
 
 # ---- detectors with one plane
-dark = 100 + rng.normal(0, 5, SHAPE)
+dark = SINGLE(100 + rng.normal(0, 5, SHAPE))
 keep = np.zeros(SHAPE, bool)
 put(f"{SCRATCH}/plane.h5", pedestals=dark, gain=0.05 + rng.normal(0, 1e-3, SHAPE))
 with h5py.File(f"{SCRATCH}/plane.h5") as f:
@@ -244,10 +249,11 @@ photons[bright == 65535] = np.nan
 got, mask = reduce("rayonix", bright, M, {"detector": "rayonix", "calibration": {"offset": 10, "photons_per_unit": 0.3}})
 compare("rayonix", got, mask, photons, keep)
 
-wide = adu.astype("i4") * 1000
+wide = adu.astype("i4") * 100
+wide[3, 7, 7] = 39999
 photons = (wide - dark) * flat
-photons[wide >= 300000] = np.nan
-got, mask = reduce("generic", wide, M, {"detector": "generic", "calibration": {**PLANE, "gain_unit": "photons_per_adu", "saturated": 300000}})
+photons[wide >= 39950] = np.nan
+got, mask = reduce("generic", wide, M, {"detector": "generic", "calibration": {**PLANE, "gain_unit": "photons_per_adu", "saturated": 39950}})
 compare("generic", got, mask, photons, keep)
 
 # ---- corrected frames: NaN, and masks of the facility by name of their bits
