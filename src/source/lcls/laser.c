@@ -97,7 +97,7 @@ static xani_status states(xn_ctx *ctx, const reader *r, const xn_lcls_codes *cod
 xani_status xn_lcls_laser(xn_ctx *ctx, const xn_config *config, const xn_lcls_codes *codes, xn_lcls *l,
                           const uint64_t *id, int64_t n, uint8_t *state)
 {
-    if (xn_config_bool(config, "input.frames_only")) return XANI_OK;
+    if (config != NULL && xn_config_bool(config, "input.frames_only")) return XANI_OK;
     reader r = {config, l, id, n, xn_alloc((size_t)n + 1, sizeof *r.value)};
     if (r.value == NULL) return xn_fail_memory(ctx, "the laser states", (size_t)n * sizeof *r.value);
     xani_status st = states(ctx, &r, codes, state);

@@ -190,10 +190,12 @@ static xani_status constant(const writer *o, const char *name, xn_type type, con
     return xn_writer_data(o->w, path, type, rank, dims, NULL, plane);
 }
 
-// What the files tell of their own detector: its mask (1 good) and where its pixels are, in micrometres.
+// What the files tell of their own detector: its mask (1 good) and where its pixels are, in micrometres and psana's
+// frame, whose (x, y, z) is (-y, -x, -z) of the laboratory.
 static xani_status constants(const writer *o)
 {
     static const char *const axis[] = {"x", "y", "z"};
+    static const size_t of_laboratory[] = {1, 0, 2};
     const xn_sim_model *m = o->v->model;
     size_t n = (size_t)m->npix;
     uint8_t *good = xn_alloc(n, 1);
@@ -202,7 +204,7 @@ static xani_status constants(const writer *o)
     for (size_t i = 0; st == XANI_OK && i < n; i++) good[i] = m->detector.mask[i] == XN_SIM_GOOD;
     if (st == XANI_OK) st = constant(o, "mask", XN_U8, good);
     for (int k = 0; k < 3 && st == XANI_OK; k++) {
-        for (size_t i = 0; i < n; i++) position[i] = 1e6f * m->detector.geometry.position[3 * i + (size_t)k];
+        for (size_t i = 0; i < n; i++) position[i] = -1e6f * m->detector.geometry.position[3 * i + of_laboratory[k]];
         st = constant(o, axis[k], XN_F32, position);
     }
     xn_free(good);
