@@ -310,8 +310,10 @@ static xani_status require_class(xn_ctx *ctx, const xn_cutflow *flow, bool on)
     if (left[flow->n - 1] == 1) return xn_fail(ctx, XANI_ERR_INPUT, "only one %s shot is left, two are needed", name);
     int last = 0;
     while (left[last] > 0) last++;
-    return xn_fail(ctx, XANI_ERR_INPUT, "no %s shots are left of %lld: the cut \"%s\" refused the last %lld", name,
-                   (long long)left[0], flow->name[last], (long long)left[last - 1]);
+    bool configured = !on && last > XN_CUT_I0 && strcmp(flow->name[last], "time tool") != 0;
+    return xn_fail(ctx, XANI_ERR_INPUT, "no %s shots are left of %lld: the cut \"%s\" refused the last %lld%s", name,
+                   (long long)left[0], flow->name[last], (long long)left[last - 1],
+                   configured ? "; a cut on the time tool belongs to select.time_tool" : "");
 }
 
 static xani_status apply(xn_ctx *ctx, const xn_config *config, xn_shots *s, xn_cutflow *flow, xn_bins *bins)
