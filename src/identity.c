@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <xxhash.h>
 
+#include "physics/geometry.h"
+
 struct xn_identity {
     XXH3_state_t *state;
 };
@@ -86,6 +88,19 @@ static void add_path(xn_identity *id, const xn_config *config, const char *key)
     xn_free(path);
 }
 
+// Modules and masked pixels: all of the geometry that a cube depends on. Positions may be refined without a new cube.
+static void add_frame(xn_ctx *ctx, xn_identity *id, const xn_config *config)
+{
+    xn_geometry g;
+    bool given = xn_config_has(config, "geometry.file") || xn_config_has(config, "geometry.detector");
+    if (given && xn_geometry_frame(ctx, config, &g) == XANI_OK) {
+        XXH3_128bits_update(id->state, g.bad, (size_t)(g.ny * g.nx));
+        XXH3_128bits_update(id->state, g.module_rows, (size_t)g.n_modules * sizeof *g.module_rows);
+        xn_geometry_free(&g);
+    }
+    xn_clear_error(ctx); // what is wrong with it is told where it is used
+}
+
 xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, char *const *files, char **text)
 {
     static const char *const keys[] = {"input.layout",
@@ -114,6 +129,7 @@ xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, ch
     XN_GOTO(out, st, add_keys(ctx, id, config, keys));
     if (run >= 0) XN_GOTO(out, st, xn_identity_add_key(ctx, id, config, xn_key(key, "runs[%d]", run)));
     for (char *const *f = files; *f != NULL; f++) xn_identity_add_file(id, *f);
+    add_frame(ctx, id, config);
     add_path(id, config, "input.calibration.pedestal");
     add_path(id, config, "input.calibration.gain");
     add_path(id, config, "input.calibration.ranges_file");

@@ -45,12 +45,12 @@ void xn_geometry_free(xn_geometry *g)
 xani_status xn_geometry_allocate(xn_ctx *ctx, xn_geometry *g)
 {
     size_t n = (size_t)g->ny * (size_t)g->nx;
-    g->position = xn_alloc(3 * n, sizeof *g->position);
+    if (!g->frame_only) g->position = xn_alloc(3 * n, sizeof *g->position);
     g->bad = xn_alloc(n, 1);
     g->module_rows = xn_calloc((size_t)g->n_modules, sizeof *g->module_rows);
-    if (g->position == NULL || g->bad == NULL || g->module_rows == NULL)
-        return xn_fail_memory(ctx, "pixel positions", n * 13);
-    for (size_t i = 0; i < 3 * n; i++) g->position[i] = NAN;
+    if ((g->position == NULL && !g->frame_only) || g->bad == NULL || g->module_rows == NULL)
+        return xn_fail_memory(ctx, "pixel positions", n * (g->frame_only ? 1 : 13));
+    for (size_t i = 0; i < 3 * n && !g->frame_only; i++) g->position[i] = NAN;
     memset(g->bad, XN_GEOMETRY_GAP, n);
     return XANI_OK;
 }
@@ -94,7 +94,7 @@ static void place_panel(const xn_panels *p, const xn_panel *panel, int64_t first
             int64_t pixel = (first_row + ss) * g->nx + fs;
             for (int k = 0; k < 3; k++) {
                 r[k] = panel->corner[k] + i * panel->fs[k] + j * panel->ss[k];
-                g->position[3 * pixel + k] = (float)r[k];
+                if (g->position != NULL) g->position[3 * pixel + k] = (float)r[k];
             }
             g->bad[pixel] = panel->unused || (lab && in_lab_region(p, panel, r)) ? XN_GEOMETRY_BAD : 0;
         }
@@ -134,6 +134,7 @@ xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *p, xn_geometry
     g->energy_kev = p->energy_kev;
     g->distance_m = p->distance_m;
     g->assumed = p->assumed;
+    g->frame_only = p->frame_only;
     g->pixel_m = 1.0 / p->panel[0].res;
     uint8_t *inner = xn_alloc((size_t)rows, 1);
     if (inner == NULL) return xn_fail_memory(ctx, "detector rows", (size_t)rows);

@@ -24,6 +24,7 @@ typedef struct xn_geometry {
     double energy_kev;    // of the file, NaN when absent
     double distance_m;    // along the beam; NaN: unknown, which is an error but for pictures
     bool assumed;         // nominal places of quadrants: for pictures only
+    bool frame_only;      // no positions
 } xn_geometry;
 
 // geometry.file or geometry.detector, turned by geometry.arm; ny, nx > 0: the frames' shape it must match (else
@@ -31,6 +32,8 @@ typedef struct xn_geometry {
 xani_status xn_geometry_load(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx, xn_geometry *g);
 // The same for a picture: a distance or quadrant positions that are missing are no error.
 xani_status xn_geometry_sketch(xn_ctx *ctx, const xn_config *config, xn_geometry *g);
+// Modules and bad pixels of a frame alone, without positions: nothing that only places the detector need be known.
+xani_status xn_geometry_frame(xn_ctx *ctx, const xn_config *config, xn_geometry *g);
 void xn_geometry_free(xn_geometry *g);
 // Mean position of the pixels of spatial_bin x spatial_bin blocks that never cross a module: out (gy, gx, 3).
 // gy = sum over modules of floor(rows/bin), gx = floor(nx/bin).

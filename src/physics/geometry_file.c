@@ -105,6 +105,7 @@ xani_status xn_geometry_file(xn_ctx *ctx, const char *path, const xn_geometry_op
         if (strcmp(kind, readers[i].kind) != 0) continue;
         xn_panels panels;
         XN_TRY(readers[i].read(ctx, path, o, &panels));
+        panels.frame_only = o->frame_only;
         st = xn_geometry_from_panels(ctx, &panels, g);
         xn_panels_free(&panels);
     }

@@ -65,9 +65,9 @@ static char *data_file(const xn_config *config)
     return NULL;
 }
 
-static xani_status place(xn_ctx *ctx, const xn_config *config, bool anywhere, xn_geometry *g)
+static xani_status place(xn_ctx *ctx, const xn_config *config, bool anywhere, bool frame_only, xn_geometry *g)
 {
-    xn_geometry_options o = {.anywhere = anywhere};
+    xn_geometry_options o = {.anywhere = anywhere, .frame_only = frame_only};
     double quadrants[8];
     XN_TRY(take_options(ctx, config, &o, quadrants));
     xani_status st;
@@ -84,13 +84,14 @@ static xani_status place(xn_ctx *ctx, const xn_config *config, bool anywhere, xn
     } else if (xn_config_has(config, "geometry.detector")) {
         xn_panels panels;
         XN_TRY(xn_panels_flat(ctx, config, &o, &panels));
+        panels.frame_only = frame_only;
         st = xn_geometry_from_panels(ctx, &panels, g);
         xn_panels_free(&panels);
         g->kind = "configuration";
     } else {
         st = xn_config_require(ctx, config, "geometry.file", "it, or geometry.detector, says where the pixels are");
     }
-    if (st == XANI_OK) st = turn_arm(ctx, config, g);
+    if (st == XANI_OK && g->position != NULL) st = turn_arm(ctx, config, g);
     if (st != XANI_OK) xn_geometry_free(g);
     return st;
 }
@@ -98,13 +99,19 @@ static xani_status place(xn_ctx *ctx, const xn_config *config, bool anywhere, xn
 xani_status xn_geometry_sketch(xn_ctx *ctx, const xn_config *config, xn_geometry *g)
 {
     memset(g, 0, sizeof *g);
-    return place(ctx, config, true, g);
+    return place(ctx, config, true, false, g);
+}
+
+xani_status xn_geometry_frame(xn_ctx *ctx, const xn_config *config, xn_geometry *g)
+{
+    memset(g, 0, sizeof *g);
+    return place(ctx, config, true, true, g);
 }
 
 xani_status xn_geometry_load(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx, xn_geometry *g)
 {
     memset(g, 0, sizeof *g);
-    xani_status st = place(ctx, config, false, g);
+    xani_status st = place(ctx, config, false, false, g);
     if (st == XANI_OK && ny > 0 && (g->ny != ny || g->nx != nx))
         st = xn_config_bad(ctx, config, xn_config_has(config, "geometry.file") ? "geometry.file" : "geometry.detector",
                            "describes %lld x %lld pixels (y, x), the frames have %lld x %lld", (long long)g->ny,

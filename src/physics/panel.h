@@ -34,12 +34,14 @@ typedef struct xn_panels {
     xn_bad_region *bad; // owned
     double energy_kev;  // NaN when the file does not say
     double distance_m;  // along the beam; NaN: unknown, z is 0 then
+    bool frame_only;    // modules and bad pixels are wanted, no positions
     bool assumed;       // positions of quadrants were not known: nominal ones
 } xn_panels;
 
 // What the readers need besides the file.
 typedef struct xn_geometry_options {
     double distance_m;                // NaN: the file's own, which then must be there
+    bool frame_only;                  // modules and bad pixels are wanted, no positions
     bool anywhere;                    // what is missing to place the detector is no error: for pictures and shapes
     bool inverted;                    // European XFEL: positions were measured to the right and down
     const double *quadrants_mm;       // x, y of four quadrants (European XFEL), or NULL

@@ -81,6 +81,29 @@ static xani_status or_mask(xn_ctx *ctx, const char *path, const char *dataset, c
     return st;
 }
 
+// Gaps between panels and regions that geometry.file says not to use. A file that does not fit stops the map, not the
+// reduction: it is only told here.
+static xani_status mask_geometry(xn_ctx *ctx, const xn_config *config, xn_source *s)
+{
+    if (!xn_config_has(config, "geometry.file")) return XANI_OK;
+    xn_geometry g;
+    xani_status st = xn_geometry_frame(ctx, config, &g);
+    if (st == XANI_ERR_MEMORY || st == XANI_INTERRUPTED) return st;
+    if (st != XANI_OK) {
+        xn_warn(ctx, "geometry.file masks no pixels: %s", xani_error_text(ctx));
+        xn_clear_error(ctx);
+        return XANI_OK;
+    }
+    bool fits = g.ny == s->ny && g.nx == s->nx;
+    if (!fits)
+        xn_warn(ctx, "geometry.file masks no pixels: it describes %lld x %lld (y, x), the frames have %lld x %lld",
+                (long long)g.ny, (long long)g.nx, (long long)s->ny, (long long)s->nx);
+    for (int64_t i = 0; fits && i < s->ny * s->nx; i++)
+        s->mask[i] |= g.bad[i] == XN_GEOMETRY_BAD ? XN_PIXEL_USER : g.bad[i] == XN_GEOMETRY_GAP ? XN_PIXEL_GAP : 0;
+    xn_geometry_free(&g);
+    return XANI_OK;
+}
+
 xani_status xn_mask_load(xn_ctx *ctx, const xn_config *config, const char *first_file, xn_source *s)
 {
     char key[XN_KEY_LENGTH];
@@ -99,6 +122,7 @@ xani_status xn_mask_load(xn_ctx *ctx, const xn_config *config, const char *first
         xn_free(path);
         if (st != XANI_OK) return st;
     }
+    XN_TRY(mask_geometry(ctx, config, s));
     for (int64_t i = 0; i < s->ny * s->nx; i++)
         if (s->mask[i] == 0) return XANI_OK;
     return xn_fail(ctx, XANI_ERR_INPUT, "every pixel is masked; is input.mask[].good right?");
@@ -122,8 +146,12 @@ xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_so
                  xn_config_has(config, "geometry.detector.modules");
     if (xn_config_int(config, "reduce.spatial_bin") <= 1 || !known) return xn_modules_set(ctx, s, 1, s->ny);
     xn_geometry g;
-    XN_TRY(xn_geometry_load(ctx, config, s->ny, s->nx, &g));
-    xani_status st = xn_modules_set(ctx, s, g.n_modules, 0);
+    XN_TRY(xn_geometry_frame(ctx, config, &g));
+    xani_status st = XANI_OK;
+    if (g.ny != s->ny || g.nx != s->nx)
+        st = xn_config_bad(ctx, config, "geometry", "describes %lld x %lld pixels (y, x), the frames have %lld x %lld",
+                           (long long)g.ny, (long long)g.nx, (long long)s->ny, (long long)s->nx);
+    if (st == XANI_OK) st = xn_modules_set(ctx, s, g.n_modules, 0);
     if (st == XANI_OK) memcpy(s->module_rows, g.module_rows, (size_t)g.n_modules * sizeof *g.module_rows);
     xn_geometry_free(&g);
     return st;

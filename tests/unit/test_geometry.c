@@ -166,8 +166,39 @@ START_TEST(momentum_transfer)
 }
 END_TEST
 
+// Modules and masked pixels are known without a distance and without positions
+START_TEST(frame_alone)
+{
+    char path[600], yaml[800];
+    xani_context *ctx;
+    xn_config *config = NULL;
+    xn_geometry g;
+    snprintf(path, sizeof path, "%s/frame.geom", xn_test_dir("geometry"));
+    FILE *f = fopen(path, "w");
+    fputs("clen = /detector/z\nres = 10000\na/min_fs = 0\na/max_fs = 3\na/min_ss = 0\na/max_ss = 1\na/corner_x = 0\n"
+          "a/corner_y = 0\nb/min_fs = 0\nb/max_fs = 2\nb/min_ss = 2\nb/max_ss = 3\nb/corner_x = 0\nb/corner_y = 9\n"
+          "bad_x/panel = a\nbad_x/min_fs = 1\nbad_x/max_fs = 2\nbad_x/min_ss = 0\nbad_x/max_ss = 0\n"
+          "bad_y/min_y = 10.2\nbad_y/max_y = 11\n",
+          f);
+    fclose(f);
+    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
+    snprintf(yaml, sizeof yaml, "geometry: {file: '%s'}\n", path);
+    ck_assert_int_eq(xn_config_parse(ctx, yaml, "t", ".", &config), XANI_OK);
+    ck_assert_int_eq(xn_geometry_load(ctx, config, 0, 0, &g), XANI_ERR_CONFIG); // no distance
+    xn_clear_error(ctx);
+    ck_assert_int_eq(xn_geometry_frame(ctx, config, &g), XANI_OK);
+    ck_assert(g.position == NULL && g.n_modules == 2 && g.module_rows[0] == 2 && g.ny == 4 && g.nx == 4);
+    static const uint8_t wanted[16] = {0, 2, 2, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 2, 2, 1};
+    ck_assert_mem_eq(g.bad, wanted, 16);
+    xn_geometry_free(&g);
+    xani_config_destroy(&config);
+    xani_destroy(&ctx);
+}
+END_TEST
+
 static void add(TCase *t)
 {
+    tcase_add_test(t, frame_alone);
     tcase_add_test(t, crystfel_rules);
     tcase_add_test(t, crystfel_errors);
     tcase_add_test(t, agipd_file);
