@@ -21,7 +21,8 @@ bool xn_map_possible(const xn_config *config, const char **why)
         *why = "geometry.distance_mm";
     else if (!file && !xn_config_has(config, "experiment.energy_kev"))
         *why = "experiment.energy_kev";
-    else if (!xn_config_has(config, "geometry.ub") && !xn_config_has(config, "geometry.orientation"))
+    else if (!xn_config_has(config, "geometry.ub") && !xn_config_has(config, "geometry.orientation") &&
+             !xn_config_has(config, "geometry.reflections"))
         *why = "geometry.ub";
     else if (!xn_config_has(config, "geometry.ub") && !xn_config_has(config, "geometry.cell") &&
              !xn_config_has(config, "map.crystal.cell"))

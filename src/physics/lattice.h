@@ -43,6 +43,11 @@ typedef struct xn_goniometer {
 xani_status xn_lattice_load(xn_ctx *ctx, const xn_config *config, bool need_ub, xn_lattice *lattice);
 // From a cell and a centring alone (tests, simulator).
 xani_status xn_lattice_make(xn_ctx *ctx, const double cell[6], char centring, xn_lattice *lattice);
+// U from geometry.reflections and the lattice's cell (orientation.c); the rotation that takes n vectors (n, 3) to
+// others best, false when it fails.
+xani_status xn_orientation_from_reflections(xn_ctx *ctx, const xn_config *config, const xn_lattice *lattice,
+                                            double u[9]);
+bool xn_rotation_between(int n, const double *from, const double *to, double u[9]);
 xani_status xn_goniometer_load(xn_ctx *ctx, const xn_config *config, xn_goniometer *g); // angles of geometry.goniometer
 xani_status xn_circles_load(xn_ctx *ctx, const xn_config *config, const char *list, xn_goniometer *g); // any such list
 // R = R_1 ... R_n, row-major.

@@ -135,6 +135,10 @@ xani_status xn_lattice_load(xn_ctx *ctx, const xn_config *config, bool need_ub, 
 {
     double ub[9], cell[6], u[9];
     bool has_ub = xn_config_has(config, "geometry.ub"), has_u = xn_config_has(config, "geometry.orientation");
+    bool has_list = xn_config_has(config, "geometry.reflections");
+    if (has_list && (has_ub || has_u))
+        return xn_config_bad(ctx, config, "geometry.reflections", "and geometry.%s both give the orientation",
+                             has_ub ? "ub" : "orientation");
     if (has_ub) XN_TRY(read_numbers(ctx, config, "geometry.ub", 9, ub));
     XN_TRY(load_cell(ctx, config, has_ub ? ub : NULL, cell));
     XN_TRY(load_symmetry(ctx, config, cell, l));
@@ -144,10 +148,13 @@ xani_status xn_lattice_load(xn_ctx *ctx, const xn_config *config, bool need_ub, 
         XN_TRY(read_numbers(ctx, config, "geometry.orientation", 9, u));
         XN_TRY(check_rotation(ctx, config, u));
         xn_mat3_mul(u, l->b, l->ub);
+    } else if (has_list && need_ub) {
+        XN_TRY(xn_orientation_from_reflections(ctx, config, l, u));
+        xn_mat3_mul(u, l->b, l->ub);
     } else if (need_ub) {
         return xn_config_require(ctx, config, "geometry.ub",
                                  "the crystal's orientation is needed to map (or "
-                                 "geometry.cell with geometry.orientation)");
+                                 "geometry.cell with geometry.orientation or reflections)");
     }
     if (!xn_mat3_inverse(l->ub, l->ub_inv)) return xn_config_bad(ctx, config, "geometry.ub", "is singular");
     return XANI_OK;
