@@ -323,8 +323,8 @@ xani_status xn_modules_read_mask(xn_ctx *ctx, xn_modules *m, int64_t frame, uint
     for (int k = 0; k < m->n; k++) {
         uint32_t *to = dst + k * m->pixels;
         const int64_t *place = &m->place[frame * m->n + k];
-        if (m->part[k].mask == NULL || *place < 0)
-            memset(to, 0xff, (size_t)m->pixels * sizeof *to);
+        if (*place < 0 || m->part[k].mask == NULL)
+            memset(to, *place < 0 ? 0xff : 0, (size_t)m->pixels * sizeof *to);
         else
             XN_TRY(read_places(ctx, m, m->part[k].mask, place, 1, XN_U32, to));
     }

@@ -50,7 +50,7 @@ const xn_modules_info *xn_modules_get_info(const xn_modules *m);
 // Frames of the detector behind each other, thread-safe. A missing module is NaN, for words an invalid gain code, else
 // 0.
 xani_status xn_modules_read(xn_ctx *ctx, xn_modules *m, const int64_t *frames, int64_t n, void *dst);
-// Mask words of one frame, all bits where a module is missing or has no mask dataset.
+// Mask words of one frame: all bits where a module is missing, none where it has no mask dataset.
 xani_status xn_modules_read_mask(xn_ctx *ctx, xn_modules *m, int64_t frame, uint32_t *dst);
 
 // True where input.modules.leave_out names the module, by its number or its name.

@@ -165,6 +165,20 @@ def agipd():
     err = reduced("agipd", e, config, expected, missing=8, duplicate=1)
     r.ok("lack a module" in err, f"agipd: lost modules are told: {err.strip()[-200:]}")
     r.ok("3 frames of modules" in err, "agipd: the unfinished file is told")
+    # the pump one pulse later: in positions, in FEL pulses, at a position of its own
+    on_before = e.on.copy()
+    e.on = np.where(np.arange(240) % 8 == 0, False, np.roll(on_before, 1))
+    for i in (15, 21):
+        e.cut[[*shot(i)]] = ""
+        e.drop("join", *on(i))
+    expected = e.cube()
+    expected["seen"] += 1 + 8
+    expected["cuts"]["join"] += 1
+    expected["cuts"]["modules"] += 8
+    for rule in ({"offset_positions": 4}, {"offset_pulses": 1, "bits": "LP_SPB"}, {"first_position": AT + 4, "bits": "0x400"}):
+        config["input"]["laser"] = rule
+        reduced("agipd", e, config, expected, missing=8, duplicate=1)
+    e.on = on_before
     code, out, err = xani("info", where, "--json")
     info = json.loads(out) if code == 0 else {"runs": [{}], "detectors": [{}]}
     run, det = info["runs"][0], info["detectors"][0]
@@ -173,6 +187,17 @@ def agipd():
     r.ok(run.get("laser_rule") == "pattern" and run.get("shots") == 241, f"agipd: info tells the laser {run}")
     off = int((~e.on & (e.cut != "lost")).sum())
     r.ok(abs(run.get("laser_off", 0) - off) < 20 and run.get("dark") == 16, f"agipd: about {off} shots are off: {run}")
+    # the facility's folders: corrected frames and readings are one run
+    tree = folder("p001234")
+    for kind, part in (("proc", "CORR"), ("raw", "RAW")):
+        os.makedirs(f"{tree}/{kind}/r0348")
+        for name in os.listdir(where):
+            if name.startswith(part):
+                os.link(f"{where}/{name}", f"{tree}/{kind}/r0348/{name}")
+    code, out, err = xani("info", tree, "--json")
+    both = json.loads(out) if code == 0 else {"runs": []}
+    r.ok([(one["run"], one["shots"], one["laser_rule"]) for one in both["runs"]] == [("run0348", 241, "pattern")],
+         f"agipd: info puts proc and raw together: {both['runs']} {err.strip()[-200:]}")
     code, out, err = xani("init", where, "-o", f"{where}/made.yaml")
     made = open(f"{where}/made.yaml").read() if code == 0 else ""
     r.ok(code == 0 and "layout: euxfel" in made and DETECTOR in made, f"agipd: init {code} {err.strip()}")
@@ -251,6 +276,13 @@ def jungfrau_raw():
                       laser={"pulses": ["0:16:4", "1:16:4", "2", "6", "10", "14"]},
                       calibration={"pedestal": f"{where}/pedestal.h5", "gain": f"{where}/gains.h5"})
     reduced("jungfrau_raw", e, config, e.cube())
+    del config["input"]["laser"]["pulses"]
+    config["input"]["laser"] = {"codes": [0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14], "drop": [15]}
+    kept = e.cut.copy()
+    e.cut[(np.arange(240) % 16 == 15) & (e.cut == "")] = "X-rays"
+    reduced("jungfrau_raw", e, config, e.cube())
+    e.cut = kept
+    config["input"]["laser"] = {"pulses": ["0:16:4", "1:16:4", "2:16:4"]}
     # the same without module 2: its train is used, its pixels are masked
     e.cut[e.cut == "modules"] = ""
     e.masked[8:] = True
@@ -288,6 +320,13 @@ def jungfrau_corrected():
     reduced("jungfrau_corrected", e, config, e.cube(), missing=3)
     config["input"]["laser"] = "FXE_LAS_COM/SHUTTER/1/isOpen"
     reduced("jungfrau_corrected", e, config, e.cube(), missing=3)
+    # the same reading in other words: a sum or a column of the train's numbers, the value when the run began
+    delay = jungfrau_delay(e)
+    delay["parts"][1]["source"] = "RUN/FXE_LAS_COM/CTRL/PPL_PHASE_SHIFTER/currentOpticalDelay"
+    same = tools.changed(config, i0=f"sum(INSTRUMENT/{XGM}/data/intensityTD)", delay=delay)
+    reduced("jungfrau_corrected", e, same, e.cube())  # of trains: lost frames are not told
+    same = tools.changed(config, i0=I0, pulses={"no_fel": [50, 7], "arrays": [{"source": I0, "entry": "train"}]})
+    reduced("jungfrau_corrected", e, same, e.cube())
     config["input"]["frames"] = f"{JF}/CORR/JNGFR*:daqOutput"
     config["input"]["laser"] = {"trains": "odd", "pulses": 0}
     reduced("jungfrau_corrected", e, config, e.cube(), missing=3)

@@ -241,8 +241,14 @@ xani_status xn_xf_detector_read(xn_ctx *ctx, const xn_config *config, const xn_x
         xn_xf_detector_free(d);
         return st;
     }
-    for (int m = 0; m < d->n_modules; m++) d->words = d->words || d->module[m].gain != NULL;
-    return XANI_OK;
+    const xn_xf_module *with = NULL, *without = NULL;
+    for (int m = 0; m < d->n_modules; m++)
+        if (!d->module[m].absent) *(d->module[m].gain != NULL ? &with : &without) = &d->module[m];
+    d->words = with != NULL;
+    if (with == NULL || without == NULL) return XANI_OK;
+    st = xn_fail(ctx, XANI_ERR_INPUT, "%s has gain codes beside its frames, %s has none", with->name, without->name);
+    xn_xf_detector_free(d);
+    return st;
 }
 
 void xn_xf_detector_free(xn_xf_detector *d)

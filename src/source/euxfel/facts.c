@@ -140,6 +140,14 @@ static xani_status walk(const teller *t, const xn_h5 *h5, const char *group, siz
     return st;
 }
 
+// An earlier file has the source: its readings are known.
+static bool seen_before(const teller *t, const xn_xf_file *file, const char *source)
+{
+    for (const xn_xf_file *f = t->r->run->file; f < file; f++)
+        if (xn_xf_file_has(f, source)) return true;
+    return false;
+}
+
 static xani_status channels_of(const teller *t, const xn_xf_file *file)
 {
     xn_h5 *h5 = NULL;
@@ -147,7 +155,7 @@ static xani_status channels_of(const teller *t, const xn_xf_file *file)
     xani_status st = XANI_OK;
     for (int k = 0; st == XANI_OK && k < file->n_sources; k++) {
         bool control = strncmp(file->source[k], "CONTROL/", 8) == 0;
-        if (!xn_h5_exists(h5, file->source[k])) continue;
+        if (seen_before(t, file, file->source[k]) || !xn_h5_exists(h5, file->source[k])) continue;
         if (strstr(file->source[k], ":xtdf") || ends_with(file->source[k], "/image")) continue;
         st = walk(t, h5, file->source[k], (size_t)(strchr(file->source[k], '/') + 1 - file->source[k]), control, 3);
         if (st == XANI_ERR_INPUT) xn_clear_error(t->ctx), st = XANI_OK; // a source that cannot be told about
