@@ -54,9 +54,9 @@ static xani_status add_frame(const part *p, int64_t train, int64_t pulse, int64_
                        p->file->path, p->group, (long long)pulse, (unsigned long long)p->file->train[train],
                        XN_XF_PULSES);
     xn_xf_entry e = {.id = xn_xf_id(p->file->train[train], (uint64_t)pulse),
-                     .place = place,
-                     .cell = (uint16_t)(cell & 0xffff),
-                     .good = p->file->good[train]};
+                     .place = (uint64_t)place,
+                     .cell = (uint64_t)cell & 0xffff,
+                     .good = p->file->good[train] != 0};
     return xn_xf_list_add(p->ctx, p->list, &e);
 }
 
@@ -154,13 +154,16 @@ static xani_status check_shape(const part *p, const xn_h5_info *info, bool first
                    xn_type_name(d->type), (long long)d->ny, (long long)d->nx);
 }
 
-static char *sibling(const xn_h5 *h5, const char *frames, const char *name)
+// Path of a dataset beside the frames (owned), NULL where there is none.
+static xani_status sibling(xn_ctx *ctx, const xn_h5 *h5, const char *frames, const char *name, char **path)
 {
     const char *slash = strrchr(frames, '/');
-    char *path = xn_format("%.*s/%s", (int)(slash - frames), frames, name);
-    if (path != NULL && xn_h5_exists(h5, path)) return path;
-    xn_free(path);
-    return NULL;
+    *path = xn_format("%.*s/%s", (int)(slash - frames), frames, name);
+    if (*path == NULL) return xn_fail_memory(ctx, frames, strlen(frames));
+    if (xn_h5_exists(h5, *path)) return XANI_OK;
+    xn_free(*path);
+    *path = NULL;
+    return XANI_OK;
 }
 
 static xani_status read_file(xn_ctx *ctx, const xn_xf_file *file, xn_xf_detector *d, xn_xf_module *m, part *p,
@@ -180,8 +183,8 @@ static xani_status read_file(xn_ctx *ctx, const xn_xf_file *file, xn_xf_detector
     XN_GOTO(out, st, add_file(p));
     if (p->rows == 0) goto out;
     if (m->n_files == 0) {
-        m->mask = sibling(h5, m->frames, "mask");
-        m->gain = d->cells && d->type == XN_U16 ? sibling(h5, m->frames, "gain") : NULL;
+        XN_GOTO(out, st, sibling(ctx, h5, m->frames, "mask", &m->mask));
+        if (d->cells && d->type == XN_U16) XN_GOTO(out, st, sibling(ctx, h5, m->frames, "gain", &m->gain));
     }
     m->file[m->n_files++] = file->path;
     p->before += p->rows;

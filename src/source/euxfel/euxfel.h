@@ -161,11 +161,10 @@ void xn_xf_detector_free(xn_xf_detector *d);
 
 // ---- match.c
 
+// A module's frame; small, because runs have tens of millions of them.
 typedef struct xn_xf_entry {
     uint64_t id;
-    int64_t place;
-    uint16_t cell;
-    uint8_t good;
+    uint64_t place : 47, cell : 16, good : 1;
 } xn_xf_entry;
 
 typedef struct xn_xf_list {

@@ -191,6 +191,13 @@ static xani_status tell_detector(teller *t, const xn_xf_detector *d, bool *chose
     return xn_facts_detector(t->ctx, t->f, &facts, chosen);
 }
 
+// What the name of a detector says of its pixels (formats.md 7).
+static void tell_pixels(teller *t, const char *name)
+{
+    if (strstr(name, "AGIPD") != NULL) t->f->place.pixel_mm = 0.2;
+    if (strstr(name, "LPD") != NULL) t->f->place.pixel_mm = 0.5;
+}
+
 static xani_status tell_ids(teller *t, const xn_xf_detector *d)
 {
     uint8_t *good = xn_alloc((size_t)d->n, 1);
@@ -313,6 +320,7 @@ xani_status xn_xf_facts(xn_ctx *ctx, const struct xn_found_run *found, xn_run_fa
     XN_GOTO(out, st, detectors(&t, &d));
     if (f->chosen >= 0) {
         readings.detector = &d;
+        tell_pixels(&t, d.name);
         XN_GOTO(out, st, tell_ids(&t, &d));
         XN_GOTO(out, st, xn_xf_numbers_load(ctx, NULL, d.cells, &readings.numbers));
         XN_GOTO(out, st, xn_xf_pattern_read(ctx, NULL, &run, d.name, &pattern, &there));

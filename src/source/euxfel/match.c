@@ -117,7 +117,7 @@ static void put_frame(const walk *w, uint64_t id, int64_t k, int64_t f, xn_xf_de
         int64_t *place = &d->place[f * w->n + m];
         *place = -1;
         const xn_xf_entry *e = entries(w, m, id) > k ? &w->list[m].entry[w->at[m] + k] : NULL;
-        if (e != NULL && e->cell == d->cell[f]) *place = e->place;
+        if (e != NULL && e->cell == d->cell[f]) *place = (int64_t)e->place;
         if (e != NULL) good = good && e->good;
         complete = complete && (*place >= 0 || w->module[m].absent);
     }
