@@ -19,6 +19,7 @@ typedef struct xn_input_layout {
     const xn_source_ops *ops;
     const char *facility; // for experiment.facility; NULL: several
     const char *files;    // what its files are, in the plural, for messages: "SwissFEL runs"
+    bool has_geometry;    // its files may serve as geometry.file
     // True when an HDF5 file is of this layout; key: what the files of one run have in common, a path that begins with
     // the folder (xn_run_key makes the usual one); "" for a part of a run that another file there has whole.
     bool (*claims)(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes);

@@ -105,6 +105,7 @@ r.ok(det["name"] == f"{P}/frames" and det["energy_kev"] == 10.0 and det["distanc
 names = [c["name"] for c in info["channels"]]
 r.ok(all(f"{P}/shot/{n}" in names for n in ("i0", "laser", "stage", "edge")), f"info: readings are listed: {names}")
 code, out, err = t.xani("init", where)
+r.ok("energy_kev: 10 " in out and "distance_mm: 98 " in out, "init takes energy and distance from the file, in keV and mm here")
 r.ok("layout: nexus" in out and f"laser: {P}/shot/laser" in out and f"source: {P}/shot/stage" in out, f"init proposes laser and stage: {err.strip()}")
 
 # a second file of readings decides, shuffled, with ids off by one pulse, gaps and two answers

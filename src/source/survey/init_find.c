@@ -59,6 +59,25 @@ static bool better(const fitting *f, const char *a, const char *b)
     return strcmp(a, b) < 0;
 }
 
+static void take_geometry(const fitting *f, const char *path, xn_init_finds *finds)
+{
+    bool distance = false, quadrants = true;
+    double energy = NAN;
+    if (!geometry_fits(f, path, &energy, &distance, &quadrants)) return;
+    finds->geometry = path;
+    finds->energy_kev = energy;
+    finds->distance = distance;
+    finds->quadrants = quadrants;
+}
+
+// The files of a run may tell where their pixels are; a geometry file is preferred, for it was refined.
+static void look_in_runs(const fitting *f, const xn_survey *s, xn_init_finds *finds)
+{
+    for (int i = 0; i < s->n && finds->geometry == NULL; i++)
+        if (s->file[i].kind == XN_FOUND_RUN && s->file[i].layout->has_geometry)
+            take_geometry(f, s->file[i].path, finds);
+}
+
 xani_status xn_init_find(xn_ctx *ctx, const xn_survey *s, const char *detector, int64_t ny, int64_t nx, int64_t rows,
                          xn_init_finds *finds)
 {
@@ -66,8 +85,7 @@ xani_status xn_init_find(xn_ctx *ctx, const xn_survey *s, const char *detector, 
     *finds = (xn_init_finds){.energy_kev = NAN};
     for (int i = 0; i < s->n; i++) {
         const char *path = s->file[i].path;
-        bool mask = false, distance = false, quadrants = true;
-        double energy = NAN;
+        bool mask = false;
         switch (s->file[i].kind) {
         case XN_FOUND_GAIN:
             if (better(&f, finds->gain, path) && calibration_fits(&f, path, &mask)) finds->gain = path;
@@ -78,15 +96,12 @@ xani_status xn_init_find(xn_ctx *ctx, const xn_survey *s, const char *detector, 
             finds->pixel_mask = mask;
             break;
         case XN_FOUND_GEOMETRY:
-            if (!better(&f, finds->geometry, path) || !geometry_fits(&f, path, &energy, &distance, &quadrants)) break;
-            finds->geometry = path;
-            finds->energy_kev = energy;
-            finds->distance = distance;
-            finds->quadrants = quadrants;
+            if (better(&f, finds->geometry, path)) take_geometry(&f, path, finds);
             break;
         default:
             break;
         }
     }
+    look_in_runs(&f, s, finds);
     return xn_check_interrupt(ctx);
 }
