@@ -9,7 +9,6 @@
 // Id 0 means "no id" in the join; ids that begin with 0 are therefore all counted one higher, here and in further
 // files.
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "source/nexus/nexus.h"
@@ -200,34 +199,6 @@ static xani_status default_ids(xn_ctx *ctx, xn_nx_run *run)
     return XANI_OK;
 }
 
-typedef struct {
-    uint64_t id;
-    int64_t frame;
-} framed;
-
-static int by_id(const void *a, const void *b)
-{
-    const framed *x = a, *y = b;
-    if (x->id != y->id) return x->id < y->id ? -1 : 1;
-    return (x->frame > y->frame) - (x->frame < y->frame);
-}
-
-// run->once: 0 for frames whose id an earlier frame has. A repeated frame would else count once more for each reading.
-static xani_status find_repeated(xn_ctx *ctx, xn_nx_run *run)
-{
-    framed *f = xn_alloc((size_t)run->n, sizeof *f);
-    run->once = xn_alloc((size_t)run->n, 1);
-    if (f == NULL || run->once == NULL) {
-        xn_free(f);
-        return xn_fail_memory(ctx, "the ids", (size_t)run->n * sizeof *f);
-    }
-    for (int64_t i = 0; i < run->n; i++) f[i] = (framed){run->id[i], i};
-    qsort(f, (size_t)run->n, sizeof *f, by_id);
-    for (int64_t i = 0; i < run->n; i++) run->once[f[i].frame] = i == 0 || f[i].id != f[i - 1].id;
-    xn_free(f);
-    return XANI_OK;
-}
-
 static xani_status stored_ids(xn_ctx *ctx, const xn_config *config, xn_nx_run *run)
 {
     const char *dataset = config != NULL ? xn_config_string(config, "input.ids") : NULL;
@@ -250,7 +221,9 @@ static xani_status stored_ids(xn_ctx *ctx, const xn_config *config, xn_nx_run *r
 xani_status xn_nx_ids(xn_ctx *ctx, const xn_config *config, xn_nx_run *run)
 {
     XN_TRY(stored_ids(ctx, config, run));
-    return find_repeated(ctx, run);
+    run->once = xn_alloc((size_t)run->n, 1);
+    if (run->once == NULL) return xn_fail_memory(ctx, "the ids", (size_t)run->n);
+    return xn_ids_once(ctx, run->id, run->n, run->once);
 }
 
 // ---- further files

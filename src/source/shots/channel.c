@@ -100,6 +100,31 @@ xani_status xn_channel_seen(xn_ctx *ctx, xn_channel *c, const char *file)
     return c->file != NULL ? XANI_OK : xn_fail_memory(ctx, c->name, strlen(file));
 }
 
+// ---- repeated frames
+
+typedef struct {
+    uint64_t id;
+    int64_t frame;
+} framed;
+
+static int by_frame(const void *a, const void *b)
+{
+    const framed *x = a, *y = b;
+    if (x->id != y->id) return x->id < y->id ? -1 : 1;
+    return (x->frame > y->frame) - (x->frame < y->frame);
+}
+
+xani_status xn_ids_once(xn_ctx *ctx, const uint64_t *id, int64_t n, uint8_t *once)
+{
+    framed *f = xn_alloc((size_t)n, sizeof *f);
+    if (f == NULL) return xn_fail_memory(ctx, "the ids", (size_t)n * sizeof *f);
+    for (int64_t i = 0; i < n; i++) f[i] = (framed){id[i], i};
+    qsort(f, (size_t)n, sizeof *f, by_frame);
+    for (int64_t i = 0; i < n; i++) once[f[i].frame] = i == 0 || f[i].id != f[i - 1].id;
+    xn_free(f);
+    return XANI_OK;
+}
+
 // ---- sorting and looking up
 
 typedef struct {

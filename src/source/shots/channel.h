@@ -35,6 +35,9 @@ xani_status xn_channel_add(xn_ctx *ctx, xn_channel *channel, int64_t n, const ui
 // or no numbers.
 xani_status xn_channel_values(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, int64_t column, double **value,
                               int64_t *n);
+// once[i] 0: an earlier frame has the same id. Readings stored frame by frame are added with it, so that a repeated
+// frame does not count as a repeated reading as well.
+xani_status xn_ids_once(xn_ctx *ctx, const uint64_t *id, int64_t n, uint8_t *once);
 // Notes that the file holds the channel.
 xani_status xn_channel_seen(xn_ctx *ctx, xn_channel *channel, const char *file);
 xani_status xn_channel_sort(xn_ctx *ctx, xn_channel *channel);

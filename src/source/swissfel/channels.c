@@ -4,7 +4,6 @@
 // Every channel has its own list of pulse ids, in its own order, with ids missing or repeated.  Id 0 and rows that
 // `is_data_present` calls empty are no readings.
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "source/swissfel/swissfel.h"
@@ -165,28 +164,15 @@ xani_status xn_sf_read_traces(xn_ctx *ctx, void *input, xn_trace_sink *sink)
     return sink->n_files > 0 ? XANI_OK : xn_sf_missing(ctx, in->files, sink->name);
 }
 
-typedef struct {
-    uint64_t id;
-    int64_t frame;
-} framed;
-
-static int by_id(const void *a, const void *b)
-{
-    const framed *x = a, *y = b;
-    if (x->id != y->id) return x->id < y->id ? -1 : 1;
-    return (x->frame > y->frame) - (x->frame < y->frame);
-}
-
 xani_status xn_sf_add_frames(xn_ctx *ctx, xn_channel *c, const xn_sf_detector *d, const double *value, uint8_t *there)
 {
-    framed *f = xn_alloc((size_t)d->n, sizeof *f);
-    if (f == NULL) return xn_fail_memory(ctx, c->name, (size_t)d->n * sizeof *f);
-    for (int64_t i = 0; i < d->n; i++) f[i] = (framed){d->pulse_id[i], i};
-    qsort(f, (size_t)d->n, sizeof *f, by_id);
-    for (int64_t i = 1; i < d->n; i++) // a repeated frame is no repeated reading
-        if (f[i].id == f[i - 1].id) there[f[i].frame] = 0;
-    xn_free(f);
-    return xn_channel_add(ctx, c, d->n, d->pulse_id, value, there);
+    uint8_t *once = xn_alloc((size_t)d->n, 1);
+    if (once == NULL) return xn_fail_memory(ctx, c->name, (size_t)d->n);
+    xani_status st = xn_ids_once(ctx, d->pulse_id, d->n, once);
+    for (int64_t i = 0; i < d->n; i++) there[i] = there[i] && once[i];
+    if (st == XANI_OK) st = xn_channel_add(ctx, c, d->n, d->pulse_id, value, there);
+    xn_free(once);
+    return st;
 }
 
 xani_status xn_sf_read_channel(xn_ctx *ctx, void *input, xn_channel *c)
