@@ -186,8 +186,9 @@ static xani_status note_all_slow(xn_ctx *ctx, const struct xn_found_run *run, no
 // scan/NAME of every parameter of the run's own scan.json.
 static xani_status note_scan(xn_ctx *ctx, const struct xn_found_run *run, noting *w)
 {
-    char *path = xn_sf_scan_beside(run->file[0]), name[XN_KEY_LENGTH];
+    char *path = NULL, name[XN_KEY_LENGTH];
     xn_sf_scan scan = {0};
+    XN_TRY(xn_sf_scan_beside(ctx, run->file[0], &path));
     if (path == NULL) return XANI_OK;
     xani_status st = xn_sf_scan_open(ctx, path, &scan);
     for (size_t i = 0; st == XANI_OK && xn_sf_scan_name(&scan, i) != NULL; i++) {

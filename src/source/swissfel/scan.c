@@ -21,13 +21,14 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
-char *xn_sf_scan_beside(const char *file)
+xani_status xn_sf_scan_beside(xn_ctx *ctx, const char *file, char **path)
 {
-    int n = (int)(base_name(file) - file);
-    char *path = xn_format("%.*s../meta/scan.json", n, file);
-    if (path != NULL && access(path, F_OK) == 0) return path;
-    xn_free(path);
-    return NULL;
+    *path = xn_format("%.*s../meta/scan.json", (int)(base_name(file) - file), file);
+    if (*path == NULL) return xn_fail_memory(ctx, "a file name", strlen(file));
+    if (access(*path, F_OK) == 0) return XANI_OK;
+    xn_free(*path);
+    *path = NULL;
+    return XANI_OK;
 }
 
 xani_status xn_sf_scan_open(xn_ctx *ctx, const char *path, xn_sf_scan *scan)

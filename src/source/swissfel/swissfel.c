@@ -55,12 +55,13 @@ static xani_status open_scan(xn_ctx *ctx, const xn_config *config, const impl *m
 {
     memset(scan, 0, sizeof *scan);
     bool given = xn_config_has(config, "input.scan");
-    char *path = given ? xn_config_path(config, "input.scan") : xn_sf_scan_beside(m->files[0]);
+    char *path = given ? xn_config_path(config, "input.scan") : NULL;
+    if (!given) XN_TRY(xn_sf_scan_beside(ctx, m->files[0], &path));
     if (given && path == NULL) return xn_fail_memory(ctx, "input.scan", 1);
     if (path == NULL) return XANI_OK;
     xani_status st = xn_sf_scan_open(ctx, path, scan);
     if (st != XANI_OK) xn_sf_scan_close(scan);
-    if (st != XANI_OK && !given) { // not asked for
+    if (st == XANI_ERR_INPUT && !given) { // not asked for
         xn_warn(ctx, "%s: is no scan of a run; scan/... readings are not there", path);
         xn_clear_error(ctx);
         st = XANI_OK;

@@ -74,7 +74,8 @@ typedef struct xn_sf_scan {
     struct json_t *json;
 } xn_sf_scan;
 
-char *xn_sf_scan_beside(const char *file); // meta/scan.json of a data file's run, owned; NULL: there is none
+// meta/scan.json of a data file's run, owned; NULL: there is none.
+xani_status xn_sf_scan_beside(xn_ctx *ctx, const char *file, char **path);
 xani_status xn_sf_scan_open(xn_ctx *ctx, const char *path, xn_sf_scan *scan);
 void xn_sf_scan_close(xn_sf_scan *scan);
 const char *xn_sf_scan_name(const xn_sf_scan *scan, size_t parameter); // NULL behind the last
