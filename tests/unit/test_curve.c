@@ -215,7 +215,7 @@ START_TEST(test_photons_of_each_shot)
         ck_assert_int_eq(xn_config_parse(ctx, yaml, "exp.yaml", ".", &config), XANI_OK);
         xn_cube c;
         said[0] = '\0';
-        xani_status st = xn_reduce_batched(ctx, config, &f.source, 8, &c);
+        xani_status st = xn_reduce_batched(ctx, config, &f.source, NULL, 8, &c);
         ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
         ck_assert_int_eq(strstr(said, "passes") != NULL, k == 1);
         const double *photons = xn_shots_find(&c.shots, XN_COLUMN_PHOTONS);
