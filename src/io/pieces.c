@@ -147,13 +147,21 @@ static xani_status add_compact(const adding *a, xn_piece *q)
     return XANI_OK;
 }
 
+static bool same_filters(const xn_pipeline *a, const xn_pipeline *b)
+{
+    bool same = a->n == b->n;
+    for (int i = 0; same && i < a->n; i++)
+        same = a->filter[i].id == b->filter[i].id && a->filter[i].n_values == b->filter[i].n_values &&
+               memcmp(a->filter[i].values, b->filter[i].values, a->filter[i].n_values * sizeof(unsigned)) == 0;
+    return same;
+}
+
 // Chunks of whole rows, filtered as those of the first such piece; false: an array of its own can read it.
 static bool usual_chunks(const adding *a, hid_t created, hsize_t *n)
 {
     xn_pieces *p = a->p;
     hsize_t chunk[H5S_MAX_RANK];
     xn_pipeline pipeline;
-    memset(&pipeline, 0, sizeof pipeline);
     if (p->info.rank < 1 || H5Pget_chunk(created, H5S_MAX_RANK, chunk) != p->info.rank || chunk[0] == 0) return false;
     for (int k = 1; k < p->info.rank; k++)
         if ((int64_t)chunk[k] != p->info.dims[k]) return false;
@@ -166,7 +174,7 @@ static bool usual_chunks(const adding *a, hid_t created, hsize_t *n)
         p->pipeline = pipeline;
         xn_h5_filters(a->dataset, p->filters, sizeof p->filters);
     }
-    return p->chunk_rows == (int64_t)chunk[0] && memcmp(&p->pipeline, &pipeline, sizeof pipeline) == 0;
+    return p->chunk_rows == (int64_t)chunk[0] && same_filters(&p->pipeline, &pipeline);
 }
 
 // Notes where its n chunks lie. *found: all of them are there.
@@ -257,23 +265,24 @@ static xani_status file_of(xn_ctx *ctx, xn_pieces *p, const char *path, int32_t 
     return XANI_OK;
 }
 
-static xani_status add_all(adding *a, hid_t group, const char *name, const char *const *names, int64_t n,
+static xani_status add_all(const adding *given, hid_t group, const char *name, const char *const *names, int64_t n,
                            const char *member, int64_t *index)
 {
     xani_status st = XANI_OK;
     for (int64_t i = 0; i < n && st == XANI_OK; i++) {
         char path[1024];
+        adding a = *given;
+        a.path = path;
         int length = snprintf(path, sizeof path, "%s/%s/%s", name, names[i], member);
         index[i] = -1;
         if (length < 0 || (size_t)length >= sizeof path)
-            return xn_fail(a->ctx, XANI_ERR_INPUT, "%s: %s: a name in it is too long", a->h5->path, name);
-        a->path = path;
-        a->dataset = H5Dopen2(group, path + strlen(name) + 1, H5P_DEFAULT);
-        if (a->dataset < 0) continue;
-        if (!a->p->any) xn_filters_make_available(a->dataset);
-        a->p->any = true;
-        st = add_dataset(a, &index[i]);
-        H5Dclose(a->dataset);
+            return xn_fail(a.ctx, XANI_ERR_INPUT, "%s: %s: a name in it is too long", a.h5->path, name);
+        a.dataset = H5Dopen2(group, path + strlen(name) + 1, H5P_DEFAULT);
+        if (a.dataset < 0) continue;
+        if (!a.p->any) xn_filters_make_available(a.dataset);
+        a.p->any = true;
+        st = add_dataset(&a, &index[i]);
+        H5Dclose(a.dataset);
     }
     return st;
 }

@@ -149,7 +149,7 @@ static xani_status add_kind(xn_ctx *ctx, const xn_h5 *h5, xn_pd_frame *f, const 
     if (name == NULL || n != m->width)
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: @%s does not name the %lld columns of %s", xn_h5_path(h5), table,
                      attribute, (long long)m->width, m->name);
-    for (int64_t i = 0; st == XANI_OK && i < n; i++) st = add_column(ctx, f, name[i], i);
+    for (int64_t i = 0; st == XANI_OK && name != NULL && i < n; i++) st = add_column(ctx, f, name[i], i);
     xn_h5_names_free(name);
     return st;
 }

@@ -192,9 +192,9 @@ xani_status xn_sacla_detector_read(xn_ctx *ctx, const xn_sacla *x, const xn_arra
     if (st == XANI_OK) st = xn_pieces_open(ctx, how, &c.status);
     for (int i = 0; st == XANI_OK && i < x->n_runs; i++) st = add_run(&c, i);
     const xn_pieces_info *info = d->pieces != NULL ? xn_pieces_get_info(d->pieces) : NULL;
-    if (st == XANI_OK && info->n == 0)
+    if (st == XANI_OK && (info == NULL || info->n == 0))
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s holds no frames", x->run[0].file, d->name);
-    if (st == XANI_OK && info->rank != 2) {
+    if (st == XANI_OK && info != NULL && info->rank != 2) {
         char shape[128];
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: frames of %s have shape %s; (y, x) is needed", d->file, d->name,
                      xn_shape_text(shape, info->rank, info->dims));

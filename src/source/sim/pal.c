@@ -40,7 +40,8 @@ static int64_t timestamp(const point *p, int64_t shot)
 
 static char *point_path(const char *dir, const char *type, int run, int64_t first)
 {
-    return xn_format("%s/type=%s/run=%03d/scan=001/p%04lld.h5", dir, type, run + 1, (long long)(first / POINT + 1));
+    long long number = first / POINT + 1;
+    return xn_format("%s/type=%s/run=%03d/scan=001/p%04lld.h5", dir, type, run + 1, number);
 }
 
 static xani_status make_folder(xn_ctx *ctx, const char *path)
