@@ -255,5 +255,18 @@ for unit, scale in (("ps", 1), ("s", 1e12)):
     parts = [(p["source"], float(p["scale_ps"])) for p in c["delay"]["parts"]]
     r.ok(parts == [("enc/lasDelay", scale), ("epics/lxt", 1e12)], f"init: encoder in {unit}, and the laser's phase: {parts}")
 tools.Tools(XANI, r).same_shots(SCRATCH, "lcls_smalldata")
+# the files say where their pixels are: as the simulated geometry does, and init takes it
+raw = f"{SCRATCH}/sim/raw"
+plans = []
+for geometry in ("detector.geom", "xppsim_Run0001.h5"):
+    code, out, err = xani("plan", f"{raw}/xani_lcls_smalldata.yaml", "--json", "--set", f"geometry.file={raw}/{geometry}")
+    plans.append(json.loads(out) if code == 0 else {"zone_coverage": err})
+r.ok(plans[0]["zone_coverage"] == plans[1]["zone_coverage"] and plans[0]["zone_coverage"] > 0,
+     f"its own map gives the coverage of the geometry: {plans[0]['zone_coverage']} {plans[1]['zone_coverage']}")
+alone = tools.folder(SCRATCH, "alone")
+os.rename(f"{raw}/xppsim_Run0001.h5", f"{alone}/xppsim_Run0001.h5")
+code, out, err = xani("init", f"{alone}/xppsim_Run0001.h5", "-o", f"{alone}/made.yaml")
+made = yaml.safe_load(open(f"{alone}/made.yaml")) if code == 0 else {"geometry": {}}
+r.ok(os.path.basename(made["geometry"].get("file") or "") == "xppsim_Run0001.h5", f"init: the run's own map {made['geometry']}")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)
