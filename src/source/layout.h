@@ -46,6 +46,14 @@ enum { XN_PIXEL_GAP = 1u << 0, XN_PIXEL_DEAD = 1u << 1, XN_PIXEL_UNDEFINED = 1u 
 
 // ORs input.mask into s->mask (made, all good, when NULL). first_file: where a mask without a file is looked for.
 xani_status xn_mask_load(xn_ctx *ctx, const xn_config *config, const char *first_file, xn_source *s);
+// The box of the detector that the frames hold, along the axes of its own arrays; ends beyond these are theirs.
+typedef struct xn_region {
+    int rank; // 2 or 3
+    int64_t first[3], end[3];
+} xn_region;
+// The same where frames are a region (NULL: the whole) and masks may be of the whole detector.
+xani_status xn_mask_load_region(xn_ctx *ctx, const xn_config *config, const char *first_file, const xn_region *region,
+                                xn_source *s);
 // One module of all rows, or those of geometry.file where reduce.spatial_bin makes it matter.
 xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_source *s);
 xani_status xn_modules_set(xn_ctx *ctx, xn_source *s, int n, int64_t rows_each);

@@ -42,41 +42,78 @@ static bool shape_fits(const xn_h5_info *info, const xn_source *s)
     return !info->is_group && info->rank >= 2 && info->dims[info->rank - 1] == s->nx && info->size == s->ny * s->nx;
 }
 
-static xani_status or_words(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, const mask_rule *rule, xn_source *s)
+// Where the pixels of the frames stand in a mask of the whole detector: their index there; owned. NULL: it is no such
+// mask (or, told, no memory).
+static int64_t *pixels_of_region(xn_ctx *ctx, const xn_h5_info *info, const xn_region *region, const xn_source *s)
+{
+    int64_t count[3] = {1, 1, 1}, all = 1;
+    if (region == NULL || info->is_group || info->rank != region->rank) return NULL;
+    for (int k = 0; k < region->rank; k++) {
+        count[k] = xn_min64(region->end[k], info->dims[k]) - region->first[k];
+        if (region->first[k] < 0 || count[k] < 1) return NULL;
+        all *= count[k];
+    }
+    if (all != s->ny * s->nx || count[region->rank - 1] != s->nx) return NULL;
+    int64_t *at = xn_alloc((size_t)all, sizeof *at);
+    if (at == NULL) (void)xn_fail_memory(ctx, "the mask", (size_t)all * sizeof *at);
+    for (int64_t i = 0; at != NULL && i < all; i++) {
+        int64_t left = i, stride = 1;
+        at[i] = 0;
+        for (int k = region->rank - 1; k >= 0; k--) {
+            at[i] += (region->first[k] + left % count[k]) * stride;
+            left /= count[k];
+            stride *= info->dims[k];
+        }
+    }
+    return at;
+}
+
+// at: where each pixel stands in the dataset; NULL: in order.
+static xani_status or_words(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, const mask_rule *rule, const int64_t *at,
+                            xn_source *s)
 {
     int64_t *word = NULL, n = 0;
     XN_TRY(xn_h5_read_i64(ctx, h5, dataset, &word, &n));
-    for (int64_t i = 0; i < n; i++) s->mask[i] |= xn_mask_nxmx(rule->table, (uint32_t)word[i] & ~rule->ignore);
+    for (int64_t i = 0; i < s->ny * s->nx; i++)
+        s->mask[i] |= xn_mask_nxmx(rule->table, (uint32_t)word[at != NULL ? at[i] : i] & ~rule->ignore);
     xn_free(word);
     return XANI_OK;
 }
 
 // Any numbers, true and false included; NaN is never good.
-static xani_status or_values(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, bool good_nonzero, xn_source *s)
+static xani_status or_values(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, bool good_nonzero, const int64_t *at,
+                             xn_source *s)
 {
-    float *value = NULL;
+    float *all = NULL;
     int64_t n = 0;
-    XN_TRY(xn_h5_read_f32(ctx, h5, dataset, &value, &n));
-    for (int64_t i = 0; i < n; i++)
-        if ((value[i] != 0.0f) != good_nonzero || isnan(value[i])) s->mask[i] |= XN_PIXEL_USER;
-    xn_free(value);
+    XN_TRY(xn_h5_read_f32(ctx, h5, dataset, &all, &n));
+    for (int64_t i = 0; i < s->ny * s->nx; i++) {
+        float value = all[at != NULL ? at[i] : i];
+        if ((value != 0.0f) != good_nonzero || isnan(value)) s->mask[i] |= XN_PIXEL_USER;
+    }
+    xn_free(all);
     return XANI_OK;
 }
 
-static xani_status or_mask(xn_ctx *ctx, const char *path, const char *dataset, const mask_rule *rule, xn_source *s)
+static xani_status or_mask(xn_ctx *ctx, const char *path, const char *dataset, const mask_rule *rule,
+                           const xn_region *region, xn_source *s)
 {
     xn_h5 *h5 = NULL;
     xn_h5_info info;
     char shape[128];
+    int64_t *at = NULL;
     bool words = rule->table != XN_BITS_ANY || rule->ignore != 0;
     xani_status st = xn_h5_open(ctx, path, &h5);
     if (st == XANI_OK) st = xn_h5_info_get(ctx, h5, dataset, &info);
-    if (st == XANI_OK && !shape_fits(&info, s))
+    bool fits = st == XANI_OK && shape_fits(&info, s);
+    if (st == XANI_OK && !fits) at = pixels_of_region(ctx, &info, region, s);
+    if (st == XANI_OK && !fits && at == NULL)
         st =
             xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: the mask has shape %s, the frames have (%lld, %lld)", path, dataset,
                     xn_shape_text(shape, info.is_group ? 0 : info.rank, info.dims), (long long)s->ny, (long long)s->nx);
     if (st == XANI_OK)
-        st = words ? or_words(ctx, h5, dataset, rule, s) : or_values(ctx, h5, dataset, rule->good_nonzero, s);
+        st = words ? or_words(ctx, h5, dataset, rule, at, s) : or_values(ctx, h5, dataset, rule->good_nonzero, at, s);
+    xn_free(at);
     xn_h5_close(&h5);
     return st;
 }
@@ -106,6 +143,12 @@ static xani_status mask_geometry(xn_ctx *ctx, const xn_config *config, xn_source
 
 xani_status xn_mask_load(xn_ctx *ctx, const xn_config *config, const char *first_file, xn_source *s)
 {
+    return xn_mask_load_region(ctx, config, first_file, NULL, s);
+}
+
+xani_status xn_mask_load_region(xn_ctx *ctx, const xn_config *config, const char *first_file, const xn_region *region,
+                                xn_source *s)
+{
     char key[XN_KEY_LENGTH];
     if (s->mask == NULL) s->mask = xn_calloc((size_t)(s->ny * s->nx), sizeof *s->mask);
     if (s->mask == NULL) return xn_fail_memory(ctx, "the mask", (size_t)(s->ny * s->nx) * sizeof *s->mask);
@@ -118,7 +161,7 @@ xani_status xn_mask_load(xn_ctx *ctx, const xn_config *config, const char *first
         xani_status st = find_rule(ctx, config, i, &rule);
         if (st == XANI_OK)
             st = xn_config_require(ctx, config, xn_key(key, "input.mask[%d].dataset", i), "which dataset of the file");
-        if (st == XANI_OK) st = or_mask(ctx, path, xn_config_string(config, key), &rule, s);
+        if (st == XANI_OK) st = or_mask(ctx, path, xn_config_string(config, key), &rule, region, s);
         xn_free(path);
         if (st != XANI_OK) return st;
     }

@@ -162,6 +162,22 @@ code, err = reduce("roi_mask", [RUN], frames=f"{DET}/ROI_0_area")
 r.ok(code == 3 and "mask" in err and "(16, 32)" in err, f"a mask of another shape is refused: {code} {err.strip()[-200:]}")
 with h5py.File(RUN, "a") as f:
     f["UserDataCfg/roi_mask"] = (~e.masked[:e.rows]).astype("u1")
+# with the region's bounds, as smalldata_tools keeps them, the detector's mask is cut to it
+for name, bound in (("bound", [[0, 1], [0, e.rows], [0, e.cols]]), ("ROI", [[0, 1], [0, 10**6], [0, 10**6]])):
+    with h5py.File(RUN, "a") as f:
+        f[f"UserDataCfg/{DET}/ROI_0__ROI_0_{name}"] = np.array(bound)
+    compare(f"roi_{name}", [RUN], small, frames=f"{DET}/ROI_0_area")
+    with h5py.File(RUN, "a") as f:
+        del f[f"UserDataCfg/{DET}/ROI_0__ROI_0_{name}"]
+part = dict(expected, signal=expected["signal"][:, e.rows + 2:e.rows + 8, 4:20])
+with h5py.File(RUN, "a") as f:
+    f[f"{DET}/ROI_1_area"] = f[f"{DET}/full_area"][:, 1, 2:8, 4:20]
+    f[f"UserDataCfg/{DET}/ROI_1__ROI_1_bound"] = np.array([[1, 2], [2, 8], [4, 20]])
+compare("roi_1", [RUN], part, frames=f"{DET}/ROI_1_area")
+with h5py.File(RUN, "a") as f:
+    f[f"UserDataCfg/{DET}/ROI_1__ROI_1_bound"][1] = [2, 9]
+code, err = reduce("roi_odd", [RUN], frames=f"{DET}/ROI_1_area")
+r.ok(code == 3 and "the mask has shape" in err, f"bounds that are not those of the frames serve nothing: {code} {err.strip()[-200:]}")
 compare("roi", [RUN], small, frames=f"{DET}/ROI_0_area", mask={"dataset": "UserDataCfg/roi_mask", "good": "nonzero"})
 
 # ---- a monitor that is one shot late: its reading stands with the next event, which may be lost; times jitter

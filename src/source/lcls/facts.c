@@ -303,7 +303,17 @@ out:
 
 // ---- init
 
-// The detector's own masks (1: good) that have the shape of its frames.
+// A mask of the files as an entry of input.mask.
+static void put_mask(xn_text *t, bool *any, const char *path, const char *good)
+{
+    if (!*any) xn_text_add(t, "  mask:\n");
+    *any = true;
+    xn_text_add(t, "    - ");
+    xn_text_quoted(t, 0, "dataset", path, "of the small data");
+    xn_text_entry(t, 6, "good", good, NULL);
+}
+
+// The detector's own masks (1: good), where they have the shape of its frames or the region of these is known.
 static void put_masks(xn_init_writer *w)
 {
     static const char *const names[] = {"mask", "cmask"};
@@ -311,21 +321,18 @@ static void put_masks(xn_init_writer *w)
     const xn_detector_facts *d = w->detector;
     xn_h5 *h5 = NULL;
     xani_status st = d != NULL ? xn_h5_open(w->ctx, w->first->file[0], &h5) : XANI_OK;
+    xn_region region = {.rank = 0};
+    if (h5 != NULL) st = xn_lcls_region(w->ctx, h5, d->name, &region);
     if (st == XANI_ERR_MEMORY) t->short_of_memory = true;
-    xn_clear_error(w->ctx);
-    if (h5 == NULL) return;
     bool any = false;
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; h5 != NULL && i < 2; i++) {
         char path[XN_KEY_LENGTH];
         xn_h5_info info;
         snprintf(path, sizeof path, "UserDataCfg/%.*s/%s", (int)strcspn(d->name, "/"), d->name, names[i]);
         if (!xn_h5_exists(h5, path) || xn_h5_info_get(w->ctx, h5, path, &info) != XANI_OK) continue;
-        if (info.is_group || info.rank < 2 || info.size != d->ny * d->nx || info.dims[info.rank - 1] != d->nx) continue;
-        if (!any) xn_text_add(t, "  mask:\n");
-        any = true;
-        xn_text_add(t, "    - ");
-        xn_text_quoted(t, 0, "dataset", path, "of the small data; 1 is good");
-        xn_text_entry(t, 6, "good", "nonzero", NULL);
+        bool whole = info.rank >= 2 && info.size == d->ny * d->nx && info.dims[info.rank - 1] == d->nx;
+        if (!info.is_group && (whole || (region.rank > 0 && region.rank == info.rank)))
+            put_mask(t, &any, path, "nonzero");
     }
     xn_clear_error(w->ctx);
     xn_h5_close(&h5);

@@ -82,6 +82,13 @@ xani_status xn_lcls_frames_read(xn_ctx *ctx, xn_lcls *l, const char *name, bool 
 void xn_lcls_frames_free(xn_lcls_frames *f);
 bool xn_lcls_is_frames(const xn_h5_info *info); // rank 3 or more
 
+// ---- region.c
+
+// "ROI_0" of "jungfrau1M/ROI_0_area", with the detector's name; false for other names.
+bool xn_lcls_region_name(const char *frames, char detector[64], char region[64]);
+// Where the region of the frames lies in the detector, as UserDataCfg tells; rank 0: it does not.
+xani_status xn_lcls_region(xn_ctx *ctx, const xn_h5 *h5, const char *frames, xn_region *region);
+
 // ---- laser.c
 
 #define XN_LCLS_LASER "lightStatus/laser"

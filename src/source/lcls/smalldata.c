@@ -69,6 +69,7 @@ static void tell(xn_ctx *ctx, const xn_lcls *l, const xn_lcls_frames *f, const x
 static xani_status open_source(xn_ctx *ctx, const xn_config *config, xn_lcls *l, impl *m, xn_source *s)
 {
     xn_lcls_frames f;
+    xn_region region;
     xani_status st;
     XN_TRY(xn_lcls_frames_read(ctx, l, xn_config_string(config, "input.frames"), true, &f));
     s->ny = f.ny;
@@ -78,7 +79,8 @@ static xani_status open_source(xn_ctx *ctx, const xn_config *config, xn_lcls *l,
             f.modules > 0 ? xn_modules_set(ctx, s, (int)f.modules, f.ny / f.modules)
                           : xn_modules_from_geometry(ctx, config, s));
     XN_GOTO(out, st, xn_scale_load(ctx, config, (double)NAN, s));
-    XN_GOTO(out, st, xn_mask_load(ctx, config, f.file[0], s));
+    XN_GOTO(out, st, xn_lcls_region(ctx, l->h5[0], f.name, &region));
+    XN_GOTO(out, st, xn_mask_load_region(ctx, config, f.file[0], region.rank > 0 ? &region : NULL, s));
     XN_GOTO(out, st, join(ctx, config, l, &f, &s->shots));
     tell(ctx, l, &f, &s->shots);
 out:
