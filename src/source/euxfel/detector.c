@@ -10,6 +10,8 @@
 
 #include "source/euxfel/modules_of.h"
 
+#define NAMED_MOST ((int64_t)1 << 32) // rows of one train
+
 // ---- one file of one module
 
 typedef struct {
@@ -103,7 +105,7 @@ static xani_status count_cut_off(const part *p, const int64_t *count)
     int64_t *first = NULL, *all = NULL, named = 0, held = 0;
     XN_TRY(xn_xf_index(p->ctx, p->h5, p->file, p->group, INT64_MAX / 4, &first, &all));
     for (int64_t t = 0; t < p->file->n; t++) {
-        named += all[t];
+        named += xn_min64(all[t], NAMED_MOST); // of a damaged index
         held += count[t];
     }
     p->d->cut_off += (named - held) * (p->d->cells ? p->d->n_cells : 1);
