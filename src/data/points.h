@@ -28,6 +28,21 @@ typedef struct xn_path_label {
     double hkl[3];
 } xn_path_label;
 
+// Force constants changed so that their phonons agree with the points; N/m.
+typedef struct xn_refinement {
+    int n;            // parameters
+    char (*name)[48]; // "shell 1 Ge-Ge 2.450 A, 1 of 2"
+    double *distance; // Angstrom
+    double *start, *change, *change_errors;
+    double *covariance, *correlation; // (n, n)
+    uint8_t *determined;              // 1: the data say more than half of what is known of it
+    double chi2_before, chi2;
+    int64_t used, refused; // points; refused: near no branch
+    int64_t dof;
+    int64_t converged; // 1 or 0
+    double *frequency, *frequency_errors; // (branch, path_n) of the changed constants
+} xn_refinement;
+
 typedef struct xn_dispersion {
     xn_points points, combinations;
     int n_runs;
@@ -50,12 +65,17 @@ typedef struct xn_dispersion {
     int n_branches;
     double *branch_frequency, *branch_errors; // (B, path_n), NaN where unseen
     int32_t *branch_count;                    // (B, path_n)
+    // phonons along the path of the force constants given, and what became of them
+    int n_reference;
+    double *reference_frequency; // (n_reference, path_n) THz, negative where imaginary
+    xn_refinement refinement;    // n 0: not refined
     double tube_inv_ang;
     double nyquist_thz;     // of the delay bins; NaN when not uniform
     double crystal_max_thz; // highest phonon frequency known for the crystal, NaN when unknown
 } xn_dispersion;
 
 void xn_points_free(xn_points *points);
+void xn_refinement_free(xn_refinement *refinement);
 void xn_dispersion_free(xn_dispersion *dispersion);
 
 #endif

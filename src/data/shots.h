@@ -59,9 +59,9 @@ xani_status xn_shots_column(xn_ctx *ctx, const char *name, xn_shots *shots, doub
 const double *xn_shots_find(const xn_shots *shots, const char *name); // NULL: none
 
 // Columns that are not readings.
-#define XN_COLUMN_TOOL "delay/time_tool" // ps: what the time tool adds to the delay, with its signs
+#define XN_COLUMN_TOOL "delay/time_tool"  // ps: what the time tool adds to the delay, with its signs
 #define XN_COLUMN_PHOTONS "frame/photons" // of good pixels in a used shot, counted by reduce
-#define XN_COLUMN_I0 "i0/as_read"        // where select.i0_correction changed it
+#define XN_COLUMN_I0 "i0/as_read"         // where select.i0_correction changed it
 xani_status xn_cutflow_add(xn_ctx *ctx, xn_cutflow *flow, const char *name, int64_t on, int64_t off, int64_t unknown);
 void xn_cutflow_free(xn_cutflow *flow);
 

@@ -188,9 +188,6 @@ xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *
 {
     memset(out, 0, sizeof *out);
     if (n < 1) return xn_fail(ctx, XANI_ERR_USAGE, "no modes to map");
-    if (xn_config_bool(config, "map.force_constants.refine"))
-        return xn_config_bad(ctx, config, "map.force_constants.refine",
-                             "force constants cannot be refined yet; leave it out");
     const char *kind = xn_config_string(config, "map.mode_kind");
     xn_collection c = {.kind = strcmp(kind, "pair") == 0       ? XN_KIND_PAIR
                                : strcmp(kind, "coherent") == 0 ? XN_KIND_COHERENT
@@ -203,6 +200,7 @@ xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *
     out->combinations = c.combinations;
     memset(&c.points, 0, sizeof c.points);
     memset(&c.combinations, 0, sizeof c.combinations);
+    if (st == XANI_OK) st = xn_forces_map(ctx, config, &s, out);
     xn_collection_free(&c);
     xn_path_free(&p);
     xn_scene_free(&s);

@@ -161,4 +161,9 @@ xani_status xn_assign(xn_ctx *ctx, int n, const double *cost, int *column);
 xani_status xn_branches_find(xn_ctx *ctx, const xn_scene *s, const xn_path *p, const xn_members *m, xn_points *points,
                              xn_dispersion *d);
 
+// ---- forces.c: phonons of given force constants along the path, and their refinement to the points
+
+// Nothing where the configuration names none. Needs points and path.
+xani_status xn_forces_map(xn_ctx *ctx, const xn_config *config, const xn_scene *s, xn_dispersion *d);
+
 #endif

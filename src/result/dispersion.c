@@ -158,6 +158,67 @@ static xani_status write_labels(xn_ctx *ctx, xn_writer *w, const xn_dispersion *
     return ok ? XANI_OK : xn_fail_memory(ctx, "labels of the path", n * 32);
 }
 
+// ---- force constants
+
+#define REFINED(name, member, type, units, text)                                                                       \
+    {                                                                                                                  \
+        "/entry/force_constants/" name, offsetof(xn_refinement, member), type, 1, DIMS(0), false, units, text          \
+    }
+static const xn_field refined_fields[] = {
+    REFINED("distance", distance, XN_F64, "angstrom", "of the bond"),
+    REFINED("start", start, XN_F64, "N/m", "component of the constants given"),
+    REFINED("change", change, XN_F64, "N/m", "added to them: excited less unexcited"),
+    REFINED("change_errors", change_errors, XN_F64, "N/m", "one standard deviation"),
+    REFINED("determined", determined, XN_U8, NULL, "1: determined by the points; 0: by the prior"),
+    {"/entry/force_constants/covariance", offsetof(xn_refinement, covariance), XN_F64, 2, DIMS(0, 0), false, "N^2/m^2",
+     "of the changes"},
+    {"/entry/force_constants/correlation", offsetof(xn_refinement, correlation), XN_F64, 2, DIMS(0, 0), false, "",
+     "of the changes"},
+    {"/entry/force_constants/frequency", offsetof(xn_refinement, frequency), XN_F64, 2, DIMS(1, 2), false, "THz",
+     "phonons of the changed constants along the path"},
+    {"/entry/force_constants/frequency_errors", offsetof(xn_refinement, frequency_errors), XN_F64, 2, DIMS(1, 2), false,
+     "THz", "one standard deviation, from the covariance"},
+};
+
+static const xn_scalar refined_scalars[] = {
+    {"/entry/force_constants/chi2_before", offsetof(xn_refinement, chi2_before), XN_F64, NULL},
+    {"/entry/force_constants/chi2", offsetof(xn_refinement, chi2), XN_F64, NULL},
+    {"/entry/force_constants/dof", offsetof(xn_refinement, dof), XN_I64, NULL},
+    {"/entry/force_constants/points_used", offsetof(xn_refinement, used), XN_I64, NULL},
+    {"/entry/force_constants/points_refused", offsetof(xn_refinement, refused), XN_I64, NULL},
+    {"/entry/force_constants/converged", offsetof(xn_refinement, converged), XN_I64, NULL},
+};
+
+static xani_status write_forces(xn_ctx *ctx, xn_writer *w, const xn_dispersion *d)
+{
+    static const char *const axes[] = {"branch", "distance"};
+    const int64_t dims[2] = {d->n_reference, d->path_n};
+    const xn_refinement *r = &d->refinement;
+    if (d->n_reference == 0) return XANI_OK;
+    xn_nexus_data(w, "/entry/reference", "frequency", axes, 2, "phonons of the force constants given");
+    xn_writer_data(w, "/entry/reference/frequency", XN_F64, 2, dims, NULL, d->reference_frequency);
+    xn_writer_attr_text(w, "/entry/reference/frequency", "units", "THz");
+    xn_writer_attr_text(w, "/entry/reference/frequency", "interpretation", "spectrum");
+    xn_writer_data(w, "/entry/reference/distance", XN_F64, 1, &d->path_n, NULL, d->path_distance);
+    xn_writer_attr_text(w, "/entry/reference/distance", "units", "1/angstrom");
+    int32_t *index = xn_alloc((size_t)d->n_reference, sizeof *index);
+    if (index == NULL) return xn_fail_memory(ctx, "an axis", (size_t)d->n_reference * sizeof *index);
+    for (int i = 0; i < d->n_reference; i++) index[i] = i;
+    xn_writer_data(w, "/entry/reference/branch", XN_I32, 1, dims, NULL, index);
+    xn_free(index);
+    if (r->n == 0) return XANI_OK;
+    const int64_t extent[3] = {r->n, d->n_reference, d->path_n};
+    const char **name = xn_alloc((size_t)r->n, sizeof *name);
+    if (name == NULL) return xn_fail_memory(ctx, "names", (size_t)r->n * sizeof *name);
+    for (int k = 0; k < r->n; k++) name[k] = r->name[k];
+    xn_writer_group(w, "/entry/force_constants", "NXcollection");
+    xani_status st = xn_writer_texts(w, "/entry/force_constants/name", name, r->n);
+    xn_free(name);
+    xn_nexus_fields(w, refined_fields, XN_COUNT(refined_fields), r, extent);
+    xn_nexus_scalars(w, refined_scalars, XN_COUNT(refined_scalars), r);
+    return st;
+}
+
 static xani_status write_all(xn_ctx *ctx, xn_writer *w, const xn_dispersion *d)
 {
     static const char *const volume_axes[] = {"h", "k", "l", "frequency"}, *const path_axes[] = {"distance",
@@ -180,6 +241,7 @@ static xani_status write_all(xn_ctx *ctx, xn_writer *w, const xn_dispersion *d)
     xn_writer_data(w, "/entry/branches/branch", XN_I32, 1, &extent[BRANCH], NULL, index);
     xn_free(index);
     XN_TRY(write_labels(ctx, w, d));
+    XN_TRY(write_forces(ctx, w, d));
     XN_TRY(write_points(ctx, w, "/entry/points", "phonon frequency nu", &d->points, d));
     return write_points(ctx, w, "/entry/combination_points",
                         "frequency f of the oscillation, nu_i + nu_j or |nu_i - nu_j|", &d->combinations, d);

@@ -347,7 +347,7 @@ static void refused(const char *group, const char *rest, int change, xani_status
 // Each wrong input gives one line that names the key, and nothing allocated.
 START_TEST(errors)
 {
-    refused("centring: P", "  force_constants: {refine: true}\n", 0, XANI_ERR_CONFIG, "map.force_constants.refine");
+    refused("centring: P", "  force_constants: {refine: true}\n", 0, XANI_ERR_CONFIG, "map.force_constants.file");
     refused("centring: P", "  path: [G, Q]\n", 0, XANI_ERR_CONFIG, "map.path[1]");
     refused("centring: P", "  path: [G]\n", 0, XANI_ERR_CONFIG, "map.path");
     refused("centring: P", "  path: [G, G]\n", 0, XANI_ERR_CONFIG, "map.path");

@@ -34,3 +34,12 @@ xani_status xn_forces_from_crystal(xn_ctx *ctx, const xn_crystal *c, xn_forces *
     if (st != XANI_OK) xn_forces_free(f);
     return st;
 }
+
+xani_status xn_forces_bvk(xn_ctx *ctx, const char *path, xn_forces *f)
+{
+    xn_crystal c;
+    XN_TRY(xn_crystal_load(ctx, path, &c));
+    xani_status st = xn_forces_from_crystal(ctx, &c, f);
+    xn_crystal_free(&c);
+    return st;
+}

@@ -53,13 +53,13 @@ static xani_status add_pair(pairs *p, int i, int j, const double shift[3])
     int n = xn_nearest_images(f->position[i], to, p->super, image);
     if (f->n_images + n > p->room) {
         p->room = xn_max64(f->n_images + n, 2 * p->room);
-        xn_image *list = xn_realloc(f->image, (size_t)p->room, sizeof *list);
+        xn_pair_image *list = xn_realloc(f->image, (size_t)p->room, sizeof *list);
         if (list == NULL) return xn_fail_memory(p->ctx, "the pairs of a polar crystal", (size_t)p->room * sizeof *list);
         f->image = list;
     }
     for (int m = 0; m < n; m++) {
-        xn_image *one = &f->image[f->n_images++];
-        *one = (xn_image){.i = i, .j = j, .share = 1.0 / n};
+        xn_pair_image *one = &f->image[f->n_images++];
+        *one = (xn_pair_image){.i = i, .j = j, .share = 1.0 / n};
         memcpy(one->r, image[m], sizeof one->r);
     }
     return XANI_OK;
@@ -162,7 +162,7 @@ static xani_status take_point(void *user, const int n[3])
     memset(t->d, 0, (size_t)size * (size_t)size * sizeof *t->d);
     xn_forces_dipoles(f, q, NULL, false, t->d);
     for (int64_t m = 0; m < f->n_images; m++) {
-        const xn_image *one = &f->image[m];
+        const xn_pair_image *one = &f->image[m];
         double phase = q[0] * one->r[0] + q[1] * one->r[1] + q[2] * one->r[2];
         double complex turn = one->share / cells * (cos(phase) - I * sin(phase));
         for (int c = 0; c < 9; c++) {

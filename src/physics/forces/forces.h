@@ -33,10 +33,10 @@ typedef struct xn_force {
 // How a polar crystal's non-analytic part is added (polar.c). LEFT_OUT: the constants hold no dipoles already.
 typedef enum { XN_POLAR_DIPOLES, XN_POLAR_MIXED, XN_POLAR_LEFT_OUT } xn_polar_method;
 
-typedef struct xn_image {
+typedef struct xn_pair_image {
     int i, j;
     double r[3], share;
-} xn_image;
+} xn_pair_image;
 
 typedef struct xn_forces {
     double cell[9]; // rows a1, a2, a3 of the primitive cell, Angstrom
@@ -54,14 +54,15 @@ typedef struct xn_forces {
     double (*born)[9];
     int supercell[9]; // rows: vectors of the supercell in a1, a2, a3; needed where polar
     int64_t n_images; // of all pairs in the supercell, with their shares; made where polar
-    struct xn_image *image;
+    struct xn_pair_image *image;
     double lambda_sq; // damping of the dipoles' sum, 1/Angstrom^2
     int64_t n_g;      // reciprocal lattice vectors of that sum; 0: mixed space
     double (*g)[3], (*dipole_self)[9];
 } xn_forces;
 
-// format: xdscode, phonopy, qe or alamode; NULL: told by the file. born: file of dielectric constant and Born charges;
-// NULL: phonopy's BORN beside the constants where there is one. Errors name the file and what is wrong in it.
+// format: bvk (a table as in data/crystals, or its name), xdscode, phonopy, qe or alamode; NULL: told by the file.
+// born: file of dielectric constant and Born charges; NULL: phonopy's BORN beside the constants where there is one.
+// Errors name the file and what is wrong in it.
 xani_status xn_forces_load(xn_ctx *ctx, const char *path, const char *format, const char *born, xn_polar_method method,
                            xn_forces *f);
 bool xn_forces_known(const char *path); // its name tells a format
@@ -126,6 +127,7 @@ xani_status xn_forces_align(xn_ctx *ctx, const xn_lattice *l, const xn_forces *f
 
 xani_status xn_forces_from_crystal(xn_ctx *ctx, const xn_crystal *c, xn_forces *f); // bvk.c
 
+xani_status xn_forces_bvk(xn_ctx *ctx, const char *path, xn_forces *f);
 xani_status xn_forces_xdscode(xn_ctx *ctx, const char *path, xn_forces *f);
 xani_status xn_forces_phonopy(xn_ctx *ctx, const char *path, xn_forces *f);
 xani_status xn_forces_qe(xn_ctx *ctx, const char *path, xn_forces *f);

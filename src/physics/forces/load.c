@@ -26,6 +26,7 @@ static bool is_phonopy(const char *path)
            ends_with(base, ".yaml");
 }
 
+static bool is_bvk(const char *path) { return ends_with(path, ".txt") || strpbrk(path, "/.") == NULL; }
 static bool is_qe(const char *path) { return ends_with(path, ".fc"); }
 static bool is_alamode(const char *path) { return ends_with(path, ".xml"); }
 
@@ -33,15 +34,16 @@ static const struct {
     const char *name;
     bool (*claims)(const char *path);
     xani_status (*load)(xn_ctx *ctx, const char *path, xn_forces *f);
-} formats[] = {{"xdscode", is_xdscode, xn_forces_xdscode},
+} formats[] = {{"bvk", is_bvk, xn_forces_bvk},
+               {"xdscode", is_xdscode, xn_forces_xdscode},
                {"phonopy", is_phonopy, xn_forces_phonopy},
                {"qe", is_qe, xn_forces_qe},
                {"alamode", is_alamode, xn_forces_alamode}};
 
 bool xn_forces_known(const char *path)
 {
-    bool known = false;
-    for (size_t k = 0; k < sizeof formats / sizeof formats[0]; k++) known = known || formats[k].claims(path);
+    bool known = false; // of tables only crystal.h's own loader is asked
+    for (size_t k = 1; k < sizeof formats / sizeof formats[0]; k++) known = known || formats[k].claims(path);
     return known;
 }
 
@@ -65,11 +67,12 @@ xani_status xn_forces_load(xn_ctx *ctx, const char *path, const char *format, co
     size_t n = sizeof formats / sizeof formats[0], k = 0;
     while (k < n && !(format != NULL ? strcmp(formats[k].name, format) == 0 : formats[k].claims(path))) k++;
     if (k == n && format != NULL)
-        return xn_fail(ctx, XANI_ERR_CONFIG, "'%s' is no format of force constants: xdscode, phonopy, qe, alamode",
+        return xn_fail(ctx, XANI_ERR_CONFIG, "'%s' is no format of force constants: bvk, xdscode, phonopy, qe, alamode",
                        format);
     if (k == n)
         return xn_fail(ctx, XANI_ERR_INPUT,
-                       "%s: its name tells no format of force constants; give xdscode, phonopy, qe or alamode", path);
+                       "%s: its name tells no format of force constants; give bvk, xdscode, phonopy, qe or alamode",
+                       path);
     bool charges = false;
     xani_status st = formats[k].load(ctx, path, f);
     if (st == XANI_OK && (born != NULL || formats[k].load == xn_forces_phonopy))

@@ -75,7 +75,7 @@ static void add_mixed(const xn_forces *f, const double q[3], const double *towar
         4 * M_PI * COULOMB_EV_ANG * XN_NEWTON_PER_EV_ANG2 / fabs(xn_mat3_determinant(f->cell)) / screened / cells;
     int n = 3 * f->n_atoms;
     for (int64_t m = 0; m < f->n_images; m++) {
-        const xn_image *one = &f->image[m];
+        const xn_pair_image *one = &f->image[m];
         double phase = q[0] * one->r[0] + q[1] * one->r[1] + q[2] * one->r[2], zi[3], zj[3];
         double complex turn =
             scale * one->share * (cos(phase) + I * sin(phase)) / sqrt(f->mass_u[one->i] * f->mass_u[one->j]);

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// forces.c -- phonons of given force constants beside the measured ones, and the constants refined to the points.
+//
+// The lattice of the configuration is found in the crystal of the file (physics/forces/align.c), so that any
+// orientation and choice of primitive vectors may stand there.  Refined are the constants of the unexcited crystal
+// towards what the points of the excited one say: the change is the answer.  Points that may be mirrored by the bins,
+// and coherent ones, are left out.  Errors of the band follow from the covariance, d nu / d theta by differences of one
+// standard error.
+#include <math.h>
+#include <string.h>
+
+#include "map/parts.h"
+#include "physics/forces/refine.h"
+
+#define LEAST_SIGMA_THZ 0.01 // a group of pixels sees frequencies that differ by this and more
+#define REACH_SIGMA 6.0
+
+typedef struct {
+    xn_ctx *ctx;
+    const xn_config *config;
+    const xn_scene *scene;
+    xn_dispersion *d;
+    xn_forces f;
+    double b[9]; // hkl to 1/Angstrom in the frame of the constants
+} job;
+
+// ---- loading
+
+static xani_status load(job *j)
+{
+    static const char key[] = "map.force_constants.file";
+    const char *name = xn_config_string(j->config, key);
+    char *path = strpbrk(name, "/.") != NULL ? xn_config_path(j->config, key) : xn_strdup(name);
+    char *born = xn_config_path(j->config, "map.force_constants.born");
+    bool mixed = strcmp(xn_config_string(j->config, "map.force_constants.polar"), "mixed_space") == 0;
+    if (path == NULL) return xn_fail_memory(j->ctx, key, strlen(name));
+    xani_status st = xn_forces_load(j->ctx, path, xn_config_string(j->config, "map.force_constants.format"), born,
+                                    mixed ? XN_POLAR_MIXED : XN_POLAR_DIPOLES, &j->f);
+    xn_free(path);
+    xn_free(born);
+    if (st == XANI_OK) st = xn_forces_align(j->ctx, &j->scene->lattice, &j->f, j->b);
+    return xn_context(j->ctx, st, "%s", key);
+}
+
+// ---- bands along the path
+
+// (branches, path_n); polar crystals leave the centre along the path.
+static xani_status band(const job *j, const xn_forces *f, double *nu)
+{
+    const xn_dispersion *d = j->d;
+    int branches = 3 * f->n_atoms, failed = 0;
+#pragma omp parallel num_threads(j->scene->threads)
+    {
+        double complex *work = xn_alloc(xn_forces_work(f), sizeof *work);
+        double *one = xn_alloc((size_t)branches, sizeof *one);
+#pragma omp for schedule(static)
+        for (int64_t i = 0; i < d->path_n; i++) {
+            double q[3], next[3], towards[3];
+            int64_t beside = i + 1 < d->path_n ? i + 1 : i - 1;
+            if (beside < 0) beside = i;
+            xn_mat3_vec(j->b, d->path_hkl + 3 * i, q);
+            xn_mat3_vec(j->b, d->path_hkl + 3 * beside, next);
+            for (int c = 0; c < 3; c++) towards[c] = next[c] - q[c];
+            bool good = work != NULL && one != NULL && xn_forces_solve(f, q, towards, work, one, NULL);
+            if (!good) {
+#pragma omp atomic write
+                failed = 1;
+            }
+            for (int b = 0; good && b < branches; b++) nu[b * d->path_n + i] = one[b];
+        }
+        xn_free(work);
+        xn_free(one);
+    }
+    return failed ? xn_fail_memory(j->ctx, "phonons along the path", (size_t)branches * (size_t)branches * 64)
+                  : XANI_OK;
+}
+
+// ---- refinement
+
+// Pair points that are not in doubt, in the frame of the constants.
+static int64_t observe(const job *j, xn_observed *o)
+{
+    const xn_points *p = &j->d->points;
+    int64_t n = 0;
+    for (int64_t i = 0; i < p->n; i++) {
+        if (p->coherent[i] || p->alias[i] || !(p->frequency_errors[i] > 0) || !(p->frequency[i] > 0)) continue;
+        xn_mat3_vec(j->b, p->hkl + 3 * i, o[n].q);
+        o[n].nu_thz = p->frequency[i];
+        o[n++].sigma_thz = p->frequency_errors[i];
+    }
+    return n;
+}
+
+static xani_status allocate(xn_ctx *ctx, const xn_shells *s, int64_t band_size, xn_refinement *r)
+{
+    size_t n = (size_t)s->n;
+    r->name = xn_calloc(n, sizeof *r->name);
+    r->distance = xn_calloc(n, sizeof *r->distance);
+    r->start = xn_calloc(n, sizeof *r->start);
+    r->change = xn_calloc(n, sizeof *r->change);
+    r->change_errors = xn_calloc(n, sizeof *r->change_errors);
+    r->covariance = xn_calloc(n * n, sizeof *r->covariance);
+    r->correlation = xn_calloc(n * n, sizeof *r->correlation);
+    r->determined = xn_calloc(n, sizeof *r->determined);
+    r->frequency = xn_calloc((size_t)band_size, sizeof *r->frequency);
+    r->frequency_errors = xn_calloc((size_t)band_size, sizeof *r->frequency_errors);
+    if (!r->name || !r->distance || !r->start || !r->change || !r->change_errors || !r->covariance || !r->correlation ||
+        !r->determined || !r->frequency || !r->frequency_errors)
+        return xn_fail_memory(ctx, "the refinement", n * n * 16 + (size_t)band_size * 16);
+    r->n = s->n;
+    return XANI_OK;
+}
+
+static void copy_numbers(const xn_shells *s, const xn_refined *from, xn_refinement *r)
+{
+    int n = s->n;
+    for (int k = 0; k < n; k++) {
+        memcpy(r->name[k], s->parameter[k].name, sizeof r->name[k]);
+        r->distance[k] = s->parameter[k].distance;
+        r->start[k] = s->parameter[k].start;
+        r->change[k] = from->theta[k];
+        r->change_errors[k] = sqrt(from->covariance[k * n + k]);
+        r->determined[k] = from->determined[k];
+        for (int m = 0; m < n; m++) {
+            r->covariance[k * n + m] = from->covariance[k * n + m];
+            r->correlation[k * n + m] =
+                from->covariance[k * n + m] / sqrt(from->covariance[k * n + k] * from->covariance[m * n + m]);
+        }
+    }
+    r->chi2_before = from->chi2_before;
+    r->chi2 = from->chi2;
+    r->used = from->used;
+    r->refused = from->refused;
+    r->dof = from->dof;
+    r->converged = from->converged;
+}
+
+// The band of the changed constants, and its errors: J C J^T with differences of one standard error in each parameter.
+static xani_status refined_band(const job *j, const xn_shells *s, xn_refinement *r)
+{
+    int64_t size = 3 * (int64_t)j->f.n_atoms * j->d->path_n;
+    size_t n = (size_t)s->n;
+    double *shifted = xn_alloc(n * (size_t)size, sizeof *shifted), *theta = xn_alloc(n, sizeof *theta);
+    xani_status st = shifted && theta ? XANI_OK : xn_fail_memory(j->ctx, "the refined band", n * (size_t)size * 8);
+    for (size_t k = 0; st == XANI_OK && k <= n; k++) {
+        xn_forces changed;
+        memcpy(theta, r->change, n * sizeof *theta);
+        if (k < n) theta[k] += r->change_errors[k];
+        st = xn_shells_apply(j->ctx, s, &j->f, theta, &changed);
+        if (st != XANI_OK) break;
+        st = band(j, &changed, k < n ? shifted + k * (size_t)size : r->frequency);
+        xn_forces_free(&changed);
+    }
+    for (int64_t i = 0; st == XANI_OK && i < size; i++) {
+        double variance = 0.0;
+        for (size_t k = 0; k < n; k++)
+            for (size_t m = 0; m < n; m++)
+                variance += (shifted[k * (size_t)size + (size_t)i] - r->frequency[i]) * r->correlation[k * n + m] *
+                            (shifted[m * (size_t)size + (size_t)i] - r->frequency[i]);
+        r->frequency_errors[i] = sqrt(fmax(variance, 0.0));
+    }
+    xn_free(shifted);
+    xn_free(theta);
+    return st;
+}
+
+static void tell(xn_ctx *ctx, const xn_refinement *r)
+{
+    int determined = 0;
+    for (int k = 0; k < r->n; k++) determined += r->determined[k];
+    xn_note(ctx,
+            "force constants: %lld points used, %lld near no branch; chi^2 per degree of freedom %.3g, before %.3g",
+            (long long)r->used, (long long)r->refused, r->chi2 / (double)r->dof, r->chi2_before / (double)r->dof);
+    for (int k = 0; k < r->n; k++)
+        xn_note(ctx, "  %s: %.4g N/m, change %.3g +- %.2g (%.1f %%)%s", r->name[k], r->start[k], r->change[k],
+                r->change_errors[k], 100 * r->change[k] / r->start[k], r->determined[k] ? "" : ", not determined");
+    if (determined < r->n)
+        xn_warn(ctx, "%d of %d force constants are not determined by the points: they stay near their start",
+                r->n - determined, r->n);
+    if (!r->converged) xn_warn(ctx, "the refinement of the force constants did not converge");
+}
+
+static xani_status refine(job *j)
+{
+    xn_refinement *r = &j->d->refinement;
+    xn_shells s = {0};
+    xn_refined refined = {0};
+    xn_observed *points = xn_alloc((size_t)j->d->points.n, sizeof *points);
+    const xn_refine_options options = {.temperature_k =
+                                           xn_config_double(j->config, "map.force_constants.temperature_k"),
+                                       .prior = xn_config_double(j->config, "map.force_constants.prior"),
+                                       .reach = REACH_SIGMA,
+                                       .least_sigma_thz = LEAST_SIGMA_THZ,
+                                       .threads = j->scene->threads};
+    xani_status st;
+    if (points == NULL) return xn_fail_memory(j->ctx, "points", (size_t)j->d->points.n * sizeof *points);
+    int64_t n = observe(j, points);
+    if (n == 0) {
+        xn_warn(j->ctx, "no points to refine force constants with");
+        xn_free(points);
+        return XANI_OK;
+    }
+    XN_GOTO(out, st, xn_shells_find(j->ctx, &j->f, (int)xn_config_int(j->config, "map.force_constants.shells"), &s));
+    XN_GOTO(out, st, xn_forces_refine(j->ctx, &j->f, &s, points, n, &options, NULL, &refined));
+    XN_GOTO(out, st, allocate(j->ctx, &s, 3 * (int64_t)j->f.n_atoms * j->d->path_n, r));
+    copy_numbers(&s, &refined, r);
+    XN_GOTO(out, st, refined_band(j, &s, r));
+    tell(j->ctx, r);
+out:
+    xn_refined_free(&refined);
+    xn_shells_free(&s);
+    xn_free(points);
+    return xn_context(j->ctx, st, "map.force_constants");
+}
+
+xani_status xn_forces_map(xn_ctx *ctx, const xn_config *config, const xn_scene *s, xn_dispersion *d)
+{
+    job j = {.ctx = ctx, .config = config, .scene = s, .d = d};
+    bool wanted = xn_config_bool(config, "map.force_constants.refine");
+    if (!xn_config_has(config, "map.force_constants.file")) {
+        if (wanted) return xn_config_require(ctx, config, "map.force_constants.file", "the constants to begin with");
+        return XANI_OK;
+    }
+    xani_status st;
+    XN_GOTO(out, st, load(&j));
+    d->reference_frequency = xn_calloc(3 * (size_t)j.f.n_atoms * (size_t)d->path_n + 1, sizeof *d->reference_frequency);
+    if (d->reference_frequency == NULL) XN_GOTO(out, st, xn_fail_memory(ctx, "phonons along the path", 1));
+    d->n_reference = 3 * j.f.n_atoms;
+    XN_GOTO(out, st, band(&j, &j.f, d->reference_frequency));
+    if (wanted) st = refine(&j);
+out:
+    xn_forces_free(&j.f);
+    return st;
+}
