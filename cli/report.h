@@ -91,6 +91,8 @@ typedef struct report_dispersion {
     double *label_distance;
     int64_t n_branches, branch_n;
     double *branch_distance, *branch_frequency, *branch_errors, *branch_count, *branch_hkl;
+    int64_t n_reference;
+    double *reference, *refined; // (n_reference, path_n) of the force constants given, and refined
 } report_dispersion;
 
 // ---- truth of a simulation (truth.c)
@@ -175,6 +177,9 @@ void report_section_traces(report *r, const report_run *run, json_t *json);
 void report_section_modes(report *r, const report_run *run, json_t *json);
 void report_section_maps(report *r, const report_run *run); // pictures of report_section_modes
 void report_section_dispersion(report *r);
+void report_read_forces(report *r, report_dispersion *d);
+void report_draw_forces(const draw_axes *a, const report_dispersion *d);
+void report_section_forces(report *r, json_t *json); // of that section
 void report_section_truth(report *r);
 void report_section_provenance(report *r);
 // The run's picture name: "mean-frame", with several runs "r1-mean-frame"; owned.

@@ -161,6 +161,7 @@ static void draw_path(const void *data)
     draw_image(&a, rows, d->path_n, v, &s);
     if (d->n_labels > 0) draw_labels(&a, d);
     if (has_truth(r)) draw_truth(&a, r);
+    if (!has_truth(r)) report_draw_forces(&a, d);
     for (int64_t b = 0; b < d->n_branches && d->branch_distance != NULL; b++) {
         const double *f = d->branch_frequency + b * d->branch_n,
                      *e = d->branch_errors ? d->branch_errors + b * d->branch_n : NULL;
@@ -288,7 +289,9 @@ void report_section_dispersion(report *r)
         char *caption = cli_format(
             "S(q, ν) along the path with the branches found (white, with standard errors)%s.",
             has_truth(r) ? "; red: the true ν₁ of the photoexcited crystal on the path, dashed: ν₀ before the laser"
-                         : "");
+            : d->refined != NULL ? "; orange: the refined force constants, dashed: those given"
+            : d->n_reference > 0 ? "; dashed: the force constants given"
+                                 : "");
         report_picture(r, "dispersion", PAGE_W, PAGE_H, draw_path, r, true, caption);
         free(caption);
         report_figures_end(r);
@@ -297,6 +300,7 @@ void report_section_dispersion(report *r)
         report_paragraph(r, "There is no path through the zone (map.path).");
     }
     if (d->branch_frequency != NULL) branches_json(d, json);
+    report_section_forces(r, json);
     coverage_section(r, json);
     json_object_set_new(r->json, "dispersion", json);
 }

@@ -230,6 +230,7 @@ static void read_dispersion(report *r, report_dispersion *d)
         d->path_distance = report_exactly(r, d->path, "/entry/path/distance", 1, d->path_n);
         d->path_frequency = report_exactly(r, d->path, "/entry/path/frequency", 1, d->path_nf);
         read_labels(r, d);
+        report_read_forces(r, d);
     }
     d->branch_frequency = report_numbers(r, d->path, "/entry/branches/frequency", 2, shape);
     if (d->branch_frequency != NULL) {
@@ -334,7 +335,9 @@ void report_forget(report *r)
                            d->branch_frequency,
                            d->branch_errors,
                            d->branch_count,
-                           d->branch_hkl};
+                           d->branch_hkl,
+                           d->reference,
+                           d->refined};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) free(owned[i]);
     report_strings_free(p->run, p->n);
     report_strings_free(p->kind, p->n);
