@@ -43,20 +43,21 @@ static bool shape_fits(const xn_h5_info *info, const xn_source *s)
 }
 
 // Where the pixels of the frames stand in a mask of the whole detector: their index there; owned. NULL: it is no such
-// mask (or, told, no memory).
-static int64_t *pixels_of_region(xn_ctx *ctx, const xn_h5_info *info, const xn_region *region, const xn_source *s)
+// mask.
+static xani_status pixels_of_region(xn_ctx *ctx, const xn_h5_info *info, const xn_region *region, const xn_source *s,
+                                    int64_t **pixel)
 {
     int64_t count[3] = {1, 1, 1}, all = 1;
-    if (region == NULL || info->is_group || info->rank != region->rank) return NULL;
+    if (region == NULL || info->is_group || info->rank != region->rank) return XANI_OK;
     for (int k = 0; k < region->rank; k++) {
         count[k] = xn_min64(region->end[k], info->dims[k]) - region->first[k];
-        if (region->first[k] < 0 || count[k] < 1) return NULL;
+        if (region->first[k] < 0 || count[k] < 1) return XANI_OK;
         all *= count[k];
     }
-    if (all != s->ny * s->nx || count[region->rank - 1] != s->nx) return NULL;
-    int64_t *at = xn_alloc((size_t)all, sizeof *at);
-    if (at == NULL) (void)xn_fail_memory(ctx, "the mask", (size_t)all * sizeof *at);
-    for (int64_t i = 0; at != NULL && i < all; i++) {
+    if (all != s->ny * s->nx || count[region->rank - 1] != s->nx) return XANI_OK;
+    int64_t *at = *pixel = xn_alloc((size_t)all, sizeof *at);
+    if (at == NULL) return xn_fail_memory(ctx, "the mask", (size_t)all * sizeof *at);
+    for (int64_t i = 0; i < all; i++) {
         int64_t left = i, stride = 1;
         at[i] = 0;
         for (int k = region->rank - 1; k >= 0; k--) {
@@ -65,7 +66,7 @@ static int64_t *pixels_of_region(xn_ctx *ctx, const xn_h5_info *info, const xn_r
             stride *= info->dims[k];
         }
     }
-    return at;
+    return XANI_OK;
 }
 
 // at: where each pixel stands in the dataset; NULL: in order.
@@ -106,7 +107,7 @@ static xani_status or_mask(xn_ctx *ctx, const char *path, const char *dataset, c
     xani_status st = xn_h5_open(ctx, path, &h5);
     if (st == XANI_OK) st = xn_h5_info_get(ctx, h5, dataset, &info);
     bool fits = st == XANI_OK && shape_fits(&info, s);
-    if (st == XANI_OK && !fits) at = pixels_of_region(ctx, &info, region, s);
+    if (st == XANI_OK && !fits) st = pixels_of_region(ctx, &info, region, s, &at);
     if (st == XANI_OK && !fits && at == NULL)
         st =
             xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: the mask has shape %s, the frames have (%lld, %lld)", path, dataset,

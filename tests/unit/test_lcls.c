@@ -312,6 +312,42 @@ START_TEST(test_presets)
 }
 END_TEST
 
+// A mask of the whole detector, of which the frames are a corner.
+static void put_region(const char *path, const int64_t bounds[4])
+{
+    int mask[(NY + 1) * (NX + 2)];
+    for (int i = 0; i < (NY + 1) * (NX + 2); i++) mask[i] = i != NX + 3; // row 1, column 1
+    h5_put(path, "UserDataCfg/cam/mask", H5T_NATIVE_INT, H5_SHAPE(NY + 1, NX + 2), mask);
+    h5_put(path, "UserDataCfg/cam/ROI_0__ROI_0_bound", H5T_NATIVE_INT64, H5_SHAPE(2, 2), bounds);
+}
+
+START_TEST(test_region)
+{
+    // The detector's mask is cut to the region by its bounds; bounds that do not give the frames' shape serve nothing.
+    put_region(first, (int64_t[4]){2, 2 + NY, 0, NX}); // the end beyond the detector: at its edge
+    fails(XANI_ERR_INPUT, "the mask has shape (3, 5)");
+    put_region(first, (int64_t[4]){0, NY, 1, 1 + NX});
+    xn_source *s = opened();
+    for (int p = 0; p < PLANE; p++) ck_assert_int_eq(s->mask[p] != 0, p == NX); // row 1, column 0 of the region
+    xn_source_close(&s);
+    put_region(first, (int64_t[4]){NY, 0, 1 + NX, 1}); // either order
+    s = opened();
+    ck_assert_uint_ne(s->mask[NX], 0);
+    xn_source_close(&s);
+    put_region(first, (int64_t[4]){0, 0, 1, 4});
+    fails(XANI_ERR_INPUT, "the mask has shape");
+    put_region(first, (int64_t[4]){-1, 1, 1, 4});
+    fails(XANI_ERR_INPUT, "the mask has shape");
+    char detector[64], region[64];
+    ck_assert(xn_lcls_region_name("a/ROI_0_area", detector, region));
+    ck_assert_str_eq(detector, "a");
+    ck_assert_str_eq(region, "ROI_0");
+    ck_assert(!xn_lcls_region_name("a/_area", detector, region) &&
+              !xn_lcls_region_name("ROI_0_area", detector, region));
+    ck_assert(!xn_lcls_region_name("intg/a/ROI_0_area", detector, region));
+}
+END_TEST
+
 typedef struct {
     uint64_t at;
     bool fired;
@@ -348,6 +384,7 @@ static void no_memory_opening(void)
 START_TEST(test_no_memory)
 {
     h5_put(first, "damage/cam", H5T_NATIVE_INT, H5_SHAPE(N), (int[N]){1, 1, 1, 1, 1, 1, 1, 1});
+    put_region(first, (int64_t[4]){0, NY, 1, 1 + NX});
     no_memory_opening();
     configure("lcls2_smalldata", "rixx_Run0001.h5", "{codes: [203]}");
     no_memory_opening();
@@ -389,6 +426,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_missing_readings);
     tcase_add_test(t, test_offsets);
     tcase_add_test(t, test_presets);
+    tcase_add_test(t, test_region);
     tcase_add_test(t, test_no_memory);
     tcase_add_test(t, test_no_memory_recognising);
 }

@@ -288,6 +288,7 @@ static const xn_source_ops ops = {
 const xn_input_layout xn_layout_lcls_cube = {.ops = &ops,
                                              .facility = "LCLS",
                                              .files = "cubes of LCLS",
+                                             .has_geometry = true, // <det>_cfg
                                              .claims = xn_lcls_cube_claims,
                                              .facts = xn_lcls_cube_facts,
                                              .init_binned = xn_lcls_cube_init};

@@ -147,12 +147,14 @@ static const xn_source_ops second_ops = {.layout = "lcls2_smalldata",
 const xn_input_layout xn_layout_lcls_smalldata = {.ops = &first_ops,
                                                   .facility = "LCLS",
                                                   .files = "small data of LCLS",
+                                                  .has_geometry = true, // UserDataCfg
                                                   .claims = xn_lcls_claims,
                                                   .facts = xn_lcls_facts,
                                                   .init_calibration = xn_lcls_init_calibration};
 const xn_input_layout xn_layout_lcls2_smalldata = {.ops = &second_ops,
                                                    .facility = "LCLS-II",
                                                    .files = "small data of LCLS-II",
+                                                   .has_geometry = true,
                                                    .claims = xn_lcls2_claims,
                                                    .facts = xn_lcls_facts,
                                                    .init_calibration = xn_lcls_init_calibration};
