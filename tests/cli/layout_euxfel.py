@@ -360,11 +360,16 @@ def refused():
     t.refuse("no calibration", where, change(config, calibration=None), "photons_per_unit", code=2)
     t.refuse("pedestals of corrected frames", where, change(config, calibration={"pedestal": "a.h5", "gain": "b.h5"}), "corrected already", code=2)
     t.refuse("a mask bit without a name", where, change(config, modules={"numbers": [0, 1], "mask_ignore": ["INTERPOLATD"]}), "INTERPOLATD", code=2)
+    t.refuse("pulses that are none of the FEL's", where, change(config, pulses=None), "pulses.offset", "bunch position 100", code=2)
     t.refuse("step 0", where, change(config, pulses={"step": 0}), "pulses.step", code=2)
     t.refuse("a remainder too large", where, change(config, pulses={"offset": AT, "no_fel": [50, 50]}), "no_fel", code=2)
     t.refuse("a pattern that is no table", where, change(config, pulses={"offset": AT, "pattern": f"{STAGE}/velocity"}), "velocity", "no such dataset")
     # the array of one number per pulse can be said to be otherwise
     t.run("entries by position", where, change(config, pulses={"offset": AT, "arrays": [{"source": EDGE, "entry": "position", "step": 2}]}), e.cube(), 6e-6)
+    even = [s for s in range(96) if s // 8 % 2 == 0]  # trains of even id; the table is there, and not asked
+    on, e.on = e.on, np.isin(np.arange(96), even)
+    t.run("without the table", where, change(config, laser="even_trains", pulses={"pattern": "none", "offset": AT}), e.cube(), 6e-6)
+    e.on = on
     # files that cannot be read: empty, cut off, no HDF5, without trains
     for name, content in (("RAW-R0348-DA02-S00000.h5", b""), ("RAW-R0348-DA03-S00000.h5", b"nothing of this kind")):
         with open(f"{where}/{name}", "wb") as f:
@@ -389,12 +394,45 @@ def refused():
     t.refuse("several detectors", where, change(skip, frames=None), "several detectors", code=2)
 
 
+# ---- virtual files
+
+def virtual():
+    """An overview and a CXI file of a run give the run's cube; module 1 lacks a train, and holes are no data."""
+    where = folder("virtual")
+    e = shots.Experiment(96, 2, 8, 16, seed=7)
+    by_train(e, 8)
+    agipd_readings(where, e)
+    e.drop("modules", *range(8 * 5, 8 * 6))
+    rows = {}
+    for m in range(2):
+        frames = {t: [(p, 8 * i + k) for k, p in enumerate(PULSES)] for i, t in enumerate(e.trains) if (m, i) != (1, 5)}
+        agipd_module(where, e, m, frames, "1.2", 4 + m, mask={0: [(None, 0, 0, 0)]}.get(m))
+        for seq, part in enumerate((sorted(frames)[:4 + m], sorted(frames)[4 + m:])):
+            file, group = f"{where}/CORR-R0348-AGIPD{m:02}-S{seq:05}.h5", f"INSTRUMENT/{DETECTOR}/DET/{m}CH0:xtdf/image"
+            for i, (t, p) in enumerate((t, p) for t in part for p, _ in frames[t]):
+                rows.setdefault((t, int(p)), {})[m] = (file, group, i)
+    e.masked[0, 0] = True
+    files = sorted(f"{where}/{name}" for name in os.listdir(where) if name.endswith(".h5"))
+    exdf.overview(files, f"{where}/overview.h5")
+    exdf.cxi(f"{where}/run.cxi", [(t, p, rows[t, p]) for t, p in sorted(rows)], 2, (8, 16), DETECTOR)
+    config = e.config("euxfel", files, frames=DETECTOR, i0=I0, laser="pattern", pulses={"offset": AT},
+                      delay=e.delay(f"{STAGE}/actualPosition", EDGE), calibration={"photons_per_unit": 1},
+                      modules={"numbers": [0, 1]})
+    reduced("virtual", e, config, e.cube())
+    reduced("virtual", e, tools.changed(config, files=[f"{where}/overview.h5"]), e.cube())
+    reduced("virtual", e, tools.changed(config, files=[f"{where}/run.cxi", f"{where}/RAW-*.h5"], frames=None), e.cube())
+    # the sources of one sequence are gone: the overview says so
+    os.rename(files[-1], files[-1] + ".gone")
+    t = tools.Tools(XANI, r)
+    t.refuse("an overview without its files", where, tools.changed(config, files=[f"{where}/overview.h5"]), os.path.basename(files[-1]))
+
+
 def simulated():
     """The simulated experiment gives the same cube in this layout and in SwissFEL's."""
     tools.Tools(XANI, r).same_shots(SCRATCH, "euxfel")
 
 
-for part in sys.argv[3:] or ["agipd", "jungfrau_raw", "jungfrau_corrected", "refused", "simulated"]:
+for part in sys.argv[3:] or ["agipd", "jungfrau_raw", "jungfrau_corrected", "refused", "virtual", "simulated"]:
     globals()[part]()
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

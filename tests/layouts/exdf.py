@@ -8,6 +8,8 @@ Independent of the library.  A file is made of sources; every source has its own
     f.control("DEV/MOTOR/1", {"actualPosition": {t: value}})
     f.close()
 """
+import os
+
 import h5py
 import numpy as np
 
@@ -84,6 +86,70 @@ class File:
             self.f.create_dataset("METADATA/dataFormatVersion", data=np.array([self.version.encode()], object), dtype=TEXT)
             self.f["METADATA/runNumber"] = np.array([348], "u4")
         self.f.close()
+
+
+def overview(files, path):
+    """A virtual overview of files: every source with all rows of all files, under the trains that any of them has."""
+    opened = [h5py.File(f) for f in files]
+    trains = sorted({int(t) for f in opened for t in f["INDEX/trainId"][()] if t})
+    sources = {}  # "KIND/source" -> files that list it
+    for f in opened:
+        listed = f["METADATA/dataSources/dataSourceId" if "dataSources" in f["METADATA"] else "METADATA/dataSourceId"][()]
+        for s in listed:
+            if b"/" in s:
+                sources.setdefault(s.decode(), []).append(f)
+    with h5py.File(path, "w", libver="v110") as out:
+        out.attrs["virtual_overview_version"] = 1
+        out.create_dataset(".source_files/names", data=np.array([os.path.basename(f).encode() for f in files], object), dtype=TEXT)
+        out[".source_files/sizes"] = np.array([os.path.getsize(f) for f in files], "u8")
+        out["INDEX/trainId"] = np.array(trains, "u8")
+        out["INDEX/flag"] = np.ones(len(trains), "i4")
+        out.create_dataset("METADATA/dataFormatVersion", data=np.array([b"1.2"], object), dtype=TEXT)
+        out.create_dataset("METADATA/dataSources/dataSourceId", data=np.array([s.encode() for s in sources], object), dtype=TEXT)
+        for name, those in sources.items():
+            kind, source = name.split("/", 1)
+            at = {t: [0, 0] for t in trains}  # first, count
+            before = 0
+            for f in those:
+                first, count = f[f"INDEX/{source}/first"][()], f[f"INDEX/{source}/count"][()]
+                for t, a, n in zip(f["INDEX/trainId"][()], first, count):
+                    if t and n:
+                        at[int(t)] = [before + int(a), int(n)]
+                before += int((first + count).max())
+            out[f"INDEX/{source}/first"] = np.array([at[t][0] for t in trains], "u8")
+            out[f"INDEX/{source}/count"] = np.array([at[t][1] for t in trains], "u8")
+            keys = []
+            those[0][name].visititems(lambda k, o: keys.append(k) if isinstance(o, h5py.Dataset) else None)
+            for key in keys:
+                rows = [int((f[f"INDEX/{source}/first"][()] + f[f"INDEX/{source}/count"][()]).max()) for f in those]
+                sample = those[0][f"{name}/{key}"]
+                layout, k = h5py.VirtualLayout((sum(rows),) + sample.shape[1:], sample.dtype), 0
+                for f, n in zip(those, rows):
+                    if n:
+                        layout[k:k + n] = h5py.VirtualSource(f[f"{name}/{key}"])[:n]
+                        k += n
+                out.create_virtual_dataset(f"{name}/{key}", layout)
+    for f in opened:
+        f.close()
+
+
+def cxi(path, frames, modules, shape, name, missing=np.nan):
+    """A virtual CXI file. frames: [(train, pulse, {module: (file, group, row)})]; shape: of a module."""
+    with h5py.File(path, "w", libver="v110") as out:
+        out["cxi_version"] = [150]
+        out["entry_1/trainId"] = np.array([t for t, _, _ in frames], "u8")
+        out["entry_1/pulseId"] = np.array([p for _, p, _ in frames], "u8")
+        det = out.create_group("entry_1/instrument_1/detector_1")
+        det.attrs["name"] = name
+        det["module_identifier"] = np.arange(modules)
+        for key, dtype, fill in (("data", "f4", missing), ("mask", "u4", 0xffffffff)):
+            layout = h5py.VirtualLayout((len(frames), modules) + shape, dtype)
+            for i, (_, _, rows) in enumerate(frames):
+                for m, (file, group, row) in rows.items():
+                    with h5py.File(file) as f:
+                        layout[i, m] = h5py.VirtualSource(f[f"{group}/{key}"])[row]
+            det.create_virtual_dataset(key, layout, fillvalue=fill)
+        out["entry_1/data_1"] = h5py.SoftLink("/entry_1/instrument_1/detector_1")
 
 
 # bunch pattern words (XFEL Timing System Specification 2.2)

@@ -92,7 +92,8 @@ static xani_status join(xn_ctx *ctx, const xn_config *config, const impl *m, xn_
     xani_status st = laser != NULL ? XANI_OK : xn_fail_memory(ctx, "the list of frames", (size_t)d->n);
     if (st != XANI_OK) return st;
     XN_GOTO(out, st, xn_xf_numbers_load(ctx, config, d->cells, &readings.numbers));
-    XN_GOTO(out, st, xn_xf_pattern_read(ctx, config, &m->run, d->name, &pattern, &there));
+    if (!xn_config_bool(config, "input.frames_only"))
+        XN_GOTO(out, st, xn_xf_pattern_read(ctx, config, &m->run, d->name, &pattern, &there));
     XN_GOTO(out, st, xn_xf_laser(ctx, config, &readings, &rule, laser, d->refused));
     xn_join_input in = {.detector = d->name,
                         .file = d->module[0].file != NULL ? d->module[0].file[0] : m->run.file[0].path,

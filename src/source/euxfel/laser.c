@@ -123,13 +123,26 @@ static void by_pattern(const xn_xf_readings *r, uint8_t *laser)
 
 // ---- frames without X-rays
 
-static void dark_by_pattern(const xn_xf_readings *r, uint8_t *refused)
+// Where every pulse were dark, pulse ids and positions do not go together.
+static xani_status dark_by_pattern(xn_ctx *ctx, const xn_config *config, const xn_xf_readings *r, uint8_t *refused)
 {
+    int64_t n_dark = 0, n_lit = 0, some = -1;
     for (int64_t i = 0; i < r->detector->n; i++) {
         int64_t row, position = xn_xf_position(r->pattern, &r->numbers, r->detector->id[i], &row);
         bool dark = position == XN_XF_NO_FEL || (position >= 0 && xn_xf_fel_number(r->pattern, row, position) < 0);
+        n_dark += dark;
+        n_lit += position >= 0 && !dark;
+        if (dark && some < 0 && r->pattern->fel[row + 1] > r->pattern->fel[row]) some = i;
         if (dark && refused[i] == XN_CUT_NONE) refused[i] = XN_CUT_DARK;
     }
+    if (n_dark == 0 || n_lit > 0 || some < 0) return XANI_OK;
+    int64_t row = 0;
+    xn_xf_position(r->pattern, &r->numbers, r->detector->id[some], &row);
+    return xn_config_bad(ctx, config, "input.pulses.offset",
+                         "by the bunch pattern no pulse of %s had X-rays: its train %llu has pulse id %d and the first "
+                         "FEL pulse at bunch position %d",
+                         r->detector->name, (unsigned long long)xn_xf_train(r->detector->id[some]),
+                         xn_xf_pulse(r->detector->id[some]), r->pattern->fel_at[r->pattern->fel[row]]);
 }
 
 static xani_status dark_trains(xn_ctx *ctx, const xn_config *config, const xn_xf_detector *d, uint8_t *refused)
@@ -154,7 +167,7 @@ xani_status xn_xf_laser(xn_ctx *ctx, const xn_config *config, const xn_xf_readin
     memset(rule, 0, sizeof *rule);
     if (xn_config_bool(config, "input.frames_only")) return XANI_OK;
     XN_TRY(xn_config_require(ctx, config, "input.laser", XN_XF_LASER_WORDS));
-    if (r->pattern->n > 0) dark_by_pattern(r, refused);
+    if (r->pattern->n > 0) XN_TRY(dark_by_pattern(ctx, config, r, refused));
     XN_TRY(dark_trains(ctx, config, r->detector, refused));
     bool pattern = xn_xf_laser_needs_pattern(config), word = xn_config_string(config, "input.laser") != NULL;
     rule->by_frame = pattern || !word || is_word(config, "even_trains") || is_word(config, "odd_trains");

@@ -248,6 +248,7 @@ static xani_status find_table(xn_ctx *ctx, const xn_config *config, const xn_xf_
     char text[XN_KEY_LENGTH];
     const char *given = config != NULL ? xn_config_string(config, "input.pulses.pattern") : NULL;
     memset(name, 0, sizeof *name);
+    if (given != NULL && strcmp(given, "none") == 0) return XANI_OK;
     if (given != NULL) return xn_context(ctx, xn_xf_name_find(ctx, run, given, name), "input.pulses.pattern");
     for (int i = 0; i < run->n; i++)
         for (int k = 0; k < run->file[i].n_sources; k++) {
@@ -269,6 +270,8 @@ xani_status xn_xf_pattern_read(xn_ctx *ctx, const xn_config *config, const xn_xf
     memset(p, 0, sizeof *p);
     *there = false;
     bool pump = config == NULL || xn_xf_laser_needs_pattern(config);
+    bool told = instrument_of(detector) != NULL || (config != NULL && xn_config_has(config, "input.pulses.sase"));
+    if (!told && !pump) return XANI_OK; // nobody can say which of the table's pulses were its own
     XN_TRY(find_table(ctx, config, run, &name));
     if (name.source[0] == '\0') return XANI_OK;
     if (config != NULL) XN_TRY(load_rule(ctx, config, detector, pump, &r));
