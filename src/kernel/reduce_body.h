@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // reduce_body.h -- the row kernels, compiled once per instruction set by a shell that defines XN_REDUCE_NAME.
 //
-// Plain loops that the compiler turns into vectors.  JUNGFRAU: nearly all pixels are in gain stage 0, so a block of
-// 32 words is tested at once; only a block with another stage (or a full converter) takes the path that selects
-// among three planes.  In stage 0 no limit has to be tested: the caller masks pixels whose stage 0 could exceed it.
+// Plain loops that the compiler turns into vectors; where it does not, vectors of word_lane.h.  JUNGFRAU: nearly all
+// pixels are in gain stage 0, so a vector of words (a block of 32 in the row kernel) is tested at once; only one with
+// another stage (or a full converter) takes the path that selects among three planes.  In stage 0 no limit has to be
+// tested: the caller masks pixels whose stage 0 could exceed it.
 #include <string.h>
 
 #include "kernel/bin.h"
 #include "kernel/calib.h"
 #include "kernel/reduce_kernels.h"
+#include "kernel/word_lane.h"
 
 #define BLOCK 32
 
@@ -67,6 +69,56 @@ static bool row_jungfrau(const uint16_t *w, const float *const p[3], const float
     return bad != 0;
 }
 
+// Several rows at once, a vector of columns at a time: their sum stays in registers.  Nearly always all words of the
+// vector are in stage 0.  `rows` is a constant where it is called from, so that the inner loop is unrolled.
+static inline int32_t sum_rows(const uint16_t *restrict w, int64_t w_next, const float *const p[3],
+                               const float *const f[3], int64_t next, int rows, int64_t n, int32_t threshold,
+                               int32_t *restrict col)
+{
+    int bad = 0;
+    int64_t i = 0;
+    for (; i + WORD_LANES <= n; i += WORD_LANES) {
+        lane_i sum = lane_zero();
+        for (int r = 0; r < rows; r++) {
+            lane_i words = lane_words(w + r * w_next + i), q;
+            int64_t at = r * next + i;
+            if (lane_others(words))
+                q = lane_jungfrau(words, p, f, at, &bad);
+            else
+                q = lane_round(lane_mul(lane_sub(lane_float(words), lane_load(p[0] + at)), lane_load(f[0] + at)));
+            sum = lane_add(sum, threshold > 0 ? lane_at_least(q, threshold) : q);
+        }
+        lane_put(col + i, sum);
+    }
+    for (; i < n; i++) {
+        col[i] = 0;
+        for (int r = 0; r < rows; r++) {
+            int64_t at = r * next + i;
+            float pedestal[3] = {p[0][at], p[1][at], p[2][at]}, factor[3] = {f[0][at], f[1][at], f[2][at]};
+            int32_t q = xn_calib_jungfrau(w[r * w_next + i], pedestal, factor);
+            bad |= q == XN_CALIB_BAD;
+            col[i] += xn_calib_threshold(q, threshold);
+        }
+    }
+    return bad;
+}
+
+static bool rows_jungfrau(const uint16_t *w, int64_t w_next, const float *const p[3], const float *const f[3],
+                          int64_t next, int rows, int64_t n, int32_t threshold, int32_t *col)
+{
+    if (threshold > 0) return sum_rows(w, w_next, p, f, next, rows, n, threshold, col) != 0;
+    switch (rows) { // the usual ones as constants
+    case 1:
+        return sum_rows(w, w_next, p, f, next, 1, n, 0, col) != 0;
+    case 2:
+        return sum_rows(w, w_next, p, f, next, 2, n, 0, col) != 0;
+    case 4:
+        return sum_rows(w, w_next, p, f, next, 4, n, 0, col) != 0;
+    default:
+        return sum_rows(w, w_next, p, f, next, rows, n, 0, col) != 0;
+    }
+}
+
 // The rest have no fast path: one formula, a select per pixel.
 #define ADD_ROW(formula)                                                                                               \
     int32_t bad = 0;                                                                                                   \
@@ -106,16 +158,40 @@ static inline int32_t scale_f64(double v, double f) { return f == 0.0 ? 0 : xn_c
     {                                                                                                                  \
         ADD_ROW(scale((real)v[i], (real)f[i]));                                                                        \
     }                                                                                                                  \
+    FOR_LINEAR(T, real, linear)
+// Those that float32 holds, a vector at a time: converted by a plain loop, then one formula.
+#define FOR_SHORT(T)                                                                                                   \
+    static bool scale_##T(const T *restrict v, const float *restrict f, int64_t n, int32_t threshold,                  \
+                          int32_t *restrict col)                                                                       \
+    {                                                                                                                  \
+        int bad = 0;                                                                                                   \
+        int64_t done = n - n % WORD_LANES;                                                                             \
+        for (int64_t i = 0; i < done; i += WORD_LANES) {                                                               \
+            float value[WORD_LANES];                                                                                   \
+            for (int k = 0; k < WORD_LANES; k++) value[k] = (float)v[i + k];                                           \
+            lane_f factor = lane_load(f + i);                                                                          \
+            lane_i q = lane_fixed(lane_mul(lane_load(value), factor), factor, &bad);                                   \
+            lane_put(col + i, lane_add(lane_get(col + i), threshold > 0 ? lane_at_least(q, threshold) : q));           \
+        }                                                                                                              \
+        for (int64_t i = done; i < n; i++) {                                                                           \
+            int32_t q = scale_f32((float)v[i], f[i]);                                                                  \
+            bad |= q == XN_CALIB_BAD;                                                                                  \
+            col[i] += xn_calib_threshold(q, threshold);                                                                \
+        }                                                                                                              \
+        return bad != 0;                                                                                               \
+    }                                                                                                                  \
+    FOR_LINEAR(T, float, xn_calib_linear)
+#define FOR_LINEAR(T, real, linear)                                                                                    \
     static bool linear_##T(const T *restrict v, const float *restrict p, const float *restrict f, double full,         \
                            int64_t n, int32_t threshold, int32_t *restrict col)                                        \
     {                                                                                                                  \
         ADD_ROW(linear((real)v[i], (real)p[i], (real)f[i], (real)full));                                               \
     }
-FOR_TYPE(float, float, scale_f32, xn_calib_linear)
-FOR_TYPE(int8_t, float, scale_f32, xn_calib_linear)
-FOR_TYPE(uint8_t, float, scale_f32, xn_calib_linear)
-FOR_TYPE(int16_t, float, scale_f32, xn_calib_linear)
-FOR_TYPE(uint16_t, float, scale_f32, xn_calib_linear)
+FOR_SHORT(float)
+FOR_SHORT(int8_t)
+FOR_SHORT(uint8_t)
+FOR_SHORT(int16_t)
+FOR_SHORT(uint16_t)
 FOR_TYPE(double, double, scale_f64, xn_calib_linear_f64)
 FOR_TYPE(int32_t, double, scale_f64, xn_calib_linear_f64)
 FOR_TYPE(uint32_t, double, scale_f64, xn_calib_linear_f64)
@@ -207,6 +283,7 @@ static void row_bin(const int64_t *restrict v, int64_t groups, int32_t i0q, int6
 #define XN_JOIN(a, b) XN_JOIN2(a, b)
 const xn_reduce_kernels XN_JOIN(xn_reduce_, XN_REDUCE_NAME) = {XN_TEXT(XN_REDUCE_NAME),
                                                                row_jungfrau,
+                                                               rows_jungfrau,
                                                                row_fixed_gain,
                                                                row_epix10ka,
                                                                row_linear,

@@ -15,6 +15,11 @@ typedef struct xn_reduce_kernels {
     // Returns true when a pixel had no valid number (it was added as XN_CALIB_BAD).
     bool (*jungfrau)(const uint16_t *words, const float *const pedestal[3], const float *const factor[3], int64_t n,
                      int32_t threshold, int32_t *col);
+    // Sets col to the sum of at most XN_CALIB_ROWS rows; words and planes of the next row lie word_next and next
+    // behind.
+    bool (*jungfrau_rows)(const uint16_t *words, int64_t word_next, const float *const pedestal[3],
+                          const float *const factor[3], int64_t next, int rows, int64_t n, int32_t threshold,
+                          int32_t *col);
     // The same where all pixels are fixed in the gain stage of that code.
     bool (*fixed_gain)(const uint16_t *words, unsigned code, const float *pedestal, const float *factor, int64_t n,
                        int32_t threshold, int32_t *col);

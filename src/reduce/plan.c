@@ -19,7 +19,7 @@
 #define BLOCK_BYTES 32
 #define RESULT_BYTES 8 // signal and errors
 #define PLANE_BYTES 16 // mask, mean frame, peak
-#define BATCH_BYTES (16 << 20)
+#define BATCH_BYTES (8 << 20)
 #define SHOTS_PER_BIN 8
 
 static int64_t read_number(const char *path, const char *field)

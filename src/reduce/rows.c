@@ -41,37 +41,60 @@ static void add_row(const xn_accumulator *a, int64_t frame, const uint8_t *words
     if (xn_words_add(g, a->kernels, &r, n, g->threshold, col)) xn_words_flag(g, row, &r, n);
 }
 
+// JUNGFRAU in dynamic gain, the rule: the rows of a group in one go. False: not that.
+static bool add_rows(const xn_accumulator *a, const xn_batch *batch, int64_t frame, int64_t row, int rows, int32_t *col)
+{
+    xn_groups *g = a->groups;
+    int64_t n = g->nx * g->k;
+    xn_word_row r;
+    if (g->correct.by_frame || g->kind != XN_CAL_JUNGFRAU || g->fixed_stage > 0) return false;
+    const uint8_t *words = frame_row(a, batch, frame, row);
+    xn_words_row(g, batch->frame[frame], row, words, &r);
+    if (!a->kernels->jungfrau_rows(r.words, g->det_nx, r.p, r.f, g->det_nx, rows, n, g->threshold, col)) return true;
+    for (int i = 0; i < rows; i++) {
+        xn_words_row(g, batch->frame[frame], row + i, frame_row(a, batch, frame, row + i), &r);
+        xn_words_flag(g, row + i, &r, n);
+    }
+    return true;
+}
+
 void xn_rows_group(const xn_accumulator *a, const xn_batch *batch, int64_t frame, int64_t y, int32_t *col, int64_t *v)
 {
     const xn_groups *g = a->groups;
     int64_t width = g->nx * g->k, first = g->first_row[y];
     memset(v, 0, (size_t)g->nx * sizeof *v);
     for (int r = 0; r < g->k; r += XN_CALIB_ROWS) {
-        memset(col, 0, (size_t)width * sizeof *col);
-        for (int i = r; i < g->k && i < r + XN_CALIB_ROWS; i++) {
-            const uint8_t *words = frame_row(a, batch, frame, first + i);
-            add_row(a, batch->frame[frame], words, first + i, col);
+        int rows = (int)xn_min64(XN_CALIB_ROWS, g->k - r);
+        if (!add_rows(a, batch, frame, first + r, rows, col)) {
+            memset(col, 0, (size_t)width * sizeof *col);
+            for (int i = r; i < r + rows; i++)
+                add_row(a, batch->frame[frame], frame_row(a, batch, frame, first + i), first + i, col);
         }
         a->kernels->gather(col, g->k, g->nx, v);
     }
 }
 
-static void bin_row(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, int64_t y, const int64_t *v)
+// The sums that a shot goes to, at row y of groups.
+typedef struct sums_row {
+    int64_t *s1, *s2, *x;
+} sums_row;
+
+static sums_row find_sums(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, int64_t y)
 {
     const xn_groups *g = a->groups;
-    int64_t npix = g->ny * g->nx, at = y * g->nx;
-    int64_t *s1, *s2, *x;
-    if (shot->bin >= 0) {
-        at += (shot->bin - pass->first) * npix;
-        s1 = pass->s1 + at;
-        s2 = pass->s2 + at;
-        x = (pass->block_x ? pass->block_x : pass->x) + at;
-    } else {
-        s1 = (pass->block_off ? pass->block_off : pass->off_s1) + at;
-        s2 = (pass->block_off2 ? pass->block_off2 : pass->off_s2) + at;
-        x = (pass->block_offx ? pass->block_offx : pass->off_x) + at;
-    }
-    a->kernels->bin(v, g->nx, shot->i0q, s1, s2, x, a->peak + y * g->nx);
+    int64_t at = y * g->nx;
+    if (shot->bin < 0)
+        return (sums_row){(pass->block_off ? pass->block_off : pass->off_s1) + at,
+                          (pass->block_off2 ? pass->block_off2 : pass->off_s2) + at,
+                          (pass->block_offx ? pass->block_offx : pass->off_x) + at};
+    at += (shot->bin - pass->first) * g->ny * g->nx;
+    return (sums_row){pass->s1 + at, pass->s2 + at, (pass->block_x ? pass->block_x : pass->x) + at};
+}
+
+static void bin_row(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, int64_t y, const int64_t *v)
+{
+    sums_row to = find_sums(a, pass, shot, y);
+    a->kernels->bin(v, a->groups->nx, shot->i0q, to.s1, to.s2, to.x, a->peak + y * a->groups->nx);
 }
 
 // The photons of a shot, for what I0 is judged by. Laser-off shots are read in each pass where there are blocks of
@@ -85,12 +108,22 @@ static void add_photons(const xn_accumulator *a, const xn_pass *pass, const xn_w
     a->photons[shot->row] += sum;
 }
 
-// The same rows of the next frame: a jump in memory that the processor does not foresee.
-static void prefetch_row(const xn_accumulator *a, const xn_batch *batch, int64_t frame, int64_t y)
+static void prefetch(const void *begin, size_t bytes)
 {
-    const uint8_t *begin = frame_row(a, batch, frame, a->groups->first_row[y]);
-    const uint8_t *end = frame_row(a, batch, frame, a->groups->first_row[y] + a->groups->k);
-    for (const uint8_t *p = begin; p < end; p += 64) __builtin_prefetch(p);
+    for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch((const char *)begin + at);
+}
+
+// The same rows of the next frame, and the sums it goes to: jumps in memory that the processor does not foresee.
+static void prefetch_next(const xn_accumulator *a, const xn_pass *pass, const xn_batch *batch, int64_t frame, int64_t y)
+{
+    const xn_groups *g = a->groups;
+    const uint8_t *begin = frame_row(a, batch, frame, g->first_row[y]);
+    prefetch(begin, (size_t)(frame_row(a, batch, frame, g->first_row[y] + g->k) - begin));
+    sums_row to = find_sums(a, pass, batch->shots[frame], y);
+    size_t bytes = (size_t)g->nx * sizeof(int64_t);
+    prefetch(to.s1, bytes);
+    prefetch(to.s2, bytes);
+    prefetch(to.x, bytes);
 }
 
 void xn_rows_add(const xn_accumulator *a, const xn_pass *pass, const xn_batch *batch, int64_t y, int thread)
@@ -98,7 +131,7 @@ void xn_rows_add(const xn_accumulator *a, const xn_pass *pass, const xn_batch *b
     int32_t *col = a->col + (size_t)thread * a->col_stride;
     int64_t *v = a->v + (size_t)thread * a->v_stride;
     for (int64_t i = 0; i < batch->n; i++) {
-        if (i + 1 < batch->n) prefetch_row(a, batch, batch->order[i + 1], y);
+        if (i + 1 < batch->n) prefetch_next(a, pass, batch, batch->order[i + 1], y);
         xn_rows_group(a, batch, batch->order[i], y, col, v);
         bin_row(a, pass, batch->shots[batch->order[i]], y, v);
         add_photons(a, pass, batch->shots[batch->order[i]], v);

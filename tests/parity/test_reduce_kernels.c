@@ -80,6 +80,46 @@ START_TEST(test_jungfrau)
 }
 END_TEST
 
+START_TEST(test_jungfrau_rows)
+{
+    // One to four rows at once: the sum of the rows one by one, for words of every kind and any width.
+    enum { W = 131, NEXT = 140 };
+    const xn_reduce_kernels *k = variant(_i);
+    if (k == NULL) return;
+    xn_rng r;
+    xn_rng_init(&r, 7, 0);
+    static float plane[6][4 * NEXT];
+    static uint16_t w[N];
+    const float *p[3], *f[3];
+    for (int s = 0; s < 3; s++) {
+        for (int i = 0; i < 4 * NEXT; i++) {
+            plane[s][i] = (float)((s == 0 ? 3000 : 14000) + 50 * xn_rng_normal(&r));
+            plane[3 + s][i] = i % 37 == 5 ? 0.0f : (float)(65536 / ((s == 0 ? 440 : s == 1 ? -15 : -1.1)));
+            if (i % 41 == 7 && s > 0) plane[3 + s][i] = XN_CALIB_LIMIT;
+        }
+        p[s] = plane[s];
+        f[s] = plane[3 + s];
+    }
+    int bads = 0;
+    for (int round = 0; round < 240; round++) {
+        int rows = 1 + round % 4, n = W - round % 20;
+        int32_t threshold = round % 3 == 2 ? 40000 : 0, col[W], expected[W] = {0};
+        bool bad = false;
+        fill_words(&r, round % 5 == 0 ? 2 : round % 2, w);
+        for (int i = 0; i < rows; i++) {
+            const float *pi[3], *fi[3];
+            for (int s = 0; s < 3; s++) pi[s] = p[s] + i * NEXT, fi[s] = f[s] + i * NEXT;
+            bad |= xn_reduce_scalar.jungfrau(w + i * (W - 4), pi, fi, n, threshold, expected);
+        }
+        for (int i = 0; i < n; i++) col[i] = -1;
+        ck_assert_int_eq(k->jungfrau_rows(w, W - 4, p, f, NEXT, rows, n, threshold, col), bad);
+        ck_assert_mem_eq(col, expected, (size_t)n * sizeof *col);
+        bads += bad;
+    }
+    ck_assert(bads > 40 && bads < 200);
+}
+END_TEST
+
 START_TEST(test_jungfrau_formula)
 {
     // The formula itself, by hand: stages, codes, saturation, mask.
@@ -249,6 +289,7 @@ END_TEST
 static void add(TCase *t)
 {
     tcase_add_loop_test(t, test_jungfrau, 0, 3);
+    tcase_add_loop_test(t, test_jungfrau_rows, 0, 3);
     tcase_add_test(t, test_jungfrau_formula);
     tcase_add_loop_test(t, test_scale, 0, 3);
     tcase_add_loop_test(t, test_gather_and_bin, 0, 3);
