@@ -19,7 +19,7 @@ static bool is_hdf5(const char *path)
     if (f == NULL) return true; // whose error says why
     size_t n = fread(begin, 1, sizeof begin, f);
     (void)fclose(f);
-    return memcmp(begin, magic, sizeof magic) == 0 || n < sizeof begin || (begin[0] != '#' && begin[0] > '9');
+    return memcmp(begin, magic, sizeof magic) == 0 || n < sizeof begin || begin[0] > '9';
 }
 
 static int64_t whole_rows(const xn_planes *p)
