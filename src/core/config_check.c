@@ -185,6 +185,8 @@ static xani_status spell_out(checker *c, const xn_setting *list, xn_node *e)
 // the name. The keys are the two rows below the list's.
 static xani_status spell_names(checker *c, const xn_setting *list, xn_node *node)
 {
+    for (const xn_node *e = node->child; e != NULL; e = e->next)
+        if (e->kind == XN_NODE_SCALAR) return bad(c, e, "a list or keys are expected");
     for (xn_node *e = node->child; e != NULL; e = e->next) {
         xn_node *name = xn_node_create(XN_NODE_SCALAR, e->line, strrchr(list[1].key, '.') + 1, e->key), *value = NULL;
         if (name == NULL) return xn_fail_memory(c->ctx, "the configuration", sizeof *name);
@@ -198,9 +200,6 @@ static xani_status spell_names(checker *c, const xn_setting *list, xn_node *node
             }
             value->child = e->child;
             name->next = value;
-        } else if (e->kind == XN_NODE_SCALAR) {
-            xn_node_destroy(name);
-            return bad(c, e, "a list or keys are expected");
         }
         e->kind = XN_NODE_MAP;
         e->child = name;

@@ -182,7 +182,7 @@ static xani_status cut_linearity(judge *j, const char *prefix, const char *set)
     char list[XN_KEY_LENGTH], at[XN_KEY_LENGTH], key[2][XN_KEY_LENGTH], k[XN_KEY_LENGTH];
     int n = xn_config_count(j->config, xn_key(list, "%s.linearity", prefix));
     for (int i = 0; i < n; i++) {
-        const double *value[2];
+        const double *value[2] = {NULL, NULL};
         uint8_t verdict = 0;
         (void)xn_key(at, "%s[%d]", list, i);
         XN_TRY(next_verdict(j, at, &verdict));

@@ -135,14 +135,14 @@ static xani_status stored_reference(xn_ctx *ctx, const char *dataset, tool *t)
     xn_h5 *h5 = NULL;
     double *value = NULL;
     int64_t n = 0;
-    xn_h5_info d;
+    xn_h5_info d = {0};
     xani_status st = xn_h5_open(ctx, path != NULL ? path : t->in->file, &h5);
     if (st == XANI_OK) st = xn_h5_info_get(ctx, h5, dataset, &d);
     if (st == XANI_OK) st = xn_h5_read_f64(ctx, h5, dataset, &value, &n);
     if (st == XANI_OK && (d.rank < 1 || n == 0))
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s is no row of numbers", xn_h5_path(h5), dataset);
     if (st == XANI_OK) st = set_width(ctx, d.dims[d.rank - 1], t);
-    for (int64_t i = 0; st == XANI_OK && i < n; i++)
+    for (int64_t i = 0; st == XANI_OK && t->width > 0 && i < n; i++)
         t->reference[i % t->width] += value[i] * (double)t->width / (double)n;
     xn_free(value);
     xn_h5_close(&h5);
