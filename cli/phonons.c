@@ -158,7 +158,8 @@ xani_status cli_run_phonons(cli *c)
         st = cli_fail(c, XANI_ERR_MEMORY, "out of memory");
     // a polar crystal at the centre: as the line leaves it
     double towards[3] = {0};
-    for (int64_t i = 1; st == XANI_OK && i < n && towards[0] == 0 && towards[1] == 0 && towards[2] == 0; i++)
+    for (int64_t i = 1; q != NULL && st == XANI_OK && i < n && towards[0] == 0 && towards[1] == 0 && towards[2] == 0;
+         i++)
         for (int k = 0; k < 3; k++) towards[k] = q[3 * i + k] - q[3 * (i - 1) + k];
     bool direction = towards[0] != 0 || towards[1] != 0 || towards[2] != 0;
     if (st == XANI_OK) st = xani_phonons_at(c->context, p, n, q, direction ? towards : NULL, nu, vectors);

@@ -51,9 +51,8 @@ static bool add_point(const zone *z, int64_t number, double *nu, double complex 
                       int64_t *unstable)
 {
     int n = z->f->n_atoms, g = z->grid;
-    double part[3] = {((double)(number / (g * g)) + 0.5) / g, ((double)(number / g % g) + 0.5) / g,
-                      ((double)(number % g) + 0.5) / g},
-           q[3];
+    const int64_t at[3] = {number / (g * g), number / g % g, number % g};
+    double part[3] = {((double)at[0] + 0.5) / g, ((double)at[1] + 0.5) / g, ((double)at[2] + 0.5) / g}, q[3];
     for (int c = 0; c < 3; c++)
         q[c] = z->reciprocal[3 * c] * part[0] + z->reciprocal[3 * c + 1] * part[1] + z->reciprocal[3 * c + 2] * part[2];
     if (!xn_forces_solve(z->f, q, NULL, work, nu, e)) return false;

@@ -95,9 +95,9 @@ static bool unstable_at(const xn_forces *f, double complex *work, double q[3])
     double b[9], nu[XN_SIM_BRANCHES];
     xn_forces_reciprocal(f, b);
     for (int k = 1; k < STABLE_GRID * STABLE_GRID * STABLE_GRID; k++) {
-        double part[3] = {(double)(k / (STABLE_GRID * STABLE_GRID)) / STABLE_GRID,
-                          (double)(k / STABLE_GRID % STABLE_GRID) / STABLE_GRID,
-                          (double)(k % STABLE_GRID) / STABLE_GRID};
+        const int at[3] = {k / (STABLE_GRID * STABLE_GRID), k / STABLE_GRID % STABLE_GRID, k % STABLE_GRID};
+        double part[3];
+        for (int c = 0; c < 3; c++) part[c] = (double)at[c] / STABLE_GRID;
         xn_mat3_vec(b, part, q);
         if (!xn_forces_solve(f, q, NULL, work, nu, NULL) || !(nu[0] > CENTRE)) return true;
     }
