@@ -258,7 +258,8 @@ code, out, err = t.xani("info", f"{where}/series_2_master.h5", "--json")
 ids = json.loads(out)["pulse_ids"][0] if code == 0 else {}
 r.ok(ids.get("frames_lost") == 3 and ids.get("gaps") == 2, f"channels: the gaps of image_id are told: {ids} {err.strip()}")
 code, out, err = t.xani("init", f"{where}/series_2_master.h5")
-r.ok("laser: entry/shots/laser" in out, f"init proposes the dataset that tells laser-on: {err.strip()}")
+r.ok("laser: entry/shots/laser" in out and "# ids: entry/data/image_id" in out and "threshold_" not in err,
+     f"init proposes the dataset that tells laser-on, and ids: {err.strip()}")
 os.remove(f"{where}/series_2_data_000003.h5")
 config["input"]["channel"] = "threshold_2"
 t.refuse("a virtual source that is absent is named", where, config, "series_2_data_000003.h5")

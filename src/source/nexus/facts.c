@@ -254,9 +254,23 @@ out:
     return st;
 }
 
+// Whole numbers, all different, one per frame, with a name that says id, pulse or train.
+static bool are_ids(const xn_channel_facts *c, int64_t n)
+{
+    static const char *const words[] = {"id", "pulse", "train", "tag"};
+    const char *slash = strrchr(c->name, '/'), *last = slash ? slash + 1 : c->name;
+    bool named = false;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) named = named || strcasestr(last, words[i]) != NULL;
+    return named && c->scalar && c->type != XN_F32 && c->type != XN_F64 && c->distinct == n && n > 1;
+}
+
 void xn_nx_init_calibration(xn_init_writer *w)
 {
     const xn_detector_facts *d = w->detector;
+    for (int i = 0; d != NULL && i < w->facts.n_channels; i++)
+        if (are_ids(&w->facts.channel[i], d->n))
+            xn_text_add(&w->text, "  # ids: %s  # one per frame: what readings of other files are joined by\n",
+                        w->facts.channel[i].name);
     bool counts = d != NULL && d->type != XN_F32 && d->type != XN_F64;
     if (!counts) {
         xn_init_scale(w);
