@@ -91,6 +91,7 @@ static xani_status place(xn_ctx *ctx, const xn_config *config, bool anywhere, bo
     } else {
         st = xn_config_require(ctx, config, "geometry.file", "it, or geometry.detector, says where the pixels are");
     }
+    if (st == XANI_OK) st = xn_geometry_crop(ctx, config, g);
     if (st == XANI_OK && g->position != NULL) st = turn_arm(ctx, config, g);
     if (st != XANI_OK) xn_geometry_free(g);
     return st;

@@ -87,4 +87,7 @@ bool xn_segment_find(const char *name, xn_segment_kind *kind);
 xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *panels, xn_geometry *g);
 xani_status xn_geometry_allocate(xn_ctx *ctx, xn_geometry *g);
 
+// geometry_region.c: keeps of g what geometry.region names; nothing changes without it.
+xani_status xn_geometry_crop(xn_ctx *ctx, const xn_config *config, xn_geometry *g);
+
 #endif
