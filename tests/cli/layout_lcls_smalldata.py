@@ -258,6 +258,14 @@ code, err = shots.reduce(XANI, made, f"{SCRATCH}/made.cube.h5", *settings)
 r.ok(code == 0, f"init: its configuration reduces {err.strip()[-200:] if code else ''}")
 if code == 0:
     shots.check(r, "init", f"{SCRATCH}/made.cube.h5", expected)
+with h5py.File(f"{SCRATCH}/xppr_Run0001.h5", "w") as f, h5py.File(RUN) as g:
+    for name in ("event_time", "fiducials", "lightStatus/laser", "ipm2/sum", "epics/lxt", f"{DET}/ROI_1_area"):
+        f[name] = g[name][()]
+    f[f"UserDataCfg/{DET}/ROI_1__ROI_1_bound"] = np.array([[1, 2], [2, 8], [4, 20]])
+    f[f"UserDataCfg/{DET}/mask"] = g[f"UserDataCfg/{DET}/mask"][()]
+code, out, err = xani("init", f"{SCRATCH}/xppr_Run0001.h5", "--force", "-o", f"{SCRATCH}/region.yaml")
+text = open(f"{SCRATCH}/region.yaml").read() if code == 0 else err
+r.ok("region: [1, 2, 2, 8, 4, 20]" in text and f"dataset: UserDataCfg/{DET}/mask" in text, f"init: a region's bounds and masks {err if code else ''}")
 # hutch codes where lightStatus tells nothing; encoders in ps and in seconds
 for unit, scale in (("ps", 1), ("s", 1e12)):
     path = f"{SCRATCH}/{unit}/xppx_Run0001.h5"
@@ -279,6 +287,19 @@ for geometry in ("detector.geom", "xppsim_Run0001.h5"):
     plans.append(json.loads(out) if code == 0 else {"zone_coverage": err})
 r.ok(plans[0]["zone_coverage"] == plans[1]["zone_coverage"] and plans[0]["zone_coverage"] > 0,
      f"its own map gives the coverage of the geometry: {plans[0]['zone_coverage']} {plans[1]['zone_coverage']}")
+with h5py.File(f"{raw}/xppsim_Run0001.h5", "a") as f:  # the second module alone, with the geometry of both
+    f["JF07T02V01/ROI_0_area"] = f["JF07T02V01/full_area"][:, 1, 4:20, 8:30]
+    f["UserDataCfg/JF07T02V01/ROI_0__ROI_0_bound"] = np.array([[1, 2], [4, 20], [8, 30]])
+region = [w for key in ("input.frames=JF07T02V01/ROI_0_area", "geometry.region=[1, 2, 4, 20, 8, 30]") for w in ("--set", key)]
+code, err = shots.reduce(XANI, f"{raw}/xani_lcls_smalldata.yaml", f"{SCRATCH}/region.h5", *region)
+whole, err2 = shots.reduce(XANI, f"{raw}/xani_lcls_smalldata.yaml", f"{SCRATCH}/whole.h5")
+if r.ok(code == 0 and whole == 0, f"region: reduced {err.strip()[-300:] if code else ''}"):
+    with h5py.File(f"{SCRATCH}/region.h5") as a, h5py.File(f"{SCRATCH}/whole.h5") as b:
+        one, two = a["entry/cube/signal"][()], b["entry/cube/signal"][:, 28:44, 8:30]
+        r.ok(np.array_equal(one, two, equal_nan=True), "region: the same signal as in the whole detector, bit by bit")
+code, out, err = xani("plan", f"{raw}/xani_lcls_smalldata.yaml", "--json", *region)
+part = json.loads(out)["zone_coverage"] if code == 0 else err
+r.ok(code == 0 and 0 < part < plans[0]["zone_coverage"], f"region: its geometry is that part of the detector's: {part}")
 alone = tools.folder(SCRATCH, "alone")
 os.rename(f"{raw}/xppsim_Run0001.h5", f"{alone}/xppsim_Run0001.h5")
 code, out, err = xani("init", f"{alone}/xppsim_Run0001.h5", "-o", f"{alone}/made.yaml")

@@ -182,6 +182,18 @@ static xani_status guess_laser(xn_ctx *ctx, const struct xn_found_run *run, xn_l
     return XANI_OK;
 }
 
+// The bounds of a region as geometry.region has them.
+static xani_status name_region(xn_ctx *ctx, const xn_lcls *l, const char *frames, char *text, size_t bytes)
+{
+    xn_region r;
+    XN_TRY(xn_lcls_region(ctx, l->h5[0], frames, &r));
+    size_t used = 0;
+    for (int k = 0; k < r.rank && used < bytes; k++)
+        used += (size_t)snprintf(text + used, bytes - used, "%s%lld, %lld%s", k == 0 ? "[" : ", ",
+                                 (long long)r.first[k], (long long)r.end[k], k + 1 < r.rank ? "" : "]");
+    return XANI_OK;
+}
+
 static xani_status chosen_detector(xn_ctx *ctx, const struct xn_found_run *run, xn_lcls *l, xn_run_facts *f)
 {
     xn_lcls_frames d;
@@ -191,6 +203,7 @@ static xani_status chosen_detector(xn_ctx *ctx, const struct xn_found_run *run, 
     XN_TRY(xn_lcls_frames_read(ctx, l, facts->name, false, &d));
     facts->n = d.n;
     XN_GOTO(out, st, stored_bytes(ctx, &d, &facts->stored_bytes));
+    XN_GOTO(out, st, name_region(ctx, l, facts->name, f->region, sizeof f->region));
     XN_GOTO(out, st, xn_lcls_dark(ctx, l, d.id, d.n, d.refused));
     good = xn_alloc((size_t)d.n + 1, 1);
     if (good == NULL) {

@@ -156,6 +156,9 @@ static void put_geometry(xn_init_writer *w)
     } else {
         put_simple_detector(w);
     }
+    if (w->facts.region[0] != '\0')
+        xn_text_add(t, "  # region: %s  # of the frames, where the geometry is that of the whole detector\n",
+                    w->facts.region);
     xn_text_entry(t, 2, "orientation", NULL, "3 x 3 rotation U, UB = U B; or instead ub: 3 x 3");
     xn_text_entry(t, 2, "goniometer", NULL, "circles, the outermost first: [{axis: [0, 1, 0], sign: 1, angle_deg: 0}]");
     xn_text_entry(t, 2, "polarisation", "{direction: [1, 0, 0], fraction: 1}", NULL);

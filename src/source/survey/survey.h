@@ -121,6 +121,7 @@ typedef struct xn_run_facts {
     xn_channel_facts *channel;
     int i0, stage, edge, quality, energy; // guesses; -1: none
     int stage_too;                        // a second part of the delay; -1: none
+    char region[128];                     // geometry.region as YAML, where frames are part of a detector; "": whole
 } xn_run_facts;
 
 xani_status xn_run_facts_read(xn_ctx *ctx, const xn_found_run *run, xn_run_facts *facts); // asks the run's layout
