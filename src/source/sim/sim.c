@@ -127,6 +127,8 @@ xani_status xn_sim_write_binned(xn_ctx *ctx, const xn_config *config, const char
     if (!any) goto out;
     XN_GOTO(out, st, xn_sim_config_copy(ctx, config, &full));
     XN_GOTO(out, st, xani_config_assign(ctx, full, "reduce.spatial_bin=1"));
+    XN_GOTO(out, st,
+            xn_sim_set_window(ctx, xn_sim_channel[XN_SIM_EDGE_AMPLITUDE], full)); // as the shots' own configuration
     for (int run = 0; run < m.s.n_runs; run++) XN_GOTO(out, st, write_cubes(ctx, full, &m, dir, run, bin));
     for (int k = 0; xn_sim_layouts[k] != NULL; k++)
         if (asked_for(&m, k)) XN_GOTO(out, st, xn_sim_write_config(ctx, config, &m, xn_sim_layouts[k], dir));
