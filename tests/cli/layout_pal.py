@@ -73,7 +73,7 @@ def metadata(rows, good=False):
         i0[np.isin(rows, NAN_I0)] = np.nan
     frame = pd.DataFrame({"delay_value": e.stage_mm[rows], "qbpm:eh1:qbpm1:sum": i0, "timing_edge": e.edge_px[rows],
                           FLAG: flag, "timestamp_info.RATE_HX_60HZ": np.ones(len(rows), bool),
-                          "timestamp_info.RATE_HX_10HZ": rows % 6 == 0, "event_info.pulse": rows.astype("i4"),
+                          "timestamp_info.RATE_HX_10HZ": rows % 4 == 0, "event_info.pulse": rows.astype("i4"),
                           "gonio:eh1:FourC:th": np.float32(20.5),
                           "detector_eh1_jungfrau2_parameters.ROI": [[(1, 2, 3, 4)]] * len(rows)}, index=stamp[rows])
     return frame
@@ -167,6 +167,11 @@ if compare("waveforms", fixed, want(waveforms=True), i0=WAVES):
 compare("glob", [f"{SCRATCH}/fixed/run=*/scan=001/p*.h5"], want(), frames=None)
 table = write(f"{SCRATCH}/table", form="table", objects=False)
 compare("table", table, want())
+dark_rows = want()
+e.drop("X-rays", *[i for i in range(e.n) if i % 4 and e.cut[i] in ("", "values present", "laser known")])
+no_rate = dict(e.cube(), seen=dark_rows["seen"])
+no_rate["cuts"]["join"] += 1
+compare("xrays", table, no_rate, xrays=["timestamp_info.RATE_HX_10HZ"])
 compare("codes", table, want(), laser={"codes": [30]})
 compare("times", write(f"{SCRATCH}/times", form="times"), want())
 split = write(f"{SCRATCH}/split", split=True, objects=False)
@@ -259,7 +264,8 @@ r.ok(code == 0, f"Rayonix: reduced {err.strip()[-300:] if code else ''}")
 if code == 0:
     shots.check(r, "Rayonix", f"{SCRATCH}/ray.cube.h5", rayonix.cube(), 1e-5)
 code, out, err = xani("info", ray, "--json")
-r.ok(code == 0 and json.loads(out)["detectors"][0]["name"] == "raymx", f"Rayonix: info {err}")
+found = json.loads(out)["detectors"][0] if code == 0 else {}
+r.ok(found.get("name") == "raymx" and abs(found["energy_kev"] - 9.99872568) < 1e-6 and found["distance_mm"] == 150, f"Rayonix: info {found} {err}")
 
 # ---- what xani sim writes
 

@@ -265,13 +265,7 @@ static xani_status dark_by_custom(xn_ctx *ctx, const xn_sacla *x, const xn_sacla
 xani_status xn_sacla_dark(xn_ctx *ctx, const xn_config *config, const xn_sacla *x, const xn_sacla_detector *d,
                           uint8_t *refused)
 {
-    char key[XN_KEY_LENGTH];
-    int n = config != NULL ? xn_config_count(config, "input.xrays") : 0;
-    if (n == 0) return dark_by_custom(ctx, x, d, refused);
-    for (int i = 0; i < n; i++) {
-        const char *name = xn_config_string(config, xn_key(key, "input.xrays[%d]", i));
-        if (name == NULL || (n == 1 && strcmp(name, "none") == 0)) continue;
-        XN_TRY(xn_context(ctx, dark_by(ctx, x, name, d, refused), "input.xrays"));
-    }
-    return XANI_OK;
+    bool given =
+        config != NULL && (xn_config_has(config, "input.xrays") || xn_config_bool(config, "input.frames_only"));
+    return given ? XANI_OK : dark_by_custom(ctx, x, d, refused);
 }

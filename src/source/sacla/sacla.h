@@ -84,7 +84,7 @@ xani_status xn_sacla_read_channel(xn_ctx *ctx, void *x, xn_channel *channel);
 xani_status xn_sacla_append(xn_ctx *ctx, const xn_h5 *h5, const xn_sacla_run *run, xn_channel *channel);
 // Paths below event_info of a run, sorted; owned (xn_h5_names_free).
 xani_status xn_sacla_channels(xn_ctx *ctx, const xn_h5 *h5, const xn_sacla_run *run, char ***names);
-// XN_CUT_DARK where a reading of input.xrays is 0, in refused (n). config NULL: the usual readings.
+// XN_CUT_DARK in refused (n) where one of the usual readings is 0, unless the configuration (or NULL) has input.xrays.
 xani_status xn_sacla_dark(xn_ctx *ctx, const xn_config *config, const xn_sacla *x, const xn_sacla_detector *d,
                           uint8_t *refused);
 

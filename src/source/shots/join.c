@@ -79,8 +79,11 @@ static void join_row(const joiner *j, const framed *f, int64_t i, double *value,
     for (int r = 0; r < w->n; r++) {
         xn_hit hit = xn_wanted_find(w, r, &value[r]);
         w->reading[r].hits += hit != XN_HIT_MISSING;
-        if (hit != XN_HIT && (w->reading[r].who == XN_NEED_ALL || laser == XN_LASER_ON)) refused = XN_CUT_JOIN;
+        bool needed = w->reading[r].who == XN_NEED_ALL || (w->reading[r].who == XN_NEED_ON && laser == XN_LASER_ON);
+        if (hit != XN_HIT && needed) refused = XN_CUT_JOIN;
     }
+    for (int k = 0; k < w->n_xrays; k++)
+        if (value[w->xrays[k]] == 0.0 && own == XN_CUT_NONE) own = XN_CUT_DARK;
     s->pulse_id[i] = f->id;
     s->frame[i] = f->frame;
     s->laser[i] = (uint8_t)laser;

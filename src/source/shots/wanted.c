@@ -36,7 +36,7 @@ static xani_status want(xn_ctx *ctx, const xn_config *config, const char *key, c
 {
     for (int i = 0; i < w->n; i++) {
         if (strcmp(w->reading[i].text, text) != 0) continue;
-        if (who == XN_NEED_ALL) w->reading[i].who = XN_NEED_ALL;
+        if (who > w->reading[i].who) w->reading[i].who = who;
         *index = i;
         return XANI_OK;
     }
@@ -105,6 +105,22 @@ static xani_status want_extras(xn_ctx *ctx, const xn_config *config, const xn_se
     return XANI_OK;
 }
 
+// A shot where one of these is not there is not refused for it: that tells nothing about X-rays.
+static xani_status want_xrays(xn_ctx *ctx, const xn_config *config, xn_wanted *w)
+{
+    char key[XN_KEY_LENGTH];
+    int n = xn_config_count(config, "input.xrays");
+    w->xrays = xn_calloc((size_t)n + 1, sizeof *w->xrays);
+    if (w->xrays == NULL) return xn_fail_memory(ctx, "the readings", (size_t)n * sizeof *w->xrays);
+    for (int i = 0; i < n; i++) {
+        const char *name = xn_config_string(config, xn_key(key, "input.xrays[%d]", i));
+        if (name == NULL || strcmp(name, "none") == 0) continue;
+        XN_TRY(want(ctx, config, key, name, XN_NEED_NONE, w, &w->xrays[w->n_xrays]));
+        w->n_xrays++;
+    }
+    return XANI_OK;
+}
+
 xani_status xn_wanted_list(xn_ctx *ctx, const xn_config *config, const xn_delay_rule *delay, const xn_laser_rule *laser,
                            xn_wanted *w)
 {
@@ -128,6 +144,7 @@ xani_status xn_wanted_list(xn_ctx *ctx, const xn_config *config, const xn_delay_
         XN_TRY(want(ctx, config, "input.delay.time_tool.source", delay->tt_source, XN_NEED_ON, w, &w->tt));
     for (int i = 0; i < w->n_laser; i++)
         XN_TRY(want(ctx, config, "input.laser", laser->reading[i], XN_NEED_ALL, w, &w->laser[i]));
+    XN_TRY(want_xrays(ctx, config, w));
     return want_extras(ctx, config, &selection, w);
 }
 
@@ -230,7 +247,7 @@ void xn_wanted_free(xn_wanted *w)
         xn_channel_free(&w->channel[i]);
         xn_free(w->name[i]);
     }
-    void *all[] = {w->reading, w->channel, w->name, w->cursor, w->value, w->hit, w->laser, w->extra};
+    void *all[] = {w->reading, w->channel, w->name, w->cursor, w->value, w->hit, w->laser, w->xrays, w->extra};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(w, 0, sizeof *w);
 }

@@ -11,7 +11,7 @@
 #include "source/shots/tool.h"
 
 // The shots that a reading must be there for.
-typedef enum { XN_NEED_ALL, XN_NEED_ON } xn_need;
+typedef enum { XN_NEED_NONE, XN_NEED_ON, XN_NEED_ALL } xn_need;
 
 typedef struct xn_wanted_reading {
     const char *text; // as configured, borrowed
@@ -35,7 +35,8 @@ typedef struct xn_wanted {
     xn_hit *hit;                      // (n_channels)
     int i0, part[XN_DELAY_PARTS], tt; // indices of readings; tt -1: none
     int *laser;                       // (n_laser), as in the rule
-    int n_laser, n_extra;
+    int *xrays;                       // (n_xrays) of input.xrays
+    int n_laser, n_xrays, n_extra;
     int *extra; // readings of cuts
     bool tool;  // the channels tt/... of tool.h come from traces: they are filled after the others are read
 } xn_wanted;
