@@ -13,6 +13,8 @@
 #include "source/pal/pal.h"
 #include "source/survey/init_parts.h"
 
+#define KEV_ANGSTROM 12.398419843 // h c
+
 // ---- whose files these are
 
 bool xn_pal_claims(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes)
@@ -161,6 +163,25 @@ static xani_status note_monitors(xn_ctx *ctx, const xn_h5 *h5, const xn_pd_frame
     return st;
 }
 
+// Rayonix: photon energy of the first shot's wavelength (1/Angstrom to keV), distance in mm.
+static xani_status note_place(xn_ctx *ctx, const xn_h5 *h5, const char *group, xn_run_facts *f)
+{
+    char path[2 * XN_KEY_LENGTH];
+    double *value = NULL;
+    int64_t n = 0;
+    xani_status st = XANI_OK;
+    snprintf(path, sizeof path, "%s/photon_wavelength", group);
+    if (xn_h5_exists(h5, path)) st = xn_h5_read_f64(ctx, h5, path, &value, &n);
+    if (st == XANI_OK && n > 0 && value[0] > 0) f->place.energy_kev = KEV_ANGSTROM / value[0];
+    xn_free(value);
+    value = NULL;
+    snprintf(path, sizeof path, "%.*s/header/detector_0_distance", (int)strcspn(group, "/"), group);
+    if (st == XANI_OK && xn_h5_exists(h5, path)) st = xn_h5_read_f64(ctx, h5, path, &value, &n);
+    if (st == XANI_OK && value != NULL && n > 0 && value[0] > 0) f->place.distance_mm = value[0];
+    xn_free(value);
+    return st;
+}
+
 // Rayonix: what stands beside the frames, with as many rows.
 static xani_status note_rows(xn_ctx *ctx, const xn_h5 *h5, int64_t first, int64_t *rows, xn_run_facts *f)
 {
@@ -183,7 +204,7 @@ static xani_status note_rows(xn_ctx *ctx, const xn_h5 *h5, int64_t first, int64_
         if (st == XANI_OK && value != NULL) st = xn_pal_append(ctx, h5, &none, first, value);
     }
     xn_h5_names_free(names);
-    return st;
+    return st == XANI_OK ? note_place(ctx, h5, group, f) : st;
 }
 
 // ---- laser
