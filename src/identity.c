@@ -108,6 +108,16 @@ xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, ch
                                        "input.i0",
                                        "input.laser",
                                        "input.offsets",
+                                       "input.ids",
+                                       "input.readings",
+                                       "input.scan",
+                                       "input.background",
+                                       "input.channel",
+                                       "input.modules",
+                                       "input.pulses",
+                                       "input.run_numbers",
+                                       "input.unreadable",
+                                       "input.xrays",
                                        "input.part",
                                        "input.delay",
                                        "input.mask",
@@ -130,6 +140,11 @@ xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, ch
     if (run >= 0) XN_GOTO(out, st, xn_identity_add_key(ctx, id, config, xn_key(key, "runs[%d]", run)));
     for (char *const *f = files; *f != NULL; f++) xn_identity_add_file(id, *f);
     add_frame(ctx, id, config);
+    add_path(id, config, "input.scan");
+    add_path(id, config, "input.background");
+    add_path(id, config, "input.delay.time_tool.reference_file");
+    for (int i = 0; i < xn_config_count(config, "input.readings"); i++)
+        add_path(id, config, xn_key(key, "input.readings[%d].file", i));
     add_path(id, config, "input.calibration.pedestal");
     add_path(id, config, "input.calibration.gain");
     add_path(id, config, "input.calibration.ranges_file");
