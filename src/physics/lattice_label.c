@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // lattice_label.c -- conventional names of points of the zone, per lattice, in conventional reciprocal units.
 //
-// Names as in Bradley and Cracknell, "The Mathematical Theory of Symmetry in Solids" (1972), in the form used
-// by Setyawan and Curtarolo, Comput. Mater. Sci. 49, 299 (2010).  Lattices that are not listed have G only.
+// Points, names and paths of Setyawan and Curtarolo, Comput. Mater. Sci. 49, 299 (2010), tables 2 to 21, which follow
+// Bradley and Cracknell, "The Mathematical Theory of Symmetry in Solids" (1972).  Where their points are coordinates in
+// the primitive reciprocal basis, or move with the ratios of the axes, they are turned into conventional units here;
+// their order of axes (a < b < c in orthorhombic lattices) is made by permuting the given ones.  Body-centred
+// tetragonal, rhombohedral and the centred orthorhombic lattices have several forms of zone with names of their own:
+// the form follows from the cell.  Monoclinic and triclinic lattices have G only: their points must be given as hkl.
 #include "physics/lattice.h"
 
 #include <math.h>
@@ -10,47 +14,210 @@
 
 typedef enum { CUBIC, TETRAGONAL, ORTHORHOMBIC, HEXAGONAL, OTHER } lattice_system;
 
+#define POINTS_MOST 16
+
+// hkl: as in the article: conventional where the lattice is primitive, else of the primitive reciprocal vectors.
+typedef struct named {
+    const char *name;
+    double hkl[3];
+} named;
+
 typedef struct label_set {
-    lattice_system system;
-    char centring;
     const char *path;
-    struct {
-        const char *name;
-        double hkl[3];
-    } label[8];
+    int n;
+    named point[POINTS_MOST];
+    double to_conventional[9]; // of the article's own axes; row-major
+    int axis[3];               // axis of the given cell that is the article's first, second, third
 } label_set;
 
-static const label_set sets[] = {
-    {CUBIC,
-     'F',
-     "G X K G L",
-     {{"X", {1, 0, 0}}, {"L", {.5, .5, .5}}, {"K", {.75, .75, 0}}, {"U", {1, .25, .25}}, {"W", {1, .5, 0}}}},
-    {CUBIC, 'I', "G H P G N", {{"H", {1, 0, 0}}, {"N", {.5, .5, 0}}, {"P", {.5, .5, .5}}}},
-    {CUBIC, 'P', "G X M G R", {{"X", {.5, 0, 0}}, {"M", {.5, .5, 0}}, {"R", {.5, .5, .5}}}},
-    {TETRAGONAL,
-     'P',
-     "G X M G Z",
-     {{"X", {.5, 0, 0}}, {"M", {.5, .5, 0}}, {"Z", {0, 0, .5}}, {"R", {.5, 0, .5}}, {"A", {.5, .5, .5}}}},
-    {ORTHORHOMBIC,
-     'P',
-     "G X S Y G Z",
-     {{"X", {.5, 0, 0}},
-      {"Y", {0, .5, 0}},
-      {"Z", {0, 0, .5}},
-      {"S", {.5, .5, 0}},
-      {"U", {.5, 0, .5}},
-      {"T", {0, .5, .5}},
-      {"R", {.5, .5, .5}}}},
-    {HEXAGONAL,
-     'P',
-     "G M K G A",
-     {{"M", {.5, 0, 0}},
-      {"K", {1. / 3, 1. / 3, 0}},
-      {"A", {0, 0, .5}},
-      {"L", {.5, 0, .5}},
-      {"H", {1. / 3, 1. / 3, .5}}}},
-    {HEXAGONAL, 'R', "L G Z", {{"L", {.5, 0, .5}}, {"F", {0, .5, 1}}, {"Z", {0, 0, 1.5}}, {"T", {0, 0, 1.5}}}},
-};
+static const double identity[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, body[9] = {0, 1, 1, 1, 0, 1, 1, 1, 0},
+                    face[9] = {-1, 1, 1, 1, -1, 1, 1, 1, -1}, base_c[9] = {1, 1, 0, -1, 1, 0, 0, 0, 1},
+                    rhombohedral[9] = {1, -1, 0, 0, 1, -1, 1, 1, 1};
+
+static void put(label_set *s, const char *name, double h, double k, double l)
+{
+    s->point[s->n++] = (named){name, {h, k, l}};
+}
+
+// ---- lattices whose points do not depend on the ratios of the axes
+
+static void cubic(char centring, label_set *s)
+{
+    if (centring == 'F') {
+        s->path = "G X K G L";
+        put(s, "X", 1, 0, 0);
+        put(s, "L", .5, .5, .5);
+        put(s, "K", .75, .75, 0);
+        put(s, "U", 1, .25, .25);
+        put(s, "W", 1, .5, 0);
+    } else if (centring == 'I') {
+        s->path = "G H P G N";
+        put(s, "H", 1, 0, 0);
+        put(s, "N", .5, .5, 0);
+        put(s, "P", .5, .5, .5);
+    } else if (centring == 'P') {
+        s->path = "G X M G R";
+        put(s, "X", .5, 0, 0);
+        put(s, "M", .5, .5, 0);
+        put(s, "R", .5, .5, .5);
+    }
+}
+
+static void tetragonal_p(label_set *s)
+{
+    s->path = "G X M G Z";
+    put(s, "X", .5, 0, 0);
+    put(s, "M", .5, .5, 0);
+    put(s, "Z", 0, 0, .5);
+    put(s, "R", .5, 0, .5);
+    put(s, "A", .5, .5, .5);
+}
+
+static void orthorhombic_p(label_set *s)
+{
+    s->path = "G X S Y G Z";
+    put(s, "X", .5, 0, 0);
+    put(s, "Y", 0, .5, 0);
+    put(s, "Z", 0, 0, .5);
+    put(s, "S", .5, .5, 0);
+    put(s, "U", .5, 0, .5);
+    put(s, "T", 0, .5, .5);
+    put(s, "R", .5, .5, .5);
+}
+
+static void hexagonal(label_set *s)
+{
+    s->path = "G M K G A";
+    put(s, "M", .5, 0, 0);
+    put(s, "K", 1. / 3, 1. / 3, 0);
+    put(s, "A", 0, 0, .5);
+    put(s, "L", .5, 0, .5);
+    put(s, "H", 1. / 3, 1. / 3, .5);
+}
+
+// ---- lattices whose points do
+
+static void tetragonal_i(const double c[6], label_set *s)
+{
+    double ratio = c[2] * c[2] / (c[0] * c[0]);
+    memcpy(s->to_conventional, body, sizeof body);
+    put(s, "N", 0, .5, 0);
+    put(s, "P", .25, .25, .25);
+    put(s, "X", 0, 0, .5);
+    if (ratio < 1) { // BCT1
+        double eta = (1 + ratio) / 4;
+        s->path = "G X M G Z P N Z1 M";
+        put(s, "M", -.5, .5, .5);
+        put(s, "Z", eta, eta, -eta);
+        put(s, "Z1", -eta, 1 - eta, eta);
+        return;
+    }
+    double eta = (1 + 1 / ratio) / 4, zeta = 1 / (2 * ratio);
+    s->path = "G X Y Sigma G Z Sigma1 N P Y1 Z";
+    put(s, "Sigma", -eta, eta, eta);
+    put(s, "Sigma1", eta, 1 - eta, -eta);
+    put(s, "Y", -zeta, zeta, .5);
+    put(s, "Y1", .5, .5, -zeta);
+    put(s, "Z", .5, .5, -.5);
+}
+
+// Squares of the article's axes a < b < c.
+static void orthorhombic_f(double a, double b, double c, label_set *s)
+{
+    memcpy(s->to_conventional, face, sizeof face);
+    put(s, "L", .5, .5, .5);
+    put(s, "Y", .5, 0, .5);
+    put(s, "Z", .5, .5, 0);
+    if (1 / a >= 1 / b + 1 / c) { // ORCF1, and ORCF3 where they are equal
+        double zeta = (1 + a / b - a / c) / 4, eta = (1 + a / b + a / c) / 4;
+        s->path = "G Y T Z G X A1 Y";
+        put(s, "A", .5, .5 + zeta, zeta);
+        put(s, "A1", .5, .5 - zeta, 1 - zeta);
+        put(s, "T", 1, .5, .5);
+        put(s, "X", 0, eta, eta);
+        put(s, "X1", 1, 1 - eta, 1 - eta);
+        return;
+    }
+    double eta = (1 + a / b - a / c) / 4, phi = (1 + c / b - c / a) / 4, delta = (1 + b / a - b / c) / 4;
+    s->path = "G Y C D X G Z D1 H C";
+    put(s, "C", .5, .5 - eta, 1 - eta);
+    put(s, "C1", .5, .5 + eta, eta);
+    put(s, "D", .5 - delta, .5, 1 - delta);
+    put(s, "D1", .5 + delta, .5, delta);
+    put(s, "H", 1 - phi, .5 - phi, .5);
+    put(s, "H1", phi, .5 + phi, .5);
+    put(s, "X", 0, .5, .5);
+}
+
+static void orthorhombic_i(double a, double b, double c, label_set *s)
+{
+    double zeta = (1 + a / c) / 4, eta = (1 + b / c) / 4, delta = (b - a) / (4 * c), mu = (a + b) / (4 * c);
+    memcpy(s->to_conventional, body, sizeof body);
+    s->path = "G X L T W R X1 Z G Y S W";
+    put(s, "L", -mu, mu, .5 - delta);
+    put(s, "L1", mu, -mu, .5 + delta);
+    put(s, "L2", .5 - delta, .5 + delta, -mu);
+    put(s, "R", 0, .5, 0);
+    put(s, "S", .5, 0, 0);
+    put(s, "T", 0, 0, .5);
+    put(s, "W", .25, .25, .25);
+    put(s, "X", -zeta, zeta, zeta);
+    put(s, "X1", zeta, 1 - zeta, -zeta);
+    put(s, "Y", eta, -eta, eta);
+    put(s, "Y1", 1 - eta, eta, -eta);
+    put(s, "Z", .5, .5, -.5);
+}
+
+static void orthorhombic_c(double a, double b, label_set *s)
+{
+    double zeta = (1 + a / b) / 4;
+    memcpy(s->to_conventional, base_c, sizeof base_c);
+    s->path = "G X S R A Z G Y X1 A1 T Y";
+    put(s, "A", zeta, zeta, .5);
+    put(s, "A1", -zeta, 1 - zeta, .5);
+    put(s, "R", 0, .5, .5);
+    put(s, "S", 0, .5, 0);
+    put(s, "T", -.5, .5, .5);
+    put(s, "X", zeta, zeta, 0);
+    put(s, "X1", -zeta, 1 - zeta, 0);
+    put(s, "Y", -.5, .5, 0);
+    put(s, "Z", 0, 0, .5);
+}
+
+// Hexagonal axes, obverse setting; the form of the zone follows from the rhombohedral angle.
+static void rhombohedral_lattice(const double c[6], label_set *s)
+{
+    double edge = c[0] * c[0] / 3 + c[2] * c[2] / 9, cosine = 1 - c[0] * c[0] / (2 * edge);
+    memcpy(s->to_conventional, rhombohedral, sizeof rhombohedral);
+    if (cosine > 0) { // RHL1, alpha below 90 degrees
+        double eta = (1 + 4 * cosine) / (2 + 4 * cosine), nu = .75 - eta / 2;
+        s->path = "L G Z";
+        put(s, "B", eta, .5, 1 - eta);
+        put(s, "B1", .5, 1 - eta, eta - 1);
+        put(s, "F", .5, .5, 0);
+        put(s, "L", .5, 0, 0);
+        put(s, "L1", 0, 0, -.5);
+        put(s, "P", eta, nu, nu);
+        put(s, "P1", 1 - nu, 1 - nu, 1 - eta);
+        put(s, "P2", nu, nu, eta - 1);
+        put(s, "Q", 1 - nu, nu, 0);
+        put(s, "X", nu, 0, -nu);
+        put(s, "Z", .5, .5, .5);
+        put(s, "T", .5, .5, .5); // its older name
+        return;
+    }
+    double eta = (1 + cosine) / (2 * (1 - cosine)), nu = .75 - eta / 2; // 1 / (2 tan^2(alpha / 2))
+    s->path = "G P Z Q G F P1 Q1 L Z";
+    put(s, "F", .5, -.5, 0);
+    put(s, "L", .5, 0, 0);
+    put(s, "P", 1 - nu, -nu, 1 - nu);
+    put(s, "P1", nu, nu - 1, nu - 1);
+    put(s, "Q", eta, eta, eta);
+    put(s, "Q1", 1 - eta, -eta, -eta);
+    put(s, "Z", .5, -.5, .5);
+}
+
+// ---- which lattice
 
 static lattice_system system_of(const double c[6])
 {
@@ -61,14 +228,43 @@ static lattice_system system_of(const double c[6])
     return ab && bc ? CUBIC : ab ? TETRAGONAL : ORTHORHOMBIC;
 }
 
-static const label_set *find_set(const xn_lattice *l)
+// Axes `first` to `last` of the article in the order of their lengths.
+static void sort_axes(const double c[6], int first, int last, int axis[3])
+{
+    for (int i = first; i < last; i++)
+        for (int k = first; k < last - (i - first); k++)
+            if (c[axis[k]] > c[axis[k + 1]]) {
+                int swap = axis[k];
+                axis[k] = axis[k + 1];
+                axis[k + 1] = swap;
+            }
+}
+
+static void orthorhombic(const double c[6], char centring, label_set *s)
+{
+    static const int base[3][3] = {{1, 2, 0}, {2, 0, 1}, {0, 1, 2}}; // A, B, C: the centred face stands across the last
+    if (centring >= 'A' && centring <= 'C') memcpy(s->axis, base[centring - 'A'], sizeof s->axis);
+    if (centring == 'F' || centring == 'I') sort_axes(c, 0, 2, s->axis);
+    if (centring >= 'A' && centring <= 'C') sort_axes(c, 0, 1, s->axis);
+    double square[3];
+    for (int i = 0; i < 3; i++) square[i] = c[s->axis[i]] * c[s->axis[i]];
+    if (centring == 'P') orthorhombic_p(s);
+    if (centring == 'F') orthorhombic_f(square[0], square[1], square[2], s);
+    if (centring == 'I') orthorhombic_i(square[0], square[1], square[2], s);
+    if (centring >= 'A' && centring <= 'C') orthorhombic_c(square[0], square[1], s);
+}
+
+static void find_set(const xn_lattice *l, label_set *s)
 {
     lattice_system system = system_of(l->cell);
-    // alpha above 90 degrees: another form of the rhombohedral zone, with other names
-    if (l->centring == 'R' && l->cell[2] < l->cell[0] * sqrt(1.5)) return NULL;
-    for (size_t i = 0; i < sizeof sets / sizeof sets[0]; i++)
-        if (sets[i].system == system && sets[i].centring == l->centring) return &sets[i];
-    return NULL;
+    *s = (label_set){.axis = {0, 1, 2}};
+    memcpy(s->to_conventional, identity, sizeof identity);
+    if (system == CUBIC) cubic(l->centring, s);
+    if (system == TETRAGONAL && l->centring == 'P') tetragonal_p(s);
+    if (system == TETRAGONAL && l->centring == 'I') tetragonal_i(l->cell, s);
+    if (system == ORTHORHOMBIC) orthorhombic(l->cell, l->centring, s);
+    if (system == HEXAGONAL && l->centring == 'P') hexagonal(s);
+    if (system == HEXAGONAL && l->centring == 'R') rhombohedral_lattice(l->cell, s);
 }
 
 bool xn_lattice_label(const xn_lattice *l, const char *label, double hkl[3])
@@ -77,17 +273,22 @@ bool xn_lattice_label(const xn_lattice *l, const char *label, double hkl[3])
         hkl[0] = hkl[1] = hkl[2] = 0.0;
         return true;
     }
-    const label_set *set = find_set(l);
-    for (int i = 0; set != NULL && i < 8 && set->label[i].name != NULL; i++)
-        if (strcmp(set->label[i].name, label) == 0) {
-            memcpy(hkl, set->label[i].hkl, sizeof set->label[i].hkl);
-            return true;
-        }
+    if (strcmp(label, "\xce\xa3") == 0) label = "Sigma";
+    label_set s;
+    find_set(l, &s);
+    for (int i = 0; i < s.n; i++) {
+        if (strcmp(s.point[i].name, label) != 0) continue;
+        double own[3];
+        xn_mat3_vec(s.to_conventional, s.point[i].hkl, own);
+        for (int k = 0; k < 3; k++) hkl[s.axis[k]] = own[k];
+        return true;
+    }
     return false;
 }
 
 const char *xn_lattice_default_path(const xn_lattice *l)
 {
-    const label_set *set = find_set(l);
-    return set != NULL ? set->path : NULL;
+    label_set s;
+    find_set(l, &s);
+    return s.path;
 }

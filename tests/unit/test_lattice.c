@@ -62,6 +62,39 @@ static const struct {
 };
 #define LATTICES (int)(sizeof lattices / sizeof lattices[0])
 
+// The same for 100,000 points of each lattice against the neighbours within +-3 in the reduced primitive basis.
+START_TEST(fold_many)
+{
+    enum { POINTS = 100000, REACH = 3, SIDE = 2 * REACH + 1 };
+    xn_lattice l;
+    ck_assert_int_eq(xn_lattice_make(NULL, lattices[_i].cell, lattices[_i].centring, &l), XANI_OK);
+    double near[SIDE * SIDE * SIDE][3];
+    for (int m = 0; m < SIDE * SIDE * SIDE; m++)
+        for (int c = 0; c < 3; c++)
+            near[m][c] = (m / (SIDE * SIDE) - REACH) * l.prim[c] + (m / SIDE % SIDE - REACH) * l.prim[3 + c] +
+                         (m % SIDE - REACH) * l.prim[6 + c];
+    xn_rng rng;
+    xn_rng_init(&rng, 11, (uint64_t)_i);
+    double worst = 0;
+    for (int n = 0; n < POINTS; n++) {
+        double hkl[3], q[3], whole[3], back[3];
+        int g[3];
+        for (int k = 0; k < 3; k++) hkl[k] = 30 * xn_rng_uniform(&rng) - 15;
+        xn_lattice_fold(&l, hkl, g, q);
+        for (int k = 0; k < 3; k++) back[k] = hkl[k] - g[k];
+        xn_lattice_cartesian(&l, back, whole);
+        double own = q[0] * q[0] + q[1] * q[1] + q[2] * q[2], least = own;
+        for (int m = 0; m < SIDE * SIDE * SIDE; m++) {
+            double d[3] = {q[0] - near[m][0], q[1] - near[m][1], q[2] - near[m][2]};
+            least = fmin(least, d[0] * d[0] + d[1] * d[1] + d[2] * d[2]);
+        }
+        worst = fmax(worst, (own - least) / own);
+        for (int k = 0; k < 3; k++) worst = fmax(worst, fabs(whole[k] - q[k]));
+    }
+    ck_assert_double_lt(worst, 1e-9);
+}
+END_TEST
+
 // folding gives the shortest q and an allowed G: nothing within +-8 of G is nearer, however skewed the cell
 START_TEST(fold_brute_force)
 {
@@ -209,27 +242,76 @@ START_TEST(space_groups)
 }
 END_TEST
 
-// every label of a default path is known, and lies on the zone boundary unless it is Gamma
+// How far a point lies inside the zone: 0 on its boundary, below 0 outside.
+static double slack_of(const xn_lattice *l, const double hkl[3])
+{
+    int g[3];
+    double q[3], slack = INFINITY;
+    xn_lattice_fold(l, hkl, g, q);
+    for (int v = 0; v < l->n_voronoi; v++) {
+        double dot = q[0] * l->voronoi[v][0] + q[1] * l->voronoi[v][1] + q[2] * l->voronoi[v][2];
+        slack = fmin(slack, l->voronoi_sq[v] / 2 - dot);
+    }
+    return slack;
+}
+
+// The names any lattice has, and cells of every form of zone with how many of them it has.
+static const char *const names[] = {"A",     "A1",     "B",  "B1", "C", "C1", "D",  "D1", "F",  "H",  "H1", "K",
+                                    "L",     "L1",     "L2", "M",  "N", "P",  "P1", "P2", "Q",  "Q1", "R",  "S",
+                                    "Sigma", "Sigma1", "T",  "U",  "W", "X",  "X1", "Y",  "Y1", "Z",  "Z1"};
+static const struct {
+    double cell[6];
+    char centring;
+    int points;
+} zones[] = {{{4, 4, 4, 90, 90, 90}, 'F', 5},    {{4, 4, 4, 90, 90, 90}, 'I', 3},    {{4, 4, 4, 90, 90, 90}, 'P', 3},
+             {{4, 4, 5, 90, 90, 90}, 'P', 5},    {{4, 4, 3, 90, 90, 90}, 'I', 6},    {{4, 4, 7, 90, 90, 90}, 'I', 8},
+             {{3, 5, 7, 90, 90, 90}, 'P', 7},    {{3, 5, 7, 90, 90, 90}, 'F', 8},    {{7, 5, 6, 90, 90, 90}, 'F', 10},
+             {{7, 3, 5, 90, 90, 90}, 'I', 12},   {{5, 3, 7, 90, 90, 90}, 'C', 9},    {{5, 3, 7, 90, 90, 90}, 'A', 9},
+             {{3, 5, 7, 90, 90, 90}, 'B', 9},    {{4, 4, 6, 90, 90, 120}, 'P', 5},   {{4, 4, 9, 90, 90, 120}, 'R', 12},
+             {{4, 4, 4.2, 90, 90, 120}, 'R', 7}, {{4, 5, 6, 90, 100, 90}, 'P', 0},   {{4, 5, 6, 80, 100, 110}, 'P', 0},
+             {{5, 6, 7, 90, 90, 90}, 'F', 10},   {{4, 4, 4.89, 90, 90, 120}, 'R', 7}};
+
 START_TEST(labels)
 {
+    // Every named point lies on the boundary of the zone; every name of the default path is known; zones have the
+    // points of the article (Setyawan and Curtarolo 2010).
     xn_lattice l;
-    xn_lattice_make(NULL, lattices[_i].cell, lattices[_i].centring, &l);
-    const char *path = xn_lattice_default_path(&l);
-    char copy[64], *save = NULL;
-    if (path == NULL) return;
-    snprintf(copy, sizeof copy, "%s", path);
-    for (char *name = strtok_r(copy, " ", &save); name != NULL; name = strtok_r(NULL, " ", &save)) {
-        double hkl[3], q[3], slack = INFINITY;
-        ck_assert(xn_lattice_label(&l, name, hkl));
-        xn_lattice_cartesian(&l, hkl, q);
-        for (int v = 0; v < l.n_voronoi; v++) {
-            double dot = q[0] * l.voronoi[v][0] + q[1] * l.voronoi[v][1] + q[2] * l.voronoi[v][2];
-            slack = fmin(slack, l.voronoi_sq[v] / 2 - dot);
-        }
-        if (strcmp(name, "G") != 0) ck_assert_double_eq_tol(slack, 0, 1e-9);
-    }
     double hkl[3];
+    int n = 0;
+    ck_assert_int_eq(xn_lattice_make(NULL, zones[_i].cell, zones[_i].centring, &l), XANI_OK);
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        if (!xn_lattice_label(&l, names[k], hkl)) continue;
+        n++;
+        ck_assert_msg(fabs(slack_of(&l, hkl)) < 1e-9, "%s = (%g %g %g) is %g off the boundary", names[k], hkl[0],
+                      hkl[1], hkl[2], slack_of(&l, hkl));
+    }
+    ck_assert_int_eq(n, zones[_i].points);
+    const char *path = xn_lattice_default_path(&l);
+    ck_assert(path == NULL || n > 0);
+    char copy[128], *save = NULL;
+    snprintf(copy, sizeof copy, "%s", path != NULL ? path : "G");
+    for (char *name = strtok_r(copy, " ", &save); name != NULL; name = strtok_r(NULL, " ", &save))
+        ck_assert_msg(xn_lattice_label(&l, name, hkl), "%s", name);
+    ck_assert(xn_lattice_label(&l, "\xce\x93", hkl) && slack_of(&l, hkl) > 0);
     ck_assert(!xn_lattice_label(&l, "nowhere", hkl));
+}
+END_TEST
+
+START_TEST(label_axes)
+{
+    // The order of the given axes does not matter: the same point of the same crystal, its indices permuted.
+    static const double cells[2][6] = {{3, 5, 7, 90, 90, 90}, {7, 3, 5, 90, 90, 90}};
+    static const int axis[3] = {1, 2, 0}; // of the second cell
+    static const char *const some[] = {"X", "X1", "L", "Y1"};
+    for (int k = 0; k < 4; k++) {
+        xn_lattice l;
+        double hkl[2][3];
+        for (int c = 0; c < 2; c++) {
+            ck_assert_int_eq(xn_lattice_make(NULL, cells[c], 'I', &l), XANI_OK);
+            ck_assert(xn_lattice_label(&l, some[k], hkl[c]));
+        }
+        for (int i = 0; i < 3; i++) ck_assert_double_eq_tol(hkl[0][i], hkl[1][axis[i]], 1e-12);
+    }
 }
 END_TEST
 
@@ -238,11 +320,13 @@ static void add(TCase *t)
     tcase_add_test(t, b_matrix);
     tcase_add_test(t, goniometer);
     tcase_add_loop_test(t, fold_brute_force, 0, LATTICES);
+    tcase_add_loop_test(t, fold_many, 0, LATTICES);
     tcase_add_test(t, fold_ties);
     tcase_add_loop_test(t, zone_box, 0, LATTICES);
     tcase_add_loop_test(t, symmetry, 0, LATTICES);
     tcase_add_test(t, space_groups);
-    tcase_add_loop_test(t, labels, 0, LATTICES);
+    tcase_add_loop_test(t, labels, 0, (int)(sizeof zones / sizeof zones[0]));
+    tcase_add_test(t, label_axes);
 }
 
 XN_TEST_MAIN("lattice", add)
