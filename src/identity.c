@@ -8,6 +8,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <xxhash.h>
@@ -101,53 +102,59 @@ static void add_frame(xn_ctx *ctx, xn_identity *id, const xn_config *config)
     xn_clear_error(ctx); // what is wrong with it is told where it is used
 }
 
+// SwissFEL's scan.json, read from beside the data where input.scan does not name another (source/swissfel/scan.c).
+static xani_status add_scan_beside(xn_ctx *ctx, xn_identity *id, const xn_config *config, const char *file)
+{
+    const char *layout = xn_config_string(config, "input.layout"), *slash = strrchr(file, '/');
+    if (layout == NULL || strcmp(layout, "swissfel") != 0 || slash == NULL) return XANI_OK;
+    char *path = xn_format("%.*s/../meta/scan.json", (int)(slash - file), file);
+    if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(file));
+    xn_identity_add_file(id, path);
+    xn_free(path);
+    return XANI_OK;
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+// All keys of input that are given, sorted, but the files, which are hashed one by one: what a layout reads is its own
+// affair, and a key that was left out here would keep a cube that is no longer right.
+static xani_status add_input(xn_ctx *ctx, xn_identity *id, const xn_config *config)
+{
+    enum { MOST = 256 };
+    const char *name[MOST];
+    char key[XN_KEY_LENGTH];
+    int n = 0;
+    while (n < MOST && (name[n] = xn_config_map_key(config, "input", n)) != NULL) n++;
+    qsort(name, (size_t)n, sizeof *name, by_name);
+    for (int i = 0; i < n; i++)
+        if (strcmp(name[i], "files") != 0)
+            XN_TRY(xn_identity_add_key(ctx, id, config, xn_key(key, "input.%s", name[i])));
+    return XANI_OK;
+}
+
 xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, char *const *files, char **text)
 {
-    static const char *const keys[] = {"input.layout",
-                                       "input.frames",
-                                       "input.i0",
-                                       "input.laser",
-                                       "input.offsets",
-                                       "input.ids",
-                                       "input.readings",
-                                       "input.scan",
-                                       "input.background",
-                                       "input.channel",
-                                       "input.modules",
-                                       "input.pulses",
-                                       "input.run_numbers",
-                                       "input.unreadable",
-                                       "input.xrays",
-                                       "input.part",
-                                       "input.delay",
-                                       "input.mask",
-                                       "input.detector",
-                                       "input.calibration",
-                                       "input.double_pixels",
-                                       "input.chip_px",
-                                       "input.common_mode",
-                                       "input.frames_only",
-                                       "input.counts_per_photon",
-                                       "select",
-                                       "reduce",
-                                       "experiment.energy_kev",
-                                       NULL};
+    static const char *const keys[] = {"select", "reduce", "experiment.energy_kev", NULL};
     char key[XN_KEY_LENGTH];
     xn_identity *id = NULL;
     xani_status st;
     XN_GOTO(out, st, xn_identity_create(ctx, "reduce", &id));
+    XN_GOTO(out, st, add_input(ctx, id, config));
     XN_GOTO(out, st, add_keys(ctx, id, config, keys));
     if (run >= 0) XN_GOTO(out, st, xn_identity_add_key(ctx, id, config, xn_key(key, "runs[%d]", run)));
     for (char *const *f = files; *f != NULL; f++) xn_identity_add_file(id, *f);
     add_frame(ctx, id, config);
-    add_path(id, config, "input.scan");
-    add_path(id, config, "input.background");
     add_path(id, config, "input.delay.time_tool.reference_file");
     for (int i = 0; i < xn_config_count(config, "input.readings"); i++)
         add_path(id, config, xn_key(key, "input.readings[%d].file", i));
     add_path(id, config, "input.calibration.pedestal");
     add_path(id, config, "input.calibration.gain");
     add_path(id, config, "input.calibration.ranges_file");
+    if (xn_config_has(config, "input.scan"))
+        add_path(id, config, "input.scan");
+    else if (files[0] != NULL)
+        XN_GOTO(out, st, add_scan_beside(ctx, id, config, files[0]));
+    add_path(id, config, "input.background");
     for (int i = 0; i < xn_config_count(config, "input.mask"); i++)
         add_path(id, config, xn_key(key, "input.mask[%d].file", i));
     st = xn_identity_text(ctx, id, text);

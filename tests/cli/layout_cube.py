@@ -204,5 +204,18 @@ r.ok(code == 0 and os.path.exists(there[0]), f"and one that was removed again: {
 kept = [run.get("reduce") for run in json.loads(out)["runs"]] if code == 0 else []
 r.ok(kept == ["kept", "kept"], f"without reducing again: {kept}")
 
+# ---- xani run reduces again when a key of input changed, whichever it is
+
+where = f"{SCRATCH}/spellings"
+config = {**config_of(f"{where}/run0001_on.h5"), "fit": {"modes_max": 0}}
+with h5py.File(f"{where}/dark.h5", "w") as f:
+    f["img"], f["count"] = background * 40, 40.0
+for what, keys, done in (("the first time", {}, "done"), ("nothing changed", {}, "kept"), ("a background", {"background": f"{where}/dark.h5"}, "done"),
+                         ("the same again", {"background": f"{where}/dark.h5"}, "kept"), ("none again", {}, "done")):
+    shots.write_config(f"{where}/resume.yaml", tools.changed(config, **keys))
+    code, out, err = t.xani("run", f"{where}/resume.yaml", "-o", f"{where}/resumed", "--json")
+    got = json.loads(out)["runs"][0]["reduce"] if code == 0 else err.strip()[-300:]
+    r.ok(got == done, f"run, {what}: reduce is {got}")
+
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)
