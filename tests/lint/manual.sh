@@ -13,7 +13,7 @@ sed 's/^/# /' warnings.txt
 [ ! -s warnings.txt ]
 report $? "1 - pages render"
 
-grep -oE '^XN_[A-Z_]+\("[^"]+", ' "$XN_ROOT/src/core/config.def" | grep -v XN_FORMS | sed 's/^[^"]*"//; s/".*//' >keys.txt
+grep -ohE '^XN_[A-Z_]+\("[^"]+", ' "$XN_ROOT"/src/core/config*.def | grep -v XN_FORMS | sed 's/^[^"]*"//; s/".*//' >keys.txt
 missing=0
 while read -r key; do
     grep -qF -- "$key" 5.txt || { echo "# $key"; missing=1; }

@@ -177,7 +177,7 @@ START_TEST(test_zero)
         squares += pow((zero - t0) / error, 2) / 60;
         const char *set = strstr(said, "set input.delay.zero_ps: ");
         ck_assert_ptr_nonnull(set);
-        ck_assert_double_eq_tol(atof(set + 25), 0.35 + zero, 1e-4);
+        ck_assert_double_eq_tol(strtod(set + 25, NULL), 0.35 + zero, 1e-4);
         drop(&c);
     }
     for (uint64_t seed = 0; seed < 10; seed++) {
