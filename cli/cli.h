@@ -158,6 +158,7 @@ bool cli_repack_option(cli *c, int key, const char *arg, xani_status *status);
 bool cli_phonons_option(struct cli *c, int key, const char *arg,
                         xani_status *status); // the same for xani phonons // false: not one of its options
 xani_status cli_run_report(cli *c);
+xani_status cli_run_index(cli *c);
 xani_status cli_run_plan(cli *c);
 xani_status cli_run_verify(cli *c);
 xani_status cli_run_bench(cli *c);

@@ -64,6 +64,7 @@ static xani_status ask_config(cli *c, question_fn ask, const char *schema)
 }
 
 xani_status cli_run_check(cli *c) { return ask_config(c, xani_check, "xani.check"); }
+xani_status cli_run_index(cli *c) { return ask_config(c, xani_index, "xani.index"); }
 xani_status cli_run_plan(cli *c) { return ask_config(c, xani_plan, "xani.plan"); }
 
 // What differs is the result here: it is printed also when the answer is no.

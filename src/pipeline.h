@@ -68,6 +68,9 @@ xani_status xn_pipeline_fit_model(xn_ctx *ctx, const xn_config *config, const xa
 // verify.c: every published result below the paths against its manifest.
 xani_status xn_verify(xn_ctx *ctx, const char *const *paths, size_t n, json_t **answer);
 
+// index.c: the orientation refined against the mean frames.
+xani_status xn_index(xn_ctx *ctx, const xn_config *config, json_t **answer);
+
 // machine.c: version, threads, memory, fit kernels.
 xani_status xn_machine(xn_ctx *ctx, json_t **answer);
 

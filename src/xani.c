@@ -147,6 +147,15 @@ xani_status xani_check(xani_context *context, const xani_config *config, char **
     return json_text(context, st, object, json);
 }
 
+xani_status xani_index(xani_context *context, const xani_config *config, char **json)
+{
+    xn_clear_error(context);
+    json_t *object = NULL;
+    *json = NULL;
+    xani_status st = xn_index(context, config, &object);
+    return json_text(context, st, object, json);
+}
+
 xani_status xani_plan(xani_context *context, const xani_config *config, char **json)
 {
     xn_clear_error(context);

@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// index.c -- `xani index`: the orientation refined against the diffuse scattering of the mean frames.
+//
+// Laser-off shots of every run are averaged as the reduction does it; the force constants are those of
+// map.force_constants.file, else a shipped table of the basis' element.  Pixel groups so near to a Bragg peak that the
+// intensity varies within them are left out.  What comes out is a rotation of the crystal, with errors, and the
+// orientation it gives; nothing is written.
+#include <math.h>
+#include <string.h>
+
+#include "physics/crystal.h"
+#include "physics/forces/forces.h"
+#include "physics/forces/scatter.h"
+#include "physics/geometry.h"
+#include "physics/lattice.h"
+#include "physics/refine.h"
+#include "pipeline.h"
+#include "reduce/reduce.h"
+#include "source/source.h"
+
+#define MSD_GRID 16
+#define NEAR_BRAGG 3.0 // half diagonals of a group
+#define MODEL_SHARE 0.02
+
+typedef struct {
+    xn_ctx *ctx;
+    const xn_config *config;
+    xn_lattice lattice;
+    xn_goniometer goniometer;
+    xn_geometry geometry;
+    double energy_kev;
+    int threads;
+    xn_forces forces;
+    double (*msd)[9], normal[3], field[3], polarised;
+    int64_t n, room;
+    xn_refine_point *point;
+    int n_runs;
+} job;
+
+// ---- the crystal
+
+static xani_status load_forces(job *j)
+{
+    static const char *const shipped[] = {"al_80k", "cu_296k"};
+    const xn_lattice *l = &j->lattice;
+    if (xn_config_has(j->config, "map.force_constants.file")) {
+        char *path = xn_config_path(j->config, "map.force_constants.file");
+        if (path == NULL) return xn_fail_memory(j->ctx, "map.force_constants.file", 1);
+        const char *format = xn_config_string(j->config, "map.force_constants.format");
+        xani_status st = xn_forces_load(j->ctx, path, format, NULL, XN_POLAR_DIPOLES, &j->forces);
+        xn_free(path);
+        return st;
+    }
+    for (size_t i = 0; i < sizeof shipped / sizeof shipped[0]; i++) {
+        xn_crystal c;
+        XN_TRY(xn_crystal_load(j->ctx, shipped[i], &c));
+        bool fits = l->n_basis > 0 && strcmp(c.element, l->element[0]) == 0 && l->centring == 'F' &&
+                    fabs(c.a_ang / l->cell[0] - 1.0) < 0.02;
+        for (int a = 1; a < l->n_basis; a++) fits = fits && strcmp(l->element[a], l->element[0]) == 0;
+        xani_status st = fits ? xn_forces_from_crystal(j->ctx, &c, &j->forces) : XANI_OK;
+        xn_crystal_free(&c);
+        if (fits || st != XANI_OK) return st;
+    }
+    return xn_config_require(j->ctx, j->config, "map.force_constants.file",
+                             "the diffuse scattering of this crystal follows from its force constants");
+}
+
+static xani_status load_msd(job *j, double temperature_k)
+{
+    int64_t unstable = 0;
+    j->msd = xn_calloc((size_t)j->forces.n_atoms, sizeof *j->msd);
+    if (j->msd == NULL) return xn_fail_memory(j->ctx, "mean squares", (size_t)j->forces.n_atoms * sizeof *j->msd);
+    return xn_forces_msd(j->ctx, &j->forces, temperature_k, MSD_GRID, j->threads, j->msd, &unstable);
+}
+
+// ---- the beam and the detector's plane
+
+static xani_status load_beam(job *j)
+{
+    xn_goniometer arm;
+    double r[9];
+    const double along[3] = {0.0, 0.0, 1.0};
+    XN_TRY(xn_circles_load(j->ctx, j->config, "geometry.arm", &arm));
+    xn_goniometer_matrix(&arm, r);
+    xn_mat3_vec(r, along, j->normal);
+    xn_config_doubles(j->config, "geometry.polarisation.direction", j->field, 3);
+    double length = hypot(j->field[0], j->field[1]);
+    if (!(length > 0.0))
+        return xn_config_bad(j->ctx, j->config, "geometry.polarisation.direction", "is not across the beam");
+    for (int k = 0; k < 2; k++) j->field[k] /= length;
+    j->polarised = xn_config_double(j->config, "geometry.polarisation.fraction");
+    return XANI_OK;
+}
+
+// Polarisation times the solid angle of a pixel of a flat detector, 1 in forward direction.
+static double factor_at(const job *j, const double q[3])
+{
+    double k = XN_K_PER_KEV * j->energy_kev, u[3] = {q[0] / k, q[1] / k, q[2] / k + 1.0};
+    double along = u[0] * j->field[0] + u[1] * j->field[1], across = u[1] * j->field[0] - u[0] * j->field[1];
+    double p = j->polarised * (1.0 - along * along) + (1.0 - j->polarised) * (1.0 - across * across);
+    double c = u[0] * j->normal[0] + u[1] * j->normal[1] + u[2] * j->normal[2];
+    return p * fabs(c * c * c);
+}
+
+// ---- mean frames
+
+static xani_status mean_frame(job *j, int run, xn_cube *cube)
+{
+    xn_config *c = NULL;
+    xn_source *s = NULL;
+    char most[64];
+    snprintf(most, sizeof most, "select.max_shots=%lld", (long long)xn_config_int(j->config, "geometry.index.shots"));
+    xani_status st;
+    XN_GOTO(out, st, xn_config_copy(j->ctx, j->config, &c));
+    XN_GOTO(out, st, xn_source_open(j->ctx, c, run, &s));
+    if (s->ops->read_frame != NULL) { // else binned already
+        xn_source_close(&s);
+        XN_GOTO(out, st, xani_config_assign(j->ctx, c, "reduce.delay_bins_ps={edges: [-1e9, 1e9]}"));
+        if (!xn_config_has(j->config, "select.max_shots")) XN_GOTO(out, st, xani_config_assign(j->ctx, c, most));
+        XN_GOTO(out, st, xn_source_open(j->ctx, c, run, &s));
+    }
+    st = xn_reduce(j->ctx, c, s, cube);
+out:
+    xn_source_close(&s);
+    xani_config_destroy(&c);
+    return st;
+}
+
+static xani_status add_point(job *j, const xn_refine_point *p)
+{
+    if (j->n == j->room) {
+        int64_t room = j->room > 0 ? 2 * j->room : 4096;
+        void *more = xn_realloc(j->point, (size_t)room, sizeof *j->point);
+        if (more == NULL) return xn_fail_memory(j->ctx, "pixels of the mean frames", (size_t)room * sizeof *j->point);
+        j->point = more;
+        j->room = room;
+    }
+    j->point[j->n++] = *p;
+    return XANI_OK;
+}
+
+// The frame's modules, as the reduction grouped them, for the geometry: full ones, or equal parts with rows left over.
+static xani_status match_modules(job *j, const xn_cube *cube)
+{
+    xn_geometry *g = &j->geometry;
+    int64_t rows = 0;
+    for (int i = 0; i < cube->n_modules; i++) rows += cube->module_rows[i] * cube->spatial_bin;
+    bool full = rows == g->ny, equal = cube->n_modules > 0 && g->ny % cube->n_modules == 0;
+    if (!full && !equal) return XANI_OK; // as the geometry has them
+    int64_t *own = xn_alloc((size_t)cube->n_modules, sizeof *own);
+    if (own == NULL) return xn_fail_memory(j->ctx, "module rows", (size_t)cube->n_modules * sizeof *own);
+    for (int i = 0; i < cube->n_modules; i++)
+        own[i] = full ? cube->module_rows[i] * cube->spatial_bin : g->ny / cube->n_modules;
+    xn_free(g->module_rows);
+    g->module_rows = own;
+    g->n_modules = cube->n_modules;
+    return XANI_OK;
+}
+
+// Q_lab of the cube's pixel groups, and half the diagonal of a group, 1/Angstrom; owned.
+static xani_status group_q(job *j, const xn_cube *cube, double **q, double *half)
+{
+    float *position = NULL;
+    int64_t gy = 0, gx = 0, n = cube->ny * cube->nx;
+    *q = NULL;
+    XN_TRY(match_modules(j, cube));
+    XN_TRY(xn_geometry_group(j->ctx, &j->geometry, cube->spatial_bin, &position, &gy, &gx));
+    xani_status st = XANI_OK;
+    if (gy != cube->ny || gx != cube->nx || cube->mean_frame == NULL)
+        st = xn_fail(j->ctx, XANI_ERR_CONFIG, "geometry: %lld x %lld groups (y, x), the frames have %lld x %lld",
+                     (long long)gy, (long long)gx, (long long)cube->ny, (long long)cube->nx);
+    if (st == XANI_OK) *q = xn_alloc(3 * (size_t)n, sizeof **q);
+    if (st == XANI_OK && *q == NULL) st = xn_fail_memory(j->ctx, "momentum transfers", (size_t)n * 24);
+    double nearest = INFINITY;
+    for (int64_t i = 0; i < n && st == XANI_OK; i++) {
+        const float *r = position + 3 * i;
+        double d = sqrt((double)r[0] * r[0] + (double)r[1] * r[1] + (double)r[2] * r[2]);
+        if (d < nearest) nearest = d;
+    }
+    *half = M_SQRT1_2 * cube->spatial_bin * j->geometry.pixel_m * XN_K_PER_KEV * j->energy_kev / nearest;
+    if (st == XANI_OK) xn_geometry_q(position, n, j->energy_kev, *q);
+    xn_free(position);
+    return st;
+}
+
+static xani_status add_pixel(job *j, const double back[9], const double inverse[9], double half, const double q_lab[3],
+                             double shots, double value, int run)
+{
+    double hkl[3], q[3];
+    int nearest[3];
+    xn_refine_point p = {.counts = value, .run = run, .factor = factor_at(j, q_lab)};
+    p.variance = value / fmax(shots, 1.0) + MODEL_SHARE * MODEL_SHARE * value * value;
+    xn_mat3_vec(back, q_lab, p.q);
+    xn_mat3_vec(inverse, p.q, hkl);
+    xn_lattice_fold(&j->lattice, hkl, nearest, q);
+    bool far = sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2]) > NEAR_BRAGG * half;
+    return far ? add_point(j, &p) : XANI_OK;
+}
+
+static xani_status add_run(job *j, int index, int run)
+{
+    xn_cube cube = {0};
+    xn_goniometer g = j->goniometer;
+    double r[9], back[9], inverse[9], *q = NULL, half = 0.0;
+    xani_status st = mean_frame(j, index, &cube);
+    if (st == XANI_OK) st = group_q(j, &cube, &q, &half);
+    for (int i = 0; i < g.n && i < cube.n_angles; i++) g.circle[i].angle_deg = cube.angles_deg[i];
+    xn_goniometer_matrix(&g, r);
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++) back[3 * a + b] = r[3 * b + a];
+    bool regular = xn_mat3_inverse(j->lattice.ub, inverse);
+    if (st == XANI_OK && !regular) st = xn_config_bad(j->ctx, j->config, "geometry.ub", "is singular");
+    double shots = cube.off.shots != NULL ? (double)cube.off.shots[0] : cube.off_count;
+    for (int64_t i = 0; i < cube.ny * cube.nx && st == XANI_OK; i++)
+        if (cube.mask[i] == 0 && cube.mean_frame[i] > 0.0F && isfinite(q[3 * i]))
+            st = add_pixel(j, back, inverse, half, q + 3 * i, shots, (double)cube.mean_frame[i], run);
+    xn_free(q);
+    xn_cube_free(&cube);
+    return st;
+}
+
+// As many as are asked for, evenly.
+static void thin_out(job *j, int64_t most)
+{
+    int64_t kept = 0, n = j->n;
+    if (n <= most) return;
+    for (int64_t k = 0; k < most; k++) j->point[kept++] = j->point[k * n / most];
+    j->n = kept;
+}
+
+// ---- the answer
+
+static json_t *matrix(const double m[9])
+{
+    return json_pack("[[f, f, f], [f, f, f], [f, f, f]]", m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8]);
+}
+
+static xani_status answer_of(const job *j, const xn_refine_result *r, json_t **answer)
+{
+    double turn[9], ub[9], b_inv[9], u[9], error = 0.0;
+    xn_rotation_vector(r->rotation_deg, turn);
+    xn_mat3_mul(turn, j->lattice.ub, ub);
+    memcpy(b_inv, j->lattice.b_inv, sizeof b_inv);
+    xn_mat3_mul(ub, b_inv, u);
+    for (int k = 0; k < 3; k++) error = fmax(error, r->error_deg[k]);
+    bool off = r->angle_deg > 5.0 * error;
+    const char *verdict = !r->converged ? "not converged"
+                          : off         ? "the orientation is off; take the one below"
+                                        : "the orientation is right within its error";
+    *answer = json_pack("{s:s, s:f, s:f, s:[f, f, f], s:[f, f, f], s:f, s:f, s:i, s:I, s:i, s:o, s:o}", "verdict",
+                        verdict, "off_by_deg", r->angle_deg, "error_deg", error, "rotation_deg", r->rotation_deg[0],
+                        r->rotation_deg[1], r->rotation_deg[2], "rotation_errors_deg", r->error_deg[0], r->error_deg[1],
+                        r->error_deg[2], "chi2_before", r->chi2_before, "chi2_after", r->chi2_after, "runs", j->n_runs,
+                        "points", (json_int_t)j->n, "steps", r->steps, "orientation", matrix(u), "ub", matrix(ub));
+    return *answer ? XANI_OK : xn_fail_memory(j->ctx, "the answer", 4096);
+}
+
+static xani_status refine(job *j, json_t **answer)
+{
+    double inverse[9];
+    xn_refine_input in = {.forces = &j->forces,
+                          .n_runs = j->n_runs,
+                          .range_deg = xn_config_double(j->config, "geometry.index.range_deg"),
+                          .temperature_k = xn_config_double(j->config, "geometry.index.temperature_k"),
+                          .threads = j->threads};
+    XN_TRY(load_msd(j, in.temperature_k));
+    double to_q[9];
+    XN_TRY(xn_forces_align(j->ctx, &j->lattice, &j->forces, to_q));
+    if (!xn_mat3_inverse(j->lattice.ub, inverse)) return xn_config_bad(j->ctx, j->config, "geometry.ub", "is singular");
+    xn_mat3_mul(to_q, inverse, in.to_q);
+    thin_out(j, xn_config_int(j->config, "geometry.index.points"));
+    in.msd = (const double(*)[9])j->msd;
+    in.n = j->n;
+    in.point = j->point;
+    xn_refine_result result;
+    XN_TRY(xn_refine_orientation(j->ctx, &in, &result));
+    return answer_of(j, &result, answer);
+}
+
+xani_status xn_index(xn_ctx *ctx, const xn_config *config, json_t **answer)
+{
+    *answer = NULL;
+    job j = {.ctx = ctx, .config = config};
+    int runs = xn_source_runs(config);
+    j.threads = xn_threads((int)xn_config_int(config, "engine.threads"));
+    XN_TRY(xn_lattice_load(ctx, config, true, &j.lattice));
+    XN_TRY(xn_goniometer_load(ctx, config, &j.goniometer));
+    XN_TRY(xn_geometry_load(ctx, config, 0, 0, &j.geometry));
+    j.energy_kev = xn_config_double(config, "experiment.energy_kev");
+    if (isnan(j.energy_kev)) j.energy_kev = j.geometry.energy_kev;
+    xani_status st = XANI_OK;
+    if (isnan(j.energy_kev))
+        st = xn_config_require(ctx, config, "experiment.energy_kev", "momentum transfer needs the photon energy");
+    if (st == XANI_OK) st = load_forces(&j);
+    if (st == XANI_OK) st = load_beam(&j);
+    for (int i = 0; i < (runs > 0 ? runs : 1) && st == XANI_OK; i++) {
+        st = add_run(&j, runs > 0 ? i : -1, i);
+        j.n_runs = i + 1;
+    }
+    if (st == XANI_OK) st = refine(&j, answer);
+    xn_free(j.point);
+    xn_free(j.msd);
+    xn_forces_free(&j.forces);
+    xn_geometry_free(&j.geometry);
+    return st;
+}
