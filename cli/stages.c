@@ -74,6 +74,26 @@ xani_status cli_run_sim(cli *c)
     return st;
 }
 
+// The cube, or with a second axis NAME_1.h5, NAME_2.h5, ...
+static xani_status written_cubes(cli *c)
+{
+    size_t n = strlen(c->output);
+    if (n > 3 && strcmp(c->output + n - 3, ".h5") == 0) n -= 3;
+    struct stat s;
+    if (stat(c->output, &s) == 0) return written(c, "xani.reduce", c->output);
+    json_t *all = json_array();
+    for (int i = 1;; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "%.*s_%d.h5", (int)n, c->output, i);
+        if (stat(path, &s) != 0) break;
+        json_array_append_new(all, json_string(path));
+        if (!c->json) printf("%s\n", path);
+    }
+    if (c->json) return cli_result(c, "xani.reduce", json_pack("{s:o}", "written", all));
+    json_decref(all);
+    return XANI_OK;
+}
+
 xani_status cli_run_reduce(cli *c)
 {
     xani_status st = need_output(c);
@@ -85,7 +105,7 @@ xani_status cli_run_reduce(cli *c)
         st = print_plan(c, config);
     } else {
         st = xani_reduce(c->context, config, c->output);
-        if (st == XANI_OK) st = written(c, "xani.reduce", c->output);
+        if (st == XANI_OK) st = written_cubes(c);
     }
     xani_config_destroy(&config);
     return st;

@@ -231,6 +231,10 @@ xani_status xn_pipeline_run(xn_ctx *ctx, const xn_config *config, const char *di
     run *runs = NULL;
     xani_status st;
     *summary = json_object();
+    if (xn_config_has(config, "reduce.second_axis"))
+        return xn_config_bad(ctx, config, "reduce.second_axis",
+                             "xani run makes one cube of a run; xani reduce makes those of a second axis, xani fit and "
+                             "xani map go on from each");
     XN_GOTO(out, st, open_folder(ctx, config, directory, &dir));
     XN_GOTO(out, st, lock_folder(ctx, dir, &lock));
     json_object_set_new(*summary, "directory", json_string(dir));

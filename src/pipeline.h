@@ -15,6 +15,8 @@ xani_status xn_pipeline_sim(xn_ctx *ctx, const xn_config *config, const char *di
 // *summary: owned JSON object with what each stage did; also set when the status is XANI_FAILED_PIXELS.
 xani_status xn_pipeline_run(xn_ctx *ctx, const xn_config *config, const char *directory, json_t **summary);
 xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char *cube_path);
+// second_axis.c: with reduce.second_axis, NAME_1.h5, NAME_2.h5, ... for cube_path NAME.h5.
+xani_status xn_second_axis_reduce(xn_ctx *ctx, const xn_config *config, int index, const char *cube_path);
 // merge.c: cubes, in any order, to one.
 xani_status xn_pipeline_merge(xn_ctx *ctx, const char *const *paths, size_t n, const char *output);
 // dark.c: pedestals of the dark runs into calibration.h5.

@@ -121,6 +121,7 @@ xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char 
     if (n > 1)
         return xn_fail(ctx, XANI_ERR_CONFIG, "%s: %d runs, but one cube; xani run makes a cube of each",
                        xn_config_name(config), n);
+    if (xn_config_has(config, "reduce.second_axis")) return xn_second_axis_reduce(ctx, config, index, cube_path);
     XN_GOTO(out, st, xn_source_files(ctx, config, index, &files));
     XN_GOTO(out, st, xn_identity_reduce(ctx, config, index, files, &identity));
     const xn_stage_place place = {cube_path, identity, (const char *const *)files};

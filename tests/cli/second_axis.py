@@ -1,0 +1,96 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""second_axis.py XANI SCRATCH -- reduce.second_axis: one cube per value of a reading, each as if its shots were alone.
+
+By edges, values and equal counts; the cubes are those of the same window among select.cuts; nothing is counted twice or
+lost; a cube is fitted as it is; xani run refuses by name.  Prints TAP.
+"""
+import json
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
+try:
+    import h5py
+    import numpy as np
+    import yaml
+
+    import experiment
+    from walk import Report
+except ImportError as missing:
+    print(f"1..0 # SKIP {missing}")
+    sys.exit(77)
+
+XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+r = Report()
+CONFIG = f"{SCRATCH}/raw/xani.yaml"
+
+
+def xani(*arguments):
+    done = subprocess.run([XANI, *arguments], capture_output=True, text=True, timeout=600)
+    return done.returncode, done.stdout, done.stderr.replace("\n", " ")
+
+
+def reduce(name, *more):
+    path = f"{SCRATCH}/{name}.h5"
+    return path, *xani("reduce", CONFIG, "-o", path, "-q", *[w for m in more for w in ("--set", m)])
+
+
+def hashes(path):
+    with open(f"{path}.manifest.json") as f:
+        return {k: v for k, v in json.load(f)["datasets"].items() if "process" not in k}
+
+
+def used(path):
+    """Ids of used shots."""
+    with h5py.File(path) as f:
+        return f["entry/shots/pulse_id"][()][f["entry/shots/verdict"][()] == 0]
+
+
+experiment.swissfel(f"{SCRATCH}/raw", shots=900)
+with open(CONFIG) as f:
+    source = yaml.safe_load(f)["input"]["i0"]
+whole, code, _, error = reduce("whole")
+r.ok(code == 0, f"without a second axis {error}")
+with h5py.File(whole) as f:
+    verdict, i0 = f["entry/shots/verdict"][()], f["entry/shots/i0"][()]
+edges = [float(f"{q:.4g}") for q in np.nanquantile(i0, [0.02, 0.35, 0.65, 0.98])]
+values = [0.5 * (a + b) for a, b in zip(edges, edges[1:])]
+
+path, code, out, error = reduce("edges", f"reduce.second_axis={{source: '{source}', edges: {edges}}}")
+cubes = [f"{SCRATCH}/edges_{k}.h5" for k in (1, 2, 3)]
+r.ok(code == 0 and out.split() == cubes and not os.path.exists(path), f"edges: three cubes, said {out.split()} {error}")
+ids = np.concatenate([used(c) for c in cubes])
+inside = (verdict == 0) & (i0 >= edges[0]) & (i0 < edges[-1])
+r.ok(len(ids) == len(set(ids)) == inside.sum(), f"every used shot is in one of them: {len(ids)} of {inside.sum()}")
+for k, cube in enumerate(cubes):
+    low, high = edges[k], np.nextafter(edges[k + 1], 0)
+    alone, code, _, error = reduce(f"alone{k}", f"select.cuts=[{{source: '{source}', name: second axis, min: {low!r}, max: {float(high)!r}}}]")
+    r.ok(code == 0 and hashes(alone) == hashes(cube), f"value {k + 1}: the cube of that window alone {error}")
+with h5py.File(cubes[0]) as f:
+    r.ok(f["entry/cube/signal"].ndim == 3, "and a plain one: delay, y, x")
+code, _, error = xani("fit", cubes[1], "-o", f"{SCRATCH}/modes.h5", "-q")
+r.ok(code == 0, f"it is fitted as it is {error}")
+
+_, code, out, error = reduce("values", f"reduce.second_axis={{source: '{source}', values: {values}}}")
+r.ok(code == 0 and len(out.split()) == 3, f"values: three cubes {error}")
+near = (verdict == 0) & (i0 >= 0.5 * (values[0] + values[1])) & (i0 < 0.5 * (values[1] + values[2]))
+r.ok(len(used(f"{SCRATCH}/values_2.h5")) == near.sum(), "a shot belongs to the nearest value")
+
+_, code, out, error = reduce("counts", f"reduce.second_axis={{source: '{source}', equal_count: 4}}")
+r.ok(code == 0 and len(out.split()) == 4, f"equal counts: four cubes {error}")
+in_window = []
+for k in range(4):
+    with h5py.File(f"{SCRATCH}/counts_{k + 1}.h5") as f:
+        names = [n.decode() for n in f["entry/cut_flow/name"][()]]
+        at = names.index("second axis")
+        in_window.append(int(f["entry/cut_flow/on_left"][at] + f["entry/cut_flow/off_left"][at]))
+r.ok(max(in_window) - min(in_window) <= 12, f"of equal numbers of shots: {in_window}")
+
+_, code, _, error = reduce("bad", "reduce.second_axis={source: nothing, edges: [0, 1, 2]}")
+r.ok(code in (2, 3) and "nothing" in error, f"a reading that is not there: {error.strip()[-120:]}")
+code, _, error = xani("run", CONFIG, "-o", f"{SCRATCH}/run", "--set", f"reduce.second_axis={{source: '{source}', values: {values}}}")
+r.ok(code == 2 and "reduce.second_axis" in error and "xani reduce" in error, f"xani run refuses: {error.strip()[-120:]}")
+print(f"1..{r.n}")
+sys.exit(r.failed > 0)
