@@ -212,6 +212,7 @@ compare("Cheetah is preferred", [f"{SCRATCH}/cheetah/run11.h5", *plain], expecte
 
 open(f"{SCRATCH}/broken.h5", "w").close()
 refused("0 bytes", [f"{SCRATCH}/broken.h5", *plain], ["broken.h5"])
+compare("0 bytes left out", [f"{SCRATCH}/broken.h5", *plain], want(), unreadable="skip")
 with open(plain[0], "rb") as f, open(f"{SCRATCH}/half.h5", "wb") as g:
     g.write(f.read()[:300000])
 refused("cut short", [f"{SCRATCH}/half.h5", *plain[1:]], ["half.h5"])

@@ -29,11 +29,32 @@ bool xn_pal_metadata(xn_ctx *ctx, const xn_h5 *h5, char group[XN_KEY_LENGTH])
     return found == 1;
 }
 
-xani_status xn_pal_files_open(xn_ctx *ctx, char *const *files, xn_pal_files *run)
+// Takes files that cannot be opened off the list.
+static void drop_unreadable(xn_ctx *ctx, char **files)
+{
+    int kept = 0;
+    for (int i = 0; files[i] != NULL; i++) {
+        xn_h5 *h5 = NULL;
+        bool good = xn_h5_open(ctx, files[i], &h5) == XANI_OK;
+        xn_h5_close(&h5);
+        if (good) {
+            files[kept++] = files[i];
+            continue;
+        }
+        xn_warn(ctx, "left out: %s", xani_error_text(ctx));
+        xn_clear_error(ctx);
+        xn_free(files[i]);
+    }
+    files[kept] = NULL;
+}
+
+xani_status xn_pal_files_open(xn_ctx *ctx, char **files, bool skip, xn_pal_files *run)
 {
     memset(run, 0, sizeof *run);
+    if (skip) drop_unreadable(ctx, files);
     run->file = files;
     while (files[run->n] != NULL) run->n++;
+    if (run->n == 0) return xn_fail(ctx, XANI_ERR_INPUT, "input.files: none of them can be read");
     run->metadata = xn_calloc((size_t)run->n, sizeof *run->metadata);
     if (run->metadata == NULL) return xn_fail_memory(ctx, "the input files", (size_t)run->n * sizeof *run->metadata);
     xani_status st = XANI_OK;

@@ -253,7 +253,7 @@ xani_status xn_pal_facts(xn_ctx *ctx, const struct xn_found_run *run, xn_run_fac
 {
     xn_pal_files files;
     int64_t first = 0, rows = 0;
-    xani_status st = xn_pal_files_open(ctx, run->file, &files);
+    xani_status st = xn_pal_files_open(ctx, run->file, false, &files);
     for (int pass = 0; pass < 2; pass++) { // the detector's timestamps before the channels
         for (int i = 0; st == XANI_OK && i < files.n; i++) {
             xn_h5 *h5 = NULL;

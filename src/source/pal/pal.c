@@ -88,7 +88,8 @@ static xani_status pal_open(xn_ctx *ctx, const xn_config *config, int run, xn_so
     impl *m = s->impl = xn_calloc(1, sizeof *m);
     if (m == NULL) return xn_fail_memory(ctx, "the source", sizeof *m);
     XN_TRY(xn_source_files(ctx, config, run, &m->files));
-    XN_TRY(xn_pal_files_open(ctx, m->files, &m->run));
+    bool skip = strcmp(xn_config_string(config, "input.unreadable"), "skip") == 0;
+    XN_TRY(xn_pal_files_open(ctx, m->files, skip, &m->run));
     XN_TRY(find_detector(ctx, config, m));
     xn_pal_detector d;
     xani_status st;

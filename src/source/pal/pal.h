@@ -17,7 +17,8 @@ typedef struct xn_pal_files {
     xn_pd_frame *metadata; // (n) of each file; group "" where it has none
 } xn_pal_files;
 
-xani_status xn_pal_files_open(xn_ctx *ctx, char *const *files, xn_pal_files *run);
+// skip: files that cannot be opened are told and taken off the list (and freed), else they are errors.
+xani_status xn_pal_files_open(xn_ctx *ctx, char **files, bool skip, xn_pal_files *run);
 void xn_pal_files_close(xn_pal_files *run);
 
 // ---- detector.c

@@ -218,7 +218,7 @@ xani_status xn_sacla_facts(xn_ctx *ctx, const struct xn_found_run *run, xn_run_f
     xn_sacla x;
     xn_sacla_detector d = {0};
     xani_status st;
-    XN_GOTO(out, st, xn_sacla_open(ctx, run->file, NULL, 0, &x));
+    XN_GOTO(out, st, xn_sacla_open(ctx, run->file, NULL, 0, false, &x));
     XN_GOTO(out, st, note_detectors(ctx, &x, f));
     if (f->chosen >= 0) XN_GOTO(out, st, chosen_detector(ctx, &x, f, &d));
     for (int i = 0; i < x.n_runs; i++) XN_GOTO(out, st, note_run(ctx, &x.run[i], f));

@@ -102,12 +102,18 @@ static bool wanted(int64_t run, const double *number, int n)
     return n == 0;
 }
 
-static xani_status add_file(xn_ctx *ctx, const char *file, const double *number, int n, xn_sacla *x)
+static xani_status add_file(xn_ctx *ctx, const char *file, const double *number, int n, bool skip, xn_sacla *x)
 {
     xn_h5 *h5 = NULL;
     int64_t *runs = NULL, n_runs = 0;
     xani_status st;
-    XN_GOTO(out, st, xn_h5_open(ctx, file, &h5));
+    st = xn_h5_open(ctx, file, &h5);
+    if (st == XANI_ERR_INPUT && skip) {
+        xn_warn(ctx, "left out: %s", xani_error_text(ctx));
+        xn_clear_error(ctx);
+        return XANI_OK;
+    }
+    if (st != XANI_OK) return st;
     XN_GOTO(out, st, xn_sacla_numbers(ctx, h5, &runs, &n_runs));
     if (n_runs == 0 && xn_sacla_is_cheetah(h5))
         st = add_run(ctx, x, file, true, 0);
@@ -122,7 +128,7 @@ out:
     return st;
 }
 
-xani_status xn_sacla_open(xn_ctx *ctx, char *const *files, const double *number, int n, xn_sacla *x)
+xani_status xn_sacla_open(xn_ctx *ctx, char *const *files, const double *number, int n, bool skip, xn_sacla *x)
 {
     memset(x, 0, sizeof *x);
     x->file = files;
@@ -134,7 +140,7 @@ xani_status xn_sacla_open(xn_ctx *ctx, char *const *files, const double *number,
         if (xn_sacla_is_table(files[i]))
             x->table[x->n_tables++] = files[i];
         else
-            XN_TRY(add_file(ctx, files[i], number, n, x));
+            XN_TRY(add_file(ctx, files[i], number, n, skip, x));
     }
     for (int i = 0; i < n; i++) {
         bool there = false;

@@ -29,7 +29,8 @@ static xani_status open_files(xn_ctx *ctx, const xn_config *config, int run, imp
     if (run < 0 || !xn_config_has(config, xn_key(key, "runs[%d].run_numbers", run))) xn_key(key, "input.run_numbers");
     int n = xn_config_has(config, key) ? xn_config_doubles(config, key, number, RUNS_MOST) : 0;
     if (n > RUNS_MOST) return xn_config_bad(ctx, config, key, "more than %d runs", RUNS_MOST);
-    return xn_sacla_open(ctx, m->files, number, n, &m->x);
+    bool skip = strcmp(xn_config_string(config, "input.unreadable"), "skip") == 0;
+    return xn_sacla_open(ctx, m->files, number, n, skip, &m->x);
 }
 
 // ---- calibration

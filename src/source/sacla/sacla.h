@@ -28,8 +28,8 @@ typedef struct xn_sacla {
     const char **table; // time-tool tables, borrowed
 } xn_sacla;
 
-// number (n of them; 0: all): the runs to take.
-xani_status xn_sacla_open(xn_ctx *ctx, char *const *files, const double *number, int n, xn_sacla *x);
+// number (n of them; 0: all): the runs to take. skip: files that cannot be opened are told and left out, else errors.
+xani_status xn_sacla_open(xn_ctx *ctx, char *const *files, const double *number, int n, bool skip, xn_sacla *x);
 void xn_sacla_close(xn_sacla *x);
 bool xn_sacla_is_table(const char *path); // by its name
 // Run numbers of a file, ascending; *n 0: it is none of DataConvert's. Owned.
