@@ -60,7 +60,7 @@ xani_status xn_nx_mask(xn_ctx *ctx, const xn_nx_run *run, xn_source *s)
     char detector[XN_KEY_LENGTH], below[3 * XN_KEY_LENGTH];
     int n = 0;
     xani_status st = XANI_OK;
-    s->mask = xn_calloc((size_t)(run->ny * run->nx), sizeof *s->mask);
+    if (s->mask == NULL) s->mask = xn_calloc((size_t)(run->ny * run->nx), sizeof *s->mask);
     if (s->mask == NULL) return xn_fail_memory(ctx, "the mask", (size_t)(run->ny * run->nx) * sizeof *s->mask);
     XN_TRY(xn_h5_open(ctx, run->file[0], &h5));
     XN_GOTO(out, st, xn_nx_detector(ctx, h5, detector));

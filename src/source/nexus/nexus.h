@@ -88,7 +88,7 @@ xani_status xn_nx_read_channel(xn_ctx *ctx, void *readings, xn_channel *channel)
 
 // ---- mask.c: pixels and values that are none
 
-// ORs the pixel masks of the first file into s->mask (made here).
+// ORs the pixel masks of the first file into s->mask (made where there is none).
 xani_status xn_nx_mask(xn_ctx *ctx, const xn_nx_run *run, xn_source *s);
 // run->lowest and highest of an NXmx file: the extremes of the type, and saturation_value.
 xani_status xn_nx_limits(xn_ctx *ctx, xn_nx_run *run);
