@@ -118,8 +118,8 @@ static int falling(const void *a, const void *b)
 
 static int choose(const report_run *run, int64_t pixel[3])
 {
-    int64_t n = run->ny * run->nx, k = 0;
-    ranked *list = cli_alloc((size_t)n, sizeof *list);
+    int64_t n = run->n_modes > 0 ? run->ny * run->nx : 0, k = 0; // fit.modes_max 0: none was asked for
+    ranked *list = cli_alloc((size_t)n + 1, sizeof *list);
     for (int64_t i = 0; i < n; i++)
         if (isfinite(run->frequency[i]) && isfinite(run->significance[i]))
             list[k++] = (ranked){run->significance[i], i};
