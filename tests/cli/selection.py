@@ -111,6 +111,8 @@ r.ok(np.array_equal(counts["sharp"][OFF], counts[""][OFF]) and counts["sharp"][O
 r.ok(np.array_equal(counts["bright, sharp"][ON], counts["bright"][ON] & counts["sharp"][ON]), "both: their intersection")
 code, err = reduce(raw, "sets", *sets, "select.use=brigth")
 r.ok(code == 2 and "no set \"brigth\"" in err and "bright, sharp" in err, f"an unknown set: {code} {err.strip()[-120:]}")
+code, err = reduce(raw, "sets", "select.cuts=[{source: frame/photons, mad: 5}]")
+r.ok(code == 2 and "counted while frames are summed" in err, f"a cut on what is not known yet: {code} {err.strip()[-100:]}")
 # the trap: a time-tool cut among the cuts of all shots
 code, err = reduce(raw, "trap", "select.time_tool=[]", f"select.cuts=[{{source: '{AMPLITUDE}', min: 0.4}}]")
 r.ok(code == 3 and "belongs to select.time_tool" in err, f"which cannot always be known: {code} {err.strip()[-150:]}")

@@ -60,6 +60,8 @@ static xani_status want_extra(xn_ctx *ctx, const xn_config *config, const char *
                               xn_wanted *w)
 {
     int index = 0;
+    if (strcmp(source, XN_COLUMN_PHOTONS) == 0)
+        return xn_config_bad(ctx, config, key, "%s is counted while frames are summed: no cut can use it", source);
     if (xn_selection_on_only(config, source)) who = XN_NEED_ON;
     XN_TRY(want(ctx, config, key, source, who, w, &index));
     for (int j = 0; j < w->n_extra; j++)
