@@ -51,25 +51,28 @@ static FILE *open_table(void)
 // A line of the table into f; false when it is not in order.
 static bool parse_layout(const char *line, flat *f)
 {
-    long long rows, columns, chip_y, chip_x;
-    int turns, used = 0;
-    double gap;
-    if (sscanf(line, "%*s %lld %lld %lf %lld %lld %lf %d%n", &rows, &columns, &f->pixel_mm, &chip_y, &chip_x, &gap,
-               &turns, &used) != 7)
-        return false;
-    f->rows = rows;
-    f->columns = columns;
-    f->chip[0] = chip_y;
-    f->chip[1] = chip_x;
-    f->gap[0] = f->gap[1] = gap;
-    f->turns = turns;
+    char name[64];
+    double v[7];
+    if (!xn_next_word(&line, name, sizeof name)) return false;
+    for (int i = 0; i < 7; i++)
+        if (!xn_next_number(&line, '\0', &v[i])) return false;
+    f->rows = (int64_t)v[0];
+    f->columns = (int64_t)v[1];
+    f->pixel_mm = v[2];
+    f->chip[0] = (int64_t)v[3];
+    f->chip[1] = (int64_t)v[4];
+    f->gap[0] = f->gap[1] = v[5];
+    f->turns = (int)v[6] & 3;
     f->wide = true;
     f->n = 0;
-    for (const char *s = line + used; f->n < MOST; s += used) {
+    while (f->n < MOST) {
         module m = {.turns = 0};
-        if (sscanf(s, " %lf,%lf,%d%n", &m.at[0], &m.at[1], &m.turns, &used) != 3) {
-            m.turns = 0;
-            if (sscanf(s, " %lf,%lf%n", &m.at[0], &m.at[1], &used) != 2) break;
+        double turns;
+        if (!xn_next_number(&line, ',', &m.at[0]) || !xn_next_number(&line, '\0', &m.at[1])) break;
+        if (*line == ',') {
+            line++;
+            if (!xn_next_number(&line, '\0', &turns)) return false;
+            m.turns = (int)turns & 3;
         }
         f->module[f->n++] = m;
     }
@@ -177,7 +180,8 @@ static xani_status read_layout(flat *f)
 
 static double full(int64_t pixels, int64_t chip, double gap)
 {
-    return (double)pixels + gap * (double)(pixels / chip - 1);
+    int64_t gaps = pixels / chip - 1;
+    return (double)pixels + gap * (double)gaps;
 }
 
 // Directions of fast and slow scan after quarter turns.

@@ -183,7 +183,7 @@ static void place_simply(const nexus *x, const char *detector, xn_panel *p)
 
 static xani_status add_module(nexus *x, const char *detector, const char *module)
 {
-    int64_t origin[3], size[3];
+    int64_t origin[3] = {0, 0, 0}, size[3] = {0, 0, 0};
     int rank = 0, unused_rank = 0;
     double offset[3], other[3];
     char axis[PATH], slow[PATH];

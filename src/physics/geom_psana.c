@@ -38,20 +38,33 @@ typedef struct {
     int64_t rows, columns;
 } tree;
 
+bool xn_psana_fields(const char *line, char parent[40], char name[40], int index[2], double number[9])
+{
+    double at[2];
+    if (!xn_next_word(&line, parent, NAME) || !xn_next_number(&line, '\0', &at[0])) return false;
+    if (!xn_next_word(&line, name, NAME) || !xn_next_number(&line, '\0', &at[1])) return false;
+    for (int i = 0; i < 9; i++)
+        if (!xn_next_number(&line, '\0', &number[i])) return false;
+    for (int i = 0; i < 2; i++) {
+        if (!(fabs(at[i]) < 1e6) || at[i] != floor(at[i])) return false;
+        index[i] = (int)at[i];
+    }
+    return line[strspn(line, " \t\r\n")] == '\0';
+}
+
 static xani_status parse_line(tree *t, const char *line, int number)
 {
     object o = {.up = -1};
-    double angle[6];
-    int used = 0, fields = sscanf(line, "%39s %d %39s %d %lf %lf %lf %lf %lf %lf %lf %lf %lf %n", o.parent,
-                                  &o.parent_index, o.name, &o.index, &o.at[0], &o.at[1], &o.at[2], &angle[0], &angle[1],
-                                  &angle[2], &angle[3], &angle[4], &angle[5], &used);
-    if (fields != 13 || line[used] != '\0')
+    double v[9];
+    int index[2];
+    if (!xn_psana_fields(line, o.parent, o.name, index, v))
         return xn_fail(t->ctx, XANI_ERR_INPUT, "%s:%d: is no line PARENT IND OBJECT IND X0 ... TILT_X of 13 fields",
                        t->path, number);
+    o.parent_index = index[0];
+    o.index = index[1];
+    memcpy(o.at, v, sizeof o.at);
     for (int k = 0; k < 3; k++) {
-        double radians = (angle[k] + angle[3 + k]) * (M_PI / 180.0);
-        if (!isfinite(radians) || !isfinite(o.at[k]))
-            return xn_fail(t->ctx, XANI_ERR_INPUT, "%s:%d: a number is not finite", t->path, number);
+        double radians = (v[3 + k] + v[6 + k]) * (M_PI / 180.0);
         o.cosine[k] = cos(radians);
         o.sine[k] = sin(radians);
     }

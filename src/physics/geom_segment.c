@@ -5,7 +5,7 @@
 // nominal place is that of a pixel of usual size at the outer end, `wide_um` away from their centre.  Which of the two
 // psana takes differs by sensor: since 2025-09-19 JUNGFRAU:V2 has centres, ePix has nominal places.  Numbers are those
 // of psana's SegGeometry* (gap between facing nominal centres less one pixel).  A sensor more is one line here.
-#include <stdio.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,23 +28,42 @@ static const struct {
     {"PNCCD:V1", {512, 512, 1, 1, 75.0, 0.0, 0.0, false, false, true, 0.0}},
 };
 
+bool xn_next_word(const char **s, char *word, size_t room)
+{
+    *s += strspn(*s, " \t");
+    size_t n = strcspn(*s, " \t\r\n");
+    if (n == 0 || n >= room) return false;
+    memcpy(word, *s, n);
+    word[n] = '\0';
+    *s += n;
+    return true;
+}
+
+bool xn_next_number(const char **s, char after, double *value)
+{
+    char *end;
+    *value = strtod(*s, &end);
+    if (end == *s || !isfinite(*value) || (after != '\0' && *end != after)) return false;
+    *s = end + (after != '\0');
+    return true;
+}
+
 // MTRX:ROWS:COLUMNS:UM:UM has its origin in pixel (0, 0), MTRX:V2:... in the centre; sizes of pixels by rows, columns.
 static bool matrix(const char *name, xn_segment_kind *kind)
 {
     bool second = strncmp(name, "MTRX:V2:", 8) == 0;
-    int rows, columns, used = 0;
-    double um_rows, um_columns;
+    double v[4];
     if (!second && strncmp(name, "MTRX:", 5) != 0) return false;
-    if (sscanf(name + (second ? 8 : 5), "%d:%d:%lf:%lf%n", &rows, &columns, &um_rows, &um_columns, &used) != 4 ||
-        name[(second ? 8 : 5) + used] != '\0' || rows < 1 || columns < 1 || rows > 100000 || columns > 100000 ||
-        !(um_rows > 0.0 && um_columns > 0.0 && um_rows < 1e6 && um_columns < 1e6))
-        return false;
-    *kind = (xn_segment_kind){.rows = rows,
-                              .columns = columns,
+    name += second ? 8 : 5;
+    for (int i = 0; i < 4; i++)
+        if (!xn_next_number(&name, i < 3 ? ':' : '\0', &v[i]) || !(v[i] > 0.0 && v[i] <= 1e5)) return false;
+    if (*name != '\0' || v[0] < 1.0 || v[1] < 1.0) return false;
+    *kind = (xn_segment_kind){.rows = (int)v[0],
+                              .columns = (int)v[1],
                               .n_rows = 1,
                               .n_columns = 1,
-                              .pixel_um = um_columns,
-                              .pixel_rows_um = um_rows,
+                              .pixel_um = v[3],
+                              .pixel_rows_um = v[2],
                               .corner = !second};
     return true;
 }

@@ -65,7 +65,7 @@ static xani_status read_module(xn_ctx *ctx, const xn_h5 *file, int module, int t
                                double z, double sign, xn_panels *panels)
 {
     char name[64];
-    double place[2], tile[2], at_m[2];
+    double place[2] = {0.0, 0.0}, tile[2] = {0.0, 0.0}, at_m[2];
     int q = module / 4 + 1, m = module % 4 + 1;
     snprintf(name, sizeof name, "Q%d/M%d/Position", q, m);
     XN_TRY(read_place(ctx, file, name, place));
@@ -115,7 +115,7 @@ static xani_status quadrants(xn_ctx *ctx, const xn_h5 *file, const xn_geometry_o
 // The last corner of a quadrant has the highest x and y: offsets from it are negative.
 static void warn_of_axes(xn_ctx *ctx, const xn_h5 *file, const xn_geometry_options *o)
 {
-    double place[2], sum = 0.0;
+    double place[2] = {0.0, 0.0}, sum = 0.0;
     for (int m = 0; m < 4; m++) {
         char name[32];
         snprintf(name, sizeof name, "Q1/M%d/Position", m + 1);

@@ -11,6 +11,8 @@
 
 #include "physics/panel.h"
 
+#define MOST_PIXELS INT64_C(4000000000) // a hundred times today's largest; a damaged file must not take all memory
+
 void xn_panels_free(xn_panels *p)
 {
     xn_free(p->panel);
@@ -117,7 +119,7 @@ static int64_t first_row(const xn_panel *panel, int64_t rows) { return panel->pl
 
 xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *p, xn_geometry *g)
 {
-    int64_t rows = 0, columns = 0, planes = 0;
+    int64_t rows = 1, columns = 1, planes = 0;
     bool lab = false;
     for (int i = 0; i < p->n; i++) {
         columns = xn_max64(columns, p->panel[i].max_fs + 1);
@@ -126,9 +128,9 @@ xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *p, xn_geometry
     }
     for (int i = 0; i < p->n_bad; i++) lab = lab || p->bad[i].lab;
     memset(g, 0, sizeof *g);
-    if (planes > 0 && rows > INT64_C(1000000000) / planes)
-        return xn_fail(ctx, XANI_ERR_CONFIG, "%lld panels of %lld rows are no detector", (long long)planes,
-                       (long long)rows);
+    if (rows > MOST_PIXELS / columns || (planes > 0 && rows * columns > MOST_PIXELS / planes))
+        return xn_fail(ctx, XANI_ERR_CONFIG, "geometry: %lld x %lld pixels in %lld modules are no detector",
+                       (long long)rows, (long long)columns, (long long)xn_max64(1, planes));
     g->nx = columns;
     g->ny = planes > 0 ? planes * rows : rows;
     g->energy_kev = p->energy_kev;

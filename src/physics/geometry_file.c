@@ -28,23 +28,16 @@ static shape look(const char *path, char *text, size_t room)
     return s;
 }
 
-// A line of 13 fields with whole numbers in the second and fourth.
-static bool psana_line(const char *line)
-{
-    char parent[40], name[40];
-    int a, b;
-    double v[9];
-    return sscanf(line, "%39s %d %39s %d %lf %lf %lf %lf %lf %lf %lf %lf %lf", parent, &a, name, &b, v, v + 1, v + 2,
-                  v + 3, v + 4, v + 5, v + 6, v + 7, v + 8) == 13;
-}
-
 static const char *kind_of_text(char *text)
 {
+    char parent[40], name[40];
+    int index[2];
+    double v[9];
     for (char *line = text, *next; line != NULL && *line; line = next) {
         next = strchr(line, '\n');
         if (next != NULL) *next++ = '\0';
         line += strspn(line, " \t");
-        if (psana_line(line)) return "psana";
+        if (xn_psana_fields(line, parent, name, index, v)) return "psana";
         if (strchr(line, '=') != NULL && line[0] != ';' && line[0] != '#') {
             static const char *const keys[] = {"clen", "res",     "photon_energy", "wavelength",  "data",
                                                "dim",  "adu_per", "mask",          "rigid_group", "coffset"};

@@ -66,6 +66,12 @@ xani_status xn_geometry_map(xn_ctx *ctx, const char *path, const xn_geometry_opt
 xani_status xn_panels_flat(xn_ctx *ctx, const xn_config *config, const xn_geometry_options *o, xn_panels *panels);
 // Rows, columns of a module and number of modules of a layout in data/detectors.txt; false: it has none of this name.
 bool xn_layout_rows(const char *name, int64_t *rows, int64_t *columns, int *modules);
+// The next word, or finite number, of a line; *s moves behind it. `after`: a character that must follow and is passed
+// over, 0: none (geom_segment.c).
+bool xn_next_word(const char **s, char *word, size_t room);
+bool xn_next_number(const char **s, char after, double *value);
+// PARENT IND OBJECT IND and 9 numbers, nothing else, as psana's files have them (geom_psana.c).
+bool xn_psana_fields(const char *line, char parent[40], char name[40], int index[2], double number[9]);
 // Kind of a geometry file ("CrystFEL", ...), by its contents; NULL: none.
 const char *xn_geometry_kind(xn_ctx *ctx, const char *path);
 xani_status xn_geometry_file(xn_ctx *ctx, const char *path, const xn_geometry_options *o, xn_geometry *g);

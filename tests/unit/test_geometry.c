@@ -196,8 +196,27 @@ START_TEST(frame_alone)
 }
 END_TEST
 
+// a damaged file is no reason to take all memory
+START_TEST(impossible_size)
+{
+    xn_panels p;
+    xn_geometry g;
+    xani_context *ctx;
+    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
+    ck_assert_int_eq(read_text("clen = 1\nres = 1\na/min_fs = 0\na/max_fs = 900000\na/min_ss = 0\na/max_ss = 9000000\n"
+                               "a/corner_x = 0\na/corner_y = 0\n",
+                               NAN, &p),
+                     XANI_OK);
+    ck_assert_int_eq(xn_geometry_from_panels(ctx, &p, &g), XANI_ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "are no detector"));
+    xn_panels_free(&p);
+    xani_destroy(&ctx);
+}
+END_TEST
+
 static void add(TCase *t)
 {
+    tcase_add_test(t, impossible_size);
     tcase_add_test(t, frame_alone);
     tcase_add_test(t, crystfel_rules);
     tcase_add_test(t, crystfel_errors);
