@@ -174,6 +174,40 @@ static void write_shots(xn_writer *w, const xn_cube *c, const int64_t *extent)
     }
 }
 
+// A cube that does not fit into memory (data/cube.h) is written bin by bin, and what was written is let go.
+static void write_large(xn_writer *w, const xn_cube *c, const xn_field *f)
+{
+    enum { CHUNK_BYTES = 4 << 20 };
+    char *data;
+    memcpy(&data, (const char *)c + f->offset, sizeof data);
+    int64_t row = xn_max64(c->nx * (int64_t)xn_type_size(f->type), 1), bin = row * c->ny;
+    const xn_rows_layout rows = {.type = f->type,
+                                 .rank = 3,
+                                 .dims = {c->nbins, c->ny, c->nx},
+                                 .chunk = {1, xn_min64(c->ny, xn_max64(CHUNK_BYTES / row, 1)), c->nx},
+                                 .filter = "gzip"};
+    xani_status st = xn_writer_rows_begin(w, f->path, &rows);
+    for (int b = 0; b < c->nbins && st == XANI_OK; b++) {
+        st = xn_writer_rows(w, f->path, 1, data + b * bin);
+        xn_cube_let_go(c, data + b * bin, (size_t)bin);
+    }
+    if (f->units) xn_writer_attr_text(w, f->path, "units", f->units);
+    if (f->long_name) xn_writer_attr_text(w, f->path, "long_name", f->long_name);
+}
+
+static void write_fields(xn_writer *w, const xn_cube *c, const int64_t *extent)
+{
+    for (int i = 0; i < XN_COUNT(fields); i++) {
+        const xn_field *f = &fields[i];
+        const void *data;
+        memcpy(&data, (const char *)c + f->offset, sizeof data);
+        if (c->mapped != NULL && f->rank == 3 && f->dims[0] == BIN && data != NULL)
+            write_large(w, c, f);
+        else
+            xn_nexus_fields(w, f, 1, c, extent);
+    }
+}
+
 xani_status xn_result_write_cube(xn_ctx *ctx, const char *path, const xn_cube *c, const xn_provenance *p)
 {
     static const char *const axes[] = {"delay", "y", "x"};
@@ -189,7 +223,7 @@ xani_status xn_result_write_cube(xn_ctx *ctx, const char *path, const xn_cube *c
     xn_writer_group(w, "/entry/bins", "NXcollection");
     write_sums_units(w, c);
     write_shots(w, c, extent);
-    xn_nexus_fields(w, fields, XN_COUNT(fields), c, extent);
+    write_fields(w, c, extent);
     xn_nexus_scalars(w, scalars, XN_COUNT(scalars), c);
     xn_nexus_scalars(w, &frames_scalar, 1, c);
     if (c->pixel_mask != NULL) xn_writer_group(w, "/entry/pixels", "NXcollection");
