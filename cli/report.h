@@ -108,7 +108,7 @@ typedef struct truth {
     char *path; // NULL: not known
     int n_runs;
     truth_run *runs;
-    int64_t band_n;                   // samples of the path
+    int64_t band_n, band_branches;    // samples of the path; branches of the crystal
     double *band_before, *band_after; // (branch, sample) nu0 and nu1 along the path; NULL: not known
 } truth;
 

@@ -111,7 +111,7 @@ static void draw_truth(const draw_axes *a, const report *r)
 {
     const report_dispersion *d = &r->dispersion;
     double *own = cli_alloc((size_t)d->branch_n, sizeof *own); // a branch where it is not the one below it: dashes
-    for (int b = 0; b < 3; b++) {                              // drawn twice would fill each other's gaps
+    for (int64_t b = 0; b < r->truth.band_branches; b++) {     // drawn twice would fill each other's gaps
         const double *nu0 = r->truth.band_before;
         for (int64_t i = 0, k = b * d->branch_n; nu0 != NULL && i < d->branch_n; i++, k++)
             own[i] = b > 0 && nu0[k] - nu0[k - d->branch_n] < 1e-6 ? NAN : nu0[k];

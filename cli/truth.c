@@ -214,7 +214,7 @@ static void compare_branches(const report *r, truth_score *s)
     double *off = cli_alloc((size_t)(d->n_branches * d->branch_n), sizeof *off);
     for (int64_t i = 0; i < d->n_branches * d->branch_n; i++) {
         off[i] = NAN;
-        for (int b = 0; b < 3; b++) {
+        for (int64_t b = 0; b < r->truth.band_branches; b++) {
             double x = fabs(d->branch_frequency[i] - r->truth.band_after[b * d->branch_n + i % d->branch_n]);
             if (!(x > off[i])) off[i] = x;
         }

@@ -50,6 +50,12 @@ void xani_phonons_close(xani_phonons **phonons)
 int xani_phonons_atoms(const xani_phonons *phonons) { return phonons->f.n_atoms; }
 int xani_phonons_polar(const xani_phonons *phonons) { return phonons->f.polar; }
 
+int xani_phonons_conventional(const xani_phonons *phonons, double hkl_to_q[9])
+{
+    if (phonons->f.conventional) memcpy(hkl_to_q, phonons->f.hkl_to_q, sizeof phonons->f.hkl_to_q);
+    return phonons->f.conventional;
+}
+
 void xani_phonons_crystal(const xani_phonons *phonons, double cell[9], double *positions, double *masses_u,
                           char *elements)
 {

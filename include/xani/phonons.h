@@ -14,7 +14,8 @@ typedef struct xani_phonons xani_phonons;
 
 typedef struct xani_phonons_options {
     size_t size;        /* sizeof(xani_phonons_options), set by xani_phonons_options_init */
-    const char *format; /* xdscode, phonopy, qe, alamode; NULL: told by the file's name */
+    const char *format; /* bvk, xdscode, phonopy, qe, alamode; NULL: told by the file's name; truth_before and truth_after
+                           of a simulation's truth.h5 */
     const char *born;   /* file of dielectric constant and Born charges; NULL: BORN beside phonopy's constants, if any */
     int mixed_space;    /* polar crystals: 0 dipoles by an Ewald sum (Gonze and Lee 1997), 1 Wang et al. 2010 */
     int sum_rule;       /* 1: impose the acoustic sum rule */
@@ -27,6 +28,8 @@ XANI_API xani_status xani_phonons_open(xani_context *context, const char *path, 
 XANI_API void xani_phonons_close(xani_phonons **phonons);
 XANI_API int xani_phonons_atoms(const xani_phonons *phonons); /* of the primitive cell */
 XANI_API int xani_phonons_polar(const xani_phonons *phonons); /* 1: dipoles are in */
+/* 1: the file (truth.h5) says how the conventional cell lies here, q = hkl_to_q hkl, row-major with 2 pi; else 0. */
+XANI_API int xani_phonons_conventional(const xani_phonons *phonons, double hkl_to_q[9]);
 /* cell: rows a1, a2, a3 in Angstrom, Cartesian. NULL: not wanted; so are the atoms': positions (n, 3) in Angstrom, masses
    in u; elements: n texts of 4 bytes. */
 XANI_API void xani_phonons_crystal(const xani_phonons *phonons, double cell[9], double *positions, double *masses_u,

@@ -47,6 +47,8 @@ typedef struct xn_forces {
     double (*form_factor)[9]; // a1 ... a4, b1 ... b4, c of f(Q) = c + sum a exp(-b (Q/4 pi)^2); NULL: xraylib's
     int64_t n, room;
     xn_force *force;
+    bool conventional;  // the file says how the conventional cell lies here:
+    double hkl_to_q[9]; // q = hkl_to_q hkl
     // polar crystals (polar.c): dielectric constant, Born charges in e, and the points q of the supercell the
     // constants come from, where they hold the whole interaction already
     bool polar;
@@ -128,6 +130,8 @@ xani_status xn_forces_align(xn_ctx *ctx, const xn_lattice *l, const xn_forces *f
 xani_status xn_forces_from_crystal(xn_ctx *ctx, const xn_crystal *c, xn_forces *f); // bvk.c
 
 xani_status xn_forces_bvk(xn_ctx *ctx, const char *path, xn_forces *f);
+xani_status xn_forces_truth_before(xn_ctx *ctx, const char *path, xn_forces *f); // truth.c
+xani_status xn_forces_truth_after(xn_ctx *ctx, const char *path, xn_forces *f);
 xani_status xn_forces_xdscode(xn_ctx *ctx, const char *path, xn_forces *f);
 xani_status xn_forces_phonopy(xn_ctx *ctx, const char *path, xn_forces *f);
 xani_status xn_forces_qe(xn_ctx *ctx, const char *path, xn_forces *f);

@@ -28,6 +28,7 @@ static bool is_phonopy(const char *path)
 
 static bool is_bvk(const char *path) { return ends_with(path, ".txt") || strpbrk(path, "/.") == NULL; }
 static bool is_qe(const char *path) { return ends_with(path, ".fc"); }
+static bool is_nothing(const char *path) { return path == NULL; } // asked for by name only
 static bool is_alamode(const char *path) { return ends_with(path, ".xml"); }
 
 static const struct {
@@ -38,6 +39,8 @@ static const struct {
                {"xdscode", is_xdscode, xn_forces_xdscode},
                {"phonopy", is_phonopy, xn_forces_phonopy},
                {"qe", is_qe, xn_forces_qe},
+               {"truth_before", is_nothing, xn_forces_truth_before},
+               {"truth_after", is_nothing, xn_forces_truth_after},
                {"alamode", is_alamode, xn_forces_alamode}};
 
 bool xn_forces_known(const char *path)

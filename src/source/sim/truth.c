@@ -4,7 +4,7 @@
 //   /entry/configuration                       as given, YAML
 //   /entry/force_constants_{before,after}/     neighbour (n, 3) in a/2, tensor (n, 3, 3) in N/m, shell (n); or, of
 //   other
-//                                              crystals, cell, position, element, mass, pair, vector, tensor
+//                                              crystals, cell, position, element, mass, pair, vector, tensor, hkl_to_q
 //   /entry/RUN/hkl (y, x, 3)                   of detector pixels, conventional units
 //   /entry/RUN/{nu, amplitude, damping} (y, x, branch)
 //   /entry/RUN/combination_{frequency, amplitude} (y, x, line), with their branches as attributes
@@ -163,7 +163,7 @@ static xani_status write_table(xn_writer *w, const char *group, const xn_crystal
 }
 
 // Pairs (n, 2) of atoms, vectors between them in Angstrom, tensors in N/m; the primitive cell and its atoms.
-static xani_status write_forces(xn_ctx *ctx, xn_writer *w, const char *group, const xn_forces *f)
+static xani_status write_forces(xn_ctx *ctx, xn_writer *w, const char *group, const xn_forces *f, const double to_q[9])
 {
     char path[128];
     size_t n = (size_t)f->n;
@@ -185,6 +185,7 @@ static xani_status write_forces(xn_ctx *ctx, xn_writer *w, const char *group, co
         int64_t dims[3];
         const char *units;
     } rows[] = {{"cell", f->cell, {3, 3}, "Angstrom"},
+                {"hkl_to_q", to_q, {3, 3}, "1/Angstrom"},
                 {"position", f->position, {f->n_atoms, 3}, "Angstrom"},
                 {"mass", f->mass_u, {f->n_atoms}, "u"},
                 {"vector", r, {f->n, 3}, "Angstrom"},
@@ -207,10 +208,10 @@ out:
 }
 
 static xani_status write_crystal(xn_ctx *ctx, xn_writer *w, const char *group, const xn_crystal *table,
-                                 const xn_forces *f)
+                                 const xn_forces *f, const double to_q[9])
 {
     XN_TRY(xn_writer_group(w, group, "NXcollection"));
-    return table->n_shells > 0 ? write_table(w, group, table) : write_forces(ctx, w, group, f);
+    return table->n_shells > 0 ? write_table(w, group, table) : write_forces(ctx, w, group, f, to_q);
 }
 
 static xani_status write_head(xn_ctx *ctx, xn_writer *w, const xn_config *config, const xn_sim_model *m)
@@ -223,8 +224,8 @@ static xani_status write_head(xn_ctx *ctx, xn_writer *w, const xn_config *config
     if (st == XANI_OK) st = xn_writer_attr_text(w, "/", "NX_class", "NXroot");
     if (st == XANI_OK) st = xn_writer_attr_text(w, "/entry", "program", "xani sim");
     if (st == XANI_OK) st = xn_writer_attr_text(w, "/entry", "version", xani_version());
-    if (st == XANI_OK) st = write_crystal(ctx, w, "/entry/force_constants_before", &m->table[0], &m->before);
-    if (st == XANI_OK) st = write_crystal(ctx, w, "/entry/force_constants_after", &m->table[1], &m->after);
+    if (st == XANI_OK) st = write_crystal(ctx, w, "/entry/force_constants_before", &m->table[0], &m->before, m->to_q);
+    if (st == XANI_OK) st = write_crystal(ctx, w, "/entry/force_constants_after", &m->table[1], &m->after, m->to_q);
     return st;
 }
 
