@@ -9,6 +9,8 @@
 
 #include "cli/cli.h"
 
+#define MOST_VALUES 1000 // of a second axis
+
 static xani_status need_output(cli *c)
 {
     if (c->output != NULL) return XANI_OK;
@@ -82,10 +84,10 @@ static xani_status written_cubes(cli *c)
     struct stat s;
     if (stat(c->output, &s) == 0) return written(c, "xani.reduce", c->output);
     json_t *all = json_array();
-    for (int i = 1;; i++) {
+    for (int i = 1; i <= MOST_VALUES; i++) { // a value without a shot has no cube
         char path[4096];
         snprintf(path, sizeof path, "%.*s_%d.h5", (int)n, c->output, i);
-        if (stat(path, &s) != 0) break;
+        if (stat(path, &s) != 0) continue;
         json_array_append_new(all, json_string(path));
         if (!c->json) printf("%s\n", path);
     }
@@ -180,6 +182,16 @@ static const char *result_folder(const char *asked, const json_t *summary)
     return asked != NULL ? asked : json_string_value(json_object_get(summary, "directory"));
 }
 
+static xani_status report_folder(cli *c, const char *dir, const char *truth, const json_t *summary)
+{
+    const json_t *values = json_object_get(summary, "values"), *one;
+    size_t i;
+    xani_status st = XANI_OK;
+    if (values == NULL) return dir != NULL ? cli_report(c, dir, truth) : XANI_OK;
+    json_array_foreach(values, i, one) if (st == XANI_OK) st = report_folder(c, result_folder(NULL, one), truth, one);
+    return st;
+}
+
 xani_status cli_run_pipeline(cli *c, const xani_config *config, const char *dir, const char *truth, json_t **summary)
 {
     char *text = NULL;
@@ -188,10 +200,9 @@ xani_status cli_run_pipeline(cli *c, const xani_config *config, const char *dir,
     if (text != NULL) *summary = json_loads(text, 0, NULL);
     xani_free(text);
     if (*summary == NULL) *summary = json_object();
-    const char *folder = result_folder(dir, *summary);
-    if ((st != XANI_OK && st != XANI_FAILED_PIXELS) || folder == NULL) return st;
+    if (st != XANI_OK && st != XANI_FAILED_PIXELS) return st;
     if (json_is_false(json_object_get(*summary, "report"))) return st;
-    xani_status reported = cli_report(c, folder, truth);
+    xani_status reported = report_folder(c, result_folder(dir, *summary), truth, *summary);
     return st != XANI_OK ? st : reported;
 }
 

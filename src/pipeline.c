@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -25,7 +26,8 @@
 
 // One run on its way through the stages.
 typedef struct run {
-    int index; // in runs[], -1 when there is no such list
+    const xn_config *config; // borrowed: the experiment's, or that of one value of the second axis
+    int index;               // in runs[], -1 when there is no such list
     char *name, *cube_path, *modes_path;
     char **files; // inputs
     char *cube_id, *modes_id;
@@ -52,8 +54,9 @@ static bool is_current(xn_ctx *ctx, const char *path, const char *identity)
 
 // ---- the stages of one run
 
-static xani_status reduce_run(xn_ctx *ctx, const xn_config *config, run *r, xn_cube *cube)
+static xani_status reduce_run(xn_ctx *ctx, run *r, xn_cube *cube)
 {
+    const xn_config *config = r->config;
     double start = xn_seconds();
     r->cube_kept = is_current(ctx, r->cube_path, r->cube_id);
     if (r->cube_kept) {
@@ -73,18 +76,19 @@ static xani_status reduce_run(xn_ctx *ctx, const xn_config *config, run *r, xn_c
     return XANI_OK;
 }
 
-static xani_status fit_run(xn_ctx *ctx, const xn_config *config, run *r, const xn_cube *cube)
+static xani_status fit_run(xn_ctx *ctx, run *r, const xn_cube *cube)
 {
     double start = xn_seconds();
-    XN_TRY(xn_stage_fit(ctx, config, cube, &r->modes));
-    const xn_provenance p = {.config = config, .inputs = (const char *const *)r->files, .identity = r->modes_id};
+    XN_TRY(xn_stage_fit(ctx, r->config, cube, &r->modes));
+    const xn_provenance p = {.config = r->config, .inputs = (const char *const *)r->files, .identity = r->modes_id};
     XN_TRY(xn_result_write_modes(ctx, r->modes_path, &r->modes, &p));
     r->fit_s = xn_seconds() - start;
     return XANI_OK;
 }
 
-static xani_status process_run(xn_ctx *ctx, const xn_config *config, run *r)
+static xani_status process_run(xn_ctx *ctx, run *r)
 {
+    const xn_config *config = r->config;
     xn_cube cube = {0};
     XN_TRY(xn_check_interrupt(ctx));
     XN_TRY(xn_source_files(ctx, config, r->index, &r->files));
@@ -98,9 +102,9 @@ static xani_status process_run(xn_ctx *ctx, const xn_config *config, run *r)
         r->cube_kept = cube_wanted;
         return xn_result_read_modes(ctx, r->modes_path, &r->modes);
     }
-    xani_status st = reduce_run(ctx, config, r, &cube);
+    xani_status st = reduce_run(ctx, r, &cube);
     if (st == XANI_OK) st = xn_check_interrupt(ctx);
-    if (st == XANI_OK) st = fit_run(ctx, config, r, &cube);
+    if (st == XANI_OK) st = fit_run(ctx, r, &cube);
     if (st == XANI_OK) xn_stage_forget(r->cube_path); // kept until now where no cube is
     xn_cube_free(&cube);
     return st;
@@ -170,20 +174,21 @@ static xani_status lock_folder(xn_ctx *ctx, const char *dir, int *fd)
     return XANI_OK;
 }
 
-static xani_status open_folder(xn_ctx *ctx, const xn_config *config, const char *directory, char **dir)
+static xani_status folder_name(xn_ctx *ctx, const xn_config *config, const char *directory, char **dir)
 {
     *dir = directory != NULL ? xn_strdup(directory) : xn_config_path(config, "output.directory");
     if (*dir == NULL)
         return xn_fail(ctx, XANI_ERR_CONFIG,
                        "%s: output.directory is missing: it or -o names the folder of the results",
                        xn_config_name(config));
-    return xn_make_dirs(ctx, *dir);
+    return XANI_OK;
 }
 
 static xani_status start_run(xn_ctx *ctx, const xn_config *config, const char *dir, int index, run *r)
 {
     char key[XN_KEY_LENGTH];
     const char *name = index >= 0 ? xn_config_string(config, xn_key(key, "runs[%d].name", index)) : "";
+    r->config = config;
     r->index = index;
     r->name = name != NULL && name[0] ? xn_strdup(name) : index >= 0 ? xn_format("run%04d", index + 1) : xn_strdup("");
     if (r->name == NULL) return xn_fail_memory(ctx, "a run", 1);
@@ -208,45 +213,83 @@ static void end_run(run *r)
     xn_modes_free(&r->modes);
 }
 
-static xani_status process_all(xn_ctx *ctx, const xn_config *config, const char *dir, run *runs, int n, json_t *summary)
+// All runs of the folder, each angle of a second axis that turns the sample one of them.
+typedef struct whole {
+    const char *dir;
+    const bool *has; // by run in the configuration: it takes part; NULL: all do
+    run *runs;
+    int n;
+    json_t *list; // borrowed from the summary
+    int64_t fitted, failed;
+} whole;
+
+static xani_status process_one(xn_ctx *ctx, const xn_config *config, int index, whole *w)
 {
-    json_t *list = json_array();
-    json_object_set_new(summary, "runs", list);
-    int64_t fitted = 0, failed = 0;
-    for (int i = 0; i < n; i++) {
-        XN_TRY(start_run(ctx, config, dir, xn_source_runs(config) > 0 ? i : -1, &runs[i]));
-        xani_status st = process_run(ctx, config, &runs[i]);
-        if (st != XANI_OK) return runs[i].name[0] ? xn_context(ctx, st, "run %s", runs[i].name) : st;
-        add_run(list, &runs[i], &fitted, &failed);
+    run *more = xn_realloc(w->runs, (size_t)w->n + 1, sizeof *more);
+    if (more == NULL) return xn_fail_memory(ctx, "the runs", ((size_t)w->n + 1) * sizeof *more);
+    w->runs = more;
+    run *r = &w->runs[w->n++];
+    *r = (run){0};
+    XN_TRY(start_run(ctx, config, w->dir, index, r));
+    xani_status st = process_run(ctx, r);
+    if (st != XANI_OK) return r->name[0] ? xn_context(ctx, st, "run %s", r->name) : st;
+    add_run(w->list, r, &w->fitted, &w->failed);
+    return XANI_OK;
+}
+
+// The values of a second axis that turns a circle of the goniometer are sample angles like those of other runs: each
+// value's configuration names a run for it.
+static xani_status process_angles(xn_ctx *ctx, const xn_config *config, int index, whole *w)
+{
+    xn_axis_value *list = NULL;
+    int n = 0;
+    xani_status st = xn_second_axis_open(ctx, config, index, &list, &n);
+    for (int i = 0; st == XANI_OK && i < n; i++) st = process_one(ctx, list[i].config, index < 0 ? 0 : index, w);
+    xn_second_axis_close(&list, &n);
+    return st;
+}
+
+static xani_status process_all(xn_ctx *ctx, const xn_config *config, whole *w, json_t *summary)
+{
+    const bool angles = xn_config_has(config, "reduce.second_axis");
+    const int n = xn_source_runs(config);
+    w->list = json_array();
+    json_object_set_new(summary, "runs", w->list);
+    for (int i = 0; i < (n > 0 ? n : 1); i++) {
+        int index = n > 0 ? i : -1;
+        if (w->has != NULL && !w->has[i]) continue;
+        XN_TRY(angles ? process_angles(ctx, config, index, w) : process_one(ctx, config, index, w));
     }
-    XN_TRY(map_runs(ctx, config, dir, runs, n, summary));
-    return xn_stage_judge(ctx, config, fitted, failed);
+    XN_TRY(map_runs(ctx, config, w->dir, w->runs, w->n, summary));
+    return xn_stage_judge(ctx, config, w->fitted, w->failed);
+}
+
+xani_status xn_pipeline_folder(xn_ctx *ctx, const xn_config *config, const char *dir, const bool *has, json_t *summary)
+{
+    whole w = {.dir = dir, .has = has};
+    int lock = -1;
+    json_object_set_new(summary, "directory", json_string(dir));
+    json_object_set_new(summary, "report", json_boolean(xn_config_bool(config, "output.report")));
+    xani_status st = xn_make_dirs(ctx, dir);
+    if (st == XANI_OK) st = lock_folder(ctx, dir, &lock);
+    if (st == XANI_OK) st = process_all(ctx, config, &w, summary);
+    for (int i = 0; i < w.n; i++) end_run(&w.runs[i]);
+    xn_free(w.runs);
+    if (lock >= 0) close(lock);
+    return st;
 }
 
 xani_status xn_pipeline_run(xn_ctx *ctx, const xn_config *config, const char *directory, json_t **summary)
 {
     double start = xn_seconds();
-    int n = xn_source_runs(config) > 0 ? xn_source_runs(config) : 1, lock = -1;
     char *dir = NULL;
-    run *runs = NULL;
-    xani_status st;
+    const bool many =
+        xn_config_has(config, "reduce.second_axis") && !xn_config_has(config, "reduce.second_axis.circle");
     *summary = json_object();
-    if (xn_config_has(config, "reduce.second_axis"))
-        return xn_config_bad(ctx, config, "reduce.second_axis",
-                             "xani run makes one cube of a run; xani reduce makes those of a second axis, xani fit and "
-                             "xani map go on from each");
-    XN_GOTO(out, st, open_folder(ctx, config, directory, &dir));
-    XN_GOTO(out, st, lock_folder(ctx, dir, &lock));
-    json_object_set_new(*summary, "directory", json_string(dir));
-    json_object_set_new(*summary, "report", json_boolean(xn_config_bool(config, "output.report")));
-    runs = xn_calloc((size_t)n, sizeof *runs);
-    st = runs == NULL ? xn_fail_memory(ctx, "the runs", (size_t)n * sizeof *runs)
-                      : process_all(ctx, config, dir, runs, n, *summary);
+    xani_status st = folder_name(ctx, config, directory, &dir);
+    if (st == XANI_OK)
+        st = many ? xn_series_run(ctx, config, dir, *summary) : xn_pipeline_folder(ctx, config, dir, NULL, *summary);
     json_object_set_new(*summary, "seconds", json_real(xn_seconds() - start));
-out:
-    for (int i = 0; runs != NULL && i < n; i++) end_run(&runs[i]);
-    xn_free(runs);
-    if (lock >= 0) close(lock);
     xn_free(dir);
     return st;
 }

@@ -14,8 +14,20 @@
 xani_status xn_pipeline_sim(xn_ctx *ctx, const xn_config *config, const char *directory);
 // *summary: owned JSON object with what each stage did; also set when the status is XANI_FAILED_PIXELS.
 xani_status xn_pipeline_run(xn_ctx *ctx, const xn_config *config, const char *directory, json_t **summary);
+// One folder of results; has: by run of the configuration, whether it takes part; NULL: all do.
+xani_status xn_pipeline_folder(xn_ctx *ctx, const xn_config *config, const char *dir, const bool *has, json_t *summary);
+// series.c: a folder for each value of a second axis that is no angle.
+xani_status xn_series_run(xn_ctx *ctx, const xn_config *config, const char *dir, json_t *summary);
 xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char *cube_path);
-// second_axis.c: with reduce.second_axis, NAME_1.h5, NAME_2.h5, ... for cube_path NAME.h5.
+// second_axis.c: the configuration of each value of reduce.second_axis that a run has shots of; the list is owned.
+typedef struct xn_axis_value {
+    int number; // from 1, counted through all values
+    double value, low, high;
+    xn_config *config;
+} xn_axis_value;
+xani_status xn_second_axis_open(xn_ctx *ctx, const xn_config *config, int index, xn_axis_value **list, int *n);
+void xn_second_axis_close(xn_axis_value **list, int *n);
+// NAME_1.h5, NAME_2.h5, ... for cube_path NAME.h5.
 xani_status xn_second_axis_reduce(xn_ctx *ctx, const xn_config *config, int index, const char *cube_path);
 // merge.c: cubes, in any order, to one.
 xani_status xn_pipeline_merge(xn_ctx *ctx, const char *const *paths, size_t n, const char *output);

@@ -18,12 +18,49 @@
 typedef struct windows {
     int n;
     double *edges; // (n + 1), half-open windows
+    double *value; // (n): given, else the mean of the readings in the window
 } windows;
 
 static int by_size(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
+}
+
+static xani_status assign(xn_ctx *ctx, xn_config *config, char *text)
+{
+    xani_status st = text != NULL ? xani_config_assign(ctx, config, text) : xn_fail_memory(ctx, "an assignment", 64);
+    xn_free(text);
+    return st;
+}
+
+// Where there is no list of runs, one of all files.
+static xani_status list_run(xn_ctx *ctx, xn_config *config, int number)
+{
+    char key[XN_KEY_LENGTH];
+    XN_TRY(assign(ctx, config, xn_format("runs=[{name: value_%d, files: []}]", number)));
+    for (int i = 0; i < xn_config_count(config, "input.files"); i++) {
+        const char *file = xn_config_string(config, xn_key(key, "input.files[%d]", i));
+        XN_TRY(assign(ctx, config, xn_format("runs[0].files[%d]='%s'", i, file)));
+    }
+    return XANI_OK;
+}
+
+// The circle of the goniometer that the reading turns is at the value's angle: a run of its own, named NAME_1, NAME_2,
+// ...
+static xani_status turn(xn_ctx *ctx, int index, int circle, const xn_axis_value *v)
+{
+    char key[XN_KEY_LENGTH];
+    if (index < 0) {
+        XN_TRY(list_run(ctx, v->config, v->number));
+    } else {
+        const char *name = xn_config_string(v->config, xn_key(key, "runs[%d].name", index));
+        XN_TRY(assign(ctx, v->config, xn_format("runs[%d].name='%s_%d'", index, name ? name : "run", v->number)));
+    }
+    bool by_run = index >= 0 && xn_config_has(v->config, xn_key(key, "runs[%d].angle_deg", index));
+    return assign(ctx, v->config,
+                  by_run ? xn_format("runs[%d].angle_deg[%d]=%.17g", index, circle, v->value)
+                         : xn_format("geometry.goniometer[%d].angle_deg=%.17g", circle, v->value));
 }
 
 // The configuration with a window on the reading, [low, high), and without the second axis. NaN: open.
@@ -49,7 +86,11 @@ static xani_status alloc_windows(xn_ctx *ctx, int n, windows *w)
 {
     w->n = n;
     w->edges = xn_alloc((size_t)n + 1, sizeof *w->edges);
-    return w->edges != NULL ? XANI_OK : xn_fail_memory(ctx, "the second axis", ((size_t)n + 1) * sizeof *w->edges);
+    w->value = xn_alloc((size_t)n, sizeof *w->value);
+    if (w->edges == NULL || w->value == NULL)
+        return xn_fail_memory(ctx, "the second axis", ((size_t)n + 1) * 2 * sizeof *w->edges);
+    for (int i = 0; i < n; i++) w->value[i] = NAN;
+    return XANI_OK;
 }
 
 static xani_status of_edges(xn_ctx *ctx, const xn_config *config, windows *w)
@@ -73,6 +114,7 @@ static xani_status of_values(xn_ctx *ctx, const xn_config *config, windows *w)
     for (int i = 1; i < n; i++) w->edges[i] = 0.5 * (v[i - 1] + v[i]);
     w->edges[0] = v[0] - (w->edges[1] - v[0]);
     w->edges[n] = v[n - 1] + (v[n - 1] - w->edges[n - 1]);
+    memcpy(w->value, v, (size_t)n * sizeof *v);
     return XANI_OK;
 }
 
@@ -106,55 +148,125 @@ static xani_status of_counts(xn_ctx *ctx, const xn_config *config, const double 
     return st;
 }
 
-static xani_status count_windows(xn_ctx *ctx, const xn_config *config, int index, windows *w)
+static xani_status window_edges(xn_ctx *ctx, const xn_config *config, const double *reading, int64_t n, windows *w)
+{
+    XN_TRY(xn_config_require(ctx, config, "reduce.second_axis.source", "the reading whose values part the shots"));
+    if (xn_config_has(config, "reduce.second_axis.edges")) return of_edges(ctx, config, w);
+    if (xn_config_has(config, "reduce.second_axis.values")) return of_values(ctx, config, w);
+    XN_TRY(xn_config_require(ctx, config, "reduce.second_axis.equal_count", "or values, or edges"));
+    return of_counts(ctx, config, reading, n, w);
+}
+
+// Leaves out windows without a shot; says so.
+static void keep_filled(xn_ctx *ctx, const char *source, const double *reading, int64_t n, windows *w, int64_t *count)
+{
+    for (int i = 0; i < w->n; i++) {
+        double sum = 0;
+        count[i] = 0;
+        for (int64_t k = 0; k < n; k++)
+            if (reading[k] >= w->edges[i] && reading[k] < w->edges[i + 1]) count[i]++, sum += reading[k];
+        if (isnan(w->value[i]) && count[i] > 0) w->value[i] = sum / (double)count[i];
+        if (count[i] == 0)
+            xn_warn(ctx, "second axis: no shot has %s from %.9g to below %.9g; this value is left out", source,
+                    w->edges[i], w->edges[i + 1]);
+    }
+}
+
+// The windows of a run, with the number of shots in each.
+static xani_status make_windows(xn_ctx *ctx, const xn_config *config, int index, windows *w, int64_t **count)
 {
     xn_config *open = NULL;
     xn_source *source = NULL;
     xani_status st;
+    *count = NULL;
     XN_GOTO(out, st, with_window(ctx, config, NAN, NAN, &open)); // so that the reading is kept
     XN_GOTO(out, st, xn_source_open(ctx, open, index, &source));
     const char *name = xn_config_string(config, "reduce.second_axis.source");
     const double *reading = xn_shots_find(&source->shots, name);
-    if (reading == NULL)
+    if (reading == NULL) {
         st = xn_config_bad(ctx, config, "reduce.second_axis.source", "no reading \"%s\" comes with these files", name);
+        goto out;
+    }
+    XN_GOTO(out, st, window_edges(ctx, config, reading, source->shots.n, w));
+    *count = xn_alloc((size_t)w->n, sizeof **count);
+    if (*count == NULL)
+        st = xn_fail_memory(ctx, "the second axis", (size_t)w->n * sizeof **count);
     else
-        st = of_counts(ctx, config, reading, source->shots.n, w);
+        keep_filled(ctx, name, reading, source->shots.n, w, *count);
 out:
     xn_source_close(&source);
     xani_config_destroy(&open);
     return st;
 }
 
-static xani_status make_windows(xn_ctx *ctx, const xn_config *config, int index, windows *w)
+// ---- values
+
+static xani_status check_circle(xn_ctx *ctx, const xn_config *config)
 {
-    XN_TRY(xn_config_require(ctx, config, "reduce.second_axis.source", "the reading whose values part the shots"));
-    if (xn_config_has(config, "reduce.second_axis.edges")) return of_edges(ctx, config, w);
-    if (xn_config_has(config, "reduce.second_axis.values")) return of_values(ctx, config, w);
-    XN_TRY(xn_config_require(ctx, config, "reduce.second_axis.equal_count", "or values, or edges"));
-    return count_windows(ctx, config, index, w);
+    int axes = xn_config_count(config, "geometry.goniometer");
+    if (!xn_config_has(config, "reduce.second_axis.circle") ||
+        xn_config_int(config, "reduce.second_axis.circle") < axes)
+        return XANI_OK;
+    return xn_config_bad(ctx, config, "reduce.second_axis.circle", "geometry.goniometer has %d circles, counted from 0",
+                         axes);
+}
+
+xani_status xn_second_axis_open(xn_ctx *ctx, const xn_config *config, int index, xn_axis_value **list, int *n)
+{
+    windows w = {0};
+    int64_t *count = NULL;
+    xani_status st;
+    *list = NULL, *n = 0;
+    XN_GOTO(out, st, check_circle(ctx, config));
+    XN_GOTO(out, st, make_windows(ctx, config, index, &w, &count));
+    *list = xn_calloc((size_t)w.n, sizeof **list);
+    if (*list == NULL) st = xn_fail_memory(ctx, "the second axis", (size_t)w.n * sizeof **list);
+    for (int i = 0; st == XANI_OK && i < w.n; i++) {
+        if (count[i] == 0) continue;
+        xn_axis_value *v = &(*list)[(*n)++];
+        *v = (xn_axis_value){.number = i + 1, .value = w.value[i], .low = w.edges[i], .high = w.edges[i + 1]};
+        st = with_window(ctx, config, v->low, v->high, &v->config);
+        if (st == XANI_OK && xn_config_has(config, "reduce.second_axis.circle"))
+            st = turn(ctx, index, (int)xn_config_int(config, "reduce.second_axis.circle"), v);
+    }
+    if (st == XANI_OK && *n == 0)
+        st = xn_config_bad(ctx, config, "reduce.second_axis", "no shot has one of these values");
+out:
+    if (st != XANI_OK) xn_second_axis_close(list, n);
+    xn_free(w.edges);
+    xn_free(w.value);
+    xn_free(count);
+    return st;
+}
+
+void xn_second_axis_close(xn_axis_value **list, int *n)
+{
+    for (int i = 0; *list != NULL && i < *n; i++) xani_config_destroy(&(*list)[i].config);
+    xn_free(*list);
+    *list = NULL, *n = 0;
 }
 
 // ---- one cube after the other
 
 xani_status xn_second_axis_reduce(xn_ctx *ctx, const xn_config *config, int index, const char *cube_path)
 {
-    windows w = {0};
-    size_t n = strlen(cube_path);
-    bool h5 = n > 3 && strcmp(cube_path + n - 3, ".h5") == 0;
-    xani_status st = make_windows(ctx, config, index, &w);
-    for (int i = 0; st == XANI_OK && i < w.n; i++) {
-        xn_config *one = NULL;
-        char *path = xn_format("%.*s_%d.h5", (int)(h5 ? n - 3 : n), cube_path, i + 1);
-        st = path != NULL ? with_window(ctx, config, w.edges[i], w.edges[i + 1], &one)
-                          : xn_fail_memory(ctx, "a path", n);
-        if (st == XANI_OK) {
-            xn_note(ctx, "%s: %s from %.9g to below %.9g", path, xn_config_string(config, "reduce.second_axis.source"),
-                    w.edges[i], w.edges[i + 1]);
-            st = xn_context(ctx, xn_pipeline_reduce(ctx, one, path), "value %d of the second axis", i + 1);
+    xn_axis_value *list = NULL;
+    int n = 0;
+    size_t length = strlen(cube_path);
+    bool h5 = length > 3 && strcmp(cube_path + length - 3, ".h5") == 0;
+    xani_status st = xn_second_axis_open(ctx, config, index, &list, &n);
+    for (int i = 0; st == XANI_OK && i < n; i++) {
+        const xn_axis_value *v = &list[i];
+        char *path = xn_format("%.*s_%d.h5", (int)(h5 ? length - 3 : length), cube_path, v->number);
+        if (path == NULL) {
+            st = xn_fail_memory(ctx, "a path", length);
+            break;
         }
-        xani_config_destroy(&one);
+        xn_note(ctx, "%s: %s from %.9g to below %.9g", path, xn_config_string(config, "reduce.second_axis.source"),
+                v->low, v->high);
+        st = xn_context(ctx, xn_pipeline_reduce(ctx, v->config, path), "value %d of the second axis", v->number);
         xn_free(path);
     }
-    xn_free(w.edges);
+    xn_second_axis_close(&list, &n);
     return st;
 }

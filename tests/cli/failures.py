@@ -143,7 +143,7 @@ case("unknown key", 2, ["modes_maks", "modes_max"], setting("fit.modes_maks", 2)
 case("missing delay sign", 2, ["input.delay.sign"], setting("input.delay.sign", None))
 case("missing delay bins", 2, ["reduce.delay_bins_ps"], setting("reduce.delay_bins_ps", None))
 case("wrong type", 2, ["spatial_bin", "1.9"], setting("reduce.spatial_bin", 1.9))
-case("layout of another day", 2, ["euxfel"], setting("input.layout", "euxfel"))
+case("layout of another facility", 3, ["European XFEL", "acq0001"], setting("input.layout", "euxfel"))
 case("geometry of another detector", 2, ["geometry"],
      lambda c: c.update(geometry={**{k: v for k, v in c["geometry"].items() if k != "file"},
                                   "detector": {"shape": [10, 10], "pixel_mm": 1, "centre_px": [5, 5]}}))

@@ -3,7 +3,7 @@
 """second_axis.py XANI SCRATCH -- reduce.second_axis: one cube per value of a reading, each as if its shots were alone.
 
 By edges, values and equal counts; the cubes are those of the same window among select.cuts; nothing is counted twice or
-lost; a cube is fitted as it is; xani run refuses by name.  Prints TAP.
+lost; a cube is fitted as it is; xani run makes a folder of each, or one dispersion of all where the reading is an angle.  Prints TAP.
 """
 import json
 import os
@@ -90,7 +90,44 @@ r.ok(max(in_window) - min(in_window) <= 12, f"of equal numbers of shots: {in_win
 
 _, code, _, error = reduce("bad", "reduce.second_axis={source: nothing, edges: [0, 1, 2]}")
 r.ok(code in (2, 3) and "nothing" in error, f"a reading that is not there: {error.strip()[-120:]}")
-code, _, error = xani("run", CONFIG, "-o", f"{SCRATCH}/run", "--set", f"reduce.second_axis={{source: '{source}', values: {values}}}")
-r.ok(code == 2 and "reduce.second_axis" in error and "xani reduce" in error, f"xani run refuses: {error.strip()[-120:]}")
+# ---- xani run: a series has a folder per value
+
+def run(name, *more):
+    folder = f"{SCRATCH}/{name}"
+    code, out, error = xani("run", CONFIG, "-o", folder, "--json", "-q", *[w for m in more for w in ("--set", m)])
+    return folder, code, json.loads(out) if code == 0 else {}, error
+
+
+BEYOND = float(values[-1] + 10 * (values[1] - values[0]))
+series = f"reduce.second_axis={{source: '{source}', values: {[*values, BEYOND]}}}"
+folder, code, out, error = run("series", series)
+numbers = [v["number"] for v in out.get("values", [])]
+r.ok(code == 0 and numbers == [1, 2, 3], f"xani run: a folder per value with shots, said {numbers} {error[-300:]}")
+r.ok("this value is left out" in xani("run", CONFIG, "-o", f"{SCRATCH}/said", "--set", series)[2], "and says which has none")
+for k in (1, 2, 3):
+    r.ok(os.path.exists(f"{folder}/value_{k}/report.html") and os.path.exists(f"{folder}/value_{k}/dispersion.h5"),
+         f"value {k} has its dispersion and report")
+    low = 0.5 * (values[k - 2] + values[k - 1]) if k > 1 else 1.5 * values[0] - 0.5 * values[1]
+    high = 0.5 * (values[k - 1] + [*values, BEYOND][k])
+    inside = (verdict == 0) & (i0 >= low) & (i0 < high)
+    r.ok(len(used(f"{folder}/value_{k}/cube.h5")) == inside.sum() > 0, f"value {k}: its {inside.sum()} shots")
+again = run("series", series)[2]
+r.ok(all(v["runs"][0]["reduce"] == v["runs"][0]["fit"] == "kept" for v in again["values"]), "run again: all is kept")
+
+# ---- a reading that turns the sample: its values are angles of one dispersion
+
+folder, code, out, error = run("angles", f"reduce.second_axis={{source: '{source}', edges: {edges}, circle: 0}}")
+names = [v["run"] for v in out.get("runs", [])]
+r.ok(code == 0 and names == ["value_1", "value_2", "value_3"] and "both of run" not in error, f"a circle: {names} {error[-300:]}")
+for k, name in enumerate(names):
+    cube = f"{folder}/{name}/cube.h5"
+    with h5py.File(cube) as f:
+        angle = f["entry/angle_deg"][()]
+    inside = np.isfinite(i0) & (i0 >= edges[k]) & (i0 < edges[k + 1])
+    r.ok(abs(angle[0] - i0[inside].mean()) < 1e-9, f"{name} stands at the mean reading {angle} {i0[inside].mean()}")
+with h5py.File(f"{folder}/dispersion.h5") as f:
+    r.ok(f["entry/points/hkl"].shape[0] > 0, "one dispersion of all angles")
+code, _, error = xani("run", CONFIG, "-o", f"{SCRATCH}/circle", "--set", f"reduce.second_axis={{source: '{source}', edges: {edges}, circle: 3}}")
+r.ok(code == 2 and "reduce.second_axis.circle" in error, f"a circle that is not there: {error.strip()[-120:]}")
 print(f"1..{r.n}")
 sys.exit(r.failed > 0)
