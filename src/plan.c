@@ -60,14 +60,16 @@ static xani_status check_run(xn_ctx *ctx, const xn_config *config, int index, js
     json_object_set_new(o, "laser_on", json_integer(on));
     json_object_set_new(o, "laser_off", json_integer(off));
     json_object_set_new(o, "stored_bytes", json_integer(p.stored_bytes));
-    json_object_set_new(o, "memory_bytes", json_integer(p.memory_bytes));
+    json_object_set_new(o, "memory_bytes", json_integer(xn_max64(p.memory_bytes, p.write_bytes)));
     json_object_set_new(o, "passes", json_integer(p.passes));
+    json_object_set_new(o, "delay_bins_per_pass", json_integer(p.bins_per_pass));
+    json_object_set_new(o, "file_bytes", json_integer(p.file_bytes));
     json_object_set_new(o, "delay_bins", json_integer(p.nbins));
+    json_object_set_new(o, "spatial_bin", json_integer(p.spatial_bin));
     json_object_set_new(o, "groups_y", json_integer(p.ny));
     json_object_set_new(o, "groups_x", json_integer(p.nx));
     if (isfinite(seconds)) {
-        double whole =
-            seconds * (double)p.frames_read * p.passes / xn_threads((int)xn_config_int(config, "engine.threads"));
+        double whole = seconds * (double)p.frames_read / xn_threads((int)xn_config_int(config, "engine.threads"));
         json_object_set_new(o, "read_and_decode_seconds", json_real(whole));
     }
     json_array_append_new(list, o);

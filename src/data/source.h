@@ -24,6 +24,7 @@ typedef struct xn_calibration {
     //   photons = (value - pedestal) * factor,  factor = 1 / (gain * energy) for gains in ADU/keV
     // A pixel whose planes are not finite is masked (stage 0) or bad in shots of that stage (others).  Owned.
     float *pedestal[3], *factor[3];
+    bool movable;            // reduce may take the planes for its own: nobody else needs them
     double photons_per_unit; // SCALE
     int n_cells;             // memory cells with planes of their own; 0 or 1: one set of planes for all frames
     uint16_t *cell;          // (frames) 0 ... n_cells - 1, NULL where n_cells < 2; owned

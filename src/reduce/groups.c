@@ -93,14 +93,35 @@ xani_status xn_groups_shape(xn_ctx *ctx, const xn_config *config, const xn_sourc
 
 static size_t plane_size(const xn_groups *g) { return (size_t)(g->n_cells * g->det_ny * g->det_nx); }
 
-// Planes for the kernels; returns false when memory is short.
-static bool alloc_planes(xn_groups *g)
+// The source's stage that becomes stage s.
+static int stage_of(const xn_groups *g, int s) { return g->fixed_stage > 0 ? g->fixed_stage - 1 : s; }
+
+// A plane for the kernels: the source's own, which is filled anew in place, or another one.
+static bool take_plane(const xn_groups *g, bool movable, float **from, float **plane)
+{
+    if (movable && *from != NULL) {
+        *plane = *from;
+        *from = NULL;
+    } else
+        *plane = xn_alloc(plane_size(g), sizeof(float));
+    return *plane != NULL;
+}
+
+// Returns false when memory is short.  A large detector's planes are much of what is needed: where the source can spare
+// its own there is only one set.
+static bool alloc_planes(xn_calibration *cal, xn_groups *g)
 {
     size_t pixels = (size_t)(g->det_ny * g->det_nx);
     bool ok = true;
     for (int s = 0; s < g->n_stages; s++) {
-        ok = ok && (g->factor[s] = xn_alloc(plane_size(g), sizeof(float))) != NULL;
-        ok = ok && (g->kind == XN_CAL_SCALE || (g->pedestal[s] = xn_alloc(plane_size(g), sizeof(float))) != NULL);
+        int from = stage_of(g, s);
+        ok = ok && take_plane(g, cal->movable, &cal->factor[from], &g->factor[s]);
+        ok = ok && (g->kind == XN_CAL_SCALE || take_plane(g, cal->movable, &cal->pedestal[from], &g->pedestal[s]));
+    }
+    for (int s = 0; cal->movable && s < STAGES; s++) { // of stages that no word has
+        xn_free(cal->factor[s]);
+        xn_free(cal->pedestal[s]);
+        cal->factor[s] = cal->pedestal[s] = NULL;
     }
     g->pixel_flags = ok ? xn_calloc(pixels, 1) : NULL;
     g->group_flags = ok ? xn_calloc((size_t)(g->ny * g->nx), 1) : NULL;
@@ -116,13 +137,14 @@ static bool within_range(const xn_groups *g, float p, float f)
     return fabsf(f) * (fmaxf(fabsf(p), fabsf(WORD_MAX - p)) + margin) < XN_CALIB_LIMIT;
 }
 
-// Pixel `at` of a plane, `i` of the mask.  A stage without a finite calibration reads as beyond the range, so only
-// shots in that stage are affected; without stage 0 there is no pixel.
+// Pixel `at` of a plane, `i` of the mask; cal's plane may be the same one.  A stage without a finite calibration reads
+// as beyond the range, so only shots in that stage are affected; without stage 0 there is no pixel.
 static void set_planes(const xn_calibration *cal, int64_t at, int64_t i, xn_groups *g)
 {
     for (int s = 0; s < g->n_stages; s++) {
-        int from = g->fixed_stage > 0 ? g->fixed_stage - 1 : s;
-        float p = cal->pedestal[from][at], f = cal->factor[from][at] * XN_CALIB_ONE;
+        const float *pedestal = cal->pedestal[stage_of(g, s)], *factor = cal->factor[stage_of(g, s)];
+        float p = (pedestal != NULL ? pedestal : g->pedestal[s])[at];
+        float f = (factor != NULL ? factor : g->factor[s])[at] * XN_CALIB_ONE;
         bool good = isfinite(p) && isfinite(f) && f != 0.0f && (s > 0 || within_range(g, p, f));
         if (s == 0 && !good) g->mask[i] |= XN_MASK_INVALID;
         g->pedestal[s][at] = good ? p : -1.0f;
@@ -178,12 +200,12 @@ static void fill_planes(const xn_source *source, xn_groups *g)
         if (g->mask[i] != 0) xn_groups_mask_pixel(g, i);
 }
 
-xani_status xn_groups_make(xn_ctx *ctx, const xn_config *config, const xn_source *source, xn_groups *g)
+xani_status xn_groups_make(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_groups *g)
 {
     XN_TRY(xn_groups_shape(ctx, config, source, g));
     xani_status st = check_source(ctx, source, g);
-    if (st == XANI_OK && !alloc_planes(g))
-        st = xn_fail_memory(ctx, "the calibration planes", (size_t)xn_groups_planes_bytes(g));
+    if (st == XANI_OK && !alloc_planes(&source->cal, g))
+        st = xn_fail_memory(ctx, "the calibration planes", (size_t)xn_groups_planes_bytes(source, g));
     if (st != XANI_OK) {
         xn_groups_free(g);
         return st;
@@ -194,10 +216,11 @@ xani_status xn_groups_make(xn_ctx *ctx, const xn_config *config, const xn_source
     return XANI_OK;
 }
 
-int64_t xn_groups_planes_bytes(const xn_groups *g)
+// Planes, flags and mask; the source's mask, and its planes where it keeps them.
+int64_t xn_groups_planes_bytes(const xn_source *source, const xn_groups *g)
 {
     int64_t floats = g->n_stages * g->n_cells * (g->kind == XN_CAL_SCALE ? 1 : 2);
-    return g->det_ny * g->det_nx * (4 * floats + 1 + 4);
+    return g->det_ny * g->det_nx * (4 * floats * (source->cal.movable ? 1 : 2) + 1 + 4 + 4);
 }
 
 static uint32_t flag_bits(uint8_t flags)

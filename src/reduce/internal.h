@@ -74,13 +74,15 @@ enum { XN_FLAG_INVALID = 1, XN_FLAG_FULL = 2 };
 #define XN_MASK_FULL 0x8u     // saturated or beyond the range of the sums in a used shot
 #define XN_MASK_INVALID 0x20u // no valid reading in a used shot, or no calibration
 
-xani_status xn_groups_make(xn_ctx *ctx, const xn_config *config, const xn_source *source, xn_groups *groups);
+// Takes the source's planes for its own where cal.movable says so.
+xani_status xn_groups_make(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_groups *groups);
 // Shape only: k, ny, nx, module_rows, first_row.
 xani_status xn_groups_shape(xn_ctx *ctx, const xn_config *config, const xn_source *source, xn_groups *groups);
 void xn_groups_free(xn_groups *groups);
 // (y, x) of groups: 0 where a good pixel is left, else the bits of its pixels; flags are added.
 xani_status xn_groups_mask(xn_ctx *ctx, const xn_groups *groups, uint32_t **mask);
-int64_t xn_groups_planes_bytes(const xn_groups *groups); // memory of xn_groups_make; the shape is enough
+// Bytes of all that has the detector's size, the source's included; the shape is enough.
+int64_t xn_groups_planes_bytes(const xn_source *source, const xn_groups *groups);
 void xn_groups_mask_pixel(xn_groups *groups, int64_t pixel);
 
 // ---- words.c: one row of one frame to photons

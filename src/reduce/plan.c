@@ -3,8 +3,9 @@
 //
 // The sums take 24 bytes per group and bin (56 with an off reference per block).  When they fit into the budget
 // beside the result, one pass over the frames makes them all and they stay in the cube, where they are stored and
-// can be merged.  When not, the delay bins are made in several passes: a laser-on frame is still read once, since it
-// belongs to one bin; signal and errors have the same bits, but the sums of each pass are given up after it.
+// can be merged.  When not, they lie in a mapped file and the delay bins are made in several passes: a laser-on frame
+// is still read once, since it belongs to one bin.  At least one bin must fit beside what has the detector's size (33
+// bytes a pixel for a JUNGFRAU) and the laser-off sums (40 per group): 105 bytes a pixel without grouping.
 //
 // Batches: large enough to share the work among the threads, small enough to stay near the cache; where groups are
 // single pixels, the sums' own traffic (48 bytes per pixel and shot) weighs more than the frames, and larger batches
@@ -21,6 +22,12 @@
 #define PLANE_BYTES 16 // mask, mean frame, peak
 #define BATCH_BYTES (8 << 20)
 #define SHOTS_PER_BIN 8
+#define SHOT_BYTES 200 // of the shot table, the joined readings and the index of the frames, measured
+// What is written is read back in two bands of at most so many bytes, when frames and planes have gone already.
+#define BAND_BYTES (256 << 20)
+// The process, its libraries and their buffers. A budget of less than OWN_FROM is one for the arrays alone.
+#define OWN_BYTES (48 << 20)
+#define OWN_FROM (256 << 20)
 
 static int64_t read_number(const char *path, const char *field)
 {
@@ -57,6 +64,47 @@ static int64_t default_batch(const xn_groups *g, const xn_layout_plan *p, int nb
     return n;
 }
 
+static int64_t per_group(const xn_work *work) { return SUM_BYTES + RESULT_BYTES + (work->blockwise ? BLOCK_BYTES : 0); }
+
+static int64_t off_per_group(const xn_work *work) { return SUM_BYTES * (work->blockwise ? 2 : 1) + PLANE_BYTES; }
+
+// While a cube that lies in memory is written.
+static int64_t write_bytes(const xn_groups *g, const xn_work *work, const xn_layout_plan *p, int nbins)
+{
+    int64_t npix = g->ny * g->nx, band = xn_min64(BAND_BYTES, npix * nbins * (int64_t)sizeof(int64_t));
+    return p->per_bin * nbins + npix * off_per_group(work) + work->n * SHOT_BYTES + 2 * band;
+}
+
+// The smallest k > g->k whose k x k groups fit into so many bytes with one bin; 0: none.
+static int smallest_bin(const xn_groups *g, const xn_work *work, int64_t bytes)
+{
+    for (int k = g->k + 1; k <= g->det_nx; k++) {
+        int64_t rows = 0;
+        for (int m = 0; m < g->n_modules; m++) rows += g->det_module_rows[m] / k;
+        if (rows == 0) return 0;
+        if (rows * (g->det_nx / k) * (per_group(work) + off_per_group(work)) <= bytes) return k;
+    }
+    return 0;
+}
+
+// whole: bytes that are needed whatever the groups.
+static xani_status refuse(xn_ctx *ctx, const xn_config *config, const xn_groups *g, const xn_work *work, bool given,
+                          int64_t whole, const xn_layout_plan *p)
+{
+    char way[160] = "frames of a part of the detector (geometry.region)";
+    int k = smallest_bin(g, work, p->budget - whole);
+    if (k > 0)
+        (void)snprintf(way, sizeof way,
+                       "reduce.spatial_bin: %d (the smallest that fits) or frames of a part of the "
+                       "detector (geometry.region)",
+                       k);
+    return xn_fail(ctx, XANI_ERR_CONFIG,
+                   "%s: engine.memory_gib: reduce needs at least %.3g GiB, %s %.3g GiB; give "
+                   "more, or %s",
+                   xn_config_name(config), (double)(whole + g->ny * g->nx * off_per_group(work) + p->per_bin) / 0x1p30,
+                   given ? "not" : "half of what is free is", (double)p->budget / 0x1p30, way);
+}
+
 xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source *source, const xn_groups *g,
                            const xn_work *work, int nbins, int64_t batch_frames, xn_layout_plan *p)
 {
@@ -66,23 +114,20 @@ xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source
     bool given = xn_config_has(config, "engine.memory_gib");
     double budget = given ? xn_config_double(config, "engine.memory_gib") * 0x1p30 : (double)xn_memory_free() / 2;
     p->budget = budget < 0x1p62 ? (int64_t)budget : (int64_t)1 << 62;
+    if (p->budget >= OWN_FROM) p->budget -= OWN_BYTES;
     p->frame_bytes = xn_correct_frame_bytes(g);
-    p->per_bin = npix * (SUM_BYTES + RESULT_BYTES + (work->blockwise ? BLOCK_BYTES : 0));
-    p->fixed = 2 * xn_groups_planes_bytes(g) + npix * (SUM_BYTES * (work->blockwise ? 2 : 1) + PLANE_BYTES) +
-               work->n * (int64_t)(sizeof(xn_work_shot) + sizeof(void *)) +
-               threads * ((int64_t)source->scratch_bytes + 16 * source->nx + xn_correct_room_bytes(g));
+    p->per_bin = npix * per_group(work);
+    int64_t whole = xn_groups_planes_bytes(source, g) +
+                    work->n * (int64_t)(sizeof(xn_work_shot) + sizeof(void *) + SHOT_BYTES) +
+                    threads * ((int64_t)source->scratch_bytes + 16 * source->nx + xn_correct_room_bytes(g));
+    p->fixed = whole + npix * off_per_group(work);
     int64_t least = 2 * p->frame_bytes; // a batch that is added and one that is read
     int64_t left = p->budget - p->fixed - least;
-    if (left < p->per_bin)
-        return xn_fail(ctx, XANI_ERR_CONFIG,
-                       "%s: engine.memory_gib: reduce needs at least %.3g GiB, %s %.3g GiB; give more, or a "
-                       "larger reduce.spatial_bin",
-                       xn_config_name(config), (double)(p->fixed + least + p->per_bin) / 0x1p30,
-                       given ? "not" : "half of what is free is", (double)p->budget / 0x1p30);
+    if (left < p->per_bin) return refuse(ctx, config, g, work, given, whole + least, p);
     p->bins_per_pass = (int)xn_min64(nbins, left / p->per_bin);
     p->passes = (nbins + p->bins_per_pass - 1) / p->bins_per_pass;
     p->bins_per_pass = (nbins + p->passes - 1) / p->passes;
-    p->in_memory = p->passes == 1;
+    p->in_memory = p->passes == 1 && write_bytes(g, work, p, nbins) <= p->budget;
     int64_t room = (p->budget - p->fixed - p->bins_per_pass * p->per_bin) / (2 * p->frame_bytes);
     p->batch_frames = batch_frames > 0 ? batch_frames : xn_min64(default_batch(g, p, nbins, threads), room);
     p->batch_frames = xn_max64(1, xn_min64(p->batch_frames, work->n));
@@ -106,7 +151,11 @@ static void fill_plan(const xn_source *source, const xn_groups *g, const xn_work
     plan->accumulator_bytes = p->per_bin * p->bins_per_pass + npix * SUM_BYTES;
     plan->batch_frames = p->batch_frames;
     plan->memory_bytes = p->fixed + p->per_bin * p->bins_per_pass + 2 * p->batch_frames * p->frame_bytes;
+    plan->write_bytes = p->in_memory ? write_bytes(g, work, p, nbins) : 0;
     plan->passes = p->passes;
+    plan->bins_per_pass = p->bins_per_pass;
+    plan->file_bytes = p->in_memory ? 0 : p->per_bin * nbins;
+    plan->spatial_bin = g->k;
     plan->nbins = nbins;
     plan->ny = g->ny;
     plan->nx = g->nx;
@@ -160,6 +209,8 @@ static void plan_binned(const xn_source *source, const xn_groups *g, xn_reduce_p
     int64_t pixels = source->ny * source->nx;
     plan->stored_bytes = source->stored_bytes;
     plan->passes = 1;
+    plan->bins_per_pass = plan->nbins;
+    plan->spatial_bin = g->k;
     plan->nbins = pixels > 0 ? (int)xn_min64(source->stored_bytes / (8 * pixels), INT32_MAX) : 0;
     plan->ny = g->ny;
     plan->nx = g->nx;

@@ -154,8 +154,9 @@ static xani_status run_shots(xn_stage *s, const xn_config *config, const xn_redu
     XN_TRY(xn_passes_alloc(s, watch ? watch->place : NULL, c));
     if (!s->plan.in_memory)
         xn_note(s->ctx,
-                "engine.memory_gib: the sums do not fit; they are made in %d passes and lie in a file of %.3g GiB",
-                s->plan.passes, (double)c->mapped_bytes / 0x1p30);
+                "engine.memory_gib: the sums do not fit; they are made in %d passes of %d bins and lie in a file of "
+                "%.3g GiB",
+                s->plan.passes, s->plan.bins_per_pass, (double)c->mapped_bytes / 0x1p30);
     int64_t stuck = 0;
     xn_accumulator a = xn_stage_accumulator(s);
     XN_TRY(xn_prescan(&a, &stuck));

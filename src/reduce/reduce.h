@@ -39,8 +39,11 @@ void xn_reduce_forget(const char *place);
 
 typedef struct xn_reduce_plan {
     int64_t shots, frames_read, stored_bytes, accumulator_bytes, batch_frames, memory_bytes;
-    int passes;
+    int64_t write_bytes; // memory while the cube is written and read back, where that is in memory
+    int64_t file_bytes;  // of the sums beside the cube while it is made, where they do not fit into memory; else 0
+    int passes, bins_per_pass;
     int nbins;
+    int spatial_bin;
     int64_t ny, nx;
 } xn_reduce_plan;
 xani_status xn_reduce_plan_make(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_reduce_plan *plan);

@@ -256,7 +256,10 @@ xani_status xn_source_open(xn_ctx *ctx, const xn_config *config, int run, xn_sou
     if (st == XANI_OK) st = ops->open(ctx, config, run, s);
     if (st == XANI_OK) st = keep_part(ctx, config, s);
     if (st != XANI_OK && s->run != NULL && s->run[0] != '\0') xn_context(ctx, st, "run %s", s->run);
-    if (st != XANI_OK) xn_source_close(&s);
+    if (st != XANI_OK)
+        xn_source_close(&s);
+    else
+        s->cal.movable = true; // a source is read by one stage, once
     *out = s;
     return st;
 }

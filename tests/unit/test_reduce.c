@@ -291,6 +291,73 @@ START_TEST(test_too_little_memory)
 }
 END_TEST
 
+START_TEST(test_smallest_groups)
+{
+    // The message names the smallest groups that fit: with them there is a plan, with the next smaller ones there is
+    // none.
+    fake f;
+    fake_make(&f, 60, NULL, NULL, 13);
+    static const char *const yaml =
+        COMMON "reduce: {" BINS ", spatial_bin: %d}\nengine: {threads: 1, memory_gib: %.12g}\n";
+    xn_reduce_plan plan;
+    xn_config *config = parse(yaml, 3, 1.0);
+    ck_assert_int_eq(xn_reduce_plan_make(ctx, config, &f.source, &plan), XANI_OK);
+    xani_config_destroy(&config);
+    int64_t per_bin = (plan.accumulator_bytes - 24 * plan.ny * plan.nx) / 16;
+    int64_t least = plan.memory_bytes - 15 * per_bin - 2 * (plan.batch_frames - 1) * 1344;
+    double gib = (double)(least + 1) / 0x1p30;
+    for (int k = 1; k <= 3; k++) {
+        config = parse(yaml, k, gib);
+        xn_clear_error(ctx);
+        xani_status st = xn_reduce_plan_make(ctx, config, &f.source, &plan);
+        xani_config_destroy(&config);
+        ck_assert_int_eq(st, k < 3 ? XANI_ERR_CONFIG : XANI_OK);
+        if (k < 3)
+            ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "reduce.spatial_bin: 3 (the smallest that fits)"));
+    }
+    config = parse(yaml, 1, 1e-6); // nothing does
+    xn_clear_error(ctx);
+    ck_assert_int_eq(xn_reduce_plan_make(ctx, config, &f.source, &plan), XANI_ERR_CONFIG);
+    ck_assert_ptr_null(strstr(xani_error_text(ctx), "smallest"));
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "geometry.region"));
+    xani_config_destroy(&config);
+    fake_free(&f);
+}
+END_TEST
+
+START_TEST(test_planes_taken)
+{
+    // A source that can spare its planes gives them away: the same cube, less memory.
+    fake f;
+    fake_make(&f, 100, softening, NULL, 12);
+    uint64_t h[2];
+    int64_t bytes[2];
+    for (int movable = 0; movable < 2; movable++) {
+        f.source.cal.fixed_stage = _i;
+        f.source.cal.movable = movable;
+        xn_config *config = parse(COMMON "reduce: {" BINS "}\nengine: {threads: 2}\n");
+        xn_reduce_plan plan;
+        ck_assert_int_eq(xn_reduce_plan_make(ctx, config, &f.source, &plan), XANI_OK);
+        bytes[movable] = plan.memory_bytes;
+        xn_cube c;
+        ck_assert_msg(xn_reduce_batched(ctx, config, &f.source, NULL, 8, &c) == XANI_OK, "%s", xani_error_text(ctx));
+        ck_assert_int_eq(f.source.cal.factor[_i > 0 ? _i - 1 : 0] == NULL, movable);
+        h[movable] = hash_cube(&c, true);
+        if (movable == 0) { // put back
+            f.source.shots = c.shots;
+            memset(&c.shots, 0, sizeof c.shots);
+            for (int64_t i = 0; i < 100; i++) f.source.shots.verdict[i] = 0, f.source.shots.bin[i] = -1;
+        }
+        xn_cube_free(&c);
+        xani_config_destroy(&config);
+    }
+    for (int s = 0; s < 3; s++) ck_assert(f.source.cal.factor[s] == NULL && f.source.cal.pedestal[s] == NULL);
+    ck_assert_uint_eq(h[0], h[1]);
+    ck_assert_int_eq(bytes[0] - bytes[1], (_i > 0 ? 8 : 24) * FAKE_NY * FAKE_NX);
+    fake_free(&f);
+}
+END_TEST
+
 START_TEST(test_plan)
 {
     // The plan reads no frame, leaves the source as it was, and its numbers are those of the run.
@@ -549,6 +616,8 @@ static void add(TCase *t)
     tcase_add_loop_test(t, test_referee, 0, (int)(sizeof grouped / sizeof grouped[0]));
     tcase_add_loop_test(t, test_one_hash, 0, 3);
     tcase_add_test(t, test_too_little_memory);
+    tcase_add_test(t, test_smallest_groups);
+    tcase_add_loop_test(t, test_planes_taken, 0, 3);
     tcase_add_test(t, test_plan);
     tcase_add_test(t, test_unusable_words);
     tcase_add_test(t, test_gains_that_are_no_numbers);
