@@ -61,6 +61,7 @@ static xani_status check_run(xn_ctx *ctx, const xn_config *config, int index, js
     json_object_set_new(o, "laser_off", json_integer(off));
     json_object_set_new(o, "stored_bytes", json_integer(p.stored_bytes));
     json_object_set_new(o, "memory_bytes", json_integer(xn_max64(p.memory_bytes, p.write_bytes)));
+    json_object_set_new(o, "write_bytes", json_integer(p.write_bytes));
     json_object_set_new(o, "passes", json_integer(p.passes));
     json_object_set_new(o, "delay_bins_per_pass", json_integer(p.bins_per_pass));
     json_object_set_new(o, "file_bytes", json_integer(p.file_bytes));
