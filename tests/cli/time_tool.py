@@ -12,6 +12,7 @@ sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "layouts"))
 try:
     import h5py
     import numpy as np
+    import yaml
 
     import shots
     from walk import Report
@@ -151,5 +152,42 @@ code, err = shots.reduce(XANI, config("name", e, files, {"trace": TRACE + "s"}),
 r.ok(code == 3 and f"the nearest name is {TRACE}" in err, f"a wrong name: {code} {err.strip()[-200:]}")
 code, err = shots.reduce(XANI, config("scalar", e, files, {"trace": "I0"}), f"{SCRATCH}/no.h5")
 r.ok(code == 3 and "a row of numbers" in err, f"a scalar channel: {code} {err.strip()[-200:]}")
+
+# ---- other layouts give the same edges
+
+def same_edges(name, layout, files, keys, tool_trace):
+    tool = {"reference": "off", "min_amplitude": 0.05}
+    c = config(name, e, files, tool)
+    c = yaml.safe_load(open(c))
+    c["input"] = {"layout": layout, "files": files, "calibration": {"photons_per_unit": 1.0}, "delay": c["input"]["delay"], **keys}
+    c["input"]["delay"]["time_tool"]["trace"] = tool_trace
+    c["input"]["delay"]["parts"][0]["source"] = keys["i0"].replace("i0", "stage")
+    code, err = shots.reduce(XANI, shots.write_config(f"{SCRATCH}/{name}.yaml", c), f"{SCRATCH}/{name}.h5")
+    if code != 0:
+        r.ok(False, f"{name}: {code} {err}")
+        return
+    with h5py.File(f"{SCRATCH}/{name}.h5") as f, h5py.File(f"{SCRATCH}/traces.h5") as g:
+        r.ok(np.array_equal(extra(f, "tt/edge"), extra(g, "tt/edge"), equal_nan=True), f"{name}: the edges are the same")
+        r.ok(np.allclose(f["entry/shots/delay"][()], g["entry/shots/delay"][()], atol=1e-9, equal_nan=True), f"{name}: and the delays")
+
+
+code, err = shots.reduce(XANI, config("traces", e, files, {"reference": "off", "min_amplitude": 0.05}), f"{SCRATCH}/traces.h5")
+photons = e.photons.astype("f4").reshape(e.n, *e.photons.shape[-2:])
+with h5py.File(f"{SCRATCH}/plain.nxs", "w") as f:
+    f["data/frames"], f["data/id"] = photons, ids
+    f["data/i0"], f["data/stage"], f["data/laser"], f["data/trace"] = e.i0, e.stage_mm, e.on.astype("u1"), t
+with h5py.File(f"{SCRATCH}/tool.h5", "w") as f:
+    f["tool/trace"], f["tool/id"] = t[order], ids[order]
+nexus = {"frames": "data/frames", "ids": "data/id", "i0": "data/i0", "laser": "data/laser"}
+same_edges("plain", "nexus", [f"{SCRATCH}/plain.nxs"], nexus, "data/trace")
+same_edges("further", "nexus", [f"{SCRATCH}/plain.nxs"],
+           {**nexus, "readings": [{"file": f"{SCRATCH}/tool.h5", "ids": "tool/id"}]}, "tool/trace")
+time = (1_700_000_000 + ids.astype("i8") // 1000 << 32) | ids % 1000 * 8_333_333 // 8
+with h5py.File(f"{SCRATCH}/small.h5", "w") as f:
+    f["event_time"], f["fiducials"] = time[order], (ids[order] * 3) % 0x1FFE0
+    f["lightStatus/laser"], f["lightStatus/xray"] = e.on[order].astype("i8"), np.ones(e.n, "i8")
+    f["epics/i0"], f["epics/stage"], f["tt/trace"], f["det/area"] = e.i0[order], e.stage_mm[order], t[order], photons[order]
+code, err = shots.reduce(XANI, config("traces", e, write("sorted", e, ids, t, ids), {"reference": "off", "min_amplitude": 0.05}), f"{SCRATCH}/traces.h5")
+same_edges("small", "lcls_smalldata", [f"{SCRATCH}/small.h5"], {"frames": "det/area", "i0": "epics/i0", "laser": "lightStatus/laser"}, "tt/trace")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

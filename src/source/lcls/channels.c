@@ -72,6 +72,26 @@ xani_status xn_lcls_read_channel(xn_ctx *ctx, void *lcls, xn_channel *c)
     return c->n_files > 0 ? XANI_OK : xn_lcls_no_dataset(ctx, l, path);
 }
 
+xani_status xn_lcls_read_traces(xn_ctx *ctx, void *lcls, xn_trace_sink *sink)
+{
+    xn_lcls *l = lcls;
+    const char *path = xn_lcls_path(sink->name);
+    const xn_lcls_rows *r = NULL;
+    XN_TRY(xn_lcls_rows_of(ctx, l, path, &r));
+    int64_t most = 0;
+    for (int i = 0; i < l->n_files; i++) most = xn_max64(most, r->first[i + 1] - r->first[i]);
+    uint8_t *once = xn_alloc((size_t)most + 1, 1);
+    if (once == NULL) return xn_fail_memory(ctx, path, (size_t)most);
+    xani_status st = XANI_OK;
+    for (int i = 0; st == XANI_OK && i < l->n_files; i++) {
+        int64_t first = r->first[i], n = r->first[i + 1] - first;
+        for (int64_t k = 0; k < n; k++) once[k] = !r->again[first + k];
+        if (xn_h5_exists(l->h5[i], path)) st = xn_trace_feed(ctx, l->h5[i], path, n, r->id + first, once, sink);
+    }
+    xn_free(once);
+    return st == XANI_OK && sink->n_files == 0 ? xn_lcls_no_dataset(ctx, l, path) : st;
+}
+
 // The first of the channel's entries that is not below the id.
 static int64_t lower_bound(const xn_channel *c, uint64_t id)
 {

@@ -54,6 +54,7 @@ uint64_t xn_lcls_ns(uint64_t id);
 const char *xn_lcls_path(const char *name);
 // An xn_channel_reader; user: xn_lcls. Missing values are no readings.
 xani_status xn_lcls_read_channel(xn_ctx *ctx, void *lcls, xn_channel *channel);
+xani_status xn_lcls_read_traces(xn_ctx *ctx, void *lcls, xn_trace_sink *sink); // an xn_trace_reader
 // Calls `visit` for every dataset of the file whose rows are shots, in the order of their paths.
 typedef xani_status (*xn_lcls_visit)(xn_ctx *ctx, const char *path, const xn_h5_info *info, void *user);
 xani_status xn_lcls_each(xn_ctx *ctx, const xn_h5 *h5, xn_lcls_visit visit, void *user);

@@ -48,6 +48,7 @@ static xani_status join(xn_ctx *ctx, const xn_config *config, xn_lcls *l, const 
                         .laser = laser,
                         .rule = &rule,
                         .read = xn_lcls_read_channel,
+                        .read_traces = xn_lcls_read_traces,
                         .user = l};
     if (st == XANI_OK) st = xn_join(ctx, config, &in, shots);
     xn_free(laser);

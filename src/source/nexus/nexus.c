@@ -52,6 +52,7 @@ static xani_status join(xn_ctx *ctx, const xn_config *config, const xn_nx_run *r
                               .id = run->id,
                               .rule = &rule,
                               .read = xn_nx_read_channel,
+                              .read_traces = xn_nx_read_traces,
                               .user = &readings};
     st = xn_join(ctx, config, &in, shots);
 out:

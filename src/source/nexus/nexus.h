@@ -85,6 +85,7 @@ typedef struct xn_nx_readings {
     const xn_config *config;
 } xn_nx_readings;
 xani_status xn_nx_read_channel(xn_ctx *ctx, void *readings, xn_channel *channel);
+xani_status xn_nx_read_traces(xn_ctx *ctx, void *readings, xn_trace_sink *sink); // an xn_trace_reader
 
 // ---- mask.c: pixels and values that are none
 

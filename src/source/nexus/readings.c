@@ -228,37 +228,59 @@ xani_status xn_nx_ids(xn_ctx *ctx, const xn_config *config, xn_nx_run *run)
 
 // ---- further files
 
-static xani_status read_further(xn_ctx *ctx, const xn_nx_readings *r, int k, xn_channel *c)
+static const char *further_ids(const xn_nx_readings *r, int k)
 {
     char key[XN_KEY_LENGTH];
-    xn_h5 *h5 = NULL;
-    uint64_t *id = NULL;
-    double *value = NULL;
-    int64_t n = 0, rows = 0;
-    xani_status st;
+    const char *ids = xn_config_string(r->config, xn_key(key, "input.readings[%d].ids", k));
+    return ids != NULL ? ids : xn_config_string(r->config, "input.ids");
+}
+
+// Ids of all rows of a dataset; NULL as the name: counted from 1.
+static xani_status ids_of_rows(xn_ctx *ctx, const xn_nx_readings *r, const xn_h5 *h5, const char *ids,
+                               const char *dataset, int64_t rows, uint64_t **id)
+{
+    int64_t n = 0;
+    if (ids != NULL) XN_TRY(whole_numbers(ctx, h5, ids, id, &n));
+    if (ids != NULL && n != rows)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has %lld ids, %s %lld rows", xn_h5_path(h5), ids, (long long)n,
+                       dataset, (long long)rows);
+    if (ids == NULL && (*id = xn_alloc((size_t)xn_max64(rows, 1), sizeof **id)) == NULL)
+        return xn_fail_memory(ctx, "the ids", (size_t)rows * sizeof **id);
+    for (int64_t i = 0; i < rows; i++) (*id)[i] = ids == NULL ? (uint64_t)i + 1 : (*id)[i] + r->run->from_0;
+    return XANI_OK;
+}
+
+// The k-th further file, where it holds the dataset; *h5 NULL: it does not.
+static xani_status open_further(xn_ctx *ctx, const xn_nx_readings *r, int k, const char *dataset, xn_h5 **h5)
+{
+    char key[XN_KEY_LENGTH];
+    *h5 = NULL;
     XN_TRY(xn_config_require(ctx, r->config, xn_key(key, "input.readings[%d].file", k), "the file of readings"));
     char *path = xn_config_path(r->config, key);
     if (path == NULL) return xn_fail_memory(ctx, key, 1);
-    const char *ids = xn_config_string(r->config, xn_key(key, "input.readings[%d].ids", k));
-    if (ids == NULL) ids = xn_config_string(r->config, "input.ids");
-    XN_GOTO(out, st, xn_h5_open(ctx, path, &h5));
-    if (!xn_h5_exists(h5, c->name)) goto out;
+    xani_status st = xn_h5_open(ctx, path, h5);
+    xn_free(path);
+    if (st == XANI_OK && !xn_h5_exists(*h5, dataset)) xn_h5_close(h5);
+    return st;
+}
+
+static xani_status read_further(xn_ctx *ctx, const xn_nx_readings *r, int k, xn_channel *c)
+{
+    xn_h5 *h5 = NULL;
+    uint64_t *id = NULL;
+    double *value = NULL;
+    int64_t rows = 0;
+    xani_status st;
+    XN_GOTO(out, st, open_further(ctx, r, k, c->name, &h5));
+    if (h5 == NULL) goto out;
     XN_GOTO(out, st, xn_channel_values(ctx, h5, c->name, c->column, &value, &rows));
-    XN_GOTO(out, st, xn_channel_seen(ctx, c, path));
-    if (ids != NULL) XN_GOTO(out, st, whole_numbers(ctx, h5, ids, &id, &n));
-    if (ids != NULL && n != rows)
-        XN_GOTO(out, st,
-                xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has %lld ids, %s %lld rows", path, ids, (long long)n, c->name,
-                        (long long)rows));
-    if (ids == NULL && (id = xn_alloc((size_t)xn_max64(rows, 1), sizeof *id)) == NULL)
-        XN_GOTO(out, st, xn_fail_memory(ctx, "the ids", (size_t)rows * sizeof *id));
-    for (int64_t i = 0; id != NULL && i < rows; i++) id[i] = ids == NULL ? (uint64_t)i + 1 : id[i] + r->run->from_0;
+    XN_GOTO(out, st, xn_channel_seen(ctx, c, xn_h5_path(h5)));
+    XN_GOTO(out, st, ids_of_rows(ctx, r, h5, further_ids(r, k), c->name, rows, &id));
     if (rows > 0) st = xn_channel_add(ctx, c, rows, id, value, NULL);
 out:
     xn_free(id);
     xn_free(value);
     xn_h5_close(&h5);
-    xn_free(path);
     return xn_context(ctx, st, "input.readings");
 }
 
@@ -327,4 +349,44 @@ xani_status xn_nx_read_channel(xn_ctx *ctx, void *readings, xn_channel *c)
         if (st != XANI_OK) return st;
     }
     return c->n_files > 0 ? XANI_OK : say_missing(ctx, r, c->name);
+}
+
+// ---- traces: of the files themselves; of further files by their ids
+
+static xani_status further_traces(xn_ctx *ctx, const xn_nx_readings *r, int k, xn_trace_sink *sink)
+{
+    xn_h5 *h5 = NULL;
+    xn_h5_info info;
+    uint64_t *id = NULL;
+    xani_status st;
+    XN_GOTO(out, st, open_further(ctx, r, k, sink->name, &h5));
+    if (h5 == NULL) goto out;
+    XN_GOTO(out, st, xn_h5_info_get(ctx, h5, sink->name, &info));
+    int64_t rows = !info.is_group && info.rank > 0 ? info.dims[0] : 0;
+    XN_GOTO(out, st, ids_of_rows(ctx, r, h5, further_ids(r, k), sink->name, rows, &id));
+    st = xn_trace_feed(ctx, h5, sink->name, rows, id, NULL, sink);
+out:
+    xn_free(id);
+    xn_h5_close(&h5);
+    return xn_context(ctx, st, "input.readings");
+}
+
+xani_status xn_nx_read_traces(xn_ctx *ctx, void *readings, xn_trace_sink *sink)
+{
+    const xn_nx_readings *r = readings;
+    const xn_nx_run *run = r->run;
+    int further = xn_config_count(r->config, "input.readings");
+    for (int k = 0; k < further; k++) XN_TRY(further_traces(ctx, r, k, sink));
+    for (int f = 0; f < run->n_files && (further == 0 || sink->n_files == 0); f++) {
+        int64_t first = run->file_first[f], n = run->file_first[f + 1] - first;
+        xn_h5 *h5 = NULL;
+        if (n == 0) continue;
+        XN_TRY(xn_h5_open(ctx, run->file[f], &h5));
+        xani_status st = XANI_OK;
+        if (xn_h5_exists(h5, sink->name))
+            st = xn_trace_feed(ctx, h5, sink->name, n, run->id + first, run->once + first, sink);
+        xn_h5_close(&h5);
+        if (st != XANI_OK) return st;
+    }
+    return sink->n_files > 0 ? XANI_OK : say_missing(ctx, r, sink->name);
 }
