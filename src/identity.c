@@ -102,18 +102,6 @@ static void add_frame(xn_ctx *ctx, xn_identity *id, const xn_config *config)
     xn_clear_error(ctx); // what is wrong with it is told where it is used
 }
 
-// SwissFEL's scan.json, read from beside the data where input.scan does not name another (source/swissfel/scan.c).
-static xani_status add_scan_beside(xn_ctx *ctx, xn_identity *id, const xn_config *config, const char *file)
-{
-    const char *layout = xn_config_string(config, "input.layout"), *slash = strrchr(file, '/');
-    if (layout == NULL || strcmp(layout, "swissfel") != 0 || slash == NULL) return XANI_OK;
-    char *path = xn_format("%.*s/../meta/scan.json", (int)(slash - file), file);
-    if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(file));
-    xn_identity_add_file(id, path);
-    xn_free(path);
-    return XANI_OK;
-}
-
 static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
 
 // All keys of input that are given, sorted, but the files, which are hashed one by one: what a layout reads is its own
@@ -132,7 +120,7 @@ static xani_status add_input(xn_ctx *ctx, xn_identity *id, const xn_config *conf
     return XANI_OK;
 }
 
-xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, char *const *files, char **text)
+xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, char *const *inputs, char **text)
 {
     static const char *const keys[] = {"select", "reduce", "experiment.energy_kev", NULL};
     char key[XN_KEY_LENGTH];
@@ -142,21 +130,8 @@ xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, ch
     XN_GOTO(out, st, add_input(ctx, id, config));
     XN_GOTO(out, st, add_keys(ctx, id, config, keys));
     if (run >= 0) XN_GOTO(out, st, xn_identity_add_key(ctx, id, config, xn_key(key, "runs[%d]", run)));
-    for (char *const *f = files; *f != NULL; f++) xn_identity_add_file(id, *f);
+    for (char *const *f = inputs; *f != NULL; f++) xn_identity_add_file(id, *f);
     add_frame(ctx, id, config);
-    add_path(id, config, "input.delay.time_tool.reference_file");
-    for (int i = 0; i < xn_config_count(config, "input.readings"); i++)
-        add_path(id, config, xn_key(key, "input.readings[%d].file", i));
-    add_path(id, config, "input.calibration.pedestal");
-    add_path(id, config, "input.calibration.gain");
-    add_path(id, config, "input.calibration.ranges_file");
-    if (xn_config_has(config, "input.scan"))
-        add_path(id, config, "input.scan");
-    else if (files[0] != NULL)
-        XN_GOTO(out, st, add_scan_beside(ctx, id, config, files[0]));
-    add_path(id, config, "input.background");
-    for (int i = 0; i < xn_config_count(config, "input.mask"); i++)
-        add_path(id, config, xn_key(key, "input.mask[%d].file", i));
     st = xn_identity_text(ctx, id, text);
 out:
     xn_identity_destroy(&id);
@@ -178,7 +153,8 @@ out:
     return st;
 }
 
-xani_status xn_identity_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_ids, char **text)
+xani_status xn_identity_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_ids, char *const *inputs,
+                            char **text)
 {
     static const char *const keys[] = {"geometry", "map", "experiment.energy_kev", NULL};
     xn_identity *id = NULL;
@@ -186,7 +162,7 @@ xani_status xn_identity_map(xn_ctx *ctx, const xn_config *config, const char *co
     XN_GOTO(out, st, xn_identity_create(ctx, "map", &id));
     for (; *modes_ids != NULL; modes_ids++) xn_identity_add(id, *modes_ids);
     XN_GOTO(out, st, add_keys(ctx, id, config, keys));
-    add_path(id, config, "geometry.file");
+    for (; *inputs != NULL; inputs++) xn_identity_add_file(id, *inputs);
     st = xn_identity_text(ctx, id, text);
 out:
     xn_identity_destroy(&id);

@@ -19,8 +19,14 @@ xani_status xn_identity_text(xn_ctx *ctx, const xn_identity *identity, char **te
 
 // Of the stages: what the cube of one run (index in runs[], -1 for none) depends on, the modes of a cube, and the
 // dispersion of the modes named by their identities (NULL-terminated). Owned by the caller.
-xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, char *const *files, char **text);
+xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, char *const *inputs, char **text);
 xani_status xn_identity_fit(xn_ctx *ctx, const xn_config *config, const char *cube_id, char **text);
-xani_status xn_identity_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_ids, char **text);
+xani_status xn_identity_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_ids, char *const *inputs,
+                            char **text);
+
+// inputs.c: all files that the cube of one run depends on, its own first; these modes (NULL-terminated) and all files
+// beside them that their dispersion depends on. Owned, NULL-terminated (xn_h5_names_free).
+xani_status xn_inputs_find(xn_ctx *ctx, const xn_config *config, int run, char ***inputs);
+xani_status xn_inputs_map(xn_ctx *ctx, const xn_config *config, const char *const *modes, char ***inputs);
 
 #endif

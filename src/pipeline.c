@@ -29,7 +29,7 @@ typedef struct run {
     const xn_config *config; // borrowed: the experiment's, or that of one value of the second axis
     int index;               // in runs[], -1 when there is no such list
     char *name, *cube_path, *modes_path;
-    char **files; // inputs
+    char **inputs; // all files that the cube depends on
     char *cube_id, *modes_id;
     xn_modes modes;
     bool cube_kept, modes_kept;
@@ -64,10 +64,10 @@ static xani_status reduce_run(xn_ctx *ctx, run *r, xn_cube *cube)
         if (xn_stage_field_cubes_there(config, r->cube_path, r->index)) return XANI_OK;
         return xn_stage_field_cubes(ctx, config, r->cube_path, r->index, cube);
     }
-    const xn_stage_place place = {r->cube_path, r->cube_id, (const char *const *)r->files};
+    const xn_stage_place place = {r->cube_path, r->cube_id, (const char *const *)r->inputs};
     XN_TRY(xn_stage_cube(ctx, config, r->index, true, &place, cube));
     if (xn_config_bool(config, "output.keep_cube")) {
-        const xn_provenance p = {.config = config, .inputs = (const char *const *)r->files, .identity = r->cube_id};
+        const xn_provenance p = {.config = config, .inputs = (const char *const *)r->inputs, .identity = r->cube_id};
         XN_TRY(xn_result_write_cube(ctx, r->cube_path, cube, &p));
         xn_stage_forget(r->cube_path);
     }
@@ -80,7 +80,7 @@ static xani_status fit_run(xn_ctx *ctx, run *r, const xn_cube *cube)
 {
     double start = xn_seconds();
     XN_TRY(xn_stage_fit(ctx, r->config, cube, &r->modes));
-    const xn_provenance p = {.config = r->config, .inputs = (const char *const *)r->files, .identity = r->modes_id};
+    const xn_provenance p = {.config = r->config, .inputs = (const char *const *)r->inputs, .identity = r->modes_id};
     XN_TRY(xn_result_write_modes(ctx, r->modes_path, &r->modes, &p));
     r->fit_s = xn_seconds() - start;
     return XANI_OK;
@@ -91,8 +91,8 @@ static xani_status process_run(xn_ctx *ctx, run *r)
     const xn_config *config = r->config;
     xn_cube cube = {0};
     XN_TRY(xn_check_interrupt(ctx));
-    XN_TRY(xn_source_files(ctx, config, r->index, &r->files));
-    XN_TRY(xn_identity_reduce(ctx, config, r->index, r->files, &r->cube_id));
+    XN_TRY(xn_inputs_find(ctx, config, r->index, &r->inputs));
+    XN_TRY(xn_identity_reduce(ctx, config, r->index, r->inputs, &r->cube_id));
     XN_TRY(xn_identity_fit(ctx, config, r->cube_id, &r->modes_id));
     bool cube_wanted = xn_config_bool(config, "output.keep_cube");
     r->modes_kept = is_current(ctx, r->modes_path, r->modes_id) &&
@@ -135,7 +135,8 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const char *di
         return XANI_OK;
     }
     xani_status st;
-    char *path = xn_format("%s/dispersion.h5", dir), *identity = NULL;
+    static const char *const none[] = {NULL};
+    char *path = xn_format("%s/dispersion.h5", dir), *identity = NULL, **beside = NULL;
     const xn_modes **modes = xn_calloc((size_t)n, sizeof(xn_modes *));
     const char **inputs = xn_calloc((size_t)n + 1, sizeof(char *)), **ids = xn_calloc((size_t)n + 1, sizeof(char *));
     if (path == NULL || modes == NULL || inputs == NULL || ids == NULL) {
@@ -143,13 +144,15 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const char *di
         goto out;
     }
     for (int i = 0; i < n; i++) modes[i] = &runs[i].modes, inputs[i] = runs[i].modes_path, ids[i] = runs[i].modes_id;
-    XN_GOTO(out, st, xn_identity_map(ctx, config, ids, &identity));
+    XN_GOTO(out, st, xn_inputs_map(ctx, config, none, &beside));
+    XN_GOTO(out, st, xn_identity_map(ctx, config, ids, beside, &identity));
     XN_GOTO(out, st, xn_check_interrupt(ctx));
     if (is_current(ctx, path, identity))
         json_object_set_new(summary, "dispersion", json_pack("{s:s, s:s}", "path", path, "map", "kept"));
     else
         st = xn_stage_map(ctx, config, modes, n, inputs, identity, path, summary);
 out:
+    xn_h5_names_free(beside);
     xn_free(path);
     xn_free(identity);
     xn_free(modes);
@@ -209,7 +212,7 @@ static void end_run(run *r)
     xn_free(r->modes_path);
     xn_free(r->cube_id);
     xn_free(r->modes_id);
-    if (r->files != NULL) xn_h5_names_free(r->files);
+    xn_h5_names_free(r->inputs);
     xn_modes_free(&r->modes);
 }
 

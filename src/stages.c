@@ -98,8 +98,10 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
 {
     xn_dispersion d = {0};
     double start = xn_seconds();
+    char **all = NULL;
+    XN_TRY(xn_inputs_map(ctx, config, inputs, &all));
     xani_status st = xn_map(ctx, config, modes, n, &d);
-    const xn_provenance p = {.config = config, .inputs = inputs, .identity = identity};
+    const xn_provenance p = {.config = config, .inputs = (const char *const *)all, .identity = identity};
     if (st == XANI_OK) st = xn_result_write_dispersion(ctx, path, &d, &p);
     if (st == XANI_OK && summary != NULL)
         json_object_set_new(summary, "dispersion",
@@ -107,6 +109,7 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
                                       (json_int_t)d.points.n, "combination_points", (json_int_t)d.combinations.n,
                                       "branches", d.n_branches, "map_seconds", xn_seconds() - start));
     xn_dispersion_free(&d);
+    xn_h5_names_free(all);
     return st;
 }
 
@@ -115,24 +118,24 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
 xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char *cube_path)
 {
     xn_cube cube = {0};
-    char **files = NULL, *identity = NULL;
+    char **inputs = NULL, *identity = NULL;
     xani_status st;
     int n = xn_source_runs(config), index = n == 1 ? 0 : -1;
     if (n > 1)
         return xn_fail(ctx, XANI_ERR_CONFIG, "%s: %d runs, but one cube; xani run makes a cube of each",
                        xn_config_name(config), n);
     if (xn_config_has(config, "reduce.second_axis")) return xn_second_axis_reduce(ctx, config, index, cube_path);
-    XN_GOTO(out, st, xn_source_files(ctx, config, index, &files));
-    XN_GOTO(out, st, xn_identity_reduce(ctx, config, index, files, &identity));
-    const xn_stage_place place = {cube_path, identity, (const char *const *)files};
+    XN_GOTO(out, st, xn_inputs_find(ctx, config, index, &inputs));
+    XN_GOTO(out, st, xn_identity_reduce(ctx, config, index, inputs, &identity));
+    const xn_stage_place place = {cube_path, identity, (const char *const *)inputs};
     XN_GOTO(out, st, xn_stage_cube(ctx, config, index, false, &place, &cube));
-    const xn_provenance p = {.config = config, .inputs = (const char *const *)files, .identity = identity};
+    const xn_provenance p = {.config = config, .inputs = (const char *const *)inputs, .identity = identity};
     XN_GOTO(out, st, xn_result_write_cube(ctx, cube_path, &cube, &p));
     xn_stage_forget(cube_path);
     st = xn_stage_field_cubes(ctx, config, cube_path, index, &cube);
 out:
     xn_cube_free(&cube);
-    if (files != NULL) xn_h5_names_free(files);
+    xn_h5_names_free(inputs);
     xn_free(identity);
     return st;
 }

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "io/h5.h"
-#include "source/layout.h"
+#include "source/binned/binned.h"
 
 extern const xn_input_layout xn_layout_swissfel, xn_layout_cube, xn_layout_nxmx, xn_layout_nexus;
 extern const xn_input_layout xn_layout_euxfel, xn_layout_pal, xn_layout_sacla;
@@ -144,6 +144,16 @@ xani_status xn_source_files(xn_ctx *ctx, const xn_config *config, int run, char 
     }
     l.name[kept] = NULL;
     *files = l.name;
+    return XANI_OK;
+}
+
+xani_status xn_source_partner(xn_ctx *ctx, const xn_config *config, const char *file, char **other)
+{
+    const char *name = xn_config_string(config, "input.layout");
+    *other = NULL;
+    for (const xn_input_layout *const *l = xn_input_layouts; name != NULL && *l != NULL; l++)
+        if (strcmp((*l)->ops->layout, name) == 0 && (*l)->ops->read_cube != NULL)
+            return xn_pairs_other(ctx, file, other);
     return XANI_OK;
 }
 

@@ -19,6 +19,8 @@ typedef struct xn_pair {
 xani_status xn_pairs_find(xn_ctx *ctx, char *const *files, const char *layout, const char *example, xn_pair **pairs,
                           int *n);
 void xn_pairs_free(xn_pair **pairs, int n);
+// The other half of a file named as half of a pair, where it is there; owned, else NULL.
+xani_status xn_pairs_other(xn_ctx *ctx, const char *path, char **other);
 // XANI_ERR_INPUT where the file, or the other half of its pair, is one that is still being written.
 xani_status xn_pairs_finished(xn_ctx *ctx, const char *path);
 

@@ -14,20 +14,43 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
-// "x_on.h5" <-> "x_off.h5". *is_on: which of them path is. other: owned, NULL: no memory.
-static xani_status partner(xn_ctx *ctx, const char *path, const char *layout, const char *example, bool *is_on,
-                           char **other)
+// Where "_on." or "_off." begins in the name of a path, -1: neither. *is_on: which of them.
+static int half_at(const char *path, bool *is_on)
 {
     const char *base = strrchr(path, '/');
     base = base ? base + 1 : path;
     const char *dot = strrchr(base, '.');
     *is_on = dot != NULL && dot - base >= 3 && strncmp(dot - 3, "_on", 3) == 0;
     bool is_off = dot != NULL && dot - base >= 4 && strncmp(dot - 4, "_off", 4) == 0;
-    if (!*is_on && !is_off)
+    return *is_on || is_off ? (int)(dot - path) - (*is_on ? 3 : 4) : -1;
+}
+
+// "x_on.h5" <-> "x_off.h5"; owned, NULL: no memory.
+static char *other_half(const char *path, int stem, bool is_on)
+{
+    return xn_format("%.*s%s%s", stem, path, is_on ? "_off" : "_on", path + stem + (is_on ? 3 : 4));
+}
+
+// other: owned, NULL: no memory.
+static xani_status partner(xn_ctx *ctx, const char *path, const char *layout, const char *example, bool *is_on,
+                           char **other)
+{
+    int stem = half_at(path, is_on);
+    if (stem < 0)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: layout %s needs pairs named like %s_on.h5 and %s_off.h5", path, layout,
                        example, example);
-    int stem = (int)(dot - path) - (*is_on ? 3 : 4);
-    *other = xn_format("%.*s%s%s", stem, path, *is_on ? "_off" : "_on", dot);
+    *other = other_half(path, stem, *is_on);
+    return XANI_OK;
+}
+
+xani_status xn_pairs_other(xn_ctx *ctx, const char *path, char **other)
+{
+    bool is_on = false;
+    int stem = half_at(path, &is_on);
+    *other = NULL;
+    if (stem < 0) return XANI_OK;
+    if ((*other = other_half(path, stem, is_on)) == NULL) return xn_fail_memory(ctx, "a file name", strlen(path));
+    if (access(*other, F_OK) != 0) xn_free(*other), *other = NULL;
     return XANI_OK;
 }
 

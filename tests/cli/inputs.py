@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""inputs.py XANI SCRATCH -- a result knows every file it depends on: a second run redoes what a changed file touches.
+
+The half of a pair of cubes that was not named, masks, the background, the geometry and the force constants are changed
+one by one; each must be listed in the provenance and must redo the stages that read it, and no others.
+Prints TAP.
+"""
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+root = os.environ["XN_ROOT"]
+sys.path.insert(0, os.path.join(root, "tests", "contract"))
+try:
+    import h5py
+    import numpy as np
+    import yaml
+    from walk import Report, text
+except ImportError as missing:
+    print(f"1..0 # SKIP {missing}")
+    sys.exit(77)
+
+XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+r = Report()
+NT, NY, NX = 60, 7, 9
+A = 3.61
+
+
+def write_inputs():
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    os.makedirs(SCRATCH)
+    t = np.arange(NT) * 0.05
+    y = 1 + 0.05 * np.cos(2 * np.pi * 2.0 * t)[:, None, None] * np.ones((NY, NX))
+    noise = 1 + 1e-4 * np.random.default_rng(3).standard_normal(y.shape)
+    for half, var, imgs in (("on", t, 1e4 * y * noise), ("off", np.zeros(1), np.full((1, NY, NX), 1e4))):
+        with h5py.File(f"{SCRATCH}/run0003_{half}.h5", "w") as f:
+            f["scan_var"], f["imgs"] = var, imgs
+            f["i0"] = f["bin_counts"] = np.full(len(var), 100.0)
+    with h5py.File(f"{SCRATCH}/mask.h5", "w") as f:
+        f["mask"] = np.zeros((NY, NX), "u1")
+    with h5py.File(f"{SCRATCH}/dark.h5", "w") as f:
+        f["img"], f["count"] = np.zeros((NY, NX)), 10.0
+    with open(f"{SCRATCH}/flat.geom", "w") as f:
+        f.write(f"clen = 0.08\nres = 500\np/min_fs = 0\np/max_fs = {NX - 1}\np/min_ss = 0\np/max_ss = {NY - 1}\n"
+                "p/fs = +1x\np/ss = +1y\np/corner_x = 9\np/corner_y = -3\n")
+    shutil.copy(f"{root}/data/crystals/cu_49k.txt", f"{SCRATCH}/forces.txt")
+    config = {
+        "experiment": {"energy_kev": 11},
+        "input": {"layout": "cube", "delay": {"sign": 1}, "mask": {"file": "mask.h5", "dataset": "mask"}, "background": "dark.h5"},
+        "fit": {"modes_max": 1, "background": "constant"},
+        "geometry": {"file": "flat.geom", "cell": [A, A, A, 90, 90, 90], "orientation": np.eye(3).tolist(),
+                     "goniometer": [{"axis": [0, 1, 0]}]},
+        "runs": [{"name": "only", "files": ["run0003_on.h5"], "angle_deg": [12]}],
+        "map": {"crystal": {"cell": [A, A, A, 90, 90, 90], "centring": "F", "basis": [{"element": "Cu", "position": [0, 0, 0]}]},
+                "grid": {"shape": [5, 5, 5]}, "mode_kind": "pair", "force_constants": {"file": "forces.txt"}},
+        "output": {"report": False},
+    }
+    with open(f"{SCRATCH}/xani.yaml", "w") as f:
+        yaml.safe_dump(config, f)
+
+
+def run():
+    done = subprocess.run([XANI, "run", f"{SCRATCH}/xani.yaml", "-o", f"{SCRATCH}/out", "--json"], capture_output=True, text=True)
+    if done.returncode:
+        print("# " + done.stderr)
+        return "failed"
+    j = json.loads(done.stdout)
+    return j["runs"][0]["reduce"], j["runs"][0]["fit"], j["dispersion"]["map"]
+
+
+def change(name):
+    """Another time of change, as an editor or a copy leaves it."""
+    s = os.stat(f"{SCRATCH}/{name}")
+    os.utime(f"{SCRATCH}/{name}", ns=(s.st_atime_ns, s.st_mtime_ns + 5_000_000_000))
+
+
+def inputs(path):
+    with h5py.File(f"{SCRATCH}/out/{path}") as f:
+        return [os.path.basename(text(v)) for v in f["entry/process/inputs/file"]]
+
+
+write_inputs()
+r.ok(run() == ("done", "done", "done"), "a first run does all stages")
+r.ok(run() == ("kept", "kept", "kept"), "a second run keeps all")
+for name in ("run0003_on.h5", "run0003_off.h5", "mask.h5", "dark.h5"):
+    r.ok(name in inputs("only/cube.h5") and name in inputs("only/modes.h5"), f"{name} is listed in cube.h5 and modes.h5")
+    change(name)
+    r.ok(run() == ("done", "done", "done"), f"{name}: its change redoes all stages")
+for name in ("flat.geom", "forces.txt"):
+    r.ok(name in inputs("dispersion.h5"), f"{name} is listed in dispersion.h5")
+    change(name)
+    r.ok(run() == ("kept", "kept", "done"), f"{name}: its change redoes the map only")
+r.ok("modes.h5" in inputs("dispersion.h5"), "modes.h5 is listed in dispersion.h5")
+print(f"1..{r.n}")
+sys.exit(1 if r.failed else 0)
