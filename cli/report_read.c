@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli/report.h"
@@ -161,9 +162,19 @@ static void add_run(report *r, const char *name)
     run->time_resolution_ps = run->lo_ps = run->hi_ps = run->n_delays = run->threshold = run->false_alarm = NAN;
 }
 
+// The only run of a list has its results in a folder of its own; those beside it are links to them.
+static bool is_linked(const report *r, const char *file)
+{
+    struct stat s;
+    char *path = cli_format("%s/%s", r->dir, file);
+    bool linked = lstat(path, &s) == 0 && S_ISLNK(s.st_mode);
+    free(path);
+    return linked;
+}
+
 static void find_runs(report *r)
 {
-    add_run(r, "");
+    if (!is_linked(r, "cube.h5") && !is_linked(r, "modes.h5")) add_run(r, "");
     struct dirent **entries = NULL;
     int n = r->n_runs > 0 ? 0 : scandir(r->dir, &entries, NULL, alphasort);
     for (int i = 0; i < n; i++) {

@@ -252,6 +252,25 @@ static xani_status process_angles(xn_ctx *ctx, const xn_config *config, int inde
     return st;
 }
 
+// The results of the only run of a list also have the names that those of a run without a name have: links to them.
+// Where the file system knows no links, or a file has the name, they stay in the run's folder only.
+static xani_status link_only_run(xn_ctx *ctx, const char *dir, const run *r)
+{
+    static const char *const names[] = {"cube.h5", "cube.h5.manifest.json", "modes.h5", "modes.h5.manifest.json"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char *link = xn_format("%s/%s", dir, names[i]), *target = xn_format("%s/%s", r->name, names[i]);
+        char *file = xn_format("%s/%s/%s", dir, r->name, names[i]);
+        bool made = link != NULL && target != NULL && file != NULL;
+        if (made && access(file, F_OK) == 0 && symlink(target, link) != 0 && errno != EEXIST)
+            xn_warn(ctx, "%s: cannot be linked to %s: %s", link, file, strerror(errno));
+        xn_free(link);
+        xn_free(target);
+        xn_free(file);
+        if (!made) return xn_fail_memory(ctx, "a path", strlen(dir));
+    }
+    return XANI_OK;
+}
+
 static xani_status process_all(xn_ctx *ctx, const xn_config *config, whole *w, json_t *summary)
 {
     const bool angles = xn_config_has(config, "reduce.second_axis");
@@ -263,6 +282,7 @@ static xani_status process_all(xn_ctx *ctx, const xn_config *config, whole *w, j
         if (w->has != NULL && !w->has[i]) continue;
         XN_TRY(angles ? process_angles(ctx, config, index, w) : process_one(ctx, config, index, w));
     }
+    if (n == 1 && w->n == 1 && !angles) XN_TRY(link_only_run(ctx, w->dir, &w->runs[0]));
     XN_TRY(map_runs(ctx, config, w->dir, w->runs, w->n, summary));
     return xn_stage_judge(ctx, config, w->fitted, w->failed);
 }

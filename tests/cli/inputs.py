@@ -3,8 +3,8 @@
 """inputs.py XANI SCRATCH -- a result knows every file it depends on: a second run redoes what a changed file touches.
 
 The half of a pair of cubes that was not named, masks, the background, the geometry and the force constants are changed
-one by one; each must be listed in the provenance and must redo the stages that read it, and no others.
-Prints TAP.
+one by one; each must be listed in the provenance and must redo the stages that read it, and no others.  Also: the only
+run of a list is found both in its folder and beside it.  Prints TAP.
 """
 import json
 import os
@@ -94,5 +94,13 @@ for name in ("flat.geom", "forces.txt"):
     change(name)
     r.ok(run() == ("kept", "kept", "done"), f"{name}: its change redoes the map only")
 r.ok("modes.h5" in inputs("dispersion.h5"), "modes.h5 is listed in dispersion.h5")
+for name in ("cube.h5", "modes.h5"):
+    r.ok(os.path.samefile(f"{SCRATCH}/out/{name}", f"{SCRATCH}/out/only/{name}"), f"one run: {name} is beside dispersion.h5 too")
+done = subprocess.run([XANI, "report", f"{SCRATCH}/out"], capture_output=True, text=True)
+with open(f"{SCRATCH}/out/report.json") as f:
+    r.ok(done.returncode == 0 and len(json.load(f)["runs"]) == 1, "the report shows the run once")
+done = subprocess.run([XANI, "verify", f"{SCRATCH}/out", "--json"], capture_output=True, text=True)
+r.ok(done.returncode == 0 and json.loads(done.stdout)["good"] == 3, "xani verify counts three results")
+r.ok(subprocess.run([XANI, "verify", f"{SCRATCH}/out/cube.h5"], capture_output=True).returncode == 0, "and takes the link's name too")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)
