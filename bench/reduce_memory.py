@@ -3,7 +3,7 @@
 """reduce_memory.py XANI SCRATCH [frames | huge] -- the peak memory of `xani reduce`, as the kernel counts it.
 
 frames  1,000 and 100,000 small raw JUNGFRAU frames: memory must not grow with the number of frames (by 2 % at most),
-        nor exceed engine.memory_gib.  XANI_FRAMES: how many instead of 100,000.
+        nor exceed engine.memory_gib.  XANI_FRAMES, XANI_BINS: others than 100,000 and 12,000.
 huge    raw frames of 67 JUNGFRAU modules, 35.1 million pixels and 70 MB each, in 4 GiB: the plan for 200 delay bins,
         a run at 8 x 8 grouping, one at full resolution in several passes, and one module (a tile) at full resolution.
         Takes 8 GB of disk and about three minutes.
@@ -93,7 +93,7 @@ def reduce(config, **keys):
 
 
 if "frames" in WHAT:
-    few, many, bins = 1000, int(os.environ.get("XANI_FRAMES", "100000")), int(os.environ.get("XANI_BINS", "8000"))
+    few, many, bins = 1000, int(os.environ.get("XANI_FRAMES", "100000")), int(os.environ.get("XANI_BINS", "12000"))
     made = {n: experiment(f"frames{n}", n, (64, 64), bins) for n in (few, many)}
     # the least that holds the sums of all bins in memory: what is left for batches is little, as with large frames
     told = plan(made[many])

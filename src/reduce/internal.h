@@ -146,7 +146,7 @@ xani_status xn_work_say(xn_ctx *ctx, const xn_config *config, const xn_work *wor
 typedef struct xn_layout_plan {
     int64_t budget, fixed, per_bin; // bytes: given; without accumulators; accumulators of one bin
     int64_t batch_frames, frame_bytes;
-    int bins_per_pass, passes;
+    int bins_per_pass, passes, threads;
     bool in_memory; // results and sums of all bins; else they lie in a file
 } xn_layout_plan;
 

@@ -25,6 +25,9 @@
 #define SHOT_BYTES 200 // of the shot table, the joined readings and the index of the frames, measured
 // What is written is read back in two bands of at most so many bytes, when frames and planes have gone already.
 #define BAND_BYTES (256 << 20)
+// Chunks hold all delays of so many groups; so many chunks are encoded and decoded at once by each thread.
+#define CHUNK_GROUPS 256
+#define CHUNKS_PER_THREAD 4
 // The process, its libraries and their buffers. A budget of less than OWN_FROM is one for the arrays alone.
 #define OWN_BYTES (48 << 20)
 #define OWN_FROM (256 << 20)
@@ -72,7 +75,9 @@ static int64_t off_per_group(const xn_work *work) { return SUM_BYTES * (work->bl
 static int64_t write_bytes(const xn_groups *g, const xn_work *work, const xn_layout_plan *p, int nbins)
 {
     int64_t npix = g->ny * g->nx, band = xn_min64(BAND_BYTES, npix * nbins * (int64_t)sizeof(int64_t));
-    return p->per_bin * nbins + npix * off_per_group(work) + work->n * SHOT_BYTES + 2 * band;
+    int64_t chunk = nbins * xn_min64(CHUNK_GROUPS, npix) * (int64_t)sizeof(int64_t);
+    return p->per_bin * nbins + npix * off_per_group(work) + work->n * SHOT_BYTES + 2 * band +
+           CHUNKS_PER_THREAD * p->threads * chunk;
 }
 
 // The smallest k > g->k whose k x k groups fit into so many bytes with one bin; 0: none.
@@ -115,6 +120,7 @@ xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source
     double budget = given ? xn_config_double(config, "engine.memory_gib") * 0x1p30 : (double)xn_memory_free() / 2;
     p->budget = budget < 0x1p62 ? (int64_t)budget : (int64_t)1 << 62;
     if (p->budget >= OWN_FROM) p->budget -= OWN_BYTES;
+    p->threads = threads;
     p->frame_bytes = xn_correct_frame_bytes(g);
     p->per_bin = npix * per_group(work);
     int64_t whole = xn_groups_planes_bytes(source, g) +

@@ -325,6 +325,45 @@ START_TEST(test_smallest_groups)
 }
 END_TEST
 
+START_TEST(test_large_detector)
+{
+    // 35 million pixels, 200 bins, 4 GiB: a plan without grouping and at 8 x 8; with a reference per block the message
+    // names groups, and they fit.
+    fake f;
+    fake_make(&f, 200, NULL, NULL, 13);
+    static const struct {
+        int k, block, passes; // 0: refused
+    } wanted[] = {{1, 0, 200}, {8, 0, 2}, {1, 1, 0}, {2, 1, 50}};
+    int64_t rows[67];
+    xn_source s = f.source;
+    for (int m = 0; m < 67; m++) rows[m] = 512;
+    s.n_modules = 67, s.module_rows = rows, s.ny = 67 * 512, s.nx = 1024, s.cal.movable = true;
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        int k = wanted[i].k;
+        xn_config *config = parse(COMMON "reduce: {delay_bins_ps: {start: -1, stop: 3, step: 0.02}, spatial_bin: %d, "
+                                         "off: %s}\nengine: {threads: 2, memory_gib: 4}\n",
+                                  k, off_modes[wanted[i].block]);
+        xn_reduce_plan plan;
+        xn_clear_error(ctx);
+        xani_status st = xn_reduce_plan_make(ctx, config, &s, &plan);
+        xani_config_destroy(&config);
+        ck_assert_int_eq(st, wanted[i].passes > 0 ? XANI_OK : XANI_ERR_CONFIG);
+        if (st != XANI_OK) {
+            ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "reduce.spatial_bin: 2 (the smallest that fits)"));
+            continue;
+        }
+        int64_t npix = s.ny / k * (s.nx / k);
+        ck_assert_int_eq(plan.nbins, 200);
+        ck_assert_int_eq(plan.passes, wanted[i].passes);
+        ck_assert_int_eq(plan.spatial_bin, k);
+        ck_assert_int_ge((int64_t)plan.passes * plan.bins_per_pass, 200);
+        ck_assert_int_le(xn_max64(plan.memory_bytes, plan.write_bytes), (int64_t)4 << 30);
+        if (k == 1) ck_assert_int_eq(plan.file_bytes, 200 * 32 * npix);
+    }
+    fake_free(&f);
+}
+END_TEST
+
 START_TEST(test_planes_taken)
 {
     // A source that can spare its planes gives them away: the same cube, less memory.
@@ -617,6 +656,7 @@ static void add(TCase *t)
     tcase_add_loop_test(t, test_one_hash, 0, 3);
     tcase_add_test(t, test_too_little_memory);
     tcase_add_test(t, test_smallest_groups);
+    tcase_add_test(t, test_large_detector);
     tcase_add_loop_test(t, test_planes_taken, 0, 3);
     tcase_add_test(t, test_plan);
     tcase_add_test(t, test_unusable_words);
