@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #define ERROR_LENGTH 1024
@@ -238,6 +239,22 @@ void *xn_alloc(size_t n, size_t size)
     if (mem_refused() || __builtin_mul_overflow(n, size, &bytes) || bytes > SIZE_MAX / 2) return NULL;
     bytes = (bytes + 63) & ~(size_t)63;
     return aligned_alloc(64, bytes ? bytes : 64);
+}
+
+// Only whole huge pages are asked for, so that no more memory is used than was wanted. That there are none is no error.
+void *xn_alloc_large(size_t n, size_t size)
+{
+    enum { HUGE = 2 << 20 };
+    size_t bytes;
+    if (__builtin_mul_overflow(n, size, &bytes) || bytes < 4 * (size_t)HUGE || bytes > SIZE_MAX / 2)
+        return xn_alloc(n, size);
+    if (mem_refused()) return NULL;
+    size_t whole = bytes / HUGE * HUGE;
+    void *p = aligned_alloc(HUGE, bytes == whole ? bytes : whole + HUGE);
+#ifdef MADV_HUGEPAGE
+    if (p != NULL) (void)madvise(p, whole, MADV_HUGEPAGE);
+#endif
+    return p;
 }
 
 void *xn_calloc(size_t n, size_t size)

@@ -68,6 +68,7 @@ double xn_cpu_seconds(void); // CPU time of the calling thread
 
 // ---- memory. All of it 64-byte aligned; xn_free takes NULL. Sizes are checked for overflow.
 void *xn_alloc(size_t n, size_t size);
+void *xn_alloc_large(size_t n, size_t size); // the same for what is used whole: of huge pages where they are to be had
 void *xn_calloc(size_t n, size_t size);
 void *xn_realloc(void *p, size_t n, size_t size); // contents kept
 char *xn_strdup(const char *s);

@@ -43,7 +43,7 @@ static xani_status open_accumulator(xn_accumulator *a, int64_t frames, int batch
     a->v = xn_alloc(threads * a->v_stride, sizeof *a->v);
     bool ok = a->scratch != NULL && a->room != NULL && a->col != NULL && a->v != NULL;
     for (int i = 0; ok && i < batches; i++) {
-        a->batch[i].frames = xn_alloc(n, (size_t)a->plan->frame_bytes);
+        a->batch[i].frames = xn_alloc_large(n, (size_t)a->plan->frame_bytes);
         a->batch[i].shots = xn_alloc(n, sizeof(xn_work_shot *));
         a->batch[i].order = xn_alloc(n, sizeof *a->batch[i].order);
         a->batch[i].frame = xn_alloc(n, sizeof *a->batch[i].frame);

@@ -29,7 +29,7 @@ xani_status xn_passes_alloc(const xn_stage *s, const char *place, xn_cube *c)
     for (int i = 0; i < 8; i++) {
         size_t size = i < 6 ? 8 : 4;
         if (i >= 3 && i < 6 && !blockwise) continue;
-        *array[i] = c->mapped != NULL ? at : xn_alloc(all, size);
+        *array[i] = c->mapped != NULL ? at : xn_alloc_large(all, size);
         if (*array[i] == NULL) return xn_fail_memory(ctx, "the cube", bytes);
         if (c->mapped != NULL) at += all * size;
     }

@@ -162,6 +162,16 @@ START_TEST(test_memory)
     xn_free(z);
     ck_assert_ptr_null(xn_alloc(SIZE_MAX / 2, 3));
     ck_assert_ptr_null(xn_alloc(SIZE_MAX - 10, 1));
+    ck_assert_ptr_null(xn_alloc_large(SIZE_MAX / 2, 3));
+    ck_assert_ptr_null(xn_alloc_large(SIZE_MAX - 10, 1));
+    static const size_t sizes[] = {0, 7, 8 << 20, (9 << 20) + 5}; // small ones, whole huge pages, and a rest
+    for (int i = 0; i < 4; i++) {
+        uint8_t *large = xn_alloc_large(sizes[i], 1);
+        ck_assert_ptr_nonnull(large);
+        ck_assert_uint_eq((uintptr_t)large % 64, 0);
+        for (size_t k = 0; k < sizes[i]; k++) large[k] = (uint8_t)k;
+        xn_free(large);
+    }
     ck_assert_ptr_null(xn_calloc(SIZE_MAX / 4, 8));
     ck_assert_ptr_null(xn_strdup(NULL));
     char *s = xn_format("%s-%03d", "run", 7);
