@@ -89,6 +89,7 @@ xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, 
     XN_TRY(xn_geometry_load(ctx, config, ny, nx, &g));
     xn_geometry_free(&g);
     XN_TRY(xn_lattice_load(ctx, config, true, &lattice));
+    XN_TRY(xn_map_check_path(ctx, config, &lattice));
     return xn_goniometer_load(ctx, config, &circles);
 }
 

@@ -260,6 +260,28 @@ static xani_status check_node(checker *c, xn_node *node)
     return bad(c, node, "'%.60s' is neither true nor false", node->text);
 }
 
+// A run's name is that of a folder of results, so it is a plain one and no other run has it.
+static xani_status check_run_names(checker *c, const xn_node *root)
+{
+    const xn_node *runs = xn_node_member(root, "runs");
+    int n = runs == NULL ? 0 : runs->kind == XN_NODE_LIST ? xn_node_count(runs) : 1;
+    for (int i = 0; i < n; i++) {
+        const xn_node *run = runs->kind == XN_NODE_LIST ? xn_node_element(runs, i) : runs;
+        const xn_node *name = run != NULL && run->kind == XN_NODE_MAP ? xn_node_member(run, "name") : NULL;
+        if (name == NULL || name->kind != XN_NODE_SCALAR) continue;
+        snprintf(c->key, sizeof c->key, "runs[%d].name", i);
+        if (name->text[0] == '.' || strchr(name->text, '/') != NULL)
+            return bad(c, name, "'%.60s' cannot be the name of a folder", name->text);
+        for (int j = 0; j < i; j++) {
+            const xn_node *before = xn_node_member(xn_node_element(runs, j), "name");
+            if (before != NULL && before->kind == XN_NODE_SCALAR && strcmp(before->text, name->text) == 0)
+                return bad(c, name, "runs %d and %d are both named '%.60s'; each has a folder of results", j + 1, i + 1,
+                           name->text);
+        }
+    }
+    return XANI_OK;
+}
+
 xani_status xn_config_check(xn_ctx *ctx, xn_config *config)
 {
     checker c = {.ctx = ctx, .config = config};
@@ -267,5 +289,6 @@ xani_status xn_config_check(xn_ctx *ctx, xn_config *config)
     if (config->root->kind != XN_NODE_MAP)
         return xn_fail(ctx, XANI_ERR_CONFIG, "%s:%d: a configuration is keys and values, as in 'fit: {modes_max: 2}'",
                        config->name, config->root->line);
-    return check_map(&c, config->root);
+    XN_TRY(check_map(&c, config->root));
+    return check_run_names(&c, config->root);
 }

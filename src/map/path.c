@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "map/map.h"
 #include "map/parts.h"
 
 #define BINS_PER_ZONE 64  // along the cube root of the zone's volume: 0.025 * 2 pi/a for an fcc crystal
@@ -132,6 +133,22 @@ static xani_status lay_segments(xn_ctx *ctx, const xn_config *config, const xn_l
         at += s->length;
     }
     return XANI_OK;
+}
+
+xani_status xn_map_check_path(xn_ctx *ctx, const xn_config *config, const xn_lattice *l)
+{
+    int n = xn_config_count(config, "map.path");
+    if (n == 0) return XANI_OK;
+    if (n == 1) return xn_config_bad(ctx, config, "map.path", "has one corner, at least two are needed");
+    xn_path p = {.step = INFINITY}; // of bins: one a segment
+    corner *c = xn_calloc((size_t)n, sizeof *c);
+    p.segment = xn_calloc((size_t)n, sizeof *p.segment);
+    xani_status st = c != NULL && p.segment != NULL ? read_corners(ctx, config, l, c, n)
+                                                    : xn_fail_memory(ctx, "the path", (size_t)n * sizeof *c);
+    if (st == XANI_OK) st = lay_segments(ctx, config, l, c, n, &p);
+    xn_free(p.segment);
+    xn_free(c);
+    return st;
 }
 
 static xani_status describe(xn_ctx *ctx, const corner *c, int n, const xn_path *p, xn_dispersion *d)
@@ -301,8 +318,8 @@ xani_status xn_path_plan(xn_ctx *ctx, const xn_config *config, const xn_scene *s
     p->step = fmax(s->zone_scale / BINS_PER_ZONE, 0.5 * footprint);
     p->tube = xn_config_double(config, "map.tube_inv_ang");
     if (isnan(p->tube)) p->tube = fmax(s->zone_scale / TUBES_PER_ZONE, 0.7 * footprint);
+    XN_TRY(xn_map_check_path(ctx, config, l));
     int given = xn_config_count(config, "map.path"), n = given > 0 ? given : 16;
-    if (given == 1) return xn_config_bad(ctx, config, "map.path", "has one corner, at least two are needed");
     xani_status st = XANI_OK;
     corner *c = xn_calloc((size_t)n, sizeof *c);
     p->segment = xn_calloc((size_t)n, sizeof *p->segment);

@@ -182,6 +182,17 @@ START_TEST(test_unknown_keys)
 }
 END_TEST
 
+// The results of runs of one name, or of a name with a slash, would overwrite others.
+START_TEST(test_run_names)
+{
+    refuse("runs:\n- name: a\n- name: b\n- name: a\n",
+           "exp.yaml:4: runs[2].name: runs 1 and 3 are both named 'a'; each has a folder of results");
+    refuse("runs: [{name: ../a}]\n", "exp.yaml:1: runs[0].name: '../a' cannot be the name of a folder");
+    refuse("runs: [{name: a/b}]\n", "exp.yaml:1: runs[0].name: 'a/b' cannot be the name of a folder");
+    refuse("runs: {name: .}\n", "exp.yaml:1: runs[0].name: '.' cannot be the name of a folder");
+}
+END_TEST
+
 START_TEST(test_strict_numbers)
 {
     // A number is read whole or not at all.
@@ -548,6 +559,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_defaults);
     tcase_add_test(t, test_one_for_several);
     tcase_add_test(t, test_unknown_keys);
+    tcase_add_test(t, test_run_names);
     tcase_add_test(t, test_strict_numbers);
     tcase_add_test(t, test_locale);
     tcase_add_test(t, test_ranges_and_choices);
