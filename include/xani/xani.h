@@ -65,8 +65,8 @@ XANI_API xani_status xani_detector(xani_context *context, const xani_config *con
 XANI_API xani_status xani_pixels(xani_context *context, const xani_config *config, int64_t shape[2], float **position,
                                  double **q, uint8_t **mask);
 XANI_API xani_status xani_check(xani_context *context, const xani_config *config, char **json);
-/* Refines the orientation against the diffuse scattering of the mean laser-off frames: by how much it is off, with errors,
-   and the refined orientation and UB. */
+/* Refines the orientation against the diffuse scattering of the mean laser-off frames: by how much it is off, with
+   errors, and the refined orientation and UB. */
 XANI_API xani_status xani_index(xani_context *context, const xani_config *config, char **json);
 XANI_API xani_status xani_plan(xani_context *context, const xani_config *config, char **json);
 /* Checks every result below the paths against its manifest; XANI_ERR_VERIFY if one differs. */

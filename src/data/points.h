@@ -39,7 +39,7 @@ typedef struct xn_refinement {
     double chi2_before, chi2;
     int64_t used, refused; // points; refused: near no branch
     int64_t dof;
-    int64_t converged; // 1 or 0
+    int64_t converged;                    // 1 or 0
     double *frequency, *frequency_errors; // (branch, path_n) of the changed constants
 } xn_refinement;
 

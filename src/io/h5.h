@@ -49,8 +49,8 @@ xani_status xn_h5_read_column(xn_ctx *ctx, const xn_h5 *file, const char *datase
                               int64_t *n);
 // Paths of the objects a dataset of object references points to (xn_h5_names_free), NULL-terminated.
 xani_status xn_h5_read_references(xn_ctx *ctx, const xn_h5 *file, const char *dataset, char ***paths, int64_t *n);
-// covered[i * dims[1] + k] = 1 where elements (i, k, ...) of a virtual dataset of two axes or more have a source that is
-// there; the rest stays. A dataset that is not virtual covers everything.
+// covered[i * dims[1] + k] = 1 where elements (i, k, ...) of a virtual dataset of two axes or more have a source that
+// is there; the rest stays. A dataset that is not virtual covers everything.
 xani_status xn_h5_covered(xn_ctx *ctx, const xn_h5 *file, const char *dataset, uint8_t *covered);
 xani_status xn_h5_read_attr(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, char **text);
 xani_status xn_h5_read_attr_texts(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, char ***texts,

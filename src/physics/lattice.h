@@ -65,7 +65,8 @@ const char *xn_lattice_default_path(const xn_lattice *l);
 // Atoms of the primitive cell: the basis with centring and space group applied; 0 when no basis is known,
 // -1 when memory is short.
 int xn_lattice_atoms(const xn_lattice *l);
-// All atoms of the conventional cell, as fractions, with the atom of the basis each comes from; room for XN_LATTICE_PLACES.
+// All atoms of the conventional cell, as fractions, with the atom of the basis each comes from; room for
+// XN_LATTICE_PLACES.
 #define XN_LATTICE_PLACES (16 * 192)
 int xn_lattice_places(const xn_lattice *l, double (*place)[3], int *basis);
 // Translations of a centring in fractions of the conventional cell, the first 0; returns their number.

@@ -167,7 +167,8 @@ START_TEST(phenomenological_terms)
         for (double t = 0; t < 5; t += 0.37) {
             double i1, mean, nu[3], y = 0;
             xn_line lines[9];
-            xn_crystal_lines(&model.table[0], &model.table[1], v.hkl + 3 * i, 296, model.msd[0][0], &i1, &mean, nu, lines);
+            xn_crystal_lines(&model.table[0], &model.table[1], v.hkl + 3 * i, 296, model.msd[0][0], &i1, &mean, nu,
+                             lines);
             double d = i1 / (i1 + model.background_eu);
             for (int j = 0; j < 3; j++) {
                 double a_s = -d * lines[pair[j]].amplitude;

@@ -5,8 +5,8 @@
 
 #include "io/frames.h"
 #include "io/h5.h"
-#include "source/sim/sim.h"
 #include "source/sim/parts.h"
+#include "source/sim/sim.h"
 #include "source/source.h"
 #include "test.h"
 

@@ -169,8 +169,8 @@ END_TEST
 
 START_TEST(test_cuts_need_all)
 {
-    // The source of select.cuts is needed by laser-off shots too (where it is not the time tool's), and is read once when
-    // it is asked for twice.
+    // The source of select.cuts is needed by laser-off shots too (where it is not the time tool's), and is read once
+    // when it is asked for twice.
     set("select.time_tool=[]");
     set("select.cuts=[{source: 'SAROP21-ATT01:edge_amplitude', max: 5, name: amplitude}, {source: "
         "'SAROP21-PBPS133:INTENSITY', min: 0}]");
