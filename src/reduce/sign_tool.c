@@ -11,6 +11,8 @@
 // correction blurs more than it removes. m and g come from the means of as many shots before and after as lie within
 // about twice the tool's spread; only shots whose g exceeds its noise threefold count.  A verdict takes five standard
 // errors.
+// A scan in steps has many shots at one delay: their order is that of the shots, for an order by tau would compare each
+// shot with shots of its own tau.  Steps farther apart than the tool reaches tell no slope: no verdict.
 #include <math.h>
 #include <stdlib.h>
 
@@ -21,15 +23,19 @@
 #define FEWEST_SLOPES 40
 #define LEAST_SIGMA 5.0
 #define SLOPE_SIGMA 3.0
+#define SAME_PS 1e-6    // delays closer than this are one step, told apart by rounding only
+#define WIDEST_STEP 1.0 // of the tool's spread: a slope is not taken across wider ones
 
 typedef struct shot {
     double delay, tau, y; // without the tool; what the tool adds, about its median; photons/I0
+    int64_t row;
 } shot;
 
 typedef struct check {
     int64_t n;
     shot *shot;
     double *sum_y, *sum_d, *work; // (n + 1), (n + 1), (n)
+    int64_t *wide;                // (n + 1) wide steps before each shot
     double tool_rms;
     double beta, error;
     int64_t used;
@@ -39,7 +45,7 @@ static int by_delay(const void *a, const void *b)
 {
     const shot *x = a, *y = b;
     if (x->delay != y->delay) return x->delay < y->delay ? -1 : 1;
-    return x->tau != y->tau ? (x->tau > y->tau) - (x->tau < y->tau) : (x->y > y->y) - (x->y < y->y);
+    return (x->row > y->row) - (x->row < y->row);
 }
 
 static void free_check(check *c)
@@ -48,6 +54,7 @@ static void free_check(check *c)
     xn_free(c->sum_y);
     xn_free(c->sum_d);
     xn_free(c->work);
+    xn_free(c->wide);
 }
 
 static bool collect(const xn_shots *s, check *c)
@@ -59,11 +66,13 @@ static bool collect(const xn_shots *s, check *c)
     c->sum_y = xn_alloc(n + 1, sizeof *c->sum_y);
     c->sum_d = xn_alloc(n + 1, sizeof *c->sum_d);
     c->work = xn_alloc(n, sizeof *c->work);
-    if (!c->shot || !c->sum_y || !c->sum_d || !c->work) return false;
+    c->wide = xn_alloc(n + 1, sizeof *c->wide);
+    if (!c->shot || !c->sum_y || !c->sum_d || !c->work || !c->wide) return false;
     for (int64_t i = 0; i < s->n; i++) {
         if (s->verdict[i] != XN_CUT_NONE || s->laser[i] != XN_LASER_ON) continue;
         if (!isfinite(photons[i]) || !isfinite(tool[i]) || !(s->i0[i] > 0)) continue;
-        c->shot[c->n++] = (shot){s->delay_ps[i] - tool[i], tool[i], photons[i] / s->i0[i]};
+        double delay = SAME_PS * rint((s->delay_ps[i] - tool[i]) / SAME_PS);
+        c->shot[c->n++] = (shot){delay, tool[i], photons[i] / s->i0[i], i};
     }
     return c->n >= FEWEST_SHOTS;
 }
@@ -83,7 +92,10 @@ static bool prepare(check *c)
     }
     qsort(c->shot, (size_t)c->n, sizeof *c->shot, by_delay);
     c->sum_y[0] = c->sum_d[0] = 0;
+    c->wide[0] = 0;
     for (int64_t i = 0; i < c->n; i++) {
+        double step = i > 0 ? c->shot[i].delay - c->shot[i - 1].delay : 0;
+        if (i > 0) c->wide[i] = c->wide[i - 1] + (step > WIDEST_STEP * c->tool_rms);
         c->sum_y[i + 1] = c->sum_y[i] + c->shot[i].y;
         c->sum_d[i + 1] = c->sum_d[i] + c->shot[i].delay;
     }
@@ -113,7 +125,7 @@ static bool regress(check *c, int64_t reach)
     for (int pass = 0; pass < 2; pass++)
         for (int64_t i = reach; i + reach < c->n; i++) {
             local l = around(c, i, reach);
-            if (!(fabs(l.step) > least) || !(l.distance > 0)) continue;
+            if (!(fabs(l.step) > least) || !(l.distance > 0) || c->wide[i + reach] > c->wide[i - reach]) continue;
             double x = l.step / l.distance * c->shot[i].tau, rest = l.r - c->beta * x;
             if (pass == 0) {
                 xy += x * l.r;

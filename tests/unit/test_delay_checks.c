@@ -63,7 +63,8 @@ static void make(const experiment *e, int64_t n, double t0, uint64_t seed, xn_cu
         s->laser[i] = i % 4 == 3 ? XN_LASER_OFF : XN_LASER_ON;
         s->i0[i] = xn_rng_gamma(&r, 20) / 20;
         double nominal = -1 + 4 * xn_rng_uniform(&r), arrival = e->jitter_ps * xn_rng_normal(&r);
-        if (e->steps_ps > 0) nominal = e->steps_ps * rint(nominal / e->steps_ps);
+        if (e->steps_ps > 0)
+            nominal = e->steps_ps * rint(nominal / e->steps_ps) + 1e-15 * xn_rng_normal(&r); // rounding
         double measured = arrival + 0.01 * xn_rng_normal(&r), other = kept;
         kept = measured;
         tool[i] = e->sign * (e->stranger ? other : measured);
@@ -121,15 +122,20 @@ END_TEST
 
 START_TEST(test_tool_without_signal)
 {
-    // No change, a change too slow for the jitter to matter, or a jitter smaller than the tool's own noise: no verdict
-    // against the configuration in any of 300 runs.
-    static const experiment quiet[] = {{.height = 0, .jitter_ps = 0.08, .noise = 0.01, .sign = 1},
-                                       {.height = 0.01, .period_ps = 20, .jitter_ps = 0.02, .noise = 0.01, .sign = 1},
-                                       {.height = 0, .jitter_ps = 0.2, .noise = 0.003, .sign = -1, .steps_ps = 0.1}};
-    for (int k = 0; k < 3; k++)
+    // No change, a change too slow for the jitter to matter, a jitter smaller than the tool's own noise, or nominal
+    // delays in steps wider than the jitter, or at one place only: no verdict against the configuration in any of 500
+    // runs.
+    static const experiment quiet[] = {
+        {.height = 0, .jitter_ps = 0.08, .noise = 0.01, .sign = 1},
+        {.height = 0.01, .period_ps = 20, .jitter_ps = 0.02, .noise = 0.01, .sign = 1},
+        {.height = 0, .jitter_ps = 0.2, .noise = 0.003, .sign = -1, .steps_ps = 0.1},
+        {.height = 0.1, .period_ps = 0.4, .jitter_ps = 0.05, .noise = 0.01, .sign = 1, .steps_ps = 0.25},
+        {.height = 0.1, .period_ps = 0.4, .jitter_ps = 0.05, .noise = 0.01, .sign = 1, .steps_ps = 10}};
+    static const double zero_ps[] = {0.5, 0.5, 0.5, 0.5, -0.1};
+    for (int k = 0; k < 5; k++)
         for (uint64_t seed = 0; seed < 100; seed++) {
             xn_cube c;
-            make(&quiet[k], 3000, 0.5, 1000 + seed, &c);
+            make(&quiet[k], 3000, zero_ps[k], 1000 + seed, &c);
             xn_tool_verdict v = xn_sign_check_tool(ctx, &c);
             ck_assert_msg(v == XN_TOOL_UNKNOWN || v == XN_TOOL_SHARPENS, "case %d seed %d: %s", k, (int)seed, said);
             said[0] = '\0';
