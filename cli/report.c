@@ -104,8 +104,11 @@ static void warnings(report *r, const totals *t)
         report_note(r, "%.1f %% of the fits did not converge", 100.0 * (double)t->failed / (double)t->fitted);
     for (int i = 0; i < r->n_runs; i++) {
         const report_run *run = &r->runs[i];
+        report_warnings(r, run->cube, run->name);
+        report_warnings(r, run->modes, run->name);
         if (run->cube != NULL && run->modes == NULL) report_note(r, "%s has not been fitted yet", run->cube);
     }
+    report_warnings(r, r->dispersion.path, "");
 }
 
 static void summary(report *r)
@@ -233,17 +236,7 @@ static void run_sections(report *r, json_t *list)
     }
 }
 
-// ---- notes and provenance; the notes are known last and stand first
-
-static void notes_text(const report *r, text *t)
-{
-    size_t n = json_array_size(r->notes);
-    for (size_t i = 0; i < n; i++) {
-        text_add(t, "<p class=\"note\">");
-        text_escape(t, json_string_value(json_array_get(r->notes, i)));
-        text_add(t, "</p>\n");
-    }
-}
+// ---- provenance
 
 void report_section_provenance(report *r)
 {
@@ -345,7 +338,7 @@ static xani_status make_page(report *r)
     run_sections(r, list);
     report_section_provenance(r);
     report_page_end(r);
-    notes_text(r, &body);
+    report_notes(r, &body);
     text_add(&body, "%s", r->page.s);
     text_free(&r->page);
     r->page = body;

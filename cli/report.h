@@ -141,6 +141,8 @@ typedef struct report {
 xani_status report_read(report *r, const char *truth_path);
 void report_forget(report *r);
 void report_note(report *r, const char *fmt, ...) CLI_PRINTF(2, 3); // something missing, in words
+void report_notes(const report *r, text *t);                        // all of them, as HTML
+void report_warnings(report *r, const char *file, const char *run); // said while the file was made
 // Numbers of a dataset as float64, NULL when it is not there (owned); required: that is noted. shape may be NULL.
 double *report_required(report *r, const char *file, const char *dataset, int rank, int64_t *shape);
 double *report_numbers(report *r, const char *file, const char *dataset, int rank, int64_t *shape);

@@ -76,6 +76,25 @@ char **report_strings(report *r, const char *file, const char *dataset, int64_t 
     return list;
 }
 
+void report_notes(const report *r, text *t)
+{
+    size_t n = json_array_size(r->notes);
+    for (size_t i = 0; i < n; i++) {
+        text_add(t, "<p class=\"note\">");
+        text_escape(t, json_string_value(json_array_get(r->notes, i)));
+        text_add(t, "</p>\n");
+    }
+}
+
+// What was warned of while a result was made, as notes: with its run where there are several.
+void report_warnings(report *r, const char *file, const char *run)
+{
+    int64_t n;
+    char **list = report_strings(r, file, "/entry/process/warnings", &n);
+    for (int64_t i = 0; i < n; i++) report_note(r, "%s%s%s", run, run[0] ? ": " : "", list[i]);
+    report_strings_free(list, n);
+}
+
 void report_strings_free(char **list, int64_t n)
 {
     for (int64_t i = 0; list != NULL && i < n; i++) free(list[i]);

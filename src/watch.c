@@ -38,7 +38,7 @@ static bool is_due(void *user)
 static xani_status publish(xn_ctx *ctx, void *user, xn_cube *cube)
 {
     snapshots *s = user;
-    const xn_provenance p = {.config = s->config, .inputs = s->place->inputs};
+    const xn_provenance p = {.config = s->config, .inputs = s->place->inputs, .partial = true};
     bool enough = cube->off.shots[0] > 0;
     if (enough && xn_result_write_cube(ctx, s->path, cube, &p) != XANI_OK) {
         xn_warn(ctx, "no snapshot: %s", xani_error_text(ctx));

@@ -25,6 +25,8 @@ struct xani_context {
     const char *stage;
     double stage_start, last_report;
     char *command;
+    char *warning[XN_WARNINGS];
+    int n_warnings;
     atomic_int interrupted;
 };
 
@@ -78,6 +80,7 @@ void xani_destroy(xani_context **context)
 {
     if (context == NULL || *context == NULL) return;
     pthread_mutex_destroy(&(*context)->lock);
+    xn_warnings_forget(*context);
     xn_free((*context)->command);
     xn_free(*context);
     *context = NULL;
@@ -159,9 +162,30 @@ void xn_clear_error(xn_ctx *ctx)
     pthread_mutex_unlock(&ctx->lock);
 }
 
+// One that finds no memory has at least been said.
+static void keep_warning(xn_ctx *ctx, const char *text)
+{
+    for (int i = 0; i < ctx->n_warnings; i++)
+        if (strcmp(ctx->warning[i], text) == 0) return;
+    if (ctx->n_warnings == XN_WARNINGS) return;
+    char *copy = xn_strdup(text);
+    if (copy != NULL) ctx->warning[ctx->n_warnings++] = copy;
+}
+
+int xn_warnings(const xn_ctx *ctx, const char *const **texts)
+{
+    *texts = ctx != NULL ? (const char *const *)ctx->warning : NULL;
+    return ctx != NULL ? ctx->n_warnings : 0;
+}
+
+void xn_warnings_forget(xn_ctx *ctx)
+{
+    while (ctx != NULL && ctx->n_warnings > 0) xn_free(ctx->warning[--ctx->n_warnings]);
+}
+
 void xn_log(xn_ctx *ctx, xani_log_level level, const char *fmt, ...)
 {
-    if (ctx == NULL || ctx->log == NULL) return;
+    if (ctx == NULL || (ctx->log == NULL && level != XANI_LOG_WARNING)) return;
     char text[ERROR_LENGTH];
     va_list args;
     va_start(args, fmt);
@@ -169,7 +193,8 @@ void xn_log(xn_ctx *ctx, xani_log_level level, const char *fmt, ...)
     va_end(args);
     flatten(text);
     pthread_mutex_lock(&ctx->lock);
-    ctx->log(ctx->log_user, level, text);
+    if (level == XANI_LOG_WARNING) keep_warning(ctx, text);
+    if (ctx->log != NULL) ctx->log(ctx->log_user, level, text);
     pthread_mutex_unlock(&ctx->lock);
 }
 

@@ -46,6 +46,11 @@ void xn_clear_error(xn_ctx *ctx);
 void xn_log(xn_ctx *ctx, xani_log_level level, const char *fmt, ...) XN_PRINTF(3, 4);
 #define xn_warn(ctx, ...) xn_log((ctx), XANI_LOG_WARNING, __VA_ARGS__)
 #define xn_note(ctx, ...) xn_log((ctx), XANI_LOG_INFO, __VA_ARGS__)
+// Warnings since the last xn_warnings_forget, each once, the first XN_WARNINGS of them: results keep what was said
+// while they were made.
+#define XN_WARNINGS 32
+int xn_warnings(const xn_ctx *ctx, const char *const **texts);
+void xn_warnings_forget(xn_ctx *ctx);
 
 // Progress of the current stage. stage and unit must be static strings. Calls are rate-limited
 // (10 per second) except the first and the last; call from the main thread only.

@@ -88,6 +88,10 @@ static xani_status write_process(xn_ctx *ctx, xn_writer *w, const xn_provenance 
     xn_writer_text(w, PROCESS "/version", xani_version());
     xn_writer_text(w, PROCESS "/date", iso_date(time(NULL), date));
     xn_writer_text(w, PROCESS "/command_line", ctx ? xn_command_line(ctx) : "");
+    const char *const *warnings;
+    int n = xn_warnings(ctx, &warnings);
+    if (n > 0) xn_writer_texts(w, PROCESS "/warnings", warnings, n);
+    if (p == NULL || !p->partial) xn_warnings_forget(ctx);
     if (p == NULL) return write_inputs(ctx, w, NULL);
     if (p->identity != NULL) xn_writer_text(w, PROCESS "/identity", p->identity);
     if (p->config != NULL) XN_TRY(write_config(ctx, w, p->config));

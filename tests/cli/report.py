@@ -275,6 +275,20 @@ def check_failures():
         r.ok(not figures["pictures"] and "could not be drawn" in words and "fit_status" in figures["runs"][0], "no drawing: words and figures stay")
 
 
+def check_warnings(stderr):
+    """What the run warned of is kept in the results and stands in the report, also when the run is resumed."""
+    said = [l.split("warning: ", 1)[1] for l in stderr.splitlines() if l.startswith("xani: warning: ")]
+    kept = []
+    for name in ("cube", "modes", "dispersion"):
+        with h5py.File(f"{SCRATCH}/out/{name}.h5") as f:
+            if "entry/process/warnings" in f:
+                kept += [w.decode() for w in f["entry/process/warnings"][()]]
+    r.ok(said and sorted(set(said)) == sorted(kept), f"{len(said)} warnings of the run are in its results: {kept}")
+    code, _, stderr = xani("run", f"{SCRATCH}/raw/xani.yaml", "-o", f"{SCRATCH}/out")
+    words, figures = look(f"{SCRATCH}/out", "resumed")
+    r.ok(code == 0 and all(w in words and w in figures["notes"] for w in said), "and in the report of a run that is resumed")
+
+
 def run_all():
     t = experiment.swissfel(f"{SCRATCH}/raw")
     config = t["config"]
@@ -286,6 +300,7 @@ def run_all():
     code, _, stderr = xani("run", f"{SCRATCH}/raw/xani.yaml", "-o", f"{SCRATCH}/out")
     if not r.ok(code == 0 and os.path.exists(f"{SCRATCH}/out/report.html"), f"xani run writes the report: {code} {stderr[-300:]}"):
         return
+    r.guard("warnings", check_warnings, stderr)
     r.guard("whole", check_whole, t)
     r.guard("parts", check_parts)
     r.guard("binned", check_binned, t)

@@ -105,6 +105,27 @@ static void on_progress(void *user, const char *stage, int64_t done, int64_t tot
     seen[1] = done;
 }
 
+START_TEST(test_warnings)
+{
+    // Kept once each, in order, without a log too; notes are not; the first XN_WARNINGS; forgotten when told.
+    const char *const *texts;
+    ck_assert_int_eq(xn_warnings(ctx, &texts), 0);
+    for (int i = 0; i < 2; i++) xn_warn(ctx, "sign %d", 1);
+    xn_note(ctx, "a note");
+    xn_warn(ctx, "two\nlines");
+    ck_assert_int_eq(xn_warnings(ctx, &texts), 2);
+    ck_assert_str_eq(texts[0], "sign 1");
+    ck_assert_str_eq(texts[1], "two lines");
+    for (int i = 0; i < 2 * XN_WARNINGS; i++) xn_warn(ctx, "number %d", i);
+    ck_assert_int_eq(xn_warnings(ctx, &texts), XN_WARNINGS);
+    ck_assert_str_eq(texts[XN_WARNINGS - 1], "number 29");
+    xn_warnings_forget(ctx);
+    ck_assert_int_eq(xn_warnings(ctx, &texts), 0);
+    xn_warn(ctx, "left for the end");
+    ck_assert_int_eq(xn_warnings(NULL, &texts), 0);
+}
+END_TEST
+
 START_TEST(test_progress)
 {
     // Progress is passed on a few times a second at most, but always at the first and the last call.
@@ -211,6 +232,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_log);
     tcase_add_test(t, test_progress);
     tcase_add_test(t, test_interrupt);
+    tcase_add_test(t, test_warnings);
     tcase_add_test(t, test_command_line);
     tcase_add_test(t, test_memory);
     tcase_add_test(t, test_machine);
