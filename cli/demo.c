@@ -201,6 +201,12 @@ static xani_status run_demo(demo *d)
     double start = now();
     xani_status st = open_experiment(d->c, &config);
     if (st == XANI_OK) st = xani_config_text(d->c->context, config, &yaml);
+    if (st == XANI_OK && d->c->dry_run) {
+        st = cli_result(d->c, "xani.plan", json_pack("{s:s, s:s}", "would_write", d->dir, "configuration", yaml));
+        xani_free(yaml);
+        xani_config_destroy(&config);
+        return st;
+    }
     if (st == XANI_OK) st = take_folder(d, yaml);
     if (st == XANI_OK) st = simulate(d, config);
     if (st == XANI_OK) st = process(d, &summary);

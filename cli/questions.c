@@ -9,7 +9,11 @@ xani_status cli_run_init(cli *c)
     char *yaml = NULL;
     xani_status st = xani_init(c->context, (const char *const *)c->args, (size_t)c->n_args, &yaml);
     if (st != XANI_OK) return st;
-    if (c->output != NULL) {
+    if (c->dry_run) {
+        st = cli_result(c, "xani.plan",
+                        json_pack("{s:s, s:s}", "would_write", c->output != NULL ? c->output : "standard output",
+                                  "configuration", yaml));
+    } else if (c->output != NULL) {
         st = cli_write_file(c, c->output, yaml, strlen(yaml), c->force);
         if (st == XANI_OK && c->json) st = cli_result(c, "xani.init", json_pack("{s:s}", "configuration", c->output));
         if (st == XANI_OK)

@@ -365,9 +365,10 @@ xani_status cli_report(cli *c, const char *dir, const char *truth_path)
     else if (!S_ISDIR(s.st_mode))
         st = cli_fail(c, XANI_ERR_INPUT, "%s: not a folder; xani report takes the folder of the results", dir);
     if (st == XANI_OK) st = report_read(&r, truth_path);
-    if (st == XANI_OK && mkdir(pictures, 0777) != 0 && errno != EEXIST)
+    const bool wanted = st == XANI_OK && !c->dry_run;
+    if (wanted && mkdir(pictures, 0777) != 0 && errno != EEXIST)
         st = cli_fail(c, XANI_ERR_OUTPUT, "%s: cannot be made: %s", pictures, strerror(errno));
-    if (st == XANI_OK) {
+    if (wanted && st == XANI_OK) {
         find_title(&r);
         st = make_page(&r);
     }
@@ -381,7 +382,9 @@ xani_status cli_run_report(cli *c)
     xani_status st = cli_report(c, c->args[0], c->truth);
     if (st != XANI_OK) return st;
     char *path = cli_format("%s/report.html", c->args[0]), *figures = cli_format("%s/report.json", c->args[0]);
-    if (c->json)
+    if (c->dry_run)
+        st = cli_result(c, "xani.plan", json_pack("{s:s}", "would_write", path));
+    else if (c->json)
         st = cli_result(c, "xani.report.written", json_pack("{s:s, s:s}", "html", path, "json", figures));
     else
         printf("%s\n", path);

@@ -129,8 +129,10 @@ xani_status cli_run_dark(cli *c)
     xani_config *config = NULL;
     st = cli_open_config(c, c->args[0], &config);
     if (st != XANI_OK) return st;
-    st = xani_dark(c->context, config, c->output);
-    if (st == XANI_OK) st = written(c, "xani.dark", c->output);
+    st = xani_dark(c->context, config, c->dry_run ? NULL : c->output);
+    if (st == XANI_OK)
+        st = c->dry_run ? cli_result(c, "xani.plan", json_pack("{s:s}", "would_write", c->output))
+                        : written(c, "xani.dark", c->output);
     xani_config_destroy(&config);
     return st;
 }

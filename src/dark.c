@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "identity.h"
 #include "io/h5.h"
 #include "pipeline.h"
 #include "reduce/dark.h"
@@ -67,6 +68,7 @@ static xani_status add_files(xn_ctx *ctx, const xn_config *config, char ***all)
     return XANI_OK;
 }
 
+// dark NULL: the run is only opened.
 static xani_status one_run(xn_ctx *ctx, const xn_config *config, int i, const xn_dark_stage *stage, bool high,
                            xn_dark *dark, char ***inputs)
 {
@@ -77,9 +79,12 @@ static xani_status one_run(xn_ctx *ctx, const xn_config *config, int i, const xn
     if (st == XANI_OK) st = xn_source_open(ctx, copy, -1, &source);
     if (st == XANI_OK && source->ops->read_frame == NULL)
         st = xn_config_bad(ctx, config, "input.layout", "%s has no frames", source->ops->layout);
-    if (st == XANI_OK && dark->n_stages == 0) st = xn_dark_make(ctx, stage->family, high, source, dark);
-    if (st == XANI_OK) st = xn_dark_add(ctx, copy, source, stage, dark);
-    if (st == XANI_OK)
+    if (st == XANI_OK && dark == NULL)
+        xn_note(ctx, "%s: %lld frames of %lld x %lld", stage->name, (long long)source->shots.n, (long long)source->ny,
+                (long long)source->nx);
+    if (st == XANI_OK && dark != NULL && dark->n_stages == 0) st = xn_dark_make(ctx, stage->family, high, source, dark);
+    if (st == XANI_OK && dark != NULL) st = xn_dark_add(ctx, copy, source, stage, dark);
+    if (st == XANI_OK && dark != NULL)
         xn_note(ctx, "%s: %lld frames used, %lld in another stage", stage->name, (long long)dark->used[stage->plane],
                 (long long)dark->rejected[stage->plane]);
     xn_source_close(&source);
@@ -103,10 +108,12 @@ xani_status xn_pipeline_dark(xn_ctx *ctx, const xn_config *config, const char *p
     int n = xn_config_count(config, "dark.runs");
     const xn_dark_stage **stage = xn_calloc((size_t)n, sizeof(xn_dark_stage *));
     xani_status st = stage != NULL ? find_stages(ctx, config, n, stage, &high) : xn_fail_memory(ctx, "the stages", 8);
-    for (int i = 0; i < n && st == XANI_OK; i++) st = one_run(ctx, config, i, stage[i], high, &dark, &inputs);
+    for (int i = 0; i < n && st == XANI_OK; i++)
+        st = one_run(ctx, config, i, stage[i], high, path != NULL ? &dark : NULL, &inputs);
+    if (st == XANI_OK && path != NULL) st = xn_inputs_spare(ctx, path, (const char *const *)inputs);
     const xn_provenance p = {.config = config, .inputs = (const char *const *)inputs};
-    if (st == XANI_OK) say_bad(ctx, &dark);
-    if (st == XANI_OK) st = xn_result_write_calibration(ctx, path, &dark, &p);
+    if (st == XANI_OK && path != NULL) say_bad(ctx, &dark);
+    if (st == XANI_OK && path != NULL) st = xn_result_write_calibration(ctx, path, &dark, &p);
     xn_free(stage);
     xn_h5_names_free(inputs);
     xn_dark_free(&dark);

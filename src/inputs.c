@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// inputs.c -- every file that a result depends on: what its identity hashes (identity.c) and what its provenance lists
-// (result/provenance.c) are one list.
+// inputs.c -- every file that a result depends on: what its identity hashes (identity.c), what its provenance lists
+// (result/provenance.c) and what it may not overwrite are one list.
 //
 // Of a cube: the files of its run, of a binned pair the half that was not named too, and every file that a key of
 // type path below `input` names (pedestals, gains, masks, readings, ...), found in the table of keys, so that a new key
 // cannot be forgotten here.  Of a dispersion: the modes, the geometry, the force constants.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "identity.h"
@@ -116,4 +117,15 @@ xani_status xn_inputs_map(xn_ctx *ctx, const xn_config *config, const char *cons
     if (st != XANI_OK) xn_h5_names_free(l.name);
     *inputs = st == XANI_OK ? l.name : NULL;
     return st;
+}
+
+// Also under another name of the same file (a link).
+xani_status xn_inputs_spare(xn_ctx *ctx, const char *output, const char *const *inputs)
+{
+    struct stat a, b;
+    if (stat(output, &a) != 0) return XANI_OK;
+    for (; *inputs != NULL; inputs++)
+        if (stat(*inputs, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+            return xn_fail(ctx, XANI_ERR_USAGE, "%s: is an input; give another name to write to", output);
+    return XANI_OK;
 }

@@ -92,6 +92,8 @@ static xani_status process_run(xn_ctx *ctx, run *r)
     xn_cube cube = {0};
     XN_TRY(xn_check_interrupt(ctx));
     XN_TRY(xn_inputs_find(ctx, config, r->index, &r->inputs));
+    XN_TRY(xn_inputs_spare(ctx, r->cube_path, (const char *const *)r->inputs));
+    XN_TRY(xn_inputs_spare(ctx, r->modes_path, (const char *const *)r->inputs));
     XN_TRY(xn_identity_reduce(ctx, config, r->index, r->inputs, &r->cube_id));
     XN_TRY(xn_identity_fit(ctx, config, r->cube_id, &r->modes_id));
     bool cube_wanted = xn_config_bool(config, "output.keep_cube");

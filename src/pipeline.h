@@ -31,7 +31,7 @@ void xn_second_axis_close(xn_axis_value **list, int *n);
 xani_status xn_second_axis_reduce(xn_ctx *ctx, const xn_config *config, int index, const char *cube_path);
 // merge.c: cubes, in any order, to one.
 xani_status xn_pipeline_merge(xn_ctx *ctx, const char *const *paths, size_t n, const char *output);
-// dark.c: pedestals of the dark runs into calibration.h5.
+// dark.c: pedestals of the dark runs into calibration.h5; NULL: the runs are only opened.
 xani_status xn_pipeline_dark(xn_ctx *ctx, const xn_config *config, const char *calibration_path);
 xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *config, const char *cube_path, const char *modes_path);
 xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_paths, size_t n,

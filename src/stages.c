@@ -101,7 +101,8 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
     double start = xn_seconds();
     char **all = NULL;
     XN_TRY(xn_inputs_map(ctx, config, inputs, &all));
-    xani_status st = xn_map(ctx, config, modes, n, &d);
+    xani_status st = xn_inputs_spare(ctx, path, (const char *const *)all);
+    if (st == XANI_OK) st = xn_map(ctx, config, modes, n, &d);
     const xn_provenance p = {.config = config, .inputs = (const char *const *)all, .identity = identity};
     if (st == XANI_OK) st = xn_result_write_dispersion(ctx, path, &d, &p);
     if (st == XANI_OK && summary != NULL)
@@ -127,6 +128,7 @@ xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char 
                        xn_config_name(config), n);
     if (xn_config_has(config, "reduce.second_axis")) return xn_second_axis_reduce(ctx, config, index, cube_path);
     XN_GOTO(out, st, xn_inputs_find(ctx, config, index, &inputs));
+    XN_GOTO(out, st, xn_inputs_spare(ctx, cube_path, (const char *const *)inputs));
     XN_GOTO(out, st, xn_identity_reduce(ctx, config, index, inputs, &identity));
     const xn_stage_place place = {cube_path, identity, (const char *const *)inputs};
     XN_GOTO(out, st, xn_stage_cube(ctx, config, index, false, &place, &cube));
@@ -207,6 +209,7 @@ xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *given, const char *cub
     int64_t fitted = 0, failed = 0;
     const char *const inputs[] = {cube_path, NULL};
     xani_status st;
+    XN_GOTO(out, st, xn_inputs_spare(ctx, modes_path, inputs));
     XN_GOTO(out, st, xn_stage_configure(ctx, given, cube_path, &config));
     XN_GOTO(out, st, xn_stage_open_cube(ctx, config, cube_path, &cube));
     XN_GOTO(out, st, xn_stage_fit(ctx, config, &cube, &modes));

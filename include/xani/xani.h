@@ -38,7 +38,8 @@ XANI_API xani_status xani_sim(xani_context *context, const xani_config *config, 
    summary: JSON text (may be NULL). */
 XANI_API xani_status xani_run(xani_context *context, const xani_config *config, const char *directory, char **summary);
 XANI_API xani_status xani_reduce(xani_context *context, const xani_config *config, const char *cube_path);
-/* Pedestals, noise and bad pixels of the dark runs of the configuration (dark.runs) into calibration.h5. */
+/* Pedestals, noise and bad pixels of the dark runs of the configuration (dark.runs) into calibration.h5.
+   calibration_path NULL: the runs are opened, nothing is written. */
 XANI_API xani_status xani_dark(xani_context *context, const xani_config *config, const char *calibration_path);
 /* Fits a cube.h5 or run%04d_on.h5 (the _off file beside it is found). config may be NULL. */
 XANI_API xani_status xani_fit(xani_context *context, const xani_config *config, const char *cube_path,

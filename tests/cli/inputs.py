@@ -3,8 +3,8 @@
 """inputs.py XANI SCRATCH -- a result knows every file it depends on: a second run redoes what a changed file touches.
 
 The half of a pair of cubes that was not named, masks, the background, the geometry and the force constants are changed
-one by one; each must be listed in the provenance and must redo the stages that read it, and no others.  Also: the only
-run of a list is found both in its folder and beside it.  Prints TAP.
+one by one; each must be listed in the provenance and must redo the stages that read it, and no others.  Also: no
+command writes over a file it reads; the only run of a list is found both in its folder and beside it.  Prints TAP.
 """
 import json
 import os
@@ -102,5 +102,12 @@ with open(f"{SCRATCH}/out/report.json") as f:
 done = subprocess.run([XANI, "verify", f"{SCRATCH}/out", "--json"], capture_output=True, text=True)
 r.ok(done.returncode == 0 and json.loads(done.stdout)["good"] == 3, "xani verify counts three results")
 r.ok(subprocess.run([XANI, "verify", f"{SCRATCH}/out/cube.h5"], capture_output=True).returncode == 0, "and takes the link's name too")
+for what, path, args in (("reduce", "run0003_off.h5", ["xani.yaml"]), ("reduce", "mask.h5", ["xani.yaml"]),
+                         ("fit", "out/only/cube.h5", ["out/only/cube.h5"]), ("map", "out/only/modes.h5", ["out/only/modes.h5"]),
+                         ("map", "flat.geom", ["out/only/modes.h5"]), ("fit", "run0003_on.h5", ["run0003_on.h5", "--model", "constant"])):
+    before = open(f"{SCRATCH}/{path}", "rb").read()
+    done = subprocess.run([XANI, what, *args, "-o", path], capture_output=True, text=True, cwd=SCRATCH)
+    same = open(f"{SCRATCH}/{path}", "rb").read() == before
+    r.ok(done.returncode == 2 and same and path in done.stderr, f"{what} does not write over its input {path}: {done.stderr.strip()}")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)
