@@ -8,8 +8,8 @@
 #include <math.h>
 #include <string.h>
 
-#include "physics/crystal.h"
-#include "physics/forces/forces.h"
+#include "physics/beam.h"
+#include "physics/forces/configured.h"
 #include "physics/forces/scatter.h"
 #include "physics/geometry.h"
 #include "physics/lattice.h"
@@ -31,7 +31,8 @@ typedef struct {
     double energy_kev;
     int threads;
     xn_forces forces;
-    double (*msd)[9], normal[3], field[3], polarised;
+    double (*msd)[9];
+    xn_beam beam;
     int64_t n, room;
     xn_refine_point *point;
     int n_runs;
@@ -41,26 +42,9 @@ typedef struct {
 
 static xani_status load_forces(job *j)
 {
-    static const char *const shipped[] = {"al_80k", "cu_296k"};
-    const xn_lattice *l = &j->lattice;
-    if (xn_config_has(j->config, "map.force_constants.file")) {
-        char *path = xn_config_path(j->config, "map.force_constants.file");
-        if (path == NULL) return xn_fail_memory(j->ctx, "map.force_constants.file", 1);
-        const char *format = xn_config_string(j->config, "map.force_constants.format");
-        xani_status st = xn_forces_load(j->ctx, path, format, NULL, XN_POLAR_DIPOLES, &j->forces);
-        xn_free(path);
-        return st;
-    }
-    for (size_t i = 0; i < sizeof shipped / sizeof shipped[0]; i++) {
-        xn_crystal c;
-        XN_TRY(xn_crystal_load(j->ctx, shipped[i], &c));
-        bool fits = l->n_basis > 0 && strcmp(c.element, l->element[0]) == 0 && l->centring == 'F' &&
-                    fabs(c.a_ang / l->cell[0] - 1.0) < 0.02;
-        for (int a = 1; a < l->n_basis; a++) fits = fits && strcmp(l->element[a], l->element[0]) == 0;
-        xani_status st = fits ? xn_forces_from_crystal(j->ctx, &c, &j->forces) : XANI_OK;
-        xn_crystal_free(&c);
-        if (fits || st != XANI_OK) return st;
-    }
+    bool found = false;
+    XN_TRY(xn_forces_configured(j->ctx, j->config, &j->lattice, NULL, &j->forces, &found));
+    if (found) return XANI_OK;
     return xn_config_require(j->ctx, j->config, "map.force_constants.file",
                              "the diffuse scattering of this crystal follows from its force constants");
 }
@@ -71,35 +55,6 @@ static xani_status load_msd(job *j, double temperature_k)
     j->msd = xn_calloc((size_t)j->forces.n_atoms, sizeof *j->msd);
     if (j->msd == NULL) return xn_fail_memory(j->ctx, "mean squares", (size_t)j->forces.n_atoms * sizeof *j->msd);
     return xn_forces_msd(j->ctx, &j->forces, temperature_k, MSD_GRID, j->threads, j->msd, &unstable);
-}
-
-// ---- the beam and the detector's plane
-
-static xani_status load_beam(job *j)
-{
-    xn_goniometer arm;
-    double r[9];
-    const double along[3] = {0.0, 0.0, 1.0};
-    XN_TRY(xn_circles_load(j->ctx, j->config, "geometry.arm", &arm));
-    xn_goniometer_matrix(&arm, r);
-    xn_mat3_vec(r, along, j->normal);
-    xn_config_doubles(j->config, "geometry.polarisation.direction", j->field, 3);
-    double length = hypot(j->field[0], j->field[1]);
-    if (!(length > 0.0))
-        return xn_config_bad(j->ctx, j->config, "geometry.polarisation.direction", "is not across the beam");
-    for (int k = 0; k < 2; k++) j->field[k] /= length;
-    j->polarised = xn_config_double(j->config, "geometry.polarisation.fraction");
-    return XANI_OK;
-}
-
-// Polarisation times the solid angle of a pixel of a flat detector, 1 in forward direction.
-static double factor_at(const job *j, const double q[3])
-{
-    double k = XN_K_PER_KEV * j->energy_kev, u[3] = {q[0] / k, q[1] / k, q[2] / k + 1.0};
-    double along = u[0] * j->field[0] + u[1] * j->field[1], across = u[1] * j->field[0] - u[0] * j->field[1];
-    double p = j->polarised * (1.0 - along * along) + (1.0 - j->polarised) * (1.0 - across * across);
-    double c = u[0] * j->normal[0] + u[1] * j->normal[1] + u[2] * j->normal[2];
-    return p * fabs(c * c * c);
 }
 
 // ---- mean frames
@@ -188,7 +143,7 @@ static xani_status add_pixel(job *j, const double back[9], const double inverse[
 {
     double hkl[3], q[3];
     int nearest[3];
-    xn_refine_point p = {.counts = value, .run = run, .factor = factor_at(j, q_lab)};
+    xn_refine_point p = {.counts = value, .run = run, .factor = xn_beam_factor(&j->beam, q_lab)};
     p.variance = value / fmax(shots, 1.0) + MODEL_SHARE * MODEL_SHARE * value * value;
     xn_mat3_vec(back, q_lab, p.q);
     xn_mat3_vec(inverse, p.q, hkl);
@@ -292,7 +247,7 @@ xani_status xn_index(xn_ctx *ctx, const xn_config *config, json_t **answer)
     if (isnan(j.energy_kev))
         st = xn_config_require(ctx, config, "experiment.energy_kev", "momentum transfer needs the photon energy");
     if (st == XANI_OK) st = load_forces(&j);
-    if (st == XANI_OK) st = load_beam(&j);
+    if (st == XANI_OK) st = xn_beam_load(ctx, config, j.energy_kev, &j.beam);
     for (int i = 0; i < (runs > 0 ? runs : 1) && st == XANI_OK; i++) {
         st = add_run(&j, runs > 0 ? i : -1, i);
         j.n_runs = i + 1;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """layers.py -- no folder includes what lies above it, and external libraries stay in their rooms.
 
-core < codec, reader, kernel, lsq < io, cuda, physics, data (later: engine) < the stages (never each other) < pipeline.c < xani.c;
+core < codec, reader, kernel, lsq < io, cuda, physics, data (later: engine) < the stages (never each other) < plan, pipeline.c < xani.c;
 cli/ and examples/ see only the public header.
 """
 import os
@@ -18,7 +18,8 @@ ALLOWED = {"core": LOW, "codec": LOW | {"codec"}, "reader": LOW | {"reader"},
            "io": LOW | {"codec", "reader", "io"}, "kernel": LOW | {"kernel"}, "lsq": LOW | {"lsq"}, "cuda": LOW | {"kernel", "reader", "cuda"}}
 ALLOWED |= {folder: LOW | MIDDLE | UPPER for folder in UPPER}
 ALLOWED |= {stage: LOW | MIDDLE | UPPER | {stage} for stage in STAGES}
-EVERYTHING = LOW | MIDDLE | UPPER | STAGES | {"pipeline.h", "identity.h"}
+ALLOWED["plan"] = LOW | MIDDLE | UPPER | STAGES | {"plan", "pipeline.h"}
+EVERYTHING = LOW | MIDDLE | UPPER | STAGES | {"plan", "pipeline.h", "identity.h"}
 # external header -> the files that may include it
 ROOMS = {
     r"hdf5.*\.h|H5.*\.h": r"src/io/|bench/|tests/",

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "physics/forces/configured.h"
 #include "source/sim/parts.h"
 
 #define MSD_GRID 32    // the zone mean converges as 1/n (science.md 13.2)
@@ -43,51 +44,7 @@ static xani_status load_crystal(xn_ctx *ctx, const xn_config *config, xn_sim_mod
     return XANI_OK;
 }
 
-// ---- the change
-
-static xani_status soften_table(xn_ctx *ctx, const xn_config *config, const char *key, const char *shell,
-                                const char *element, double factor, xn_crystal *c)
-{
-    bool known = false;
-    for (int k = 0; k < c->n_shells; k++) known = known || strcmp(c->shell_name[k], shell) == 0;
-    if (!known) return xn_config_bad(ctx, config, key, "crystal %s has no shell %s", c->name, shell);
-    return xn_crystal_scale(ctx, c, shell, element, factor);
-}
-
-static xani_status soften_forces(xn_ctx *ctx, const xn_config *config, const char *key, const char *shell,
-                                 const char *element, double factor, xn_forces *f)
-{
-    char *end;
-    long number = strtol(shell, &end, 10);
-    if (end == shell || *end != '\0' || number < 1)
-        return xn_config_bad(ctx, config, key, "'%s' is no number of a shell (1: the nearest neighbours)", shell);
-    if (strcmp(element, "all") != 0)
-        return xn_config_bad(ctx, config, key, "single elements are changed in Born-von Karman tables only");
-    if (xn_forces_scale_shell(f, (int)number, factor) == 0)
-        return xn_config_bad(ctx, config, key, "the force constants have no shell %ld", number);
-    return XANI_OK;
-}
-
-static xani_status soften(xn_ctx *ctx, const xn_config *config, xn_sim_model *m)
-{
-    bool table = m->table[0].n_shells > 0;
-    int n = xn_config_count(config, "sim.softening");
-    if (table) XN_TRY(xn_crystal_copy(ctx, &m->table[0], &m->table[1]));
-    if (!table) XN_TRY(xn_forces_copy(ctx, &m->before, &m->after));
-    for (int i = 0; i < n; i++) {
-        char shell_key[XN_KEY_LENGTH], factor_key[XN_KEY_LENGTH], element_key[XN_KEY_LENGTH];
-        xn_key(shell_key, "sim.softening[%d].shell", i);
-        xn_key(factor_key, "sim.softening[%d].factor", i);
-        XN_TRY(xn_config_require(ctx, config, shell_key, "a shell of the crystal's table, or its number"));
-        XN_TRY(xn_config_require(ctx, config, factor_key, "what its force constants are multiplied by"));
-        const char *shell = xn_config_string(config, shell_key);
-        const char *element = xn_config_string(config, xn_key(element_key, "sim.softening[%d].element", i));
-        double factor = xn_config_double(config, factor_key);
-        XN_TRY(table ? soften_table(ctx, config, shell_key, shell, element, factor, &m->table[1])
-                     : soften_forces(ctx, config, shell_key, shell, element, factor, &m->after));
-    }
-    return table ? xn_forces_from_crystal(ctx, &m->table[1], &m->after) : XANI_OK;
-}
+// ---- stability
 
 // Whether a mode is imaginary somewhere, *q: where.
 static bool unstable_at(const xn_forces *f, double complex *work, double q[3])
@@ -154,7 +111,7 @@ xani_status xn_sim_crystals(xn_ctx *ctx, const xn_config *config, xn_sim_model *
 {
     int64_t unstable = 0;
     XN_TRY(load_crystal(ctx, config, m));
-    XN_TRY(soften(ctx, config, m));
+    XN_TRY(xn_forces_soften(ctx, config, "sim.softening", m->table, &m->before, &m->after));
     XN_TRY(xn_lattice_load(ctx, config, true, &m->lattice));
     if (m->table[0].n_shells > 0) XN_TRY(check_table_cell(ctx, config, m));
     XN_TRY(xn_context(ctx, xn_forces_align(ctx, &m->lattice, &m->before, m->to_q), "%s: map.crystal",

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// beam.c -- see beam.h.  The direction of the scattered light follows from Q alone: u = Q/k + z.
+#include "physics/beam.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "physics/geometry.h"
+#include "physics/lattice.h"
+
+xani_status xn_beam_load(xn_ctx *ctx, const xn_config *config, double energy_kev, xn_beam *beam)
+{
+    xn_goniometer arm;
+    double r[9];
+    const double along[3] = {0.0, 0.0, 1.0};
+    memset(beam, 0, sizeof *beam);
+    beam->k = XN_K_PER_KEV * energy_kev;
+    XN_TRY(xn_circles_load(ctx, config, "geometry.arm", &arm));
+    xn_goniometer_matrix(&arm, r);
+    xn_mat3_vec(r, along, beam->normal);
+    xn_config_doubles(config, "geometry.polarisation.direction", beam->field, 3);
+    double length = hypot(beam->field[0], beam->field[1]);
+    if (!(length > 0.0)) return xn_config_bad(ctx, config, "geometry.polarisation.direction", "is not across the beam");
+    for (int i = 0; i < 2; i++) beam->field[i] /= length;
+    beam->field[2] = 0.0; // a field is transverse to its beam
+    beam->linear = xn_config_double(config, "geometry.polarisation.fraction");
+    return XANI_OK;
+}
+
+double xn_beam_factor(const xn_beam *b, const double q[3])
+{
+    const double u[3] = {q[0] / b->k, q[1] / b->k, q[2] / b->k + 1.0};
+    double along = u[0] * b->field[0] + u[1] * b->field[1], across = u[1] * b->field[0] - u[0] * b->field[1];
+    double p = b->linear * (1.0 - along * along) + (1.0 - b->linear) * (1.0 - across * across);
+    double c = u[0] * b->normal[0] + u[1] * b->normal[1] + u[2] * b->normal[2];
+    return p * fabs(c * c * c);
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// configured.h -- the force constants that a configuration names, and how they change when the laser hits.
+#ifndef XN_PHYSICS_FORCES_CONFIGURED_H
+#define XN_PHYSICS_FORCES_CONFIGURED_H
+
+#include "core/config.h"
+#include "physics/forces/forces.h"
+
+// map.force_constants.file, a file or the name of a shipped table; without it the shipped table of the lattice's only
+// element, where there is one.  table (may be NULL): that of a Born-von Karman crystal, else left empty.
+// *found false, and nothing else, where no constants are known.
+xani_status xn_forces_configured(xn_ctx *ctx, const xn_config *config, const xn_lattice *l, xn_crystal *table,
+                                 xn_forces *f, bool *found);
+
+// Constants `after` from those before by a list {shell, element, factor} of the configuration (sim.softening). table[0]
+// of a Born-von Karman crystal (else empty): shells have its names and single elements may change, table[1] becomes the
+// changed one.  Of other constants a shell has a number, 1 the nearest.
+xani_status xn_forces_soften(xn_ctx *ctx, const xn_config *config, const char *list, xn_crystal table[2],
+                             const xn_forces *before, xn_forces *after);
+
+#endif
