@@ -68,10 +68,11 @@ xani_status xn_stage_judge(xn_ctx *ctx, const xn_config *config, int64_t fitted,
 xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n,
                          const char *const *inputs, const char *identity, const char *path, json_t *summary);
 
-// plan.c: what a run would read, need and pass over; what the experiment can show.
+// check.c: what a run would read, need and pass over.
 xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer);
 // Geometry and lattice load, for frames of this shape, where the configuration says enough for a map.
 xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx);
+// plan/budget.c: what the experiment can show.
 xani_status xn_plan_budget(xn_ctx *ctx, const xn_config *config, json_t **answer);
 
 // fit_file.c: any model on every trace of a cube or dataset. *summary: owned, counts by status.

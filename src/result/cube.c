@@ -299,11 +299,13 @@ static xani_status check(xn_ctx *ctx, const xn_h5 *file, const xn_cube *c, const
     return XANI_OK;
 }
 
-static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, xn_cube *c)
+static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, bool traces, xn_cube *c)
 {
     int64_t extent[EXTENTS];
     for (int i = 0; i < EXTENTS; i++) extent[i] = XN_EXTENT_UNKNOWN;
-    XN_TRY(xn_nexus_read_fields(ctx, file, fields, XN_COUNT(fields), c, extent));
+    for (int i = 0; i < XN_COUNT(fields); i++)
+        if (traces || fields[i].rank < 3 || fields[i].dims[0] != BIN)
+            XN_TRY(xn_nexus_read_fields(ctx, file, &fields[i], 1, c, extent));
     XN_TRY(xn_nexus_read_scalars(ctx, file, scalars, XN_COUNT(scalars), c));
     if (xn_h5_exists(file, frames_scalar.path)) XN_TRY(xn_nexus_read_scalars(ctx, file, &frames_scalar, 1, c));
     if (c->off_float != NULL) XN_TRY(xn_nexus_read_scalars(ctx, file, off_scalars, XN_COUNT(off_scalars), c));
@@ -328,14 +330,38 @@ static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, xn_cube *c)
     return check(ctx, file, c, extent);
 }
 
-xani_status xn_result_read_cube(xn_ctx *ctx, const char *path, xn_cube *cube)
+static xani_status read_file(xn_ctx *ctx, const char *path, bool traces, xn_cube *cube)
 {
     memset(cube, 0, sizeof *cube);
     xn_h5 *file;
     XN_TRY(xn_h5_open(ctx, path, &file));
-    xani_status st = read_all(ctx, file, cube);
+    xani_status st = read_all(ctx, file, traces, cube);
     xn_h5_close(&file);
     if (st != XANI_OK) xn_cube_free(cube);
+    return st;
+}
+
+xani_status xn_result_read_cube(xn_ctx *ctx, const char *path, xn_cube *cube)
+{
+    return read_file(ctx, path, true, cube);
+}
+
+xani_status xn_result_read_cube_head(xn_ctx *ctx, const char *path, xn_cube *cube)
+{
+    return read_file(ctx, path, false, cube);
+}
+
+xani_status xn_result_read_errors(xn_ctx *ctx, const char *path, int bin, const xn_cube *head, float *errors)
+{
+    static const char *const dataset = "/entry/cube/signal_errors";
+    xn_h5 *file;
+    XN_TRY(xn_h5_open(ctx, path, &file));
+    xn_h5_info info;
+    xani_status st = xn_h5_info_get(ctx, file, dataset, &info);
+    if (st == XANI_OK && (info.rank != 3 || info.dims[1] != head->ny || info.dims[2] != head->nx))
+        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has another shape than the cube's planes", path, dataset);
+    if (st == XANI_OK) st = xn_h5_read_rows(ctx, file, dataset, XN_F32, bin, 1, errors);
+    xn_h5_close(&file);
     return st;
 }
 

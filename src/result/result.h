@@ -21,6 +21,9 @@ typedef struct xn_provenance {
 
 xani_status xn_result_write_cube(xn_ctx *ctx, const char *path, const xn_cube *cube, const xn_provenance *p);
 xani_status xn_result_read_cube(xn_ctx *ctx, const char *path, xn_cube *cube);
+// All but the arrays of bins and pixels, which stay NULL; errors (y, x) of one bin of such a cube.
+xani_status xn_result_read_cube_head(xn_ctx *ctx, const char *path, xn_cube *cube);
+xani_status xn_result_read_errors(xn_ctx *ctx, const char *path, int bin, const xn_cube *head, float *errors);
 xani_status xn_result_write_modes(xn_ctx *ctx, const char *path, const xn_modes *modes, const xn_provenance *p);
 xani_status xn_result_read_modes(xn_ctx *ctx, const char *path, xn_modes *modes);
 xani_status xn_result_write_dispersion(xn_ctx *ctx, const char *path, const xn_dispersion *d, const xn_provenance *p);

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// check.c -- `xani check`: what a run would read and need.
+//
+// Every input and geometry is opened, so that what would stop a run stops here, and a few frames tell what reading
+// costs on this machine.
+#include <math.h>
+
+#include "map/map.h"
+#include "physics/geometry.h"
+#include "physics/lattice.h"
+#include "pipeline.h"
+#include "reduce/reduce.h"
+#include "source/source.h"
+
+#define PROBE_FRAMES 8 // read to measure what a frame costs
+
+// Wall seconds one thread needs for a frame, from the first few; NaN when there are none.
+static xani_status frame_seconds(xn_ctx *ctx, xn_source *s, double *seconds)
+{
+    *seconds = NAN;
+    int64_t n = xn_min64(s->shots.n, PROBE_FRAMES);
+    if (s->ops->read_frame == NULL || n == 0) return XANI_OK;
+    size_t bytes = (size_t)(s->ny * s->nx) * xn_type_size(s->type);
+    void *frame = xn_alloc(bytes, 1), *scratch = xn_alloc(s->scratch_bytes, 1);
+    xani_status st = frame && scratch ? XANI_OK : xn_fail_memory(ctx, "a frame", bytes + s->scratch_bytes);
+    double start = xn_seconds();
+    for (int64_t i = 0; i < n && st == XANI_OK; i++) st = s->ops->read_frame(ctx, s, s->shots.frame[i], frame, scratch);
+    *seconds = (xn_seconds() - start) / (double)n;
+    xn_free(frame);
+    xn_free(scratch);
+    return st;
+}
+
+static xani_status check_run(xn_ctx *ctx, const xn_config *config, int index, json_t *list, int64_t *ny, int64_t *nx)
+{
+    xn_source *s = NULL;
+    xn_reduce_plan p = {0};
+    double seconds = NAN;
+    xani_status st;
+    XN_GOTO(out, st, xn_source_open(ctx, config, index, &s));
+    XN_GOTO(out, st, xn_reduce_plan_make(ctx, config, s, &p));
+    XN_GOTO(out, st, frame_seconds(ctx, s, &seconds));
+    *ny = s->ny, *nx = s->nx;
+    int64_t on = 0, off = 0;
+    for (int64_t i = 0; i < s->shots.n; i++)
+        on += s->shots.laser[i] == XN_LASER_ON, off += s->shots.laser[i] == XN_LASER_OFF;
+    json_t *o = json_object();
+    if (s->run != NULL && s->run[0]) json_object_set_new(o, "run", json_string(s->run));
+    json_object_set_new(o, "shots", json_integer(s->shots.n));
+    json_object_set_new(o, "laser_on", json_integer(on));
+    json_object_set_new(o, "laser_off", json_integer(off));
+    json_object_set_new(o, "stored_bytes", json_integer(p.stored_bytes));
+    json_object_set_new(o, "memory_bytes", json_integer(xn_max64(p.memory_bytes, p.write_bytes)));
+    json_object_set_new(o, "write_bytes", json_integer(p.write_bytes));
+    json_object_set_new(o, "passes", json_integer(p.passes));
+    json_object_set_new(o, "delay_bins_per_pass", json_integer(p.bins_per_pass));
+    json_object_set_new(o, "file_bytes", json_integer(p.file_bytes));
+    json_object_set_new(o, "delay_bins", json_integer(p.nbins));
+    json_object_set_new(o, "spatial_bin", json_integer(p.spatial_bin));
+    json_object_set_new(o, "groups_y", json_integer(p.ny));
+    json_object_set_new(o, "groups_x", json_integer(p.nx));
+    if (isfinite(seconds)) {
+        double whole = seconds * (double)p.frames_read / xn_threads((int)xn_config_int(config, "engine.threads"));
+        json_object_set_new(o, "read_and_decode_seconds", json_real(whole));
+    }
+    json_array_append_new(list, o);
+out:
+    xn_source_close(&s);
+    return index >= 0 ? xn_context(ctx, st, "run %d", index + 1) : st;
+}
+
+xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx)
+{
+    const char *why = NULL;
+    if (!xn_map_possible(config, &why)) return XANI_OK;
+    xn_geometry g = {0};
+    xn_lattice lattice;
+    xn_goniometer circles;
+    XN_TRY(xn_geometry_load(ctx, config, ny, nx, &g));
+    xn_geometry_free(&g);
+    XN_TRY(xn_lattice_load(ctx, config, true, &lattice));
+    XN_TRY(xn_map_check_path(ctx, config, &lattice));
+    return xn_goniometer_load(ctx, config, &circles);
+}
+
+static void say_map(const xn_config *config, json_t *answer)
+{
+    const char *why = NULL;
+    bool possible = xn_map_possible(config, &why);
+    json_object_set_new(answer, "dispersion", json_string(possible ? "possible" : "not possible"));
+    if (!possible) json_object_set_new(answer, "missing_for_dispersion", json_string(why));
+}
+
+xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer)
+{
+    *answer = NULL;
+    json_t *o = json_object(), *list = json_array();
+    int64_t ny = 0, nx = 0;
+    int n = xn_source_runs(config);
+    xani_status st = XANI_OK;
+    json_object_set_new(o, "configuration", json_string(xn_config_name(config)));
+    json_object_set_new(o, "threads", json_integer(xn_threads((int)xn_config_int(config, "engine.threads"))));
+    json_object_set_new(o, "runs", list);
+    for (int i = 0; i < (n > 0 ? n : 1) && st == XANI_OK; i++)
+        st = check_run(ctx, config, n > 0 ? i : -1, list, &ny, &nx);
+    if (st == XANI_OK) st = xn_plan_check_map(ctx, config, ny, nx);
+    say_map(config, o);
+    if (st != XANI_OK) {
+        json_decref(o);
+        return st;
+    }
+    *answer = o;
+    return XANI_OK;
+}

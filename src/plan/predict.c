@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// predict.c -- significance of every branch in every pixel group looked at, for each grouping of the pixels.
+//
+// A shot of relative intensity W (mean 1, variance v) gives a group of G pixels Poisson counts of mean mu W (1 + y),
+// detector noise, and a monitor reading with relative error m.  The reduction sums I - R I0 over the shots of a bin, so
+// the variance of one shot, relative to mu, is
+//   1/mu + G n^2/mu^2 + (1 + v) m^2 + (1 + v) sum_k A_k^2/2 <exp(-2 g t)> (1 - L_k^2)
+// counting, detector, monitor, and the signal's own spread over the delays of a bin, of which L is left in the mean
+// (the variance of a cosine of random phase less that of its mean).  The error of the laser-off reference is common to
+// all bins and goes into the background's constant (science.md 4).
+//
+// Lines nearer than half the resolution max(1/T, g/pi) are seen as one, by the stronger branch.  At most fit.modes_max
+// lines of a group count, and only those that the fit would report: inside its band, sigma_f < 0.3 THz and < f/4.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plan/plan.h"
+
+#define FAINT 0.3      // rho below which a line is no company for another
+#define ANY_SHOTS 1e6  // where the number of shots is not known
+#define WIDEST_THZ 0.3 // as fit/result.c
+#define WIDEST_SHARE 0.25
+
+double xn_plan_shot_variance(const xn_plan *p, double mu, int pixels)
+{
+    double noise = xn_plan_v(p, XN_PLAN_NOISE), i0 = xn_plan_v(p, XN_PLAN_I0), monitor = xn_plan_v(p, XN_PLAN_MONITOR);
+    return 1.0 / mu + pixels * noise * noise / (mu * mu) + (1.0 + i0 * i0) * monitor * monitor;
+}
+
+static double left_of(const xn_plan *p, double f)
+{
+    return xn_plan_clock(f, p->trace.timing_ps) * xn_plan_box(f, p->trace.width_ps);
+}
+
+// Mean of exp(-2 g t) over the samples.
+static double decay_mean(const xn_plan_trace *t, double g)
+{
+    double sum = 0.0, all = 0.0;
+    for (int i = 0; i < t->n; i++) {
+        all += t->share[i];
+        sum += t->share[i] * (t->t_ps[i] >= 0.0 ? exp(-2.0 * g * t->t_ps[i]) : 0.0);
+    }
+    return sum / all;
+}
+
+// ---- lines of a group as the fit sees them
+
+typedef struct {
+    xn_plan_line line;
+    int branch;
+    double rho; // alone, roughly
+} seen_line;
+
+static int by_frequency(const void *a, const void *b)
+{
+    double x = ((const seen_line *)a)->line.f_thz, y = ((const seen_line *)b)->line.f_thz;
+    return (x > y) - (x < y);
+}
+
+static int by_strength(const void *a, const void *b)
+{
+    double x = ((const seen_line *)a)->rho, y = ((const seen_line *)b)->rho;
+    return (x < y) - (x > y);
+}
+
+// Branches to lines, unresolved ones joined; strongest first.
+static int lines_of(const xn_plan *p, const xn_plan_group *g, const xn_plan_sight *s, int n, seen_line *out)
+{
+    int count = 0;
+    double span = p->trace.end_ps - p->trace.begin_ps;
+    for (int b = 0; b < p->branches; b++) {
+        double a = s[b].amplitude * g->dilution * p->amplitude_scale;
+        if (!(s[b].f_thz > 0.0) || !isfinite(a) || a == 0.0) continue;
+        out[count++] =
+            (seen_line){{s[b].f_thz, a, 0.0, p->damping_per_ps[b], {n * s[b].slope_thz[0], n * s[b].slope_thz[1]}},
+                        b,
+                        fabs(a * left_of(p, s[b].f_thz))};
+    }
+    qsort(out, (size_t)count, sizeof *out, by_frequency);
+    int kept = 0;
+    for (int i = 0; i < count; i++) {
+        seen_line *last = kept > 0 ? &out[kept - 1] : NULL;
+        double apart = last ? out[i].line.f_thz - last->line.f_thz : INFINITY;
+        if (apart > 0.5 * fmax(1.0 / span, out[i].line.damping_per_ps / M_PI)) {
+            out[kept++] = out[i];
+            continue;
+        }
+        double sum = last->line.amplitude + out[i].line.amplitude;
+        if (out[i].rho > last->rho) *last = out[i];
+        last->line.amplitude = sum;
+        last->rho = fabs(sum * left_of(p, last->line.f_thz));
+    }
+    qsort(out, (size_t)kept, sizeof *out, by_strength);
+    return kept;
+}
+
+static double variance_of_signal(const xn_plan *p, const seen_line *l, int n)
+{
+    double sum = 0.0, i0 = xn_plan_v(p, XN_PLAN_I0);
+    for (int k = 0; k < n; k++) {
+        double left = left_of(p, l[k].line.f_thz), a = l[k].line.amplitude;
+        sum += 0.5 * a * a * decay_mean(&p->trace, l[k].line.damping_per_ps) * (1.0 - left * left);
+    }
+    return (1.0 + i0 * i0) * sum;
+}
+
+// What the spread of frequencies over a group leaves of a line's energy, as an amplitude.
+static double spread_of(const xn_plan_trace *t, const xn_plan_line *l)
+{
+    double with = 0.0, without = 0.0;
+    for (int i = 0; i < t->n; i++) {
+        double x = t->t_ps[i];
+        if (x < 0.0) continue;
+        double e = t->share[i] * exp(-2.0 * l->damping_per_ps * x), a = xn_plan_box(l->across_thz[0], x),
+               b = xn_plan_box(l->across_thz[1], x);
+        with += e * a * a * b * b;
+        without += e;
+    }
+    return without > 0.0 ? sqrt(with / without) : NAN;
+}
+
+void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_sight *s, int n, double on,
+                        double *work, xn_plan_odds *odds, double *clock, double *spread)
+{
+    seen_line l[XN_PLAN_BRANCHES];
+    double mu = g->photons * n * n;
+    for (int b = 0; b < p->branches; b++) {
+        odds[b] = (xn_plan_odds){0.0, 0.0, INFINITY};
+        clock[b] = left_of(p, s[b].f_thz);
+        spread[b] = NAN;
+    }
+    if (isnan(mu)) { // brightness unknown
+        for (int b = 0; b < p->branches; b++) odds[b].rho = odds[b].amplitude_snr = odds[b].sigma_f_thz = NAN;
+        return;
+    }
+    if (!(mu > 0.0)) return;
+    int count = lines_of(p, g, s, n, l), together = (int)xn_config_int(p->config, "fit.modes_max");
+    if (together > XN_PLAN_TOGETHER) together = XN_PLAN_TOGETHER;
+    bool measured = isfinite(p->sigma_measured); // with the signal's own spread
+    double signal = measured ? 0.0 : variance_of_signal(p, l, count);
+    double variance = p->noise_scale * xn_plan_shot_variance(p, mu, n * n) + signal;
+    double scale = sqrt(on / variance);
+    xn_plan_line line[XN_PLAN_TOGETHER];
+    int company = 0;
+    for (int i = 0; i < count && company < together; i++)
+        if (company == 0 || l[i].rho * sqrt((double)p->trace.n) * sqrt(on / (variance * p->n_bins)) > FAINT)
+            line[company++] = l[i].line;
+    for (int i = 0; i < company; i++) {
+        xn_plan_odds o = xn_plan_line_odds(&p->trace, line, company, i, work);
+        odds[l[i].branch] = (xn_plan_odds){o.rho * scale, o.amplitude_snr * scale, o.sigma_f_thz / scale};
+        spread[l[i].branch] = spread_of(&p->trace, &line[i]);
+    }
+}
+
+double xn_plan_found_in(const xn_plan *p, const xn_plan_odds *o, double f)
+{
+    bool sensible = o->sigma_f_thz < WIDEST_THZ && o->sigma_f_thz < WIDEST_SHARE * f;
+    bool inside = f >= p->trace.band_thz[0] && f <= p->trace.band_thz[1];
+    return sensible && inside ? xn_plan_found(o->rho, p->trace.threshold) : 0.0;
+}
+
+// ---- all groups
+
+double xn_plan_reference(const xn_plan *p)
+{
+    double shots = xn_plan_on_shots(p);
+    return isnan(shots) ? ANY_SHOTS : shots;
+}
+
+typedef struct {
+    double *rho, *snr, *sigma, *clock, *spread, *found; // (branch, group)
+} columns;
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// Value that a share of n numbers lies below; NaN ones are left out. Reorders.
+static double quantile(double *v, int64_t n, double share)
+{
+    int64_t k = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (isfinite(v[i])) v[k++] = v[i];
+    if (k == 0) return NAN;
+    qsort(v, (size_t)k, sizeof *v, compare_doubles);
+    return v[(int64_t)(share * (double)(k - 1) + 0.5)];
+}
+
+static void sum_up(const xn_plan *p, const columns *c, int b, int n, xn_plan_outcome *o)
+{
+    int64_t m = p->n_groups, at = b * m;
+    double found = 0.0, scale = (double)p->bin * p->bin / ((double)n * n);
+    for (int64_t i = 0; i < m; i++) {
+        found += c->found[at + i];
+        if (c->found[at + i] < 0.5) c->sigma[at + i] = NAN;
+    }
+    o->groups = p->all_groups * scale;
+    o->found = found / (double)m * o->groups;
+    o->rho_best = quantile(c->rho + at, m, 0.9);
+    o->rho_median = quantile(c->rho + at, m, 0.5);
+    o->snr_best = quantile(c->snr + at, m, 0.9);
+    o->snr_median = quantile(c->snr + at, m, 0.5);
+    o->sigma_nu_thz = 0.5 * quantile(c->sigma + at, m, 0.5);
+    o->clock = quantile(c->clock + at, m, 0.5);
+    o->spread = quantile(c->spread + at, m, 0.5);
+}
+
+static xani_status predict_grouping(xn_plan *p, int n, columns *c, xn_plan_outcome *out)
+{
+    bool memory = false;
+    double shots = xn_plan_on_shots(p), on = xn_plan_reference(p);
+#pragma omp parallel num_threads(p->threads)
+    {
+        double *work = xn_alloc(xn_plan_work(&p->trace), sizeof *work);
+        xn_plan_odds odds[XN_PLAN_BRANCHES];
+        double clock[XN_PLAN_BRANCHES], spread[XN_PLAN_BRANCHES];
+        if (work == NULL) {
+#pragma omp atomic write
+            memory = true;
+        }
+#pragma omp for schedule(dynamic, 16)
+        for (int64_t i = 0; i < p->n_groups; i++) {
+            const xn_plan_sight *s = p->sight + i * p->branches;
+            if (work == NULL) continue;
+            xn_plan_group_odds(p, &p->group[i], s, n, on, work, odds, clock, spread);
+            for (int b = 0; b < p->branches; b++) {
+                int64_t at = b * p->n_groups + i;
+                c->rho[at] = odds[b].rho;
+                c->snr[at] = odds[b].amplitude_snr;
+                c->sigma[at] = odds[b].sigma_f_thz;
+                c->clock[at] = clock[b];
+                c->spread[at] = spread[b];
+                c->found[at] = isnan(shots) ? NAN : xn_plan_found_in(p, &odds[b], s[b].f_thz);
+            }
+        }
+        xn_free(work);
+    }
+    if (memory) return xn_fail_memory(p->ctx, "samples of a trace", xn_plan_work(&p->trace) * 8);
+    for (int b = 0; b < p->branches; b++) sum_up(p, c, b, n, &out[b]);
+    return XANI_OK;
+}
+
+xani_status xn_plan_predict(xn_plan *p)
+{
+    p->trace.timing_ps = xn_plan_v(p, XN_PLAN_TIMING);
+    if (p->trace.n == 0 || p->n_groups == 0) return XANI_OK;
+    size_t size = (size_t)p->branches * (size_t)p->n_groups;
+    double *all = xn_alloc(6 * size, sizeof *all);
+    if (all == NULL) return xn_fail_memory(p->ctx, "the modes of the pixel groups", 6 * size * sizeof *all);
+    columns c = {all, all + size, all + 2 * size, all + 3 * size, all + 4 * size, all + 5 * size};
+    xani_status st = XANI_OK;
+    for (int k = 0; k <= XN_PLAN_GROUPINGS && st == XANI_OK; k++) {
+        xn_plan_outcome **out = k < XN_PLAN_GROUPINGS ? &p->outcome[k] : &p->now;
+        *out = xn_calloc((size_t)p->branches, sizeof **out);
+        st = *out == NULL ? xn_fail_memory(p->ctx, "the plan", (size_t)p->branches * sizeof **out)
+                          : predict_grouping(p, k < XN_PLAN_GROUPINGS ? 1 << k : p->bin, &c, *out);
+        if (st == XANI_OK) st = xn_check_interrupt(p->ctx);
+    }
+    xn_free(all);
+    return st;
+}
