@@ -11,7 +11,8 @@
 #   make check-phonons DIR=...  frequencies against other projects' examples (docs/phonons.md)
 #   make fuzz      each parser of stored bytes under libFuzzer and sanitizers, FUZZ_RUNS=1000000 times
 #   make mutate    20,000 damaged files: none may kill the process that reads it
-#   make kill-test  a reduction killed XANI_KILLS=200 times at random instants must end with the same hashes
+#   make kill-test  a reduction killed XANI_KILLS=200 times at random instants, and before each call that changes a file, must end
+#                   with the same hashes
 #   make asan, make tsan   all tests under the address and undefined-behaviour, or thread, sanitizer
 BUILD ?= build
 PREFIX ?= /usr/local
