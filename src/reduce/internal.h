@@ -182,6 +182,8 @@ int64_t xn_accumulate_frames(const xn_work *work, const xn_layout_plan *plan); /
 xani_status xn_finish_shots(xn_ctx *ctx, double i0_scale, xn_cube *cube);
 // Signal and errors of the bins of a pass. Off sums must be complete.
 xani_status xn_finish_pass(xn_ctx *ctx, const xn_pass *pass, int threads, xn_cube *cube);
+// Warns of modules, or many pixel groups, whose laser-off shots hold no more than noise (light.c).
+void xn_light_check(xn_ctx *ctx, const xn_cube *cube);
 // Masked groups become NaN, and 0 in the sums; so do groups that are too bright for the sums or see no photons.
 xani_status xn_finish_mask(xn_ctx *ctx, int64_t bound, xn_cube *cube);
 xani_status xn_sums_alloc_bins(xn_ctx *ctx, int nbins, int64_t npix, xn_sums *sums); // per-bin arrays only

@@ -166,6 +166,7 @@ static xani_status run_shots(xn_stage *s, const xn_config *config, const xn_redu
     XN_TRY(sum_shots(s, watch, c));
     XN_TRY(xn_groups_mask(s->ctx, &s->groups, &c->mask));
     say_flags(s->ctx, &s->groups, c, s->work.fixed.bound, stuck);
+    xn_light_check(s->ctx, c);
     XN_TRY(xn_finish_mask(s->ctx, s->work.fixed.bound, c));
     c->pixel_mask = s->groups.mask; // moved
     c->det_ny = s->groups.det_ny;

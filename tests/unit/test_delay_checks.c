@@ -238,7 +238,7 @@ START_TEST(test_memory)
         if (st != XANI_OK) ck_assert_int_eq(st, XANI_ERR_MEMORY);
         xn_clear_error(ctx);
     }
-    for (uint64_t number = 0; number < 4; number++) {
+    for (uint64_t number = 0; number < 5; number++) {
         xn_mem_set_hook(fail_at, &number);
         ck_assert_int_eq(xn_sign_check_tool(ctx, &c), XN_TOOL_UNKNOWN);
         xn_mem_set_hook(NULL, NULL);
