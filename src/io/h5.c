@@ -139,6 +139,7 @@ void xn_h5_close(xn_h5 **file)
     xn_hdf_guard guard = xn_hdf_enter();
     H5Fclose((*file)->id);
     xn_hdf_leave(guard);
+    xn_h5_forget_tree(*file);
     xn_free((*file)->path);
     xn_free(*file);
     *file = NULL;

@@ -48,7 +48,7 @@ xani_status xn_h5_read_rows(xn_ctx *ctx, const xn_h5 *file, const char *dataset,
 xani_status xn_h5_read_column(xn_ctx *ctx, const xn_h5 *file, const char *dataset, int64_t column, double **data,
                               int64_t *n);
 // Paths of the objects a dataset of object references points to (xn_h5_names_free), NULL-terminated.
-xani_status xn_h5_read_references(xn_ctx *ctx, const xn_h5 *file, const char *dataset, char ***paths, int64_t *n);
+xani_status xn_h5_read_references(xn_ctx *ctx, xn_h5 *file, const char *dataset, char ***paths, int64_t *n);
 // covered[i * dims[1] + k] = 1 where elements (i, k, ...) of a virtual dataset of two axes or more have a source that
 // is there; the rest stays. A dataset that is not virtual covers everything.
 xani_status xn_h5_covered(xn_ctx *ctx, const xn_h5 *file, const char *dataset, uint8_t *covered);

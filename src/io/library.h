@@ -43,9 +43,11 @@ const char *xn_hdf_class_name(hid_t type); // "strings", "compound values"
 struct xn_h5 {
     hid_t id;
     char *path;
-    int64_t bytes; // size when it was opened: a file that shrinks would read as zeros
-    bool live;     // another program is writing it
+    int64_t bytes;        // size when it was opened: a file that shrinks would read as zeros
+    bool live;            // another program is writing it
+    struct xn_tree *tree; // read with the first references
 };
+void xn_h5_forget_tree(xn_h5 *file);
 
 // Opens a dataset and makes its filters available. Errors name file and dataset. Inside enter/leave.
 xani_status xn_h5_dataset(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t *dataset);

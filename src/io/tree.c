@@ -8,7 +8,7 @@
 #if H5_VERSION_GE(1, 12, 0)
 typedef H5O_info1_t object_info;
 typedef H5L_info1_t link_info;
-#define H5Lget_info_by_idx H5Lget_info_by_idx1
+#define H5Literate H5Literate1
 #else
 typedef H5O_info_t object_info;
 typedef H5L_info_t link_info;
@@ -114,22 +114,22 @@ static xani_status add_link(xn_ctx *ctx, const xn_h5 *file, hid_t group, const c
     return st;
 }
 
-static xani_status add_one(xn_ctx *ctx, const xn_h5 *file, hid_t group, const char *above, H5_index_t order, hsize_t i,
-                           xn_tree *t)
+typedef struct members {
+    xn_ctx *ctx;
+    const xn_h5 *file;
+    const char *above;
+    xn_tree *tree;
+    xani_status status;
+} members;
+
+static herr_t add_one(hid_t group, const char *name, const link_info *info, void *user)
 {
-    link_info info;
-    ssize_t length = H5Lget_name_by_idx(group, ".", order, H5_ITER_INC, i, NULL, 0, H5P_DEFAULT);
-    if (length < 0 || H5Lget_info_by_idx(group, ".", order, H5_ITER_INC, i, &info, H5P_DEFAULT) < 0)
-        return xn_h5_fail(ctx, file, above, "its members cannot be listed");
-    char *name = xn_calloc((size_t)length + 1, 1);
-    if (name == NULL) return xn_fail_memory(ctx, "a name", (size_t)length);
-    H5Lget_name_by_idx(group, ".", order, H5_ITER_INC, i, name, (size_t)length + 1, H5P_DEFAULT);
-    xn_node node = {.names = info.cset, .address = HADDR_UNDEF};
-    node.path = xn_format("%s%s%s", above, above[1] ? "/" : "", name);
-    xani_status st = info.type == H5L_TYPE_HARD ? add_object(ctx, file, group, name, t, node)
-                                                : add_link(ctx, file, group, name, &info, t, node);
-    xn_free(name);
-    return st;
+    members *m = user;
+    xn_node node = {.names = info->cset, .address = HADDR_UNDEF};
+    node.path = xn_format("%s%s%s", m->above, m->above[1] ? "/" : "", name);
+    m->status = info->type == H5L_TYPE_HARD ? add_object(m->ctx, m->file, group, name, m->tree, node)
+                                            : add_link(m->ctx, m->file, group, name, info, m->tree, node);
+    return m->status == XANI_OK ? 0 : -1;
 }
 
 static H5_index_t order_of(hid_t group)
@@ -148,15 +148,12 @@ static xani_status add_members(xn_ctx *ctx, const xn_h5 *file, const char *path,
     char *above = xn_strdup(path); // the list may move
     if (above == NULL) return xn_fail_memory(ctx, "a path", strlen(path));
     hid_t group = H5Gopen2(file->id, above, H5P_DEFAULT);
-    H5G_info_t info = {0};
-    xani_status st = group < 0 || H5Gget_info(group, &info) < 0
-                         ? xn_h5_fail(ctx, file, above, "its members cannot be listed")
-                         : XANI_OK;
-    H5_index_t order = group < 0 ? H5_INDEX_NAME : order_of(group);
-    for (hsize_t i = 0; st == XANI_OK && i < info.nlinks; i++) st = add_one(ctx, file, group, above, order, i, t);
+    members m = {ctx, file, above, t, XANI_OK};
+    bool listed = group >= 0 && H5Literate(group, order_of(group), H5_ITER_INC, NULL, add_one, &m) >= 0;
+    if (!listed && m.status == XANI_OK) m.status = xn_h5_fail(ctx, file, above, "its members cannot be listed");
     if (group >= 0) H5Gclose(group);
     xn_free(above);
-    return st;
+    return m.status;
 }
 
 xani_status xn_tree_read(xn_ctx *ctx, const xn_h5 *file, xn_tree *t)
