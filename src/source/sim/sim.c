@@ -80,9 +80,17 @@ out:
 
 // ---- binned cubes, with the pipeline's help
 
-static bool asked_for(const xn_sim_model *m, int k)
+static bool asked_for(const xn_sim_settings *s, int k)
 {
-    return (m->s.layouts >> k & 1) != 0 && xn_sim_layouts[k]->write == NULL;
+    return (s->layouts >> k & 1) != 0 && xn_sim_layouts[k]->write == NULL;
+}
+
+static xani_status any_asked_for(xn_ctx *ctx, const xn_config *config, bool *any)
+{
+    xn_sim_settings s;
+    XN_TRY(xn_sim_settings_load(ctx, config, &s));
+    for (int k = 0; xn_sim_layouts[k] != NULL; k++) *any = *any || asked_for(&s, k);
+    return XANI_OK;
 }
 
 // Cubes that only serve to make others of them.
@@ -107,7 +115,7 @@ static xani_status write_cubes(xn_ctx *ctx, const xn_config *full, const xn_sim_
     if (st == XANI_OK) st = xn_sim_open(ctx, full, m->s.has_runs ? run : -1, &source);
     if (st == XANI_OK) st = bin(ctx, full, source, prefix);
     for (int k = 0; st == XANI_OK && xn_sim_layouts[k] != NULL; k++)
-        if (asked_for(m, k) && xn_sim_layouts[k]->from_cube != NULL)
+        if (asked_for(&m->s, k) && xn_sim_layouts[k]->from_cube != NULL)
             st = xn_sim_layouts[k]->from_cube(ctx, full, m, prefix, dir, run);
     if (prefix != NULL && !keep) remove_cubes(prefix);
     xn_source_close(&source);
@@ -119,19 +127,19 @@ static xani_status write_cubes(xn_ctx *ctx, const xn_config *full, const xn_sim_
 xani_status xn_sim_write_binned(xn_ctx *ctx, const xn_config *config, const char *dir, xn_sim_bin bin)
 {
     xn_sim_model m;
-    XN_TRY(xn_sim_model_make(ctx, config, &m));
     xn_config *full = NULL;
     bool any = false;
-    xani_status st = XANI_OK;
-    for (int k = 0; xn_sim_layouts[k] != NULL; k++) any = any || asked_for(&m, k);
-    if (!any) goto out;
+    xani_status st;
+    XN_TRY(any_asked_for(ctx, config, &any));
+    if (!any) return XANI_OK;
+    XN_TRY(xn_sim_model_make(ctx, config, &m));
     XN_GOTO(out, st, xn_sim_config_copy(ctx, config, &full));
     XN_GOTO(out, st, xani_config_assign(ctx, full, "reduce.spatial_bin=1"));
     XN_GOTO(out, st,
             xn_sim_set_window(ctx, xn_sim_channel[XN_SIM_EDGE_AMPLITUDE], full)); // as the shots' own configuration
     for (int run = 0; run < m.s.n_runs; run++) XN_GOTO(out, st, write_cubes(ctx, full, &m, dir, run, bin));
     for (int k = 0; xn_sim_layouts[k] != NULL; k++)
-        if (asked_for(&m, k)) XN_GOTO(out, st, xn_sim_write_config(ctx, config, &m, xn_sim_layouts[k], dir));
+        if (asked_for(&m.s, k)) XN_GOTO(out, st, xn_sim_write_config(ctx, config, &m, xn_sim_layouts[k], dir));
 out:
     xani_config_destroy(&full);
     xn_sim_model_free(&m);
