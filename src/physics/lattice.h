@@ -83,6 +83,8 @@ typedef enum { XN_GROUP_OK, XN_GROUP_UNKNOWN, XN_GROUP_MISFIT } xn_group_result;
 bool xn_lattice_cell_valid(const double cell[6]);
 bool xn_lattice_set_cell(const double cell[6], char centring, xn_lattice *l);
 xn_group_result xn_lattice_set_group(const char *name, xn_lattice *l);
+// True for the first of the two origins in which International Tables give some groups.
+bool xn_lattice_has_origins(const xn_lattice *l);
 xani_status xn_lattice_find_symmetry(xn_ctx *ctx, xn_lattice *l);
 void xn_lattice_reduce(xn_lattice *l);
 

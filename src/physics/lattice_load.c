@@ -107,6 +107,28 @@ static xani_status load_space_group(xn_ctx *ctx, const xn_config *config, const 
     }
 }
 
+// Positions mean different atoms at the two origins that some groups have: diamond's at (1/8, 1/8, 1/8) are 8 atoms at
+// the second and 16 at the first. Where the name leaves it open, positions are taken as special ones: fewer atoms.
+static xani_status choose_origin(xn_ctx *ctx, const char *name, xn_lattice *l)
+{
+    if (strchr(name, ':') != NULL || l->n_basis == 0 || !xn_lattice_has_origins(l)) return XANI_OK;
+    xn_lattice other = *l;
+    char *second = xn_format("%s:2", name);
+    bool known = second != NULL && xn_lattice_set_group(second, &other) == XN_GROUP_OK;
+    int here = xn_lattice_atoms(l), there = known ? xn_lattice_atoms(&other) : here;
+    if (second == NULL || here < 0 || there < 0) {
+        xn_free(second);
+        return xn_fail_memory(ctx, "the atoms of the cell", 0);
+    }
+    if (here != there)
+        xn_note(ctx,
+                "map.crystal: %s has two origins: %s:%d is taken, with %d atoms in the primitive cell (the other: %d)",
+                name, name, there < here ? 2 : 1, there < here ? there : here, there < here ? here : there);
+    if (there < here) *l = other;
+    xn_free(second);
+    return XANI_OK;
+}
+
 static xani_status load_symmetry(xn_ctx *ctx, const xn_config *config, const double cell[6], xn_lattice *l)
 {
     const char *group = xn_config_string(config, "map.crystal.space_group");
@@ -124,6 +146,7 @@ static xani_status load_symmetry(xn_ctx *ctx, const xn_config *config, const dou
         return xn_lattice_find_symmetry(ctx, l);
     }
     XN_TRY(load_space_group(ctx, config, group, l));
+    XN_TRY(choose_origin(ctx, group, l));
     if (centring != NULL && l->centring != letter)
         return xn_config_bad(ctx, config, "map.crystal.centring", "%c differs from the space group's %c", letter,
                              l->centring);

@@ -72,15 +72,20 @@ static void squeeze(const char *from, char *to, size_t size)
     to[n] = '\0';
 }
 
-// Number of the first database entry with this name ("Fm-3m", "F m -3 m", "225", also full symbols); 0 if none.
+// Number of the first database entry with this name ("Fm-3m", "F m -3 m", "225", also full symbols), or of that with
+// its origin ("227:2"); 0 if none.
 static int find_hall(const char *name)
 {
     char wanted[40], *end;
     squeeze(name, wanted, sizeof wanted);
+    char *colon = strchr(wanted, ':');
+    if (colon != NULL) *colon++ = '\0';
+    if (colon != NULL && strcmp(colon, "1") != 0 && strcmp(colon, "2") != 0) return 0;
     long number = strtol(wanted, &end, 10);
     bool is_number = end != wanted && *end == '\0';
     for (int hall = 1; hall <= HALL_NUMBERS; hall++) {
         SpglibSpacegroupType t = spg_get_spacegroup_type(hall);
+        if (colon != NULL && strcmp(t.choice, colon) != 0) continue;
         if (is_number) {
             if (t.number == number) return hall;
             continue;
@@ -200,6 +205,11 @@ int xn_lattice_places(const xn_lattice *l, double (*place)[3], int *basis)
         if (n > before) basis[before] = i / (all / l->n_basis); // `expand` takes one after the other
     }
     return n;
+}
+
+bool xn_lattice_has_origins(const xn_lattice *l)
+{
+    return l->hall > 0 && strcmp(spg_get_spacegroup_type(l->hall).choice, "1") == 0;
 }
 
 int xn_lattice_atoms(const xn_lattice *l)

@@ -242,6 +242,35 @@ START_TEST(space_groups)
 }
 END_TEST
 
+// A group with two origins: named, each has its own atoms; left open, the one in which the positions are special.
+START_TEST(origins)
+{
+    static const char form[] = "map: {crystal: {cell: [5, 5, 5, 90, 90, 90], space_group: '%s', basis: [{element: Ge, "
+                               "position: [%g, %g, %g]}]}}\n";
+    static const struct {
+        const char *name;
+        double at;
+        int atoms;
+    } rows[] = {{"227:1", 0.125, 4}, {"227:2", 0.125, 2}, {"227", 0.125, 2}, {"Fd-3m", 0.125, 2}, {"Fd-3m:1", 0.125, 4},
+                {"227:1", 0, 2},     {"227:2", 0, 4},     {"227", 0, 2},     {"225", 0, 1}};
+    for (int i = 0; i < (int)(sizeof rows / sizeof rows[0]); i++) {
+        char text[400];
+        xn_config *config;
+        xn_lattice l;
+        snprintf(text, sizeof text, form, rows[i].name, rows[i].at, rows[i].at, rows[i].at);
+        ck_assert_int_eq(xn_config_parse(NULL, text, "t.yaml", ".", &config), XANI_OK);
+        ck_assert_int_eq(xn_lattice_load(NULL, config, false, &l), XANI_OK);
+        ck_assert_msg(xn_lattice_atoms(&l) == rows[i].atoms && l.n_sym == 48, "%s, %g: %d atoms", rows[i].name,
+                      rows[i].at, xn_lattice_atoms(&l));
+        xani_config_destroy(&config);
+    }
+    xn_lattice l;
+    xn_lattice_set_cell(cubic, 'P', &l);
+    ck_assert_int_eq(xn_lattice_set_group("227:3", &l), XN_GROUP_UNKNOWN);
+    ck_assert_int_eq(xn_lattice_set_group("225:2", &l), XN_GROUP_UNKNOWN);
+}
+END_TEST
+
 // How far a point lies inside the zone: 0 on its boundary, below 0 outside.
 static double slack_of(const xn_lattice *l, const double hkl[3])
 {
@@ -325,6 +354,7 @@ static void add(TCase *t)
     tcase_add_loop_test(t, zone_box, 0, LATTICES);
     tcase_add_loop_test(t, symmetry, 0, LATTICES);
     tcase_add_test(t, space_groups);
+    tcase_add_test(t, origins);
     tcase_add_loop_test(t, labels, 0, (int)(sizeof zones / sizeof zones[0]));
     tcase_add_test(t, label_axes);
 }
