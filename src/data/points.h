@@ -63,6 +63,7 @@ typedef struct xn_dispersion {
     float *path_intensity;                             // (distance, frequency)
     // branches
     int n_branches;
+    bool branches_known;                      // told apart by force constants; else by continuity along the path
     double *branch_frequency, *branch_errors; // (B, path_n), NaN where unseen
     int32_t *branch_count;                    // (B, path_n)
     // phonons along the path of the force constants given, and what became of them

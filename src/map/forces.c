@@ -12,34 +12,54 @@
 #include "map/parts.h"
 #include "physics/forces/refine.h"
 
-#define LEAST_SIGMA_THZ 0.01 // a group of pixels sees frequencies that differ by this and more
-#define REACH_SIGMA 6.0
+#define LEAST_SIGMA_THZ 0.01 // what constants of few shells are worth, and lines of groups of pixels
+#define REACH_SIGMA 5.0
+#define MOST_LINES 20000 // refined to: more do not make the errors smaller than the constants are true
 
 typedef struct {
     xn_ctx *ctx;
     const xn_config *config;
     const xn_scene *scene;
+    const xn_collection *c;
+    xn_known *k;
     xn_dispersion *d;
-    xn_forces f;
-    double b[9]; // hkl to 1/Angstrom in the frame of the constants
 } job;
 
 // ---- loading
 
-static xani_status load(job *j)
+xani_status xn_known_load(xn_ctx *ctx, const xn_config *config, const xn_scene *s, xn_known *k)
 {
     static const char key[] = "map.force_constants.file";
-    const char *name = xn_config_string(j->config, key);
-    char *path = strpbrk(name, "/.") != NULL ? xn_config_path(j->config, key) : xn_strdup(name);
-    char *born = xn_config_path(j->config, "map.force_constants.born");
-    bool mixed = strcmp(xn_config_string(j->config, "map.force_constants.polar"), "mixed_space") == 0;
-    if (path == NULL) return xn_fail_memory(j->ctx, key, strlen(name));
-    xani_status st = xn_forces_load(j->ctx, path, xn_config_string(j->config, "map.force_constants.format"), born,
-                                    mixed ? XN_POLAR_MIXED : XN_POLAR_DIPOLES, &j->f);
+    memset(k, 0, sizeof *k);
+    if (!xn_config_has(config, key)) {
+        if (!xn_config_bool(config, "map.force_constants.refine")) return XANI_OK;
+        return xn_config_require(ctx, config, key, "the constants to begin with");
+    }
+    const char *name = xn_config_string(config, key);
+    char *path = strpbrk(name, "/.") != NULL ? xn_config_path(config, key) : xn_strdup(name);
+    char *born = xn_config_path(config, "map.force_constants.born");
+    bool mixed = strcmp(xn_config_string(config, "map.force_constants.polar"), "mixed_space") == 0;
+    if (path == NULL) return xn_fail_memory(ctx, key, strlen(name));
+    xani_status st = xn_forces_load(ctx, path, xn_config_string(config, "map.force_constants.format"), born,
+                                    mixed ? XN_POLAR_MIXED : XN_POLAR_DIPOLES, &k->start);
     xn_free(path);
     xn_free(born);
-    if (st == XANI_OK) st = xn_forces_align(j->ctx, &j->scene->lattice, &j->f, j->b);
-    return xn_context(j->ctx, st, "%s", key);
+    if (st == XANI_OK) st = xn_forces_align(ctx, &s->lattice, &k->start, k->b);
+    k->match = (xn_match_options){.temperature_k = xn_config_double(config, "map.force_constants.temperature_k"),
+                                  .reach = REACH_SIGMA,
+                                  .least_sigma_thz = LEAST_SIGMA_THZ};
+    if (st == XANI_OK && s->atoms > 0 && s->atoms != k->start.n_atoms)
+        xn_warn(ctx, "map.crystal has %d atoms in its primitive cell, the force constants have %d: branches are theirs",
+                s->atoms, k->start.n_atoms);
+    k->given = st == XANI_OK;
+    return xn_context(ctx, st, "%s", key);
+}
+
+void xn_known_free(xn_known *k)
+{
+    xn_forces_free(&k->start);
+    xn_forces_free(&k->now);
+    memset(k, 0, sizeof *k);
 }
 
 // ---- bands along the path
@@ -58,8 +78,8 @@ static xani_status band(const job *j, const xn_forces *f, double *nu)
             double q[3], next[3], towards[3];
             int64_t beside = i + 1 < d->path_n ? i + 1 : i - 1;
             if (beside < 0) beside = i;
-            xn_mat3_vec(j->b, d->path_hkl + 3 * i, q);
-            xn_mat3_vec(j->b, d->path_hkl + 3 * beside, next);
+            xn_mat3_vec(j->k->b, d->path_hkl + 3 * i, q);
+            xn_mat3_vec(j->k->b, d->path_hkl + 3 * beside, next);
             for (int c = 0; c < 3; c++) towards[c] = next[c] - q[c];
             bool good = work != NULL && one != NULL && xn_forces_solve(f, q, towards, work, one, NULL);
             if (!good) {
@@ -77,16 +97,33 @@ static xani_status band(const job *j, const xn_forces *f, double *nu)
 
 // ---- refinement
 
-// Pair points that are not in doubt, in the frame of the constants.
+bool xn_known_observe(const xn_known *k, const xn_collection *c, int64_t i, xn_observed *o)
+{
+    const xn_points *p = &c->points;
+    if (p->coherent[i] || p->alias[i] || !(p->frequency_errors[i] > 0) || !(p->frequency[i] > 0)) return false;
+    xn_mat3_vec(k->b, p->hkl + 3 * i, o->q);
+    o->nu_thz = p->frequency[i];
+    o->sigma_thz = p->frequency_errors[i];
+    o->window_ps = (double)c->window[i];
+    o->damping_per_ps = (double)c->damping[i];
+    o->noise = p->amplitude[i] > 0 ? p->amplitude_errors[i] / p->amplitude[i] : 1.0;
+    if (!(o->noise < 1.0)) o->noise = 1.0;
+    o->f_per_nu = 2.0;
+    o->extent = (double)c->extent[i];
+    return true;
+}
+
+// The lines to refine to; of very many, those of every so many-th pixel group.
 static int64_t observe(const job *j, xn_observed *o)
 {
-    const xn_points *p = &j->d->points;
-    int64_t n = 0;
+    const xn_points *p = &j->c->points;
+    int64_t n = 0, group = 0, stride = p->n / MOST_LINES + 1;
+    xn_observed one, last = {.q = {NAN, NAN, NAN}};
     for (int64_t i = 0; i < p->n; i++) {
-        if (p->coherent[i] || p->alias[i] || !(p->frequency_errors[i] > 0) || !(p->frequency[i] > 0)) continue;
-        xn_mat3_vec(j->b, p->hkl + 3 * i, o[n].q);
-        o[n].nu_thz = p->frequency[i];
-        o[n++].sigma_thz = p->frequency_errors[i];
+        if (!xn_known_observe(j->k, j->c, i, &one)) continue;
+        group += !xn_same_group(&one, &last);
+        last = one;
+        if (group % stride == 0) o[n++] = one;
     }
     return n;
 }
@@ -138,7 +175,7 @@ static void copy_numbers(const xn_shells *s, const xn_refined *from, xn_refineme
 // The band of the changed constants, and its errors: J C J^T with differences of one standard error in each parameter.
 static xani_status refined_band(const job *j, const xn_shells *s, xn_refinement *r)
 {
-    int64_t size = 3 * (int64_t)j->f.n_atoms * j->d->path_n;
+    int64_t size = 3 * (int64_t)j->k->start.n_atoms * j->d->path_n;
     size_t n = (size_t)s->n;
     double *shifted = xn_alloc(n * (size_t)size, sizeof *shifted), *theta = xn_alloc(n, sizeof *theta);
     xani_status st = shifted && theta ? XANI_OK : xn_fail_memory(j->ctx, "the refined band", n * (size_t)size * 8);
@@ -146,7 +183,7 @@ static xani_status refined_band(const job *j, const xn_shells *s, xn_refinement 
         xn_forces changed;
         memcpy(theta, r->change, n * sizeof *theta);
         if (k < n) theta[k] += r->change_errors[k];
-        st = xn_shells_apply(j->ctx, s, &j->f, theta, &changed);
+        st = xn_shells_apply(j->ctx, s, &j->k->start, theta, &changed);
         if (st != XANI_OK) break;
         st = band(j, &changed, k < n ? shifted + k * (size_t)size : r->frequency);
         xn_forces_free(&changed);
@@ -180,31 +217,35 @@ static void tell(xn_ctx *ctx, const xn_refinement *r)
     if (!r->converged) xn_warn(ctx, "the refinement of the force constants did not converge");
 }
 
-static xani_status refine(job *j)
+static xani_status refine(const job *j)
 {
     xn_refinement *r = &j->d->refinement;
+    xn_known *k = j->k;
     xn_shells s = {0};
     xn_refined refined = {0};
-    xn_observed *points = xn_alloc((size_t)j->d->points.n, sizeof *points);
-    const xn_refine_options options = {.temperature_k =
-                                           xn_config_double(j->config, "map.force_constants.temperature_k"),
+    xn_forces changed = {0};
+    xn_observed *points = xn_alloc((size_t)j->c->points.n + 1, sizeof *points);
+    const xn_refine_options options = {.match = k->match,
                                        .prior = xn_config_double(j->config, "map.force_constants.prior"),
-                                       .reach = REACH_SIGMA,
-                                       .least_sigma_thz = LEAST_SIGMA_THZ,
                                        .threads = j->scene->threads};
     xani_status st;
-    if (points == NULL) return xn_fail_memory(j->ctx, "points", (size_t)j->d->points.n * sizeof *points);
+    if (points == NULL) return xn_fail_memory(j->ctx, "points", (size_t)j->c->points.n * sizeof *points);
     int64_t n = observe(j, points);
     if (n == 0) {
         xn_warn(j->ctx, "no points to refine force constants with");
         xn_free(points);
         return XANI_OK;
     }
-    XN_GOTO(out, st, xn_shells_find(j->ctx, &j->f, (int)xn_config_int(j->config, "map.force_constants.shells"), &s));
-    XN_GOTO(out, st, xn_forces_refine(j->ctx, &j->f, &s, points, n, &options, NULL, &refined));
-    XN_GOTO(out, st, allocate(j->ctx, &s, 3 * (int64_t)j->f.n_atoms * j->d->path_n, r));
+    XN_GOTO(out, st,
+            xn_shells_find(j->ctx, &k->start, (int)xn_config_int(j->config, "map.force_constants.shells"), &s));
+    XN_GOTO(out, st, xn_forces_refine(j->ctx, &k->start, &s, points, n, &options, NULL, &refined));
+    XN_GOTO(out, st, allocate(j->ctx, &s, 3 * (int64_t)k->start.n_atoms * j->d->path_n, r));
     copy_numbers(&s, &refined, r);
     XN_GOTO(out, st, refined_band(j, &s, r));
+    XN_GOTO(out, st, xn_shells_apply(j->ctx, &s, &k->start, r->change, &changed));
+    xn_forces_free(&k->now);
+    k->now = changed;
+    k->band = r->frequency;
     tell(j->ctx, r);
 out:
     xn_refined_free(&refined);
@@ -213,22 +254,16 @@ out:
     return xn_context(j->ctx, st, "map.force_constants");
 }
 
-xani_status xn_forces_map(xn_ctx *ctx, const xn_config *config, const xn_scene *s, xn_dispersion *d)
+xani_status xn_known_map(xn_ctx *ctx, const xn_config *config, const xn_scene *s, const xn_collection *c, xn_known *k,
+                         xn_dispersion *d)
 {
-    job j = {.ctx = ctx, .config = config, .scene = s, .d = d};
-    bool wanted = xn_config_bool(config, "map.force_constants.refine");
-    if (!xn_config_has(config, "map.force_constants.file")) {
-        if (wanted) return xn_config_require(ctx, config, "map.force_constants.file", "the constants to begin with");
-        return XANI_OK;
-    }
-    xani_status st;
-    XN_GOTO(out, st, load(&j));
-    d->reference_frequency = xn_calloc(3 * (size_t)j.f.n_atoms * (size_t)d->path_n + 1, sizeof *d->reference_frequency);
-    if (d->reference_frequency == NULL) XN_GOTO(out, st, xn_fail_memory(ctx, "phonons along the path", 1));
-    d->n_reference = 3 * j.f.n_atoms;
-    XN_GOTO(out, st, band(&j, &j.f, d->reference_frequency));
-    if (wanted) st = refine(&j);
-out:
-    xn_forces_free(&j.f);
-    return st;
+    const job j = {.ctx = ctx, .config = config, .scene = s, .c = c, .k = k, .d = d};
+    if (!k->given) return XANI_OK;
+    d->reference_frequency = xn_calloc(3 * (size_t)k->start.n_atoms * (size_t)d->path_n + 1, sizeof(double));
+    if (d->reference_frequency == NULL) return xn_fail_memory(ctx, "phonons along the path", 1);
+    d->n_reference = 3 * k->start.n_atoms;
+    k->band = d->reference_frequency;
+    XN_TRY(band(&j, &k->start, d->reference_frequency));
+    XN_TRY(xn_forces_copy(ctx, &k->start, &k->now));
+    return xn_config_bool(config, "map.force_constants.refine") ? refine(&j) : XANI_OK;
 }

@@ -149,8 +149,8 @@ static double top_frequency(const xn_scene *s, const xn_modes *const *modes, int
     return band > 0.0 && band < highest ? band : highest;
 }
 
-static xani_status finish(xn_ctx *ctx, const xn_scene *s, const xn_path *p, xn_collection *c, double top,
-                          xn_dispersion *d)
+static xani_status finish(xn_ctx *ctx, const xn_scene *s, const xn_known *k, const xn_path *p, xn_collection *c,
+                          double top, xn_dispersion *d)
 {
     xn_members m = {0};
     XN_TRY(xn_frequency_axis(ctx, top, d->shape[3], &d->axis[3]));
@@ -158,13 +158,14 @@ static xani_status finish(xn_ctx *ctx, const xn_scene *s, const xn_path *p, xn_c
     XN_TRY(xn_check_interrupt(ctx));
     XN_TRY(xn_members_find(ctx, s, p, &c->points, &m));
     xani_status st = xn_path_fill(ctx, s, p, &m, c, d);
-    if (st == XANI_OK) st = xn_branches_find(ctx, s, p, &m, &c->points, d);
+    if (st == XANI_OK && k->given) st = xn_branches_known(ctx, s, k, p, &m, c, d);
+    if (st == XANI_OK && !k->given) st = xn_branches_find(ctx, s, p, &m, &c->points, d);
     xn_members_free(&m);
     return st;
 }
 
 static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, xn_scene *s,
-                            xn_path *p, xn_collection *c, xn_dispersion *d)
+                            xn_known *k, xn_path *p, xn_collection *c, xn_dispersion *d)
 {
     xn_view v = {0};
     xani_status st = XANI_OK;
@@ -179,7 +180,8 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const xn_modes
     XN_TRY(st);
     report_kinds(ctx, s, c);
     report_aliasing(ctx, s, modes, n, c, d);
-    XN_TRY(finish(ctx, s, p, c, top_frequency(s, modes, n, c), d));
+    XN_TRY(xn_known_map(ctx, config, s, c, k, d));
+    XN_TRY(finish(ctx, s, k, p, c, top_frequency(s, modes, n, c), d));
     xn_progress(ctx, "map", n, n, "runs");
     return XANI_OK;
 }
@@ -194,13 +196,15 @@ xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *
                                                                : XN_KIND_AUTO};
     xn_scene s;
     xn_path p = {0};
+    xn_known known = {0};
     XN_TRY(xn_scene_load(ctx, config, &s));
-    xani_status st = map_runs(ctx, config, modes, n, &s, &p, &c, out);
+    xani_status st = xn_known_load(ctx, config, &s, &known);
+    if (st == XANI_OK) st = map_runs(ctx, config, modes, n, &s, &known, &p, &c, out);
     out->points = c.points;
     out->combinations = c.combinations;
     memset(&c.points, 0, sizeof c.points);
     memset(&c.combinations, 0, sizeof c.combinations);
-    if (st == XANI_OK) st = xn_forces_map(ctx, config, &s, out);
+    xn_known_free(&known);
     xn_collection_free(&c);
     xn_path_free(&p);
     xn_scene_free(&s);

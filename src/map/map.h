@@ -4,7 +4,8 @@
 // Points: every accepted mode at the momentum transfer of its pixel group.  weight = 1/(sigma_nu^2 + s^2) in
 // 1/THz^2, with s the rms of a box as wide as the frequency resolution 1/T of the delay window (in nu): no line is
 // trusted to better than that, because the pixels of a branch differ in q.  The frequency of a branch in a bin of
-// the path is the mean, with these weights, of the points that lie in the bin and belong to the branch.
+// the path is the mean, with these weights, of the points that lie in the bin and belong to the branch; with force
+// constants given, of what these points say about the frequency on the path (known.c).
 #ifndef XN_MAP_MAP_H
 #define XN_MAP_MAP_H
 

@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "data/modes.h"
 #include "data/points.h"
+#include "physics/forces/match.h"
 #include "physics/geometry.h"
 #include "physics/lattice.h"
 
@@ -60,6 +61,8 @@ typedef struct xn_collection {
     xn_kind kind;
     xn_points points, combinations;
     float *width;                   // of each point: half width at half maximum of its line in nu, THz
+    float *extent;                  // of each point: edge of its pixel group, 1/Angstrom
+    float *window, *damping;        // and its delay window in ps, damping in 1/ps
     int64_t coherent, bragg_pixels; // lines taken as coherent, and the pixels they come from
     int64_t aliased, runs_aliased;
 } xn_collection;
@@ -161,9 +164,25 @@ xani_status xn_assign(xn_ctx *ctx, int n, const double *cost, int *column);
 xani_status xn_branches_find(xn_ctx *ctx, const xn_scene *s, const xn_path *p, const xn_members *m, xn_points *points,
                              xn_dispersion *d);
 
-// ---- forces.c: phonons of given force constants along the path, and their refinement to the points
+// ---- forces.c, known.c: phonons of given force constants, refined to the points, and the branches they explain
 
-// Nothing where the configuration names none. Needs points and path.
-xani_status xn_forces_map(xn_ctx *ctx, const xn_config *config, const xn_scene *s, xn_dispersion *d);
+typedef struct xn_known {
+    bool given;
+    xn_forces start, now; // as given; changed to agree with the points where that is asked for, else a copy
+    double b[9];          // hkl to Q in the frame of the constants, 1/Angstrom
+    xn_match_options match;
+    const double *band; // (branches, path_n) of `now`, owned by the dispersion
+} xn_known;
+
+// given: false where the configuration names none.
+xani_status xn_known_load(xn_ctx *ctx, const xn_config *config, const xn_scene *s, xn_known *k);
+void xn_known_free(xn_known *k);
+// Refines where asked for; phonons along the path go to d.
+xani_status xn_known_map(xn_ctx *ctx, const xn_config *config, const xn_scene *s, const xn_collection *c, xn_known *k,
+                         xn_dispersion *d);
+// Point i as a line to explain; false: coherent, mirrored, or without an error.
+bool xn_known_observe(const xn_known *k, const xn_collection *c, int64_t i, xn_observed *o);
+xani_status xn_branches_known(xn_ctx *ctx, const xn_scene *s, const xn_known *k, const xn_path *p, const xn_members *m,
+                              xn_collection *c, xn_dispersion *d);
 
 #endif

@@ -62,8 +62,9 @@ static bool may_be_alias(const run_facts *r, double f, double nu_per_f)
     return r->nyquist_thz < reach && 2.0 * r->nyquist_thz - f <= reach;
 }
 
-static void put(const run_facts *r, int64_t pixel, int k, bool combination, xn_points *p, int64_t at, float *width)
+static void put(const run_facts *r, int64_t pixel, int k, bool combination, xn_collection *c, int64_t at)
 {
+    xn_points *p = combination ? &c->combinations : &c->points;
     const xn_modes *m = r->modes;
     int64_t i = (int64_t)k * m->ny * m->nx + pixel;
     bool coherent = !combination && is_coherent(r, pixel);
@@ -84,7 +85,11 @@ static void put(const run_facts *r, int64_t pixel, int k, bool combination, xn_p
     if (!isfinite(sigma)) sigma = box;
     p->weight[at] = 1.0 / (sigma * sigma + box * box / 12.0);
     p->alias[at] = may_be_alias(r, f, factor);
-    if (width != NULL) *width = (float)fmax(sigma, factor * fmax(0.0, (double)m->damping[i]) / (2.0 * M_PI));
+    if (combination) return;
+    c->width[at] = (float)fmax(sigma, factor * fmax(0.0, (double)m->damping[i]) / (2.0 * M_PI));
+    c->extent[at] = (float)M_SQRT2 * r->scene->q_group[pixel];
+    c->window[at] = (float)(1.0 / r->resolution_thz);
+    c->damping[at] = fmaxf(0.0F, m->damping[i]);
 }
 
 // Where each pixel's points begin: first[0][pixel] among the points, first[1][pixel] among the combinations.
@@ -113,10 +118,10 @@ static void fill_points(const run_facts *r, const uint8_t *combination, int64_t 
         for (int k = 0; k < m->n_modes; k++) {
             if (!xn_mode_accepted(m, i, k)) continue;
             if (combination[k * plane + i] != 0) {
-                put(r, i, k, true, &c->combinations, other++, NULL);
+                put(r, i, k, true, c, other++);
                 continue;
             }
-            put(r, i, k, false, &c->points, at, &c->width[at]);
+            put(r, i, k, false, c, at);
             coherent += c->points.coherent[at];
             aliased += c->points.alias[at];
             at++;
@@ -147,8 +152,11 @@ xani_status xn_points_add(xn_ctx *ctx, const xn_scene *s, const xn_view *v, cons
     int64_t base = c->points.n, other = c->combinations.n;
     XN_GOTO(out, st, reserve(ctx, &c->points, base + first[0][plane]));
     XN_GOTO(out, st, reserve(ctx, &c->combinations, other + first[1][plane]));
-    if (!grow(&c->width, c->points.capacity, sizeof *c->width)) {
-        st = xn_fail_memory(ctx, "the widths of the points", (size_t)c->points.capacity * 4);
+    if (!grow(&c->width, c->points.capacity, sizeof *c->width) ||
+        !grow(&c->extent, c->points.capacity, sizeof *c->extent) ||
+        !grow(&c->window, c->points.capacity, sizeof *c->window) ||
+        !grow(&c->damping, c->points.capacity, sizeof *c->damping)) {
+        st = xn_fail_memory(ctx, "the widths of the points", (size_t)c->points.capacity * 16);
         goto out;
     }
     c->points.n += first[0][plane];
@@ -166,5 +174,8 @@ void xn_collection_free(xn_collection *c)
     xn_points_free(&c->points);
     xn_points_free(&c->combinations);
     xn_free(c->width);
+    xn_free(c->extent);
+    xn_free(c->window);
+    xn_free(c->damping);
     memset(c, 0, sizeof *c);
 }

@@ -235,6 +235,7 @@ static xani_status write_all(xn_ctx *ctx, xn_writer *w, const xn_dispersion *d)
     xn_nexus_fields(w, fields, XN_COUNT(fields), d, extent);
     xn_nexus_scalars(w, scalars, XN_COUNT(scalars), d);
     xn_writer_attr_text(w, "/entry/branches/frequency", "interpretation", "spectrum");
+    xn_writer_attr_text(w, "/entry/branches", "method", d->branches_known ? "force constants" : "continuity");
     int32_t *index = xn_alloc((size_t)d->n_branches, sizeof *index);
     if (index == NULL) return xn_fail_memory(ctx, "an axis", (size_t)d->n_branches * sizeof *index);
     for (int i = 0; i < d->n_branches; i++) index[i] = i;

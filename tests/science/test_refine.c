@@ -98,7 +98,7 @@ static void make_points(const xn_forces *truth, int n, double sigma, uint64_t se
     }
 }
 
-static const xn_refine_options options = {.temperature_k = 296, .prior = 0.5, .reach = 5, .threads = 2};
+static const xn_refine_options options = {.match = {.temperature_k = 296, .reach = 5}, .prior = 0.5, .threads = 2};
 
 START_TEST(test_softened_bond)
 {

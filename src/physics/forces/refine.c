@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // refine.c -- regularised least squares of force constants to measured frequencies: see refine.h.
 //
-// A point is taken for the branch that explains it best: the smallest (nu - nu_b)^2 / s^2 - 2 ln(visibility), with the
-// visibility |a.e_b|^2 coth / nu_b of the branch's pair line among all branches at that Q; s begins wide and narrows,
-// so that a wrong first guess of the constants does not fix wrong branches.  d nu_b / d theta follows from first-order
-// perturbation, e_b^+ (dD/dtheta) e_b / (8 pi^2 nu_b) (Hellmann and Feynman), so that one step of Gauss and Newton
-// costs no more than the frequencies.  Points beyond `reach` sigma of every branch are refused and counted.  The
-// covariance is the inverse of the normal matrix, scaled by chi^2 per degree of freedom where that exceeds 1.
+// A point is taken for the branch that explains it best (match.h); its error begins wide and narrows, so that a wrong
+// first guess of the constants does not fix wrong branches, and no round moves a constant by more than half its prior.
+// d nu_b / d theta follows from first-order perturbation, e_b^+ (dD/dtheta) e_b / (8 pi^2 nu_b) (Hellmann and Feynman),
+// so that one step of Gauss and Newton costs no more than the frequencies.  Points that no branch explains are refused
+// and counted; of those left, the ones beyond HUBER sigma weigh as if they lay there (Huber 1964).  The covariance is
+// the inverse of the normal matrix, scaled by chi^2 per degree of freedom where that exceeds 1, and what it would mean
+// if all lines of a branch were off by least_sigma_thz together: many points do not average that away.
 #include "physics/forces/refine.h"
 
 #include <math.h>
@@ -17,11 +18,11 @@
 #include <lapacke.h>
 
 #define U_KG 1.66053906660e-27
-#define HALF_QUANTUM_K 23.99621537 // h / 2 kB, K per THz
-#define ROUNDS_MOST 40
+#define ROUNDS_MOST 60
 #define WIDE 4.0     // first widths of branches, in final ones
 #define SETTLED 1e-4 // of a parameter's standard error
-#define FAINT 1e-3   // least visibility: what is nearly invisible may still be seen by its neighbours
+#define HUBER 2.5
+#define STEP_MOST 0.5 // of a prior, in a round
 
 typedef struct {
     xn_ctx *ctx;
@@ -31,99 +32,109 @@ typedef struct {
     int64_t n_points;
     const xn_refine_options *o;
     int32_t *branch;
-    double width; // factor of sigma
-    double *normal, *right, chi2;
+    double *spread; // (points) of nu within the pixel group; 0 until the widths are final
+    bool find_spread;
+    double width;                          // factor of sigma
+    double *normal, *right, *common, chi2; // common: (branches, parameters) d right / d (offset of a branch)
     int64_t used;
 } state;
 
 typedef struct {
-    double *nu, *slope; // (branches), (parameters)
-    double complex *e, *work, *d;
-    double *normal, *right, chi2;
+    xn_matcher match;
+    double *slope, *normal, *right, *common, chi2;
+    double complex *d; // (parameters, branches, branches)
     int64_t used;
 } room;
 
 static void close_room(room *r)
 {
-    void *all[] = {r->nu, r->slope, r->e, r->work, r->d, r->normal, r->right};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
+    xn_matcher_close(&r->match);
+    xn_free(r->slope);
+    xn_free(r->normal);
+    xn_free(r->right);
+    xn_free(r->common);
+    xn_free(r->d);
 }
 
 static bool open_room(const state *s, room *r)
 {
     size_t n = 3 * (size_t)s->start->n_atoms, k = (size_t)s->shells->n;
-    *r = (room){.nu = xn_alloc(n, sizeof *r->nu),
-                .slope = xn_alloc(k, sizeof *r->slope),
-                .e = xn_alloc(n * n, sizeof *r->e),
-                .work = xn_alloc(xn_forces_work(s->start), sizeof *r->work),
-                .d = xn_alloc(n * n, sizeof *r->d),
+    *r = (room){.slope = xn_alloc(k, sizeof *r->slope),
+                .d = xn_alloc(k * n * n, sizeof *r->d),
                 .normal = xn_calloc(k * k, sizeof *r->normal),
-                .right = xn_calloc(k, sizeof *r->right)};
-    return r->nu && r->slope && r->e && r->work && r->d && r->normal && r->right;
+                .right = xn_calloc(k, sizeof *r->right),
+                .common = xn_calloc(n * k, sizeof *r->common)};
+    return xn_matcher_open(s->start, &r->match) && r->slope && r->d && r->normal && r->right && r->common;
 }
 
-static double sigma_of(const state *s, const xn_observed *p) { return hypot(p->sigma_thz, s->o->least_sigma_thz); }
-
-// Share of branch b in the oscillation of its Q, up to a common factor.
-static double visibility(const state *s, const xn_observed *p, const room *r, int b)
+// d nu / d theta_k of all k, of the mean that a line is.
+static void set_slopes(const state *s, const xn_matched *line, room *r)
 {
-    const xn_forces *f = s->start;
-    size_t n = 3 * (size_t)f->n_atoms;
-    double length = sqrt(p->q[0] * p->q[0] + p->q[1] * p->q[1] + p->q[2] * p->q[2]), nu = fmax(r->nu[b], 0.05);
-    double complex sum = 0.0;
-    for (int i = 0; i < f->n_atoms; i++) {
-        double a = xn_form_factor(f, i, length) / sqrt(f->mass_u[i]);
-        if (!isfinite(a)) a = 1.0 / sqrt(f->mass_u[i]);
-        for (int c = 0; c < 3; c++) sum += a * p->q[c] * r->e[(size_t)b * n + 3 * (size_t)i + (size_t)c];
-    }
-    return creal(sum * conj(sum)) / tanh(HALF_QUANTUM_K * nu / (s->o->temperature_k + 1e-9)) / nu;
-}
-
-static int best_branch(const state *s, const xn_observed *p, const room *r)
-{
-    int n = 3 * s->start->n_atoms, best = -1;
-    double sigma = sigma_of(s, p) * s->width, least = INFINITY, strongest = 0.0;
-    for (int b = 0; b < n; b++) strongest = fmax(strongest, visibility(s, p, r, b));
-    for (int b = 0; b < n; b++) {
-        double z = (p->nu_thz - r->nu[b]) / sigma, share = visibility(s, p, r, b) / strongest;
-        double cost = z * z - 2 * log(share + FAINT);
-        if (fabs(z) > s->o->reach || !(cost < least)) continue;
-        least = cost;
-        best = b;
-    }
-    return best;
-}
-
-// d nu_b / d theta_k of all k.
-static void set_slopes(const state *s, const xn_observed *p, room *r, int b)
-{
-    size_t n = 3 * (size_t)s->start->n_atoms;
-    const double complex *e = r->e + (size_t)b * n;
-    for (int k = 0; k < s->shells->n; k++) {
-        double complex sum = 0.0;
-        memset(r->d, 0, n * n * sizeof *r->d);
-        xn_shells_matrix(s->shells, s->start, k, p->q, r->d);
-        for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < n; j++) sum += conj(e[i]) * r->d[i * n + j] * e[j];
-        double w = 2 * M_PI * 1e12 * fmax(fabs(r->nu[b]), 0.05);
-        r->slope[k] = creal(sum) / U_KG / (2 * w) / (2 * M_PI) * 1e-12;
+    size_t n = (size_t)r->match.branches;
+    memset(r->slope, 0, (size_t)s->shells->n * sizeof *r->slope);
+    for (size_t b = 0; b < n; b++) {
+        const double complex *e = r->match.e + b * n;
+        double w = 2 * M_PI * 1e12 * fmax(fabs(r->match.nu[b]), 0.05);
+        if (line->mix[b] <= 0.0) continue;
+        for (int k = 0; k < s->shells->n; k++) {
+            const double complex *d = r->d + (size_t)k * n * n;
+            double complex sum = 0.0;
+            for (size_t i = 0; i < n; i++)
+                for (size_t j = 0; j < n; j++) sum += conj(e[i]) * d[i * n + j] * e[j];
+            r->slope[k] += line->mix[b] * creal(sum) / U_KG / (2 * w) / (2 * M_PI) * 1e-12;
+        }
     }
 }
 
-static void add_point(const state *s, const xn_forces *now, int64_t i, room *r)
+static void add_line(const state *s, const xn_observed *p, const xn_matched *line, room *r)
 {
-    const xn_observed *p = &s->points[i];
-    int n = s->shells->n, b = -1;
-    if (xn_forces_solve(now, p->q, NULL, r->work, r->nu, r->e)) b = best_branch(s, p, r);
-    s->branch[i] = b;
-    if (b < 0) return;
-    set_slopes(s, p, r, b);
-    double sigma = sigma_of(s, p), z = (p->nu_thz - r->nu[b]) / sigma;
-    r->chi2 += z * z;
+    int n = s->shells->n;
+    set_slopes(s, line, r);
+    double z = (p->nu_thz - line->nu_thz) / line->sigma_thz, weight = fabs(z) > HUBER ? HUBER / fabs(z) : 1.0;
+    r->chi2 += weight * z * z;
     r->used++;
     for (int k = 0; k < n; k++) {
-        r->right[k] += r->slope[k] / sigma * z;
-        for (int m = 0; m <= k; m++) r->normal[k * n + m] += r->slope[k] * r->slope[m] / (sigma * sigma);
+        r->right[k] += weight * r->slope[k] / line->sigma_thz * z;
+        r->common[line->branch * n + k] += weight * r->slope[k] / (line->sigma_thz * line->sigma_thz);
+        for (int m = 0; m <= k; m++)
+            r->normal[k * n + m] += weight * r->slope[k] * r->slope[m] / (line->sigma_thz * line->sigma_thz);
+    }
+}
+
+// The lines of one pixel group, points[first] and the `count` behind it.
+static void add_group(const state *s, const xn_forces *now, int64_t first, int count, room *r)
+{
+    const xn_observed *p = &s->points[first];
+    size_t square = (size_t)r->match.branches * (size_t)r->match.branches;
+    xn_matched line[XN_MATCH_LINES];
+    bool good = xn_match(&r->match, now, p, count, s->spread + first, &s->o->match, s->width, line);
+    for (int k = 0; good && k < s->shells->n; k++) {
+        memset(r->d + (size_t)k * square, 0, square * sizeof *r->d);
+        xn_shells_matrix(s->shells, s->start, k, p->q, r->d + (size_t)k * square);
+    }
+    for (int j = 0; j < count; j++) {
+        s->branch[first + j] = good ? line[j].branch : -1;
+        if (s->branch[first + j] < 0) continue;
+        if (s->find_spread) s->spread[first + j] = xn_match_spread(&r->match, now, &p[j], line[j].branch);
+        add_line(s, &p[j], &line[j], r);
+    }
+}
+
+// First point of the group behind the one that begins at i.
+static int64_t group_end(const state *s, int64_t i)
+{
+    int64_t end = i + 1;
+    while (end < s->n_points && end - i < XN_MATCH_LINES && xn_same_group(&s->points[i], &s->points[end])) end++;
+    return end;
+}
+
+// Share k of the groups: those that begin in its part of the points.
+static void add_share(const state *s, const xn_forces *now, int64_t begin, int64_t end, room *r)
+{
+    while (begin > 0 && begin < end && xn_same_group(&s->points[begin - 1], &s->points[begin])) begin++;
+    for (int64_t i = begin, next; i < end; i = next) {
+        next = group_end(s, i);
+        add_group(s, now, i, (int)(next - i), r);
     }
 }
 
@@ -131,22 +142,24 @@ static void add_point(const state *s, const xn_forces *now, int64_t i, room *r)
 
 static xani_status pass(state *s, const xn_forces *now)
 {
-    size_t n = (size_t)s->shells->n;
+    size_t n = (size_t)s->shells->n, branches = 3 * (size_t)s->start->n_atoms;
     room share[SHARES];
     bool ok = true;
     for (int k = 0; k < SHARES; k++) ok = open_room(s, &share[k]) && ok;
     if (ok) {
 #pragma omp parallel for num_threads(s->o->threads) schedule(dynamic)
         for (int k = 0; k < SHARES; k++)
-            for (int64_t i = k; i < s->n_points; i += SHARES) add_point(s, now, i, &share[k]);
+            add_share(s, now, k * s->n_points / SHARES, (k + 1) * s->n_points / SHARES, &share[k]);
     }
     memset(s->normal, 0, n * n * sizeof *s->normal);
     memset(s->right, 0, n * sizeof *s->right);
+    memset(s->common, 0, branches * n * sizeof *s->common);
     s->chi2 = 0.0;
     s->used = 0;
     for (int k = 0; k < SHARES; k++) {
         for (size_t i = 0; ok && i < n * n; i++) s->normal[i] += share[k].normal[i];
         for (size_t i = 0; ok && i < n; i++) s->right[i] += share[k].right[i];
+        for (size_t i = 0; ok && i < branches * n; i++) s->common[i] += share[k].common[i];
         s->chi2 += share[k].chi2;
         s->used += share[k].used;
         close_room(&share[k]);
@@ -184,15 +197,33 @@ static xani_status rounds(state *s, xn_refined *r, double *step)
         if (r->iterations == 0) r->chi2_before = s->chi2;
         if (!solve(s, r->prior, r->theta, step, r->covariance))
             return xn_fail(s->ctx, XANI_ERR_INTERNAL, "the normal equations of the force constants cannot be solved");
-        double largest = 0.0;
+        double largest = 0.0, shorten = 1.0;
+        for (int k = 0; k < n; k++) shorten = fmin(shorten, STEP_MOST * r->prior[k] / fmax(fabs(step[k]), 1e-30));
         for (int k = 0; k < n; k++) {
-            r->theta[k] += step[k];
+            r->theta[k] += shorten * step[k];
             largest = fmax(largest, fabs(step[k]) / sqrt(r->covariance[k * n + k]));
         }
-        r->converged = s->width == 1.0 && largest < SETTLED;
+        r->converged = s->width == 1.0 && !s->find_spread && largest < SETTLED;
+        s->find_spread = s->width > 1.0 && s->width * 0.7 <= 1.0;
         s->width = fmax(1.0, s->width * 0.7);
     }
     return XANI_OK;
+}
+
+// Adds sum over branches of v v^T, v = C common least_sigma, with C the covariance so far.
+static void add_common(const state *s, const double *statistical, xn_refined *r)
+{
+    int n = r->n;
+    for (int b = 0; b < 3 * s->start->n_atoms; b++)
+        for (int k = 0; k < n; k++)
+            for (int m = 0; m < n; m++) {
+                double v = 0.0, w = 0.0;
+                for (int i = 0; i < n; i++) {
+                    v += statistical[k * n + i] * s->common[b * n + i];
+                    w += statistical[m * n + i] * s->common[b * n + i];
+                }
+                r->covariance[k * n + m] += v * w * s->o->match.least_sigma_thz * s->o->match.least_sigma_thz;
+            }
 }
 
 static void judge(const state *s, xn_refined *r)
@@ -206,8 +237,10 @@ static void judge(const state *s, xn_refined *r)
     r->used = s->used;
     r->refused = s->n_points - s->used;
     r->dof = (int)xn_max64(1, s->used - determined);
-    double scale = fmax(1.0, r->chi2 / r->dof);
+    double scale = fmax(1.0, r->chi2 / r->dof), *statistical = s->normal; // no longer needed
+    memcpy(statistical, r->covariance, (size_t)(n * n) * sizeof *statistical);
     for (int k = 0; k < n * n; k++) r->covariance[k] *= scale;
+    add_common(s, statistical, r);
 }
 
 // A fraction of the shell's constants, but not less than a thousandth of the strongest shell's.
@@ -244,11 +277,13 @@ xani_status xn_forces_refine(xn_ctx *ctx, const xn_forces *start, const xn_shell
                .width = WIDE,
                .normal = xn_calloc(n * n, sizeof(double)),
                .right = xn_calloc(n, sizeof(double)),
+               .common = xn_calloc(3 * (size_t)start->n_atoms * n, sizeof(double)),
+               .spread = xn_calloc((size_t)n_points, sizeof(double)),
                .branch = xn_calloc((size_t)n_points, sizeof(int32_t))};
     double *step = xn_calloc(n, sizeof *step);
     xani_status st = XANI_OK;
-    if (!out->theta || !out->covariance || !out->prior || !out->determined || !s.normal || !s.right || !s.branch ||
-        !step)
+    if (!out->theta || !out->covariance || !out->prior || !out->determined || !s.normal || !s.right || !s.common ||
+        !s.branch || !s.spread || !step)
         st = xn_fail_memory(ctx, "the refinement", n * n * 16 + (size_t)n_points * 4);
     if (st == XANI_OK) set_priors(shells, options->prior, out->prior);
     if (st == XANI_OK) st = rounds(&s, out, step);
@@ -256,7 +291,9 @@ xani_status xn_forces_refine(xn_ctx *ctx, const xn_forces *start, const xn_shell
     if (st == XANI_OK && branch != NULL) memcpy(branch, s.branch, (size_t)n_points * sizeof *branch);
     xn_free(s.normal);
     xn_free(s.right);
+    xn_free(s.common);
     xn_free(s.branch);
+    xn_free(s.spread);
     xn_free(step);
     if (st != XANI_OK) xn_refined_free(out);
     return st;

@@ -6,12 +6,13 @@
 // that the operations leaving the bond alone allow; the others follow (Born and Huang 1954, section 23).  The constant
 // of an atom with itself is minus the sum of its bonds.  Phi = Phi_0 + sum_k theta_k B_k, theta in N/m, |B_k| = 1.
 //
-// Least squares with a prior: chi^2 + sum (theta_k / prior_k)^2, prior_k a fraction of the shell's own constants, so
-// that what the data do not determine stays at its start and is said so.
+// Each point is taken for the branch that explains it (match.h).  Least squares with a prior: chi^2 + sum (theta_k /
+// prior_k)^2, prior_k a fraction of the shell's own constants, so that what the data do not determine stays at its
+// start and is said so.
 #ifndef XN_PHYSICS_FORCES_REFINE_H
 #define XN_PHYSICS_FORCES_REFINE_H
 
-#include "physics/forces/scatter.h"
+#include "physics/forces/match.h"
 
 // ---- shells.c
 
@@ -47,11 +48,6 @@ xani_status xn_shells_apply(xn_ctx *ctx, const xn_shells *s, const xn_forces *fr
 
 // ---- refine.c
 
-typedef struct xn_observed {
-    double q[3]; // total Q, 1/Angstrom, in the frame of the crystal: phases and visibility
-    double nu_thz, sigma_thz;
-} xn_observed;
-
 typedef struct xn_refined {
     int n;                      // parameters
     double *theta, *covariance; // (n), (n, n): N/m
@@ -65,10 +61,8 @@ typedef struct xn_refined {
 } xn_refined;
 
 typedef struct xn_refine_options {
-    double temperature_k;   // visibility of a branch goes with its occupation
-    double prior;           // fraction of a shell's constants
-    double reach;           // points farther from all branches than so many sigma are refused
-    double least_sigma_thz; // added to the points' own in quadrature: what the model itself is worth
+    xn_match_options match;
+    double prior; // fraction of a shell's constants
     int threads;
 } xn_refine_options;
 
