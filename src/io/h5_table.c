@@ -12,6 +12,7 @@ typedef struct {
     hid_t dataset, type, space, member;
     int64_t rows, width;
     xn_type stored; // of one number
+    bool array;     // the member is an array type, also where it has one number only
 } table;
 
 static void shut(table *t)
@@ -24,7 +25,7 @@ static void shut(table *t)
 
 static xani_status open_table(xn_ctx *ctx, const xn_h5 *file, const char *name, table *t)
 {
-    *t = (table){H5I_INVALID_HID, H5I_INVALID_HID, H5I_INVALID_HID, H5I_INVALID_HID, 0, 0, XN_OTHER};
+    *t = (table){H5I_INVALID_HID, H5I_INVALID_HID, H5I_INVALID_HID, H5I_INVALID_HID, 0, 0, XN_OTHER, false};
     XN_TRY(xn_h5_dataset(ctx, file, name, &t->dataset));
     int rank;
     int64_t dims[XANI_MAX_RANK];
@@ -43,7 +44,8 @@ static void describe_member(table *t, hid_t member)
 {
     t->member = member;
     t->width = 1;
-    if (member >= 0 && H5Tget_class(member) == H5T_ARRAY) {
+    t->array = member >= 0 && H5Tget_class(member) == H5T_ARRAY;
+    if (t->array) {
         hsize_t dims[H5S_MAX_RANK];
         int rank = H5Tget_array_dims2(member, dims);
         for (int i = 0; i < rank; i++) t->width *= (int64_t)dims[i];
@@ -118,7 +120,7 @@ static hid_t memory_type(const table *t, const char *member, hid_t element)
 {
     const hsize_t width = (hsize_t)t->width;
     size_t bytes = H5Tget_size(element) * (size_t)t->width;
-    hid_t inner = t->width == 1 ? H5Tcopy(element) : H5Tarray_create2(element, 1, &width);
+    hid_t inner = !t->array ? H5Tcopy(element) : H5Tarray_create2(element, 1, &width);
     hid_t memory = inner < 0 ? inner : H5Tcreate(H5T_COMPOUND, bytes);
     if (memory >= 0 && H5Tinsert(memory, member, 0, inner) < 0) {
         H5Tclose(memory);

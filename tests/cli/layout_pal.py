@@ -85,8 +85,9 @@ def waves(rows):
     return {f"ch{k}": pd.DataFrame(part * (1 + .5 * (-1) ** k), index=stamp[rows]) for k in (1, 2, 3, 4)}
 
 
-def write(folder, form="fixed", split=False, older=False, objects=True, good=False, shift=0, wave_shift=0):
-    """The run as one file per point; `good`: without faults. shift: of the metadata's timestamps, in ns."""
+def write(folder, form="fixed", split=False, older=False, objects=True, good=False, narrow=False, shift=0, wave_shift=0):
+    """The run as one file per point; `good`: without faults; `narrow`: the flag is the only column of truth values.
+    shift: of the metadata's timestamps, in ns."""
     files = []
     for p in range(e.n // POINT):
         rows = np.arange(p * POINT, (p + 1) * POINT)
@@ -107,6 +108,8 @@ def write(folder, form="fixed", split=False, older=False, objects=True, good=Fal
         if not objects:
             table = table.drop(columns="detector_eh1_jungfrau2_parameters.ROI")
             columns = [FLAG, "delay_value"] if p % 2 else None
+        if narrow:
+            table = table[["delay_value", "qbpm:eh1:qbpm1:sum", "timing_edge", FLAG]].astype({FLAG: bool})
         if older:
             table = table.rename(columns={FLAG: "event_info.FIFTEEN_HERTZ", "delay_value": "delay_input"})
         if form == "times":
@@ -182,6 +185,13 @@ shifted = write(f"{SCRATCH}/shifted", shift=2 * 16_666_667, good=True)
 sources = ["delay_value", "qbpm:eh1:qbpm1:sum", "timing_edge", FLAG]
 offsets = [{"source": s, "shots": -2 * 16_666_667} for s in sources]
 compare("shifted", shifted, want(False), offsets=offsets)
+compare("a block of one column", write(f"{SCRATCH}/narrow", form="table", objects=False, good=True, narrow=True), want(False))
+unmarked = write(f"{SCRATCH}/unmarked", objects=False, good=True)
+for path in unmarked:
+    with h5py.File(path, "r+") as f:
+        f.visititems(lambda name, node: node.attrs.pop("pandas_type", None) and None)
+compare("groups without pandas' mark", unmarked, want(False))
+r.ok(shots.reduce(XANI, config("unmarked waves", unmarked, i0=WAVES), f"{SCRATCH}/waves.cube.h5")[0] == 0, "and their waveforms")
 compare("paths", fixed, want(), frames="detector/eh1/jungfrau2/image/block0_values", i0="metadata/qbpm:eh1:qbpm1:sum")
 
 # ---- empty and broken points

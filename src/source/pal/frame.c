@@ -28,9 +28,20 @@ static bool of_type(xn_ctx *ctx, const xn_h5 *h5, const char *group, const char 
     return same;
 }
 
+// Also a group with the arrays of a fixed frame that lost pandas' mark, as copies made by other programs do.
+static bool is_fixed(xn_ctx *ctx, const xn_h5 *h5, const char *group)
+{
+    char path[XN_KEY_LENGTH + 16];
+    if (xn_h5_has_attr(h5, group, "pandas_type")) return of_type(ctx, h5, group, "frame");
+    snprintf(path, sizeof path, "%s/axis1", group);
+    bool index = xn_h5_exists(h5, path);
+    snprintf(path, sizeof path, "%s/block0_values", group);
+    return index && xn_h5_exists(h5, path);
+}
+
 bool xn_pd_is_frame(xn_ctx *ctx, const xn_h5 *h5, const char *group)
 {
-    return of_type(ctx, h5, group, "frame") || of_type(ctx, h5, group, "frame_table");
+    return is_fixed(ctx, h5, group) || of_type(ctx, h5, group, "frame_table");
 }
 
 void xn_pd_close(xn_pd_frame *f)
@@ -179,7 +190,7 @@ xani_status xn_pd_open(xn_ctx *ctx, const xn_h5 *h5, const char *group, xn_pd_fr
     memset(f, 0, sizeof *f);
     snprintf(f->group, sizeof f->group, "%s", group);
     f->table = of_type(ctx, h5, group, "frame_table");
-    if (!f->table && !of_type(ctx, h5, group, "frame"))
+    if (!f->table && !is_fixed(ctx, h5, group))
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s is no pandas data frame", xn_h5_path(h5), group);
     xani_status st = f->table ? open_table(ctx, h5, f) : open_fixed(ctx, h5, f);
     if (st != XANI_OK) xn_pd_close(f);
