@@ -217,6 +217,14 @@ with h5py.File(f"{SCRATCH}/rix_Run0001.h5", "w") as f, h5py.File(RUN) as g:
 code, out, err = xani("init", f"{SCRATCH}/rix_Run0001.h5", "--force", "-o", f"{SCRATCH}/rix.yaml")
 c = yaml.safe_load(open(f"{SCRATCH}/rix.yaml"))["input"] if code == 0 else {}
 r.ok(c.get("laser") == {"drop": [273]}, f"init: the codes of the hutch {c.get('laser')} {err}")
+os.makedirs(f"{SCRATCH}/bare")
+with h5py.File(f"{SCRATCH}/bare/abc_Run0001.h5", "w") as f, h5py.File(RUN) as g:
+    for name in ("timestamp", "timing/eventcodes", f"{DET}/ROI_0_area", MONITOR):
+        f[name] = g[name][()]
+code, out, err = xani("info", f"{SCRATCH}/bare", "--json")
+run = json.loads(out)["runs"][0] if code == 0 else {}
+r.ok(run.get("laser_rule") is None and run["laser_on"] == run["laser_off"] == 0 and run["laser_unknown"] == run["shots"],
+     f"info: without a rule the laser is unknown {run} {err}")
 tools.Tools(XANI, r).same_shots(SCRATCH, "lcls2_smalldata")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

@@ -136,10 +136,11 @@ static void add_channel(answer *a, const xn_channel_facts *c)
 static void add_shots(answer *a, const xn_found_run *run, const xn_run_facts *f, json_t *o)
 {
     put(o, "shots", whole(f->n_ids));
-    put(o, "laser_on", whole(f->on));
-    put(o, "laser_off", whole(f->off));
+    const bool ruled = f->rule[0] != '\0'; // else nothing is known of the laser
+    put(o, "laser_on", whole(ruled ? f->on : 0));
+    put(o, "laser_off", whole(ruled ? f->off : 0));
     put(o, "dark", whole(f->dark));
-    put(o, "laser_unknown", whole(f->unknown));
+    put(o, "laser_unknown", whole(ruled ? f->unknown : f->n_ids - f->dark));
     put(o, "laser_rule", f->rule[0] ? json_string(f->rule) : json_null());
     if (f->chosen >= 0) add_detectors(a, run->name, f);
     add_delays(a, run->name, f);
