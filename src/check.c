@@ -6,6 +6,7 @@
 #include <math.h>
 
 #include "map/map.h"
+#include "physics/forces/configured.h"
 #include "physics/geometry.h"
 #include "physics/lattice.h"
 #include "pipeline.h"
@@ -69,6 +70,19 @@ out:
     return index >= 0 ? xn_context(ctx, st, "run %d", index + 1) : st;
 }
 
+// The constants fit the crystal: found out before hours of reduction, not after.
+static xani_status check_forces(xn_ctx *ctx, const xn_config *config, const xn_lattice *lattice)
+{
+    xn_forces f;
+    double b[9];
+    bool found;
+    if (!xn_config_has(config, "map.force_constants.file")) return XANI_OK;
+    XN_TRY(xn_forces_configured(ctx, config, lattice, NULL, &f, &found));
+    xani_status st = xn_context(ctx, xn_forces_align(ctx, lattice, &f, b), "map.force_constants.file");
+    xn_forces_free(&f);
+    return st;
+}
+
 xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx)
 {
     const char *why = NULL;
@@ -80,6 +94,7 @@ xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, 
     xn_geometry_free(&g);
     XN_TRY(xn_lattice_load(ctx, config, true, &lattice));
     XN_TRY(xn_map_check_path(ctx, config, &lattice));
+    XN_TRY(check_forces(ctx, config, &lattice));
     return xn_goniometer_load(ctx, config, &circles);
 }
 

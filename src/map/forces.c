@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "map/parts.h"
+#include "physics/forces/configured.h"
 #include "physics/forces/refine.h"
 
 #define LEAST_SIGMA_THZ 0.01 // what constants of few shells are worth, and lines of groups of pixels
@@ -35,16 +36,9 @@ xani_status xn_known_load(xn_ctx *ctx, const xn_config *config, const xn_scene *
         if (!xn_config_bool(config, "map.force_constants.refine")) return XANI_OK;
         return xn_config_require(ctx, config, key, "the constants to begin with");
     }
-    const char *name = xn_config_string(config, key);
-    char *path = strpbrk(name, "/.") != NULL ? xn_config_path(config, key) : xn_strdup(name);
-    char *born = xn_config_path(config, "map.force_constants.born");
-    bool mixed = strcmp(xn_config_string(config, "map.force_constants.polar"), "mixed_space") == 0;
-    if (path == NULL) return xn_fail_memory(ctx, key, strlen(name));
-    xani_status st = xn_forces_load(ctx, path, xn_config_string(config, "map.force_constants.format"), born,
-                                    mixed ? XN_POLAR_MIXED : XN_POLAR_DIPOLES, &k->start);
-    xn_free(path);
-    xn_free(born);
-    if (st == XANI_OK) st = xn_forces_align(ctx, &s->lattice, &k->start, k->b);
+    bool found;
+    xani_status st = xn_forces_configured(ctx, config, &s->lattice, NULL, &k->start, &found);
+    if (st == XANI_OK) st = xn_context(ctx, xn_forces_align(ctx, &s->lattice, &k->start, k->b), "%s", key);
     k->match = (xn_match_options){.temperature_k = xn_config_double(config, "map.force_constants.temperature_k"),
                                   .reach = REACH_SIGMA,
                                   .least_sigma_thz = LEAST_SIGMA_THZ};
@@ -52,7 +46,7 @@ xani_status xn_known_load(xn_ctx *ctx, const xn_config *config, const xn_scene *
         xn_warn(ctx, "map.crystal has %d atoms in its primitive cell, the force constants have %d: branches are theirs",
                 s->atoms, k->start.n_atoms);
     k->given = st == XANI_OK;
-    return xn_context(ctx, st, "%s", key);
+    return st;
 }
 
 void xn_known_free(xn_known *k)

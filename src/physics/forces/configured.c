@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SAME_CELL 0.02 // lattice constants of a shipped table and of the configuration, relative
 
@@ -36,7 +37,11 @@ static xani_status take_file(xn_ctx *ctx, const xn_config *config, xn_crystal *t
 {
     static const char key[] = "map.force_constants.file";
     const char *name = xn_config_string(config, key), *format = xn_config_string(config, "map.force_constants.format");
-    char *path = strpbrk(name, "/.") != NULL ? xn_config_path(config, key) : xn_strdup(name);
+    char *path = xn_config_path(config, key); // a shipped table has neither a folder nor an ending
+    if (path != NULL && strpbrk(name, "/.") == NULL && access(path, F_OK) != 0) {
+        xn_free(path);
+        path = xn_strdup(name);
+    }
     char *born = xn_config_path(config, "map.force_constants.born");
     bool mixed = strcmp(xn_config_string(config, "map.force_constants.polar"), "mixed_space") == 0;
     if (path == NULL) return xn_fail_memory(ctx, key, strlen(name));
