@@ -21,6 +21,8 @@ SIMULATION = {
             "losses": {"frames": 0.01, "not_good": 0.01, "no_xrays": 0.01, "readings": 0.005},
             "delay": {"start": -0.2, "stop": 2},
             "detector": {"modules": [2, 1], "shape": [24, 32], "pixel_mm": 0.8, "name": "JF07T02V01"}},
+    # by SwissFEL's name: each layout's configuration must have it by its own
+    "select": {"time_tool": {"source": "SAROP21-ATT01:edge_amplitude", "min": 0.4}},
 }
 
 

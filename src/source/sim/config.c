@@ -2,8 +2,8 @@
 // config.c -- the configuration written beside the simulated data, ready for `xani run`.
 //
 // It is the given one with input, runs[].files and the geometry file set to what was written, and with the paths that
-// remain made absolute.  What the analysis may choose (select, reduce, fit, map) stays as given; a time-tool window is
-// added where there is none.  The first layout asked for gets the name xani.yaml, others xani_LAYOUT.yaml.
+// remain made absolute.  What the analysis may choose (select, reduce, fit, map) stays as given, readings by the names
+// that the layout has for them; a time-tool window is added where there is none.  The first layout asked for gets the name xani.yaml, others xani_LAYOUT.yaml.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,9 +67,43 @@ char *xn_sim_delay_text(const xn_sim_model *m, const char *stage, const char *ed
                      XN_SIM_EDGE_ORIGIN, XN_SIM_EDGE_C1, XN_SIM_EDGE_C2);
 }
 
+// What the given selection asks of the simulated SwissFEL channel `from` has the name `to` in this layout.
+static xani_status rename_reading(xn_ctx *ctx, const char *from, const char *to, xn_config *config)
+{
+    static const char *const keys[] = {"select.time_tool[%d].source", "select.cuts[%d].source",
+                                       "select.linearity[%d].a", "select.linearity[%d].b"};
+    char list[XN_KEY_LENGTH], key[XN_KEY_LENGTH];
+    for (size_t k = 0; k < sizeof keys / sizeof keys[0]; k++) {
+        xn_key(list, "%.*s", (int)strcspn(keys[k], "["), keys[k]);
+        for (int i = 0; i < xn_config_count(config, list); i++) {
+            xn_key(key, "%s[%d]%s", list, i, strchr(keys[k], ']') + 1);
+            const char *source = xn_config_string(config, key);
+            if (source != NULL && strcmp(source, from) == 0 && strcmp(from, to) != 0)
+                XN_TRY(xn_sim_assign(ctx, config, xn_format("%s='%s'", key, to)));
+        }
+    }
+    return XANI_OK;
+}
+
+// The readings that the layout's configuration names itself.
+static xani_status rename_readings(xn_ctx *ctx, xn_config *config)
+{
+    static const char *const named[XN_SIM_CHANNELS] = {"input.i0", "input.delay.parts[0].source",
+                                                       "input.delay.time_tool.source", NULL};
+    for (int i = 0; i < XN_SIM_CHANNELS; i++) {
+        char *to =
+            named[i] != NULL && xn_config_has(config, named[i]) ? xn_strdup(xn_config_string(config, named[i])) : NULL;
+        xani_status st = to != NULL ? rename_reading(ctx, xn_sim_channel[i], to, config) : XANI_OK;
+        xn_free(to);
+        if (st != XANI_OK) return st;
+    }
+    return XANI_OK;
+}
+
 xani_status xn_sim_set_window(xn_ctx *ctx, const char *amplitude, xn_config *config)
 {
-    if (xn_config_has(config, "select.time_tool")) return XANI_OK;
+    if (xn_config_has(config, "select.time_tool"))
+        return rename_reading(ctx, xn_sim_channel[XN_SIM_EDGE_AMPLITUDE], amplitude, config);
     return xn_sim_assign(ctx, config,
                          xn_format("select.time_tool={source: '%s', min: %g}", amplitude, XN_SIM_EDGE_THRESHOLD));
 }
@@ -106,6 +140,7 @@ static xani_status derive(xn_ctx *ctx, const xn_config *given, const xn_sim_mode
     XN_TRY(fix_path(ctx, given, "map.force_constants.file", config));
     XN_TRY(fix_geometry(ctx, given, m, config));
     XN_TRY(layout->configure(ctx, m, config));
+    XN_TRY(rename_readings(ctx, config));
     return set_files(ctx, m, layout, config);
 }
 
