@@ -11,16 +11,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// Rounding shift by 8. The logical shift has the same low 32 bits as the arithmetic one, and AVX2 knows it.
-static inline int32_t xn_bin_half(int64_t v) { return (int32_t)(uint32_t)(((uint64_t)v + 128) >> 8); }
+#include "kernel/side.h"
 
-static inline int64_t xn_bin_peak(int64_t v, int64_t peak)
+// Rounding shift by 8. The logical shift has the same low 32 bits as the arithmetic one, and AVX2 knows it.
+XN_FORMULA int32_t xn_bin_half(int64_t v) { return (int32_t)(uint32_t)(((uint64_t)v + 128) >> 8); }
+
+XN_FORMULA int64_t xn_bin_peak(int64_t v, int64_t peak)
 {
     int64_t size = v < 0 ? -v : v;
     return size > peak ? size : peak;
 }
 
-static inline void xn_bin_add(int64_t v, int32_t i0q, int64_t *s1, int64_t *s2, int64_t *x)
+XN_FORMULA void xn_bin_add(int64_t v, int32_t i0q, int64_t *s1, int64_t *s2, int64_t *x)
 {
     int32_t w = xn_bin_half(v);
     *s1 = (int64_t)((uint64_t)*s1 + (uint64_t)v);

@@ -17,6 +17,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "kernel/side.h"
+
 #define XN_CALIB_ONE 65536.0f       // units per photon
 #define XN_CALIB_BAD 536870911      // 2^29 - 1: four of them still add up in 32 bits
 #define XN_CALIB_LIMIT 536870912.0f // 2^29, about 8192 photons in one pixel and shot
@@ -25,20 +27,17 @@
 #define XN_JUNGFRAU_FULL_G0 0x3fffu
 #define XN_JUNGFRAU_FULL 0xc000u
 
-static inline int32_t xn_calib_fixed(float x) { return fabsf(x) < XN_CALIB_LIMIT ? (int32_t)rintf(x) : XN_CALIB_BAD; }
+XN_FORMULA int32_t xn_calib_fixed(float x) { return fabsf(x) < XN_CALIB_LIMIT ? (int32_t)rintf(x) : XN_CALIB_BAD; }
 
-static inline int32_t xn_calib_fixed_f64(double x)
+XN_FORMULA int32_t xn_calib_fixed_f64(double x)
 {
     return fabs(x) < (double)XN_CALIB_LIMIT - 1.0 ? (int32_t)rint(x) : XN_CALIB_BAD;
 }
 
 // Value below the threshold counts as no photon; a threshold of 0 leaves everything, noise below zero included.
-static inline int32_t xn_calib_threshold(int32_t q, int32_t threshold)
-{
-    return threshold > 0 && q < threshold ? 0 : q;
-}
+XN_FORMULA int32_t xn_calib_threshold(int32_t q, int32_t threshold) { return threshold > 0 && q < threshold ? 0 : q; }
 
-static inline int32_t xn_calib_jungfrau(uint16_t word, const float p[3], const float f[3])
+XN_FORMULA int32_t xn_calib_jungfrau(uint16_t word, const float p[3], const float f[3])
 {
     unsigned code = word >> 14;
     float value = (float)(word & 0x3fff);
@@ -49,7 +48,7 @@ static inline int32_t xn_calib_jungfrau(uint16_t word, const float p[3], const f
     return f[0] == 0.0f ? 0 : q;
 }
 
-static inline int32_t xn_calib_fixed_gain(uint16_t word, unsigned code, float p, float f)
+XN_FORMULA int32_t xn_calib_fixed_gain(uint16_t word, unsigned code, float p, float f)
 {
     unsigned value = word & 0x3fff;
     bool bad = (unsigned)(word >> 14) != code || value == (code == 0 ? XN_JUNGFRAU_FULL_G0 : 0u);
@@ -57,7 +56,7 @@ static inline int32_t xn_calib_fixed_gain(uint16_t word, unsigned code, float p,
     return f == 0.0f ? 0 : q;
 }
 
-static inline int32_t xn_calib_epix10ka(uint16_t word, const float p[2], const float f[2])
+XN_FORMULA int32_t xn_calib_epix10ka(uint16_t word, const float p[2], const float f[2])
 {
     unsigned value = word & 0x3fff;
     bool low = (word & 0x4000) != 0;
@@ -66,16 +65,24 @@ static inline int32_t xn_calib_epix10ka(uint16_t word, const float p[2], const f
     return f[0] == 0.0f ? 0 : q;
 }
 
-static inline int32_t xn_calib_linear(float value, float p, float f, float full)
+XN_FORMULA int32_t xn_calib_linear(float value, float p, float f, float full)
 {
     int32_t q = value >= full ? XN_CALIB_BAD : xn_calib_fixed((value - p) * f);
     return f == 0.0f ? 0 : q;
 }
 
-static inline int32_t xn_calib_linear_f64(double value, double p, double f, double full)
+XN_FORMULA int32_t xn_calib_linear_f64(double value, double p, double f, double full)
 {
     int32_t q = value >= full ? XN_CALIB_BAD : xn_calib_fixed_f64((value - p) * f);
     return f == 0.0 ? 0 : q;
 }
+
+// The same without pedestal and end of the range.
+XN_FORMULA int32_t xn_calib_scale(float value, float f) { return f == 0.0f ? 0 : xn_calib_fixed(value * f); }
+XN_FORMULA int32_t xn_calib_scale_f64(double value, double f) { return f == 0.0 ? 0 : xn_calib_fixed_f64(value * f); }
+
+// A word that has no number either is none, or is the end of a range: whether it is none. Of other kinds NaN is.
+XN_FORMULA bool xn_calib_jungfrau_is_none(uint16_t word) { return word >> 14 == 2; }
+XN_FORMULA bool xn_calib_fixed_gain_is_none(uint16_t word, unsigned code) { return (unsigned)(word >> 14) != code; }
 
 #endif

@@ -149,8 +149,6 @@ static bool row_epix10ka(const uint16_t *w, const float *const p[2], const float
 }
 
 // float32 holds 8- and 16-bit values exactly; wider ones go through float64.
-static inline int32_t scale_f32(float v, float f) { return f == 0.0f ? 0 : xn_calib_fixed(v * f); }
-static inline int32_t scale_f64(double v, double f) { return f == 0.0 ? 0 : xn_calib_fixed_f64(v * f); }
 
 #define FOR_TYPE(T, real, scale, linear)                                                                               \
     static bool scale_##T(const T *restrict v, const float *restrict f, int64_t n, int32_t threshold,                  \
@@ -174,7 +172,7 @@ static inline int32_t scale_f64(double v, double f) { return f == 0.0 ? 0 : xn_c
             lane_put(col + i, lane_add(lane_get(col + i), threshold > 0 ? lane_at_least(q, threshold) : q));           \
         }                                                                                                              \
         for (int64_t i = done; i < n; i++) {                                                                           \
-            int32_t q = scale_f32((float)v[i], f[i]);                                                                  \
+            int32_t q = xn_calib_scale((float)v[i], f[i]);                                                             \
             bad |= q == XN_CALIB_BAD;                                                                                  \
             col[i] += xn_calib_threshold(q, threshold);                                                                \
         }                                                                                                              \
@@ -192,11 +190,11 @@ FOR_SHORT(int8_t)
 FOR_SHORT(uint8_t)
 FOR_SHORT(int16_t)
 FOR_SHORT(uint16_t)
-FOR_TYPE(double, double, scale_f64, xn_calib_linear_f64)
-FOR_TYPE(int32_t, double, scale_f64, xn_calib_linear_f64)
-FOR_TYPE(uint32_t, double, scale_f64, xn_calib_linear_f64)
-FOR_TYPE(int64_t, double, scale_f64, xn_calib_linear_f64)
-FOR_TYPE(uint64_t, double, scale_f64, xn_calib_linear_f64)
+FOR_TYPE(double, double, xn_calib_scale_f64, xn_calib_linear_f64)
+FOR_TYPE(int32_t, double, xn_calib_scale_f64, xn_calib_linear_f64)
+FOR_TYPE(uint32_t, double, xn_calib_scale_f64, xn_calib_linear_f64)
+FOR_TYPE(int64_t, double, xn_calib_scale_f64, xn_calib_linear_f64)
+FOR_TYPE(uint64_t, double, xn_calib_scale_f64, xn_calib_linear_f64)
 
 // What cannot be a number is never added silently.
 #define BY_TYPE(prefix, ...)                                                                                           \
