@@ -60,7 +60,8 @@ check_language(CXX)
 if(CMAKE_CXX_COMPILER)
   enable_language(CXX)
   set(emulation ${CMAKE_SOURCE_DIR}/tests/emulation)
-  set(emulated ${emulation}/driver.cpp ${emulation}/io_driver.cpp ${emulation}/runtime.cpp)
+  set(emulated ${emulation}/driver.cpp ${emulation}/io_driver.cpp ${emulation}/sum_driver.cpp
+    ${emulation}/runtime.cpp)
   set_source_files_properties(${emulated} PROPERTIES COMPILE_OPTIONS
     "-I${emulation};-std=gnu++17;-O2;-Wno-unknown-pragmas;-Wno-shadow")
   add_library(emulation STATIC EXCLUDE_FROM_ALL ${emulated})

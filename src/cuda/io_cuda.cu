@@ -4,13 +4,7 @@
 #include "cuda/bslz4.h"
 #include "cuda/place.h"
 #include "cuda/runtime.h"
-
-struct xn_device_stream {
-    cudaStream_t stream;
-};
-struct xn_device_mark {
-    cudaEvent_t event;
-};
+#include "cuda/stream.h"
 
 namespace
 {
@@ -39,6 +33,11 @@ void *take_memory(size_t bytes, char *why, size_t size)
 {
     void *p = NULL;
     return failed(cudaMalloc(&p, bytes > 0 ? bytes : 1), "memory of the device", why, size) ? NULL : p;
+}
+int64_t free_memory(void)
+{
+    size_t left = 0, total = 0;
+    return worked(cudaMemGetInfo(&left, &total)) ? (int64_t)left : 0;
 }
 void give_memory(void *p) { worked(cudaFree(p)); }
 
@@ -86,6 +85,11 @@ bool copy_out(xn_device_stream *s, void *to, const void *from, size_t bytes, cha
 bool copy_within(xn_device_stream *s, void *to, const void *from, size_t bytes, char *why, size_t size)
 {
     return copy(s, to, from, bytes, cudaMemcpyDeviceToDevice, why, size);
+}
+
+bool clear(xn_device_stream *s, void *to, size_t bytes, char *why, size_t size)
+{
+    return bytes == 0 || !failed(cudaMemsetAsync(to, 0, bytes, s->stream), "zeros", why, size);
 }
 
 typedef void (*unpack_kernel)(const struct unpack_grid);
@@ -182,5 +186,5 @@ extern const xn_device_io XN_DEVICE_IO;
 const xn_device_io XN_DEVICE_IO = {"cuda",      device_count, memory_owner, use_device,  current_device, take_memory,
                                    give_memory, pin_memory,   unpin_memory, stream_open, stream_close,   copy_in,
                                    copy_out,    copy_within,  unpack,       place,       mark_create,    mark_destroy,
-                                   mark_set,    mark_wait,    mark_between};
+                                   mark_set,    mark_wait,    mark_between, free_memory, clear};
 }

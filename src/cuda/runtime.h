@@ -11,7 +11,7 @@
 namespace
 {
 
-bool failed(cudaError_t e, const char *what, char *why, size_t size)
+inline bool failed(cudaError_t e, const char *what, char *why, size_t size)
 {
     if (e == cudaSuccess) return false;
     snprintf(why, size, "%s: %s", what, cudaGetErrorString(e));
@@ -20,13 +20,13 @@ bool failed(cudaError_t e, const char *what, char *why, size_t size)
 }
 
 // The same where nothing depends on the call.
-bool worked(cudaError_t e)
+inline bool worked(cudaError_t e)
 {
     if (e != cudaSuccess) (void)cudaGetLastError();
     return e == cudaSuccess;
 }
 
-int device_count(char *why, size_t size)
+inline int device_count(char *why, size_t size)
 {
     int n = 0, driver = 0;
     const cudaError_t e = cudaGetDeviceCount(&n);

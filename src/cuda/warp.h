@@ -29,6 +29,17 @@ static __device__ __forceinline__ bool warp_leads(void) { return true; }
         const int lane = (int)(threadIdx.x % XN_LANES);                                                                \
         to = __shfl_sync(XN_ALL_LANES, from, other);                                                                   \
     } while (0)
+// The sum over all lanes of 32-bit numbers, for each of them.
+#define XN_SUM_LANES(to, from) to = warp_sum(from)
+template <typename T> static __device__ __forceinline__ T warp_sum(T own)
+{
+#if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 800
+    return __reduce_add_sync(XN_ALL_LANES, own);
+#else
+    for (int step = XN_LANES / 2; step > 0; step /= 2) own += __shfl_xor_sync(XN_ALL_LANES, own, step);
+    return own;
+#endif
+}
 // Memory of the block, `bytes` for each of its warps; of the calling warp's share the beginning.
 #define XN_SHARED(name, bytes, warps)                                                                                  \
     __shared__ __align__(16) uint8_t name##_of_all[warps][bytes];                                                      \
@@ -43,6 +54,11 @@ static inline bool warp_leads(void) { return threadIdx.x % XN_LANES == 0; }
 #define XN_FROM_LANE(to, from, lane, other)                                                                            \
     do {                                                                                                               \
         for (int lane = 0; lane < XN_LANES; lane++) to[lane] = from[other];                                            \
+    } while (0)
+#define XN_SUM_LANES(to, from)                                                                                         \
+    do {                                                                                                               \
+        to = 0;                                                                                                        \
+        for (int lane = 0; lane < XN_LANES; lane++) to += from[lane];                                                  \
     } while (0)
 #define XN_SHARED(name, bytes, warps)                                                                                  \
     const emulated_memory name##_of_warp(bytes);                                                                       \

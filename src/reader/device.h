@@ -91,6 +91,8 @@ typedef struct xn_device_io {
     bool (*wait)(xn_device_mark *mark, char *why, size_t size);
     // Seconds between two marks that were waited for
     bool (*between)(xn_device_mark *begin, xn_device_mark *end, double *seconds, char *why, size_t size);
+    int64_t (*room)(void); // bytes of the device's memory that are free; 0: not known
+    bool (*clear)(xn_device_stream *stream, void *to, size_t bytes, char *why, size_t size); // to zeros
 } xn_device_io;
 
 // The one this library was built with; NULL: none.

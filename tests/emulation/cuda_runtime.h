@@ -37,6 +37,24 @@ static inline int atomicAdd(int *p, int by)
     *p += by;
     return before;
 }
+static inline unsigned long long atomicAdd(unsigned long long *p, unsigned long long by)
+{
+    const unsigned long long before = *p;
+    *p += by;
+    return before;
+}
+static inline uint32_t atomicOr(uint32_t *p, uint32_t bits)
+{
+    const uint32_t before = *p;
+    *p |= bits;
+    return before;
+}
+static inline long long atomicMax(long long *p, long long v)
+{
+    const long long before = *p;
+    *p = v > before ? v : before;
+    return before;
+}
 
 typedef enum {
     cudaSuccess = 0,

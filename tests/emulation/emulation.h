@@ -4,14 +4,16 @@
 #define XN_EMULATION_H
 
 #include "kernel/device.h"
+#include "kernel/sum_device.h"
 #include "reader/device.h"
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-extern const xn_device_driver xn_device_emulated; // src/cuda/fit_cuda.cu on the emulated runtime
-extern const xn_device_io xn_device_io_emulated;  // src/cuda/io_cuda.cu on it
+extern const xn_device_driver xn_device_emulated;    // src/cuda/fit_cuda.cu on the emulated runtime
+extern const xn_device_io xn_device_io_emulated;     // src/cuda/io_cuda.cu on it
+extern const xn_device_sums xn_device_sums_emulated; // src/cuda/sum_cuda.cu on it
 
 typedef struct xn_emulation {
     int devices;         // there are; 0: none

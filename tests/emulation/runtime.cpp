@@ -29,7 +29,7 @@ struct piece {
 
 static std::mutex mutex;
 static std::map<const char *, piece> memory;
-static size_t used;
+static size_t used[8]; // by device
 static thread_local int current;
 static thread_local cudaError_t last;
 xn_emulation xn_emulated = {2, 13000, (size_t)1 << 32, 1 << 20, 0, 0, 0, 0, {0}};
@@ -132,7 +132,7 @@ cudaError_t cudaMemGetInfo(size_t *free_bytes, size_t *total)
     CALL(cudaErrorInvalidValue);
     std::lock_guard<std::mutex> guard(mutex);
     *total = xn_emulated.memory;
-    *free_bytes = xn_emulated.memory > used ? xn_emulated.memory - used : 0;
+    *free_bytes = xn_emulated.memory > used[current] ? xn_emulated.memory - used[current] : 0;
     return cudaSuccess;
 }
 
@@ -141,11 +141,11 @@ static cudaError_t take(void **p, size_t bytes, bool device)
     *p = NULL;
     CALL(cudaErrorMemoryAllocation);
     std::lock_guard<std::mutex> guard(mutex);
-    if (device && used + bytes > xn_emulated.memory) return result(cudaErrorMemoryAllocation);
+    if (device && used[current] + bytes > xn_emulated.memory) return result(cudaErrorMemoryAllocation);
     char *q = (char *)malloc(bytes);
     memset(q, 0xff, bytes); // NaN, and traces far outside
     memory[q] = {bytes, device, current};
-    used += device ? bytes : 0;
+    used[current] += device ? bytes : 0;
     xn_emulated.alive++;
     *p = q;
     return cudaSuccess;
@@ -157,7 +157,7 @@ static cudaError_t give(void *p, bool device)
     std::lock_guard<std::mutex> guard(mutex);
     const auto found = memory.find((char *)p);
     if (found == memory.end() || found->second.device != device) return result(cudaErrorInvalidValue);
-    used -= device ? found->second.bytes : 0;
+    used[found->second.owner] -= device ? found->second.bytes : 0;
     memory.erase(found);
     xn_emulated.alive--;
     free(p);

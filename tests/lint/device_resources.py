@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """device_resources.py -- kernels keep their state in registers: no spills, no stack, on any device; those of fits up to
-two modes, those that decode and place all.
+two modes, those that decode, place and sum all.
 
 Reads what ptxas said when the library was built, and compiles the kernels (of fits up to two modes) alone for the
 architectures that were not. Where nvcc is missing there is nothing to test.
@@ -18,6 +18,8 @@ MODES = 2
 LIMIT = {"fit1": 128, "fit2": 200}  # registers: with more, fewer than 16 and 10 warps fit on a multiprocessor
 # with more, decoding has fewer than 24 warps on a multiprocessor; shared memory allows 28 at most
 IO_LIMIT = {"blocks": 48, "unpack": 80, "place": 48}
+# threads of a block and blocks at once of XN_SUM_TOGETHER in cuda/sum.h, by the size of the groups; 0: any
+SUM_LIMIT = {0: 80, 1: 64, 2: 80, 4: 128}
 STACK = 16                         # bytes that the start may use for its rare second search
 root, nvcc = os.environ["XN_ROOT"], os.environ.get("XN_NVCC", "")
 
@@ -27,7 +29,7 @@ def kernels(text):
     found = {}
     for block in re.split(r"ptxas info\s*: Compiling entry function ", text)[1:]:
         name, arch = re.match(r"'(\S+)' for 'sm_(\d+)", block).groups()
-        kind, modes = re.search(r"kernel_([a-z]+?)(?:ILi(\d)E|\d)", name).groups()
+        kind, modes = re.search(r"kernel_([a-z]+?)(?:I(?:.*?)Li(\d)E|\d)", name).groups()
         # what follows may also speak of a function that the kernel calls; the kernel's own comes first
         stack, stores, loads = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+)", block).groups()
         registers = re.search(r"Used (\d+) registers", block).group(1)
@@ -73,6 +75,17 @@ def io_faults(arch, found):
     return bad, mine
 
 
+def sum_faults(arch, found):
+    """The same of the kernels that sum, over all kinds of words."""
+    mine = {(kind, k): v for (a, kind, k), v in found.items() if a == arch}
+    bad = [f"no kernel of groups of {k}" for k in SUM_LIMIT if ("sum", k) not in mine]
+    bad += [] if ("total", 0) in mine else ["no kernel of the photons"]
+    for (kind, k), (stack, spilled, registers) in sorted(mine.items()):
+        if spilled or stack or registers > (SUM_LIMIT[k] if kind == "sum" else 64):
+            bad.append(f"{kind}<{k}>: {stack} bytes of stack, {spilled} spilled, {registers} registers")
+    return bad, mine
+
+
 def ptxas_said(source):
     with open(os.path.join(os.environ["XN_BUILD"], "cuda", source + ".resources"), encoding="utf-8") as said:
         return kernels(said.read())
@@ -89,10 +102,13 @@ assert kernels(sample) == {(90, "fit", 1): (8, 8, 72)} and len(faults(90, kernel
 sample = sample.replace("kernel_fitILi1ELi0EEEv5stage", "kernel_unpackILi2EEEv11unpack_grid")
 assert kernels(sample) == {(90, "unpack", 2): (8, 8, 72)} and "8 spilled" in io_faults(90, kernels(sample))[0][-1]
 failed, number = False, 0
-print(f"1..{2 * len(ARCHITECTURES)}")
+sample = sample.replace("kernel_unpackILi2EEEv11unpack_grid", "kernel_sumI11word_linearIsELi4EEv8sum_grid")
+assert kernels(sample) == {(90, "sum", 4): (8, 8, 72)} and "8 spilled" in sum_faults(90, kernels(sample))[0][-1]
+print(f"1..{3 * len(ARCHITECTURES)}")
 for source, judge, what, shown in (
         ("fit_cuda", faults, f"no spills up to {MODES} modes", ("fit", "finish", "start")),
-        ("io_cuda", io_faults, "decoding and placing without spills", ("blocks", "unpack", "place"))):
+        ("io_cuda", io_faults, "decoding and placing without spills", ("blocks", "unpack", "place")),
+        ("sum_cuda", sum_faults, "summing without spills", ("sum", "total"))):
     built = ptxas_said(source)
     missing = [a for a in ARCHITECTURES if not any(k[0] == a for k in built)]
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
