@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // devices.h -- which graphics processors a fit may use: engine.device and engine.devices.
 //
-// `cpu`: none.  `cuda`: those listed, else all; where there is none, an error that says why.  `auto`: the same where
-// there are any and the fit is large enough to repay their start-up, else the processor without a word above debug
-// level.
+// kernel/devices.h says what they mean; here stands how large a fit must be, and what its driver makes of the devices.
 #ifndef XN_FIT_DEVICES_H
 #define XN_FIT_DEVICES_H
 
-#include "core/config.h"
 #include "kernel/device.h"
+#include "kernel/devices.h"
 
 #define XN_DEVICE_WORTH 65536 // traces from which `auto` looks for a device: the processor fits them in about 0.1 s
-#define XN_DEVICES_MOST 64
 
 typedef struct xn_fit_devices {
     const xn_device_driver *driver; // NULL: the processor alone
