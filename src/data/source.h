@@ -37,6 +37,7 @@ typedef struct xn_calibration {
     int bank_rows, bank_columns, chip_rows, chip_columns;
 } xn_calibration;
 
+struct xn_frames; // io/frames.h
 typedef struct xn_source xn_source;
 typedef struct xn_source_ops {
     const char *layout;
@@ -46,6 +47,9 @@ typedef struct xn_source_ops {
     xani_status (*read_frame)(xn_ctx *ctx, xn_source *s, int64_t frame, void *dst, void *scratch);
     // The same for n frames, which come to lie behind each other in dst; NULL: one by one. See `together`.
     xani_status (*read_frames)(xn_ctx *ctx, xn_source *s, const int64_t *frames, int64_t n, void *dst);
+    // The dataset whose frames, by the same numbers, are what read_frame gives as they are, so that a device can be
+    // given them without the processor. NULL: frames are put together.
+    const struct xn_frames *(*frames)(const xn_source *s);
     // Mask words (ny, nx) that the facility stored with this frame; thread-safe. NULL: there are none. Read only where
     // cal.frame_mask is not 0.
     xani_status (*read_mask)(xn_ctx *ctx, xn_source *s, int64_t frame, uint32_t *dst, void *scratch);

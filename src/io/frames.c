@@ -5,6 +5,8 @@
 // stack of modules (n, module, y, x) reads as one tall frame.
 #include "io/frames.h"
 
+#include "io/array_parts.h"
+
 struct xn_frames {
     xn_frames_info info;
     xn_array *array;
@@ -54,6 +56,14 @@ xani_status xn_frames_open(xn_ctx *ctx, const char *const *paths, int n_paths, c
     else
         xn_frames_close(&f);
     return st;
+}
+
+xani_status xn_frames_open_on(xn_ctx *ctx, const xn_frames *frames, const xn_device_target *target, xn_frames **out)
+{
+    const xn_array *a = frames->array;
+    xn_array_options options = a->options;
+    options.device = *target;
+    return xn_frames_open(ctx, (const char *const *)a->paths, a->n_paths, a->dataset, &options, out);
 }
 
 xani_status xn_frames_read_list(xn_ctx *ctx, xn_frames *frames, const int64_t *list, int64_t n, void *dst, int threads)

@@ -24,6 +24,8 @@ typedef struct xn_frames_info {
 // options: how to read, NULL: the defaults.
 xani_status xn_frames_open(xn_ctx *ctx, const char *const *paths, int n_paths, const char *dataset,
                            const xn_array_options *options, xn_frames **frames);
+// The same frames once more, read into memory of a device.
+xani_status xn_frames_open_on(xn_ctx *ctx, const xn_frames *frames, const xn_device_target *target, xn_frames **out);
 void xn_frames_close(xn_frames **frames);
 const xn_frames_info *xn_frames_get_info(const xn_frames *frames);
 // Decoded frame in its stored type, native byte order, into dst (frame_bytes), in this thread. Thread-safe.

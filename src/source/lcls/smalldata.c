@@ -134,16 +134,20 @@ static xani_status read_list(xn_ctx *ctx, xn_source *s, const int64_t *frames, i
     return xn_frames_read_list(ctx, ((impl *)s->impl)->frames, frames, n, dst, 1);
 }
 
+static const xn_frames *own_frames(const xn_source *s) { return ((const impl *)s->impl)->frames; }
+
 static const xn_source_ops first_ops = {.layout = "lcls_smalldata",
                                         .open = first_open,
                                         .close = close_source,
                                         .read_frame = read_frame,
-                                        .read_frames = read_list};
+                                        .read_frames = read_list,
+                                        .frames = own_frames};
 static const xn_source_ops second_ops = {.layout = "lcls2_smalldata",
                                          .open = second_open,
                                          .close = close_source,
                                          .read_frame = read_frame,
-                                         .read_frames = read_list};
+                                         .read_frames = read_list,
+                                         .frames = own_frames};
 
 const xn_input_layout xn_layout_lcls_smalldata = {.ops = &first_ops,
                                                   .facility = "LCLS",

@@ -132,8 +132,14 @@ static xani_status pal_read_list(xn_ctx *ctx, xn_source *s, const int64_t *frame
     return xn_frames_read_list(ctx, ((impl *)s->impl)->frames, frames, n, dst, 1);
 }
 
-static const xn_source_ops ops = {
-    .layout = "pal", .open = pal_open, .close = pal_close, .read_frame = pal_read, .read_frames = pal_read_list};
+static const xn_frames *pal_frames(const xn_source *s) { return ((const impl *)s->impl)->frames; }
+
+static const xn_source_ops ops = {.layout = "pal",
+                                  .open = pal_open,
+                                  .close = pal_close,
+                                  .read_frame = pal_read,
+                                  .read_frames = pal_read_list,
+                                  .frames = pal_frames};
 
 const xn_input_layout xn_layout_pal = {
     .ops = &ops, .facility = "PAL-XFEL", .files = "PAL-XFEL runs", .claims = xn_pal_claims, .facts = xn_pal_facts};

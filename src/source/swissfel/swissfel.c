@@ -183,12 +183,15 @@ static xani_status swissfel_read_list(xn_ctx *ctx, xn_source *s, const int64_t *
     return xn_frames_read_list(ctx, ((impl *)s->impl)->frames, frames, n, dst, 1);
 }
 
+static const xn_frames *swissfel_frames(const xn_source *s) { return ((const impl *)s->impl)->frames; }
+
 static const xn_source_ops ops = {
     .layout = "swissfel",
     .open = swissfel_open,
     .close = swissfel_close,
     .read_frame = swissfel_read,
     .read_frames = swissfel_read_list,
+    .frames = swissfel_frames,
 };
 
 const xn_input_layout xn_layout_swissfel = {
