@@ -1,146 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // accumulate.c -- frames to integer sums, batch by batch.
 //
-// While the frames of one batch are read and decoded, the batch before it is added to the sums: the threads share both
-// kinds of work in one loop, so waiting for storage and computing overlap, and there is one barrier a batch.  A frame
-// is decoded by one thread; for the sums the threads share the detector by rows of groups (rows.c), so no two threads
-// ever write to the same sum: no locks, no copies of the sums per thread.  All sums are integers, hence independent of
-// threads, batches and order.
+// While the frames of one batch are read and decoded, the batch before it is added to the sums (step.c), by the
+// processor or by devices.  All sums are integers, hence independent of threads, batches, devices and order.
 //
 // With an off reference per block of time, the sums of a block are folded in when it ends (fold_block): for bin b
 // and group p, with r = S1_off / M1_off of the block,
 //   expect += M1 r,   expect_sq += M2 r^2,   cross += r X          (float64, blocks in order: one result)
-#include "reduce/accumulate.h"
-
 #include <omp.h>
+#include <stdio.h>
 #include <string.h>
 
-static void close_accumulator(xn_accumulator *a)
-{
-    for (int i = 0; i < 2; i++) {
-        xn_free(a->batch[i].frames);
-        xn_free(a->batch[i].shots);
-        xn_free(a->batch[i].order);
-        xn_free(a->batch[i].frame);
-        xn_free(a->batch[i].reads);
-    }
-    xn_free(a->scratch);
-    xn_free(a->room);
-    xn_free(a->col);
-    xn_free(a->v);
-}
-
-static xani_status open_accumulator(xn_accumulator *a, int64_t frames, int batches)
-{
-    size_t n = (size_t)frames, threads = (size_t)a->threads;
-    a->scratch_stride = (a->source->scratch_bytes + 63) / 64 * 64;
-    a->col_stride = ((size_t)a->groups->det_nx + 15) / 16 * 16;
-    a->v_stride = ((size_t)a->groups->nx + 7) / 8 * 8;
-    a->room_stride = (size_t)xn_correct_room_bytes(a->groups);
-    a->scratch = xn_alloc(threads, a->scratch_stride);
-    a->room = xn_alloc(threads, a->room_stride);
-    a->col = xn_alloc(threads * a->col_stride, sizeof *a->col);
-    a->v = xn_alloc(threads * a->v_stride, sizeof *a->v);
-    bool ok = a->scratch != NULL && a->room != NULL && a->col != NULL && a->v != NULL;
-    for (int i = 0; ok && i < batches; i++) {
-        a->batch[i].frames = xn_alloc_large(n, (size_t)a->plan->frame_bytes);
-        a->batch[i].shots = xn_alloc(n, sizeof(xn_work_shot *));
-        a->batch[i].order = xn_alloc(n, sizeof *a->batch[i].order);
-        a->batch[i].frame = xn_alloc(n, sizeof *a->batch[i].frame);
-        a->batch[i].reads = xn_alloc(n + 1, sizeof *a->batch[i].reads);
-        ok = a->batch[i].frames != NULL && a->batch[i].shots != NULL && a->batch[i].order != NULL &&
-             a->batch[i].frame != NULL && a->batch[i].reads != NULL;
-    }
-    if (ok) return XANI_OK;
-    close_accumulator(a);
-    return xn_fail_memory(a->ctx, "batches of frames", n * (size_t)batches * (size_t)a->plan->frame_bytes);
-}
-
-// Frames of one chunk are one read.
-static void set_reads(const xn_accumulator *a, xn_batch *b, xn_work_shot *const *shots, int64_t n)
-{
-    int64_t together = a->source->ops->read_frames ? a->source->together : 0;
-    b->n = n;
-    b->n_reads = 0;
-    for (int64_t i = 0; i < n; i++) {
-        b->frame[i] = shots[i]->frame;
-        if (i == 0 || together < 2 || b->frame[i] / together != b->frame[i - 1] / together)
-            b->reads[b->n_reads++] = (int32_t)i;
-    }
-    b->reads[b->n_reads] = (int32_t)n;
-}
-
-// Frames by bin: the sums of a row stay in the cache from one shot of a bin to the next.  Insertion: a delay scan is
-// nearly sorted already, and a batch is short.
-static void set_batch(const xn_accumulator *a, xn_batch *b, xn_work_shot *const *shots, int64_t n)
-{
-    set_reads(a, b, shots, n);
-    for (int64_t i = 0; i < n; i++) {
-        int64_t k = i;
-        b->shots[i] = shots[i];
-        for (; k > 0 && b->shots[b->order[k - 1]]->bin > shots[i]->bin; k--) b->order[k] = b->order[k - 1];
-        b->order[k] = (int32_t)i;
-    }
-}
-
-// ---- one step: reads `next` and adds `now` (either may be empty)
-
-typedef struct step {
-    xani_status failed;
-    int64_t failed_at;
-} step;
-
-// Frames behind each other, to where each belongs: from the last one on, since places are farther apart.
-static void spread(uint8_t *dst, int64_t n, size_t bytes, int64_t apart)
-{
-    for (int64_t i = n - 1; i > 0 && (int64_t)bytes != apart; i--)
-        memmove(dst + i * apart, dst + (size_t)i * bytes, bytes);
-}
-
-static void read_some(const xn_accumulator *a, const xn_batch *b, int64_t read, step *s)
-{
-    int64_t first = b->reads[read], n = b->reads[read + 1] - first;
-    xani_status before;
-#pragma omp atomic read
-    before = s->failed;
-    if (before != XANI_OK) return;
-    uint8_t *scratch = a->scratch + (size_t)omp_get_thread_num() * a->scratch_stride;
-    uint8_t *dst = b->frames + first * a->plan->frame_bytes;
-    xani_status st = n == 1 ? a->source->ops->read_frame(a->ctx, a->source, b->frame[first], dst, scratch)
-                            : a->source->ops->read_frames(a->ctx, a->source, b->frame + first, n, dst);
-    if (n > 1 && st == XANI_OK)
-        spread(dst, n, (size_t)(a->source->ny * a->source->nx) * xn_type_size(a->source->type), a->plan->frame_bytes);
-    for (int64_t i = 0; i < n && st == XANI_OK && a->groups->correct.by_frame; i++)
-        st = xn_correct_frame(a->ctx, a->source, a->groups, a->kernels, b->frame[first + i],
-                              dst + i * a->plan->frame_bytes, a->room + (size_t)omp_get_thread_num() * a->room_stride,
-                              scratch);
-    if (st == XANI_OK) return;
-#pragma omp critical // unnamed: a name would become a symbol that the library exports
-    if (s->failed == XANI_OK) {
-        s->failed_at = first;
-#pragma omp atomic write
-        s->failed = st;
-    }
-}
-
-// The two kinds of work alternate in proportion, so that neither is left over at the end.
-static xani_status run_step(const xn_accumulator *a, const xn_pass *pass, const xn_batch *now, const xn_batch *next)
-{
-    step s = {XANI_OK, 0};
-    int64_t reads = next->n_reads, rows = now->n > 0 ? a->groups->ny : 0, all = reads + rows;
-#pragma omp parallel for schedule(dynamic) num_threads(a->threads)
-    for (int64_t i = 0; i < all; i++) {
-        int64_t begun = i * reads / all, after = (i + 1) * reads / all;
-        if (after > begun)
-            read_some(a, next, begun, &s);
-        else
-            xn_rows_add(a, pass, now, i - begun, omp_get_thread_num());
-    }
-    if (s.failed == XANI_OK) return XANI_OK;
-    const xn_work_shot *shot = next->shots[s.failed_at]; // the first of those decoded together
-    return xn_context(a->ctx, s.failed, "while reading frame %lld, pulse id %llu", (long long)shot->frame,
-                      (unsigned long long)shot->pulse_id);
-}
+#include "reduce/device.h"
+#include "reduce/keep.h"
 
 // ---- blocks of time
 
@@ -206,8 +78,8 @@ static bool in_pass(const xn_work *work, const xn_pass *pass, const xn_work_shot
 static int64_t batch_length(const xn_accumulator *a, xn_work_shot *const *list, int64_t n, int64_t from)
 {
     int64_t length = 0;
-    while (from + length < n && length < a->plan->batch_frames && list[from + length]->block == list[from]->block)
-        length++;
+    int64_t most = a->devices != NULL && a->devices->alive > 0 ? a->devices->batch_frames : a->batch_frames;
+    while (from + length < n && length < most && list[from + length]->block == list[from]->block) length++;
     return length;
 }
 
@@ -218,12 +90,22 @@ static xani_status check_interrupt(const xn_accumulator *a, const xn_pass *pass)
     return st;
 }
 
+// Sums that lie on devices become part of those of the pass.
+static xani_status complete(void *user, const xn_pass *pass)
+{
+    xn_accumulator *a = user;
+    XN_TRY(xn_sum_collect(a, pass, &a->torn));
+    return a->torn ? XANI_ERR_INTERNAL : xn_sum_recover(a, pass); // torn: see xn_accumulate
+}
+
 // After the step that added `now`: shots are marked, a block that ended is folded in, what waits for this is done.
 static xani_status end_step(xn_accumulator *a, const xn_pass *pass, const xn_batch *now, bool block_ends)
 {
     for (int64_t i = 0; i < now->n; i++) now->shots[i]->added = pass->number;
+    XN_TRY(xn_sum_recover(a, pass));
     if (block_ends && a->work->blockwise) {
         int64_t begin = 0;
+        XN_TRY(complete(a, pass));
         while (a->work->shots[begin].block != now->shots[0]->block) begin = block_end(a->work, begin);
         XN_TRY(fold_block(a, pass, begin, block_end(a->work, begin)));
     }
@@ -238,9 +120,10 @@ static xani_status run_list(xn_accumulator *a, const xn_pass *pass, xn_work_shot
     for (int64_t from = 0, to = 0; from < n || now->n > 0; from = to) {
         int64_t length = batch_length(a, list, n, from);
         to = from + length;
-        set_batch(a, next, list + from, length);
+        xn_step_batch(a, next, list + from, length);
+        xn_sum_split(a, next);
         XN_TRY(check_interrupt(a, pass));
-        XN_TRY(run_step(a, pass, now, next));
+        XN_TRY(xn_step_run(a, pass, now, next));
         if (now->n > 0) {
             *done += now->n;
             xn_progress(a->ctx, "reduce", *done, total, "shots");
@@ -250,23 +133,55 @@ static xani_status run_list(xn_accumulator *a, const xn_pass *pass, xn_work_shot
         now = next;
         next = swap;
     }
-    return XANI_OK;
+    return complete(a, pass);
 }
 
-xani_status xn_accumulate(xn_accumulator *a, const xn_pass *pass, int64_t *done, int64_t total)
+static xani_status run_on_devices(xn_accumulator *a, const xn_pass *pass, xn_work_shot *const *list, int64_t n,
+                                  int64_t *done, int64_t total)
+{
+    XN_TRY(xn_sum_open(a, pass, n));
+    a->batch_frames = a->devices != NULL ? a->devices->batch_frames : a->plan->batch_frames;
+    if (a->keep != NULL) {
+        a->keep->complete = complete;
+        a->keep->user = a;
+    }
+    xani_status st = xn_step_open(a, a->batch_frames, 2);
+    if (st != XANI_OK && a->devices != NULL && !a->choice->devices.asked) { // too little pinned memory, perhaps
+        xn_step_close(a);
+        xn_sum_close(a);
+        xn_clear_error(a->ctx);
+        xn_warn(a->ctx, "reduce: no memory for frames that devices add; the processor does it");
+        a->batch_frames = a->plan->batch_frames;
+        st = xn_step_open(a, a->batch_frames, 2);
+    }
+    if (st == XANI_OK) st = run_list(a, pass, list, n, done, total);
+    xn_step_close(a);
+    if (a->keep != NULL) a->keep->complete = NULL;
+    xn_sum_close(a);
+    return st;
+}
+
+static xani_status run_pass(xn_accumulator *a, const xn_pass *pass, int64_t *done, int64_t total)
 {
     int64_t n = 0;
     xn_work_shot **list = xn_alloc((size_t)a->work->n, sizeof(xn_work_shot *));
     if (list == NULL) return xn_fail_memory(a->ctx, "the shots of a pass", (size_t)a->work->n * sizeof(xn_work_shot *));
     for (int64_t i = 0; i < a->work->n; i++)
         if (in_pass(a->work, pass, &a->work->shots[i])) list[n++] = &a->work->shots[i];
-    xani_status st = open_accumulator(a, a->plan->batch_frames, 2);
-    if (st == XANI_OK) {
-        st = run_list(a, pass, list, n, done, total);
-        close_accumulator(a);
-    }
+    xani_status st = run_on_devices(a, pass, list, n, done, total);
     xn_free(list);
     return st;
+}
+
+xani_status xn_accumulate(xn_accumulator *a, const xn_pass *pass, int64_t *done, int64_t total)
+{
+    xani_status st = run_pass(a, pass, done, total);
+    if (!a->torn || st == XANI_INTERRUPTED) return st;
+    a->torn = false;
+    a->choice = NULL;
+    xn_warn(a->ctx, "reduce: all shots are read again, because a device failed while its sums were collected");
+    *done -= xn_sum_start_anew(a, pass);
+    return run_pass(a, pass, done, total);
 }
 
 xani_status xn_prescan(xn_accumulator *a, int64_t *masked)
@@ -277,13 +192,13 @@ xani_status xn_prescan(xn_accumulator *a, int64_t *masked)
     int64_t length = xn_min64(n, a->plan->batch_frames);
     xani_status st = XANI_OK;
     *masked = 0;
-    XN_TRY(open_accumulator(a, length, 1));
+    st = xn_step_open(a, length, 1);
     xn_batch *b = &a->batch[0];
     for (int64_t from = 0; st == XANI_OK && from < n; from += length) {
         b->n = xn_min64(length, n - from);
         for (int64_t i = 0; i < b->n; i++) b->shots[i] = &a->work->shots[from + i];
-        set_reads(a, b, b->shots, b->n);
-        st = run_step(a, NULL, &none, b);
+        xn_step_reads(a, b, b->shots, b->n);
+        st = xn_step_run(a, NULL, &none, b);
         for (int64_t y = 0; st == XANI_OK && y < g->ny; y++)
             for (int64_t i = 0; i < b->n; i++) xn_rows_group(a, b, i, y, a->col, a->v);
     }
@@ -294,6 +209,6 @@ xani_status xn_prescan(xn_accumulator *a, int64_t *masked)
         g->pixel_flags[i] = 0;
         ++*masked;
     }
-    close_accumulator(a);
+    xn_step_close(a);
     return st;
 }

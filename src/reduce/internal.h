@@ -3,9 +3,9 @@
 //
 // In flow order: select.c (cuts; windows.c their statistics, cutflow.c in words), bins.c (delay bins), groups.c (pixels
 // to groups, calibration planes), words.c (words to photons), correct.c (what needs whole frames), plan.c (memory,
-// passes, batches), accumulate.c and rows.c (frames to integer sums), finish.c (sums to signal and errors), sign.c,
-// sign_tool.c (are its signs plausible?), zero.c (where is it 0?), curve.c (I0), binned.c (cubes that come binned),
-// reduce.c (the stage).
+// passes, batches), accumulate.c and rows.c (frames to integer sums; device.h on devices), finish.c (sums to signal and
+// errors), sign.c, sign_tool.c (are its signs plausible?), zero.c (where is it 0?), curve.c (I0), binned.c (cubes that
+// come binned), reduce.c (the stage).
 #ifndef XN_REDUCE_INTERNAL_H
 #define XN_REDUCE_INTERNAL_H
 
@@ -92,6 +92,7 @@ typedef struct xn_word_row {
 } xn_word_row;
 void xn_words_row(const xn_groups *groups, int64_t frame, int64_t row, const void *words, xn_word_row *r);
 double xn_number_at(xn_type type, const void *values, int64_t i);
+unsigned xn_words_code(const xn_groups *groups); // JUNGFRAU with fixed gain: the top two bits of its words
 // Adds n pixels to col; true when one had no valid number.
 bool xn_words_add(const xn_groups *groups, const xn_reduce_kernels *kernels, const xn_word_row *r, int64_t n,
                   int32_t threshold, int32_t *col);
@@ -219,5 +220,9 @@ xani_status xn_zero_find(xn_ctx *ctx, const xn_config *config, const xn_cube *cu
 // xn_reduce_watched with a given batch size (0: chosen), for tests and benchmarks.
 xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *source, const xn_reduce_watch *watch,
                               int64_t batch_frames, xn_cube *cube);
+// The same with given devices (device.h) instead of those that this library was built with.
+struct xn_sum_tables;
+xani_status xn_reduce_on(xn_ctx *ctx, const xn_config *config, xn_source *source, const xn_reduce_watch *watch,
+                         int64_t batch_frames, const struct xn_sum_tables *tables, xn_cube *cube);
 
 #endif

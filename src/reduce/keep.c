@@ -129,6 +129,7 @@ static xani_status save(xn_keep *k, xn_ctx *ctx, const xn_pass *pass)
     header h;
     xn_piece pieces[PIECES];
     double begin = xn_seconds();
+    if (k->complete != NULL) XN_TRY(k->complete(k->user, pass));
     fill_header(k, pass, &h);
     for (int64_t i = 0; i < k->work->n; i++) k->added[i] = k->work->shots[i].added;
     xani_status st = xn_blob_write(ctx, k->path, pieces, list_pieces(k, pass, &h, pieces));
@@ -193,6 +194,7 @@ static xani_status hand_out(const xn_keep *k, const xn_pass *pass)
 {
     xn_cube snapshot;
     if (k->watch->take == NULL || (k->watch->wanted != NULL && !k->watch->wanted(k->watch->user))) return XANI_OK;
+    if (k->complete != NULL) XN_TRY(k->complete(k->user, pass));
     XN_TRY(xn_snapshot(k, pass, &snapshot));
     return k->watch->take(k->ctx, k->watch->user, &snapshot);
 }

@@ -19,6 +19,9 @@ struct xn_keep {
     uint64_t *finished; // (passes) hash of the bins of each pass that is done
     int32_t *added;     // (shots) room for saving
     double saved_at, cost_s;
+    // Before sums are saved or handed out: those that lie elsewhere are brought here. NULL: none do.
+    xani_status (*complete)(void *user, const xn_pass *pass);
+    void *user;
 };
 
 char *xn_keep_path(const char *place, const char *what); // "dir/.cube.h5.<what>", owned

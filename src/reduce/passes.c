@@ -108,6 +108,7 @@ static xani_status run_pass(xn_stage *s, xn_keep *keep, const xn_pass *pass, int
     a.peak = c->peak;
     a.keep = keep;
     a.photons = photons;
+    a.choice = &s->choice;
     XN_TRY(xn_accumulate(&a, pass, done, xn_accumulate_frames(&s->work, &s->plan)));
     XN_TRY(xn_finish_pass(s->ctx, pass, s->threads, c));
     if (!s->plan.in_memory && keep != NULL) xn_keep_finished(keep, pass);

@@ -140,7 +140,7 @@ static void say_flags(xn_ctx *ctx, const xn_groups *g, const xn_cube *c, int64_t
 }
 
 static xani_status run_shots(xn_stage *s, const xn_config *config, const xn_reduce_watch *watch, int64_t batch_frames,
-                             xn_cube *c)
+                             const xn_sum_tables *tables, xn_cube *c)
 {
     c->shots = s->source->shots; // moved
     memset(&s->source->shots, 0, sizeof s->source->shots);
@@ -152,6 +152,7 @@ static xani_status run_shots(xn_stage *s, const xn_config *config, const xn_redu
     XN_TRY(xn_plan_layout(s->ctx, config, s->source, &s->groups, &s->work, c->nbins, batch_frames, &s->plan));
     XN_TRY(alloc_cube(s->ctx, &s->groups, s->source, c));
     XN_TRY(xn_passes_alloc(s, watch ? watch->place : NULL, c));
+    XN_TRY(xn_sum_choose(s->ctx, config, tables, s->source, &s->groups, &s->work, &s->choice));
     if (!s->plan.in_memory)
         xn_note(s->ctx,
                 "engine.memory_gib: the sums do not fit; they are made in %d passes of %d bins and lie in a file of "
@@ -180,8 +181,8 @@ static xani_status run_shots(xn_stage *s, const xn_config *config, const xn_redu
     return XANI_OK;
 }
 
-xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *source, const xn_reduce_watch *watch,
-                              int64_t batch_frames, xn_cube *cube)
+xani_status xn_reduce_on(xn_ctx *ctx, const xn_config *config, xn_source *source, const xn_reduce_watch *watch,
+                         int64_t batch_frames, const xn_sum_tables *tables, xn_cube *cube)
 {
     memset(cube, 0, sizeof *cube);
     xn_stage s = {.ctx = ctx, .source = source, .threads = xn_threads((int)xn_config_int(config, "engine.threads"))};
@@ -192,11 +193,18 @@ xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *s
     else if ((s.kernels = xn_reduce_kernels_find(variant)) == NULL)
         st = xn_config_bad(ctx, config, "engine.kernels", "this processor has no %s", variant);
     else
-        st = run_shots(&s, config, watch, batch_frames, cube);
+        st = run_shots(&s, config, watch, batch_frames, tables, cube);
     xn_groups_free(&s.groups);
     xn_work_free(&s.work);
     if (st != XANI_OK) xn_cube_free(cube);
     return st;
+}
+
+xani_status xn_reduce_batched(xn_ctx *ctx, const xn_config *config, xn_source *source, const xn_reduce_watch *watch,
+                              int64_t batch_frames, xn_cube *cube)
+{
+    const xn_sum_tables built = {xn_device_io_built(), xn_device_sums_built(), XN_SUM_WORTH};
+    return xn_reduce_on(ctx, config, source, watch, batch_frames, &built, cube);
 }
 
 xani_status xn_reduce(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube)

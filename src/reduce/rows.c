@@ -74,34 +74,36 @@ void xn_rows_group(const xn_accumulator *a, const xn_batch *batch, int64_t frame
     }
 }
 
-// The sums that a shot goes to, at row y of groups.
-typedef struct sums_row {
-    int64_t *s1, *s2, *x;
-} sums_row;
-
-static sums_row find_sums(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, int64_t y)
+xn_sums_row xn_rows_sums(const xn_accumulator *a, const xn_pass *pass, int32_t bin)
 {
-    const xn_groups *g = a->groups;
-    int64_t at = y * g->nx;
-    if (shot->bin < 0)
-        return (sums_row){(pass->block_off ? pass->block_off : pass->off_s1) + at,
-                          (pass->block_off2 ? pass->block_off2 : pass->off_s2) + at,
-                          (pass->block_offx ? pass->block_offx : pass->off_x) + at};
-    at += (shot->bin - pass->first) * g->ny * g->nx;
-    return (sums_row){pass->s1 + at, pass->s2 + at, (pass->block_x ? pass->block_x : pass->x) + at};
+    if (bin < 0)
+        return (xn_sums_row){pass->block_off ? pass->block_off : pass->off_s1,
+                             pass->block_off2 ? pass->block_off2 : pass->off_s2,
+                             pass->block_offx ? pass->block_offx : pass->off_x};
+    int64_t at = (bin - pass->first) * a->groups->ny * a->groups->nx;
+    return (xn_sums_row){pass->s1 + at, pass->s2 + at, (pass->block_x ? pass->block_x : pass->x) + at};
+}
+
+// The same at row y of groups.
+static xn_sums_row find_sums(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, int64_t y)
+{
+    xn_sums_row all = xn_rows_sums(a, pass, shot->bin);
+    int64_t at = y * a->groups->nx;
+    return (xn_sums_row){all.s1 + at, all.s2 + at, all.x + at};
 }
 
 static void bin_row(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, int64_t y, const int64_t *v)
 {
-    sums_row to = find_sums(a, pass, shot, y);
+    xn_sums_row to = find_sums(a, pass, shot, y);
     a->kernels->bin(v, a->groups->nx, shot->i0q, to.s1, to.s2, to.x, a->peak + y * a->groups->nx);
 }
 
-// The photons of a shot, for what I0 is judged by. Laser-off shots are read in each pass where there are blocks of
-// time.
+bool xn_rows_counts(const xn_pass *pass, const xn_work_shot *shot) { return shot->bin >= 0 || pass->with_off; }
+
+// The photons of a shot, for what I0 is judged by.
 static void add_photons(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, const int64_t *v)
 {
-    if (a->photons == NULL || (shot->bin < 0 && !pass->with_off)) return;
+    if (a->photons == NULL || !xn_rows_counts(pass, shot)) return;
     int64_t sum = 0;
     for (int64_t i = 0; i < a->groups->nx; i++) sum += v[i];
 #pragma omp atomic
@@ -119,7 +121,7 @@ static void prefetch_next(const xn_accumulator *a, const xn_pass *pass, const xn
     const xn_groups *g = a->groups;
     const uint8_t *begin = frame_row(a, batch, frame, g->first_row[y]);
     prefetch(begin, (size_t)(frame_row(a, batch, frame, g->first_row[y] + g->k) - begin));
-    sums_row to = find_sums(a, pass, batch->shots[frame], y);
+    xn_sums_row to = find_sums(a, pass, batch->shots[frame], y);
     size_t bytes = (size_t)g->nx * sizeof(int64_t);
     prefetch(to.s1, bytes);
     prefetch(to.s2, bytes);

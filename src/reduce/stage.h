@@ -3,6 +3,7 @@
 #ifndef XN_REDUCE_STAGE_H
 #define XN_REDUCE_STAGE_H
 
+#include "reduce/device.h"
 #include "reduce/keep.h"
 
 typedef struct xn_stage {
@@ -13,6 +14,7 @@ typedef struct xn_stage {
     xn_work work;
     xn_layout_plan plan;
     int threads;
+    xn_sum_choice choice; // devices that add the shots
 } xn_stage;
 
 xn_accumulator xn_stage_accumulator(xn_stage *stage);

@@ -6,6 +6,8 @@
 
 static const unsigned stage_code[] = {0, 1, 3}; // of a JUNGFRAU's stages, the top two bits
 
+unsigned xn_words_code(const xn_groups *g) { return stage_code[g->fixed_stage - 1]; }
+
 void xn_words_row(const xn_groups *g, int64_t frame, int64_t row, const void *words, xn_word_row *r)
 {
     int64_t cell = g->cell != NULL ? g->cell[frame] : 0, at = (cell * g->det_ny + row) * g->det_nx;
@@ -21,8 +23,7 @@ bool xn_words_add(const xn_groups *g, const xn_reduce_kernels *k, const xn_word_
 {
     switch (g->kind) {
     case XN_CAL_JUNGFRAU:
-        if (g->fixed_stage > 0)
-            return k->fixed_gain(r->words, stage_code[g->fixed_stage - 1], r->p[0], r->f[0], n, threshold, col);
+        if (g->fixed_stage > 0) return k->fixed_gain(r->words, xn_words_code(g), r->p[0], r->f[0], n, threshold, col);
         return k->jungfrau(r->words, r->p, r->f, n, threshold, col);
     case XN_CAL_EPIX10KA:
         return k->epix10ka(r->words, r->p, r->f, n, threshold, col);
@@ -43,8 +44,9 @@ void xn_words_flag_pixel(xn_groups *g, int64_t pixel, uint8_t flag)
 static bool is_invalid(const xn_groups *g, const void *value)
 {
     if (g->kind == XN_CAL_JUNGFRAU) {
-        unsigned code = *(const uint16_t *)value >> 14;
-        return g->fixed_stage > 0 ? code != stage_code[g->fixed_stage - 1] : code == 2;
+        uint16_t word = *(const uint16_t *)value;
+        return g->fixed_stage > 0 ? xn_calib_fixed_gain_is_none(word, xn_words_code(g))
+                                  : xn_calib_jungfrau_is_none(word);
     }
     if (g->kind == XN_CAL_EPIX10KA) return false;
     return (g->type == XN_F32 && isnan(*(const float *)value)) || (g->type == XN_F64 && isnan(*(const double *)value));
