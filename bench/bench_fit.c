@@ -10,6 +10,7 @@
 
 #include "bench/fit_bench.h"
 #include "bench/io_device.h"
+#include "bench/reduce_device.h"
 
 #define MOST_PEERS 16
 
@@ -222,5 +223,8 @@ xani_status xn_bench_fit(const xn_bench *bench)
 xani_status xn_bench_device(const xn_bench *bench)
 {
     if (getenv("XANI_BENCH_CUFILE") == NULL) XN_TRY(xn_fit_bench_device(bench, xn_device_driver_built(), true));
-    return xn_io_bench_device(bench, xn_device_io_built(), true);
+    XN_TRY(xn_io_bench_device(bench, xn_device_io_built(), true));
+    if (getenv("XANI_BENCH_CUFILE") != NULL) return XANI_OK;
+    const xn_sum_tables tables = {xn_device_io_built(), xn_device_sums_built(), 1};
+    return xn_reduce_bench_device(bench, &tables, true);
 }

@@ -39,7 +39,8 @@ static double run_stage(runner *r, bool memory)
     xn_ctx *ctx = r->bench->context;
     char yaml[256];
     snprintf(yaml, sizeof yaml,
-             "reduce: {delay_bins_ps: {start: 0, stop: 10, step: 0.1}, spatial_bin: %d}\nengine: {threads: %d}\n",
+             "reduce: {delay_bins_ps: {start: 0, stop: 10, step: 0.1}, spatial_bin: %d}\nengine: {threads: %d, device: "
+             "cpu}\n",
              GROUP, r->threads);
     xn_config *config = NULL;
     xn_source source;

@@ -158,7 +158,9 @@ static xani_status copy_frame(xn_ctx *ctx, xn_source *s, int64_t frame, void *ds
     return XANI_OK;
 }
 
-static const xn_source_ops ops = {.layout = "bench", .read_frame = read_frame},
+static const xn_frames *frames_of(const xn_source *s) { return ((const xn_bench_data *)s->impl)->frames; }
+
+static const xn_source_ops ops = {.layout = "bench", .read_frame = read_frame, .frames = frames_of},
                            memory_ops = {.layout = "bench", .read_frame = copy_frame};
 
 xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *d, bool memory, xn_source *s)
