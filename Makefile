@@ -5,7 +5,7 @@
 #   make install   PREFIX=/usr/local (DESTDIR is honoured)
 #   make lint      formatting, clang-tidy, cppcheck, rules of this project
 #   make bench     all benchmarks as JSON lines; bench-fit, -io, -reduce, -map, -lsq: one each
-#   make gpu-test  fits on this machine's CUDA devices, reading into their memory, against the processor; gpu-bench: how fast
+#   make gpu-test  sums and fits on this machine's CUDA devices, reading into their memory, against the processor; gpu-bench: how fast
 #   make bench-peers  a Python environment with the codes compared with, used by the benchmarks when present
 #   make accuracy  the statistical tests of the fit, and docs/fit-accuracy.md from them
 #   make check-phonons DIR=...  frequencies against other projects' examples (docs/phonons.md)
