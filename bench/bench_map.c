@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench_map.c -- `xani bench map`: pixels to momentum transfer, modes to points of the dispersion.
 //
-// One detector of 1000 x 1000 pixels.  pixel-to-q: Q_lab of every pixel from its position.  points-1e6: from Q_lab and
-// one mode per pixel to a million points (hkl, nearest reciprocal lattice vector, folded q, kind, nu, errors, weight),
-// as the stage does for a run.  floor:read adds up the case's inputs, in the same unit; numpy does the same
+// One detector of 1000 x 1000 pixels.  pixel-to-q: Q_lab of every pixel from its position; pixel-to-q-35M: of 35
+// million. points-1e6: from Q_lab and one mode per pixel to a million points (hkl, nearest reciprocal lattice vector,
+// folded q, kind, nu, errors, weight), as the stage does for a run.  map-1e6: the whole stage, from modes in memory to
+// points, volume, path and branches.  floor:read adds up the case's inputs, in the same unit; numpy does the same
 // computation (bench/map_peers.py) in a child process whose start is not timed, and whose sum of q^2 must agree.
 // One thread unless threads are asked for; the child is held to as many.
 #include <math.h>
@@ -14,10 +15,13 @@
 #include <unistd.h>
 
 #include "bench/bench.h"
+#include "map/map.h"
 #include "map/parts.h"
+#include "physics/crystal.h"
 
 #define SIDE 1000
 #define N ((int64_t)SIDE * SIDE)
+#define MANY 35 // times N
 #define SCRIPT XN_SOURCE_DATA_DIR "/../bench/map_peers.py"
 
 static const char setup[] =
@@ -36,6 +40,7 @@ typedef struct runner {
     xn_config *config;
     xn_scene scene;
     xn_modes modes;
+    xn_crystal crystal;
     char file[256]; // positions and frequencies for the child
     double checksum;
     char why[160];
@@ -52,12 +57,16 @@ static xani_status make_data(runner *r)
     XN_TRY(xn_scene_load(ctx, r->config, &r->scene));
     XN_TRY(xn_scene_group(ctx, &r->scene, 1, 0, NULL));
     XN_TRY(xn_modes_alloc(ctx, 1, 1, SIDE, SIDE, &r->modes));
+    XN_TRY(xn_crystal_load(ctx, "cu_296k", &r->crystal));
     r->modes.delay_hi_ps = 10.0;
     r->modes.step_ps = 0.02;
-    for (int64_t i = 0; i < N; i++) {
+    for (int64_t i = 0; i < N; i++) { // a branch of copper, in turn
+        double hkl[3], nu[3];
+        xn_mat3_vec(r->scene.lattice.ub_inv, r->scene.q_lab + 3 * i, hkl);
+        xn_crystal_frequencies(&r->crystal, hkl, nu);
         r->modes.count[i] = 1;
         r->modes.status[i] = XN_FIT_MODES;
-        r->modes.frequency[i] = 4.0F + (float)(i % 997) * 0.01F;
+        r->modes.frequency[i] = (float)(2.0 * nu[i % 3]) + (float)(i % 97) * 1e-3F;
         r->modes.frequency_errors[i] = 0.02F;
         r->modes.amplitude[i] = 0.01F;
         r->modes.amplitude_errors[i] = 0.001F;
@@ -118,6 +127,39 @@ static double run_pixels(runner *r)
     double seconds = xn_seconds() - begin;
     r->checksum = sum_squares(q);
     xn_free(q);
+    return seconds;
+}
+
+// Positions of 35 detectors, one after the other, to Q of all of them.
+static double run_many(runner *r)
+{
+    const float *from = r->scene.geometry.position;
+    float *position = xn_alloc(3 * (size_t)(MANY * N), sizeof *position);
+    double *q = xn_alloc(3 * (size_t)(MANY * N), sizeof *q), seconds = NAN;
+    for (int64_t k = 0; position != NULL && q != NULL && k < MANY; k++) {
+        memcpy(position + 3 * k * N, from, 3 * (size_t)N * sizeof *from);
+        memset(q + 3 * k * N, 0, 3 * (size_t)N * sizeof *q); // pages are there, as after the first use
+    }
+    if (position != NULL && q != NULL) {
+        omp_set_num_threads(r->threads);
+        double begin = xn_seconds();
+        xn_geometry_q(position, MANY * N, r->scene.energy_kev, q);
+        seconds = xn_seconds() - begin;
+        if (memcmp(q, q + 3 * (MANY - 1) * N, 3 * (size_t)N * sizeof *q) != 0) seconds = NAN;
+    }
+    xn_free(position);
+    xn_free(q);
+    return seconds;
+}
+
+static double run_map(runner *r)
+{
+    const xn_modes *list = &r->modes;
+    xn_dispersion d;
+    double begin = xn_seconds(), seconds = NAN;
+    xani_status st = xn_map(r->bench->context, r->config, &list, 1, &d);
+    if (st == XANI_OK && d.points.n == N && d.n_branches == 3) seconds = xn_seconds() - begin;
+    if (st == XANI_OK) xn_dispersion_free(&d);
     return seconds;
 }
 
@@ -235,6 +277,25 @@ static xani_status run_case(runner *r, const char *name, bool points)
     return st;
 }
 
+// Cases without NumPy: against reading their input.
+static xani_status run_alone(runner *r, const char *name, bool points, int64_t n, double (*run)(runner *))
+{
+    double times[2][5];
+    for (int i = 0; i < 5; i++) {
+        times[0][i] = run(r);
+        times[1][i] = run_read(r, points) * (double)(n / N);
+        if (isnan(times[0][i])) return xn_fail(r->bench->context, XANI_ERR_INTERNAL, "bench map %s failed", name);
+        XN_TRY(xn_check_interrupt(r->bench->context));
+    }
+    xn_bench_line line = {.bench = "map", .name = name, .peer = "floor:read", .ratio_cpu = NAN};
+    line.unit = points ? "points/s" : "pixels/s";
+    line.ours = (double)n / median(times[0], 5);
+    line.theirs = (double)n / median(times[1], 5);
+    line.ratio = line.ours / line.theirs;
+    r->bench->emit(r->bench->user, &line);
+    return XANI_OK;
+}
+
 xani_status xn_bench_map(const xn_bench *b)
 {
     runner r = {.bench = b, .threads = b->threads > 0 ? b->threads : 1};
@@ -242,9 +303,12 @@ xani_status xn_bench_map(const xn_bench *b)
     if (st == XANI_OK && !write_child_file(&r))
         st = xn_fail(b->context, XANI_ERR_OUTPUT, "%s: the benchmark's data cannot be written", r.file);
     if (st == XANI_OK) st = run_case(&r, "points-1e6", true);
+    if (st == XANI_OK) st = run_alone(&r, "map-1e6", true, N, run_map);
     if (st == XANI_OK) st = run_case(&r, "pixel-to-q", false);
+    if (st == XANI_OK) st = run_alone(&r, "pixel-to-q-35M", false, MANY * N, run_many);
     if (r.file[0] != '\0') (void)unlink(r.file);
     xn_modes_free(&r.modes);
+    xn_crystal_free(&r.crystal);
     xn_scene_free(&r.scene);
     xani_config_destroy(&r.config);
     return st;

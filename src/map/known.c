@@ -15,6 +15,7 @@
 #include "map/parts.h"
 
 #define WIDEST 0.15 // rms of nu within a pixel group over nu: beyond, near a zone centre, the group has no frequency
+#define NEAREST 1.2 // edges of a pixel group from a zone centre, likewise
 
 // What one line is taken for.
 typedef struct taken {
@@ -66,9 +67,12 @@ static void match_group(const job *j, xn_matcher *m, int64_t first, int64_t end)
         spread[k] = xn_match_spread(m, &j->known->now, &line[k], branch);
     }
     if (!xn_match(m, &j->known->now, line, n, spread, &j->known->match, 1.0, out)) return;
-    for (int k = 0; k < n; k++)
-        if (out[k].branch >= 0 && spread[k] <= WIDEST * out[k].nu_thz)
-            j->line[at[k]] = (taken){out[k].branch, (float)out[k].sigma_thz, line[k].nu_thz - out[k].nu_thz};
+    for (int k = 0; k < n; k++) {
+        const double *q = j->c->points.q + 3 * at[k], reach = NEAREST * line[k].extent;
+        bool sharp = spread[k] <= WIDEST * out[k].nu_thz && q[0] * q[0] + q[1] * q[1] + q[2] * q[2] > reach * reach;
+        if (out[k].branch < 0 || !sharp) continue;
+        j->line[at[k]] = (taken){out[k].branch, (float)out[k].sigma_thz, line[k].nu_thz - out[k].nu_thz};
+    }
 }
 
 static xani_status match_all(xn_ctx *ctx, const job *j)
