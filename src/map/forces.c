@@ -15,7 +15,8 @@
 
 #define LEAST_SIGMA_THZ 0.01 // what constants of few shells are worth, and lines of groups of pixels
 #define REACH_SIGMA 5.0
-#define MOST_LINES 20000 // refined to: more do not make the errors smaller than the constants are true
+#define IMAGINARY_THZ 0.01 // less is rounding of the constants at a zone centre
+#define MOST_LINES 20000   // refined to: more do not make the errors smaller than the constants are true
 
 typedef struct {
     xn_ctx *ctx;
@@ -258,6 +259,12 @@ xani_status xn_known_map(xn_ctx *ctx, const xn_config *config, const xn_scene *s
     d->n_reference = 3 * k->start.n_atoms;
     k->band = d->reference_frequency;
     XN_TRY(band(&j, &k->start, d->reference_frequency));
+    int64_t imaginary = 0, values = d->n_reference * d->path_n;
+    for (int64_t i = 0; i < values; i++) imaginary += d->reference_frequency[i] < -IMAGINARY_THZ;
+    if (imaginary > 0)
+        xn_warn(ctx,
+                "map.force_constants: %lld of %lld frequencies along the path are imaginary, written as negative ones",
+                (long long)imaginary, (long long)values);
     XN_TRY(xn_forces_copy(ctx, &k->start, &k->now));
     return xn_config_bool(config, "map.force_constants.refine") ? refine(&j) : XANI_OK;
 }

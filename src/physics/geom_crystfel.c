@@ -301,6 +301,9 @@ static xani_status finish(const parser *p, const draft *d, const xn_geometry_opt
     if (isnan(*z) && !o->anywhere)
         return xn_fail(p->ctx, XANI_ERR_CONFIG, "geometry.distance_mm is missing: %s has no clen for panel %s%s",
                        p->path, d->name, d->clen_place[0] ? " except a place in the data file" : "");
+    if (*z + d->coffset == 0.0 && !o->anywhere)
+        return xn_fail(p->ctx, XANI_ERR_CONFIG, "%s: panel %s is at distance 0 from the sample (clen + coffset)",
+                       p->path, d->name);
     *out = (xn_panel){.min_fs = (int64_t)d->min_fs,
                       .max_fs = (int64_t)d->max_fs,
                       .min_ss = (int64_t)d->min_ss,

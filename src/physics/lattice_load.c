@@ -18,10 +18,24 @@ static xani_status read_numbers(xn_ctx *ctx, const xn_config *config, const char
     return xn_config_bad(ctx, config, key, "%d numbers are needed, %d are given", n, got);
 }
 
+// Angles of a crystal's cell are never so small: in radians they are.
+static xani_status check_angles(xn_ctx *ctx, const xn_config *config, const char *key, const double cell[6])
+{
+    for (int i = 3; i < 6; i++)
+        if (cell[i] > 0.0 && cell[i] < M_PI)
+            return xn_config_bad(ctx, config, key,
+                                 "an angle of %g degrees is not that of a cell (angles are in degrees)", cell[i]);
+    return XANI_OK;
+}
+
 static xani_status compare_cells(xn_ctx *ctx, const xn_config *config, const char *key, const double a[6],
                                  const double b[6], const char *other)
 {
     static const char *const name[6] = {"a", "b", "c", "alpha", "beta", "gamma"};
+    for (int i = 0; i < 6; i++)
+        if (i < 3 && fabs(a[i] / b[i] / (2.0 * M_PI) - 1.0) < CELL_TOLERANCE)
+            return xn_config_bad(ctx, config, key, "%s = %g is 2 pi times %g of %s: here 1/Angstrom contains 2 pi",
+                                 name[i], a[i], b[i], other);
     for (int i = 0; i < 6; i++)
         if (fabs(a[i] - b[i]) > CELL_TOLERANCE * fabs(b[i]))
             return xn_config_bad(ctx, config, key, "%s = %g differs from %g of %s by more than 1 %%", name[i], a[i],
@@ -53,6 +67,7 @@ static xani_status load_cell(xn_ctx *ctx, const xn_config *config, const double 
         if (!xn_config_has(config, keys[i])) continue;
         double given[6];
         XN_TRY(read_numbers(ctx, config, keys[i], 6, given));
+        XN_TRY(check_angles(ctx, config, keys[i], given));
         if (!xn_lattice_cell_valid(given))
             return xn_config_bad(ctx, config, keys[i], "is not a cell (Angstrom, degrees)");
         if (known)

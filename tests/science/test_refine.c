@@ -82,6 +82,7 @@ static void make_points(const xn_forces *truth, int n, double sigma, uint64_t se
     for (int i = 0; i < n; i++) {
         double nu[3], share[3], sum = 0, pick;
         double complex e[9];
+        points[i] = (xn_observed){.window_ps = 0};
         for (int c = 0; c < 3; c++) points[i].q[c] = 8 * xn_rng_uniform(&rng) - 4;
         ck_assert_int_eq(xn_forces_modes(ctx, truth, points[i].q, NULL, nu, e), XANI_OK);
         for (int b = 0; b < 3; b++) { // lines are seen as |Q.e|^2 / nu^2

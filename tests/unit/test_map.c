@@ -359,6 +359,117 @@ START_TEST(errors)
 }
 END_TEST
 
+// A configuration that can have no map, and the words that say why.
+static void no_map(const char *text, const char *needle)
+{
+    xn_config *config;
+    xn_scene s = {0};
+    xn_ctx *ctx;
+    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
+    xani_status st = xn_config_parse(ctx, text, "test.yaml", ".", &config);
+    if (st == XANI_OK) {
+        st = xn_scene_load(ctx, config, &s);
+        xani_config_destroy(&config);
+        if (st == XANI_OK) xn_scene_free(&s);
+    }
+    ck_assert_msg(st == XANI_ERR_CONFIG, "%s: accepted", needle);
+    ck_assert_msg(strstr(xani_error_text(ctx), needle) != NULL, "\"%s\" does not say %s", xani_error_text(ctx), needle);
+    xani_destroy(&ctx);
+}
+
+// Singular, mirrored or scaled orientation, a detector in the sample, angles in radians: an error that names the key.
+START_TEST(degenerate)
+{
+    static const char head[] = "experiment: {energy_kev: 12.4}\nmap: {crystal: {%s centring: P}}\ngeometry: {%s%s}\n";
+    static const char flat[] = "detector: {shape: [4, 4], pixel_mm: 1, centre_px: [0, 0]}, distance_mm: 60, ";
+    static const struct {
+        const char *crystal, *detector, *orientation, *needle;
+    } rows[] = {
+        {"", flat, "ub: [1, 0, 0, 0, 1, 0, 0, 0, 0]", "geometry.ub: is singular"},
+        {"", flat, "ub: [1, 2, 3, 2, 4, 6, 0, 1, 1]", "geometry.ub: is singular"},
+        {"", flat, "ub: [1, 0, 0, 0, 1, 0, 0, 0, -1]", "left-handed"},
+        {"cell: [3, 3, 3, 90, 90, 90],", flat, "ub: [0.3333333, 0, 0, 0, 0.3333333, 0, 0, 0, 0.3333333]", "2 pi"},
+        {"cell: [3, 3, 3, 1.5707963, 1.5707963, 1.5707963],", flat, "orientation: [1, 0, 0, 0, 1, 0, 0, 0, 1]",
+         "map.crystal.cell: an angle of 1.5708 degrees"},
+        {"", flat, "cell: [3, 3, 3, 90, 90, 2.0943951], orientation: [1, 0, 0, 0, 1, 0, 0, 0, 1]", "geometry.cell"},
+        {"cell: [3, 3, 3, 60, 60, 150],", flat, "orientation: [1, 0, 0, 0, 1, 0, 0, 0, 1]", "is not a cell"},
+        {"cell: [3, 3, 3, 90, 90, 90],", flat, "orientation: [1, 0, 0, 0, 1, 0, 0, 0, 0.5]", "is not a rotation"},
+        {"cell: [3, 3, 3, 90, 90, 90],", flat, "orientation: [1, 0, 0, 0, 1, 0, 0, 0, -1]", "is a mirror"},
+        {"cell: [3, 3, 3, 90, 90, 90],", "detector: {shape: [4, 4], pixel_mm: 1}, distance_mm: 0, ",
+         "orientation: [1, 0, 0, 0, 1, 0, 0, 0, 1]", "geometry.distance_mm"},
+    };
+    char text[1024], path[600];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        snprintf(text, sizeof text, head, rows[i].crystal, rows[i].detector, rows[i].orientation);
+        no_map(text, rows[i].needle);
+    }
+    snprintf(path, sizeof path, "%s/zero.geom", xn_test_dir("map"));
+    FILE *f = fopen(path, "w");
+    fprintf(f, "clen = 0\nres = 1000\nm/min_fs = 0\nm/max_fs = 3\nm/min_ss = 0\nm/max_ss = 3\nm/fs = +1x\nm/ss = +1y\n"
+               "m/corner_x = 0\nm/corner_y = 0\n");
+    fclose(f);
+    char *file = xn_format("file: %s, ", path);
+    char *whole = xn_format(head, "cell: [3, 3, 3, 90, 90, 90],", file, "orientation: [1, 0, 0, 0, 1, 0, 0, 0, 1]");
+    no_map(whole, "distance 0");
+    xn_free(whole);
+    xn_free(file);
+}
+END_TEST
+
+static char warned[1024];
+
+static void listen(void *user, xani_log_level level, const char *text)
+{
+    (void)user;
+    if (level == XANI_LOG_WARNING) snprintf(warned, sizeof warned, "%s", text);
+}
+
+// Force constants with imaginary frequencies: said once, written as negative numbers, and no line is given to them.
+START_TEST(imaginary)
+{
+    xn_crystal c;
+    ck_assert_int_eq(xn_crystal_load(NULL, "cu_49k", &c), XANI_OK);
+    xn_config *config = configure("[3.61, 3.61, 3.61, 90, 90, 90]", "centring: F", "  path: [G, X]\n");
+    xn_scene s;
+    xn_known k = {.given = true, .match = {.temperature_k = 300, .reach = 5, .least_sigma_thz = 0.01}};
+    xn_path p = {0};
+    xn_dispersion d = {0};
+    xn_collection none = {0};
+    xn_ctx *ctx;
+    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
+    xani_set_log(ctx, listen, NULL);
+    ck_assert_int_eq(xn_crystal_scale(NULL, &c, "110", NULL, -0.5), XANI_OK);
+    ck_assert_int_eq(xn_forces_from_crystal(NULL, &c, &k.start), XANI_OK);
+    ck_assert_int_eq(xn_scene_load(NULL, config, &s), XANI_OK);
+    memcpy(k.b, s.lattice.b, sizeof k.b);
+    ck_assert_int_eq(xn_path_plan(NULL, config, &s, 0.1, &p, &d), XANI_OK);
+    ck_assert_int_eq(xn_known_map(ctx, config, &s, &none, &k, &d), XANI_OK);
+    ck_assert_msg(strstr(warned, "imaginary") != NULL, "said: %s", warned);
+    int64_t negative = 0, unstable = -1;
+    for (int64_t i = 0; i < d.n_reference * d.path_n; i++) {
+        ck_assert(isfinite(d.reference_frequency[i]));
+        negative += d.reference_frequency[i] < -0.1;
+        if (d.reference_frequency[i] < -0.5 && i < d.path_n) unstable = i;
+    }
+    ck_assert(negative > 0 && unstable >= 0);
+    xn_matcher m;
+    xn_matched out;
+    xn_observed line = {.nu_thz = 0.3, .sigma_thz = 3.0};
+    xn_mat3_vec(k.b, d.path_hkl + 3 * unstable, line.q);
+    ck_assert(xn_matcher_open(&k.start, &m));
+    ck_assert(xn_match(&m, &k.start, &line, 1, NULL, &k.match, 1.0, &out));
+    ck_assert(out.branch < 0 || m.nu[out.branch] > 0);
+    xn_matcher_close(&m);
+    xn_known_free(&k);
+    xn_path_free(&p);
+    xn_dispersion_free(&d);
+    xn_scene_free(&s);
+    xn_crystal_free(&c);
+    xani_config_destroy(&config);
+    xani_destroy(&ctx);
+}
+END_TEST
+
 // What a configuration lacks is named, the first thing first.
 START_TEST(possible)
 {
@@ -504,6 +615,8 @@ static void add(TCase *t)
     tcase_add_test(t, images);
     tcase_add_test(t, empty);
     tcase_add_test(t, errors);
+    tcase_add_test(t, degenerate);
+    tcase_add_test(t, imaginary);
     tcase_add_test(t, possible);
     tcase_add_test(t, threads);
     tcase_add_test(t, memory);

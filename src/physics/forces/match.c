@@ -51,8 +51,9 @@ static void set_shares(xn_matcher *m, const xn_forces *f, const double q[3], dou
             if (!isfinite(a)) a = 1.0 / sqrt(f->mass_u[i]);
             for (int c = 0; c < 3; c++) sum += a * q[c] * m->e[b * n + 3 * i + c];
         }
-        double nu = fmax(m->nu[b], LEAST_THZ);
-        m->share[b] = creal(sum * conj(sum)) / tanh(HALF_QUANTUM_K * nu / (temperature_k + 1e-9)) / nu;
+        double nu = fmax(m->nu[b], LEAST_THZ); // where it is imaginary it does not oscillate
+        m->share[b] =
+            !(m->nu[b] > 0.0) ? 0.0 : creal(sum * conj(sum)) / tanh(HALF_QUANTUM_K * nu / (temperature_k + 1e-9)) / nu;
         strongest = fmax(strongest, m->share[b]);
     }
     for (int b = 0; b < n; b++) m->share[b] = strongest > 0.0 ? m->share[b] / strongest : 1.0;
@@ -135,7 +136,7 @@ bool xn_match(xn_matcher *m, const xn_forces *f, const xn_observed *line, int n,
         double least = o->reach * o->reach;
         int best_line = -1, best_branch = -1;
         for (int b = 0; b < m->branches; b++) {
-            bool free = true;
+            bool free = m->nu[b] > 0.0;
             for (int j = 0; j < n; j++) free = free && out[j].branch != b;
             for (int j = 0; free && j < n; j++) {
                 if (out[j].branch >= 0) continue;
