@@ -33,7 +33,7 @@ static const option_row option_rows[] = {
     {O_DRY, {"dry-run", KEY_DRY, NULL, 0, "Check everything, print the plan, write nothing", 0}},
     {O_FORCE, {"force", KEY_FORCE, NULL, 0, "Overwrite what is there", 0}},
     {O_TRUTH, {"truth", KEY_TRUTH, "FILE", 0, "truth.h5 of a simulation, to overlay in the report", 0}},
-    {O_DRAW, {"draw", KEY_DRAW, "FILE.png", 0, "Draw the detector of a geometry file or configuration", 0}},
+    {O_DRAW, {"draw", KEY_DRAW, "FILE.png", 0, "Draw it: info the detector of a geometry file or configuration, plan its answer", 0}},
     {O_REPEATS, {"repeats", KEY_REPEATS, "N", 0, "Medians of N runs (at least and by default 5)", 0}},
     {O_MODEL,
      {"model", KEY_MODEL, "EXPRESSION", 0, "Fit this model instead, e.g. \"gaussian + constant\"; list: all functions",

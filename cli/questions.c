@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// questions.c -- the commands that only look: init, info, check, plan, verify.
+// questions.c -- the commands that only look: init, info, check, index, verify.
 #include <string.h>
 
 #include "cli/cli.h"
@@ -69,7 +69,6 @@ static xani_status ask_config(cli *c, question_fn ask, const char *schema)
 
 xani_status cli_run_check(cli *c) { return ask_config(c, xani_check, "xani.check"); }
 xani_status cli_run_index(cli *c) { return ask_config(c, xani_index, "xani.index"); }
-xani_status cli_run_plan(cli *c) { return ask_config(c, xani_plan, "xani.plan"); }
 
 // What differs is the result here: it is printed also when the answer is no.
 xani_status cli_run_verify(cli *c)

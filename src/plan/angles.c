@@ -13,8 +13,9 @@
 #include "plan/plan.h"
 
 #define LOOKS_MOST 3e6 // pixel groups folded
-#define SEEN_MOST 6e4  // pixel groups whose lines are calculated, times (branches/3)^2
+#define SEEN_MOST 4e4  // pixel groups whose lines are calculated, times (branches/3)^2
 #define CANDIDATES_MOST 5000
+#define HOPELESS 2.0 // rho of lines that are found in less than one of a hundred groups
 #define FOUND_LEAST 1e-4
 #define CERTAIN (-40.0) // log(1 - p) where p is 1
 
@@ -150,7 +151,7 @@ static bool find_lines(const job *j, const xn_view *v, int64_t stride, double *m
             int64_t voxel = v->seen[i] ? voxel_at(j, v, i) : -1;
             if (eye == NULL || work == NULL || voxel < 0 || !xn_plan_see(p, eye, v, i, &g, s)) continue;
             photons_of(p, &g);
-            xn_plan_group_odds(p, &g, s, p->bin, on, work, odds, clock, spread);
+            xn_plan_group_odds(p, &g, s, p->bin, on, HOPELESS, work, odds, clock, spread);
             for (int b = 0; b < p->branches; b++) {
                 double found = xn_plan_found_in(p, &odds[b], s[b].f_thz);
                 if (!(found > FOUND_LEAST)) continue;

@@ -290,6 +290,7 @@ void xn_plan_answer(const xn_plan *p, json_t *o)
     xn_plan_set(o, "photons_per_pixel_and_shot", xn_plan_v(p, XN_PLAN_PHOTONS));
     set(o, "laser_on_fraction", 1.0 - xn_plan_v(p, XN_PLAN_OFF));
     set(o, "shots_per_second", xn_plan_v(p, XN_PLAN_RATE));
+    set_count(o, "shots_planned", xn_plan_v(p, XN_PLAN_SHOTS));
     set(o, "jitter_rms_ps", p->jitter_rms_ps);
     set(o, "sigma_measured", p->sigma_measured);
     set(o, "sigma_expected", p->sigma_expected);

@@ -135,9 +135,10 @@ void xn_plan_eye_close(xn_plan_eye **eye);
 bool xn_plan_see(const xn_plan *p, xn_plan_eye *eye, const xn_view *v, int64_t at, xn_plan_group *g, xn_plan_sight *s);
 
 // predict.c
-// rho and errors of the branches of one group of n x n pixels, for `on` used laser-on shots. odds: (branches)
+// rho and errors of the branches of one group of n x n pixels, for `on` used laser-on shots; lines whose rho is roughly
+// below `least` are left at 0. odds, clock, spread: (branches)
 void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_sight *s, int n, double on,
-                        double *work, xn_plan_odds *odds, double *clock, double *spread);
+                        double least, double *work, xn_plan_odds *odds, double *clock, double *spread);
 double xn_plan_shot_variance(const xn_plan *p, double photons, int pixels); // relative, of one shot, without the signal
 double xn_plan_found_in(const xn_plan *p, const xn_plan_odds *o, double f_thz);
 double xn_plan_reference(const xn_plan *p); // used laser-on shots that the outcomes are for

@@ -33,6 +33,14 @@ static double left_of(const xn_plan *p, double f)
     return xn_plan_clock(f, p->trace.timing_ps) * xn_plan_box(f, p->trace.width_ps);
 }
 
+// Share of the shots that lie in the samples.
+static double covered(const xn_plan_trace *t)
+{
+    double sum = 0.0;
+    for (int i = 0; i < t->n; i++) sum += t->share[i];
+    return sum;
+}
+
 // Mean of exp(-2 g t) over the samples.
 static double decay_mean(const xn_plan_trace *t, double g)
 {
@@ -49,7 +57,7 @@ static double decay_mean(const xn_plan_trace *t, double g)
 typedef struct {
     xn_plan_line line;
     int branch;
-    double rho; // alone, roughly
+    double rho; // amplitude that timing and bins leave, by which lines are compared
 } seen_line;
 
 static int by_frequency(const void *a, const void *b)
@@ -121,7 +129,7 @@ static double spread_of(const xn_plan_trace *t, const xn_plan_line *l)
 }
 
 void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_sight *s, int n, double on,
-                        double *work, xn_plan_odds *odds, double *clock, double *spread)
+                        double least, double *work, xn_plan_odds *odds, double *clock, double *spread)
 {
     seen_line l[XN_PLAN_BRANCHES];
     double mu = g->photons * n * n;
@@ -142,14 +150,21 @@ void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_
     double variance = p->noise_scale * xn_plan_shot_variance(p, mu, n * n) + signal;
     double scale = sqrt(on / variance);
     xn_plan_line line[XN_PLAN_TOGETHER];
-    int company = 0;
-    for (int i = 0; i < count && company < together; i++)
-        if (company == 0 || l[i].rho * sqrt((double)p->trace.n) * sqrt(on / (variance * p->n_bins)) > FAINT)
-            line[company++] = l[i].line;
+    double alone[XN_PLAN_TOGETHER]; // rho, roughly
+    int branch[XN_PLAN_TOGETHER], company = 0;
+    for (int i = 0; i < count && company < together; i++) {
+        double rho =
+            l[i].rho * scale * sqrt(0.5 * decay_mean(&p->trace, l[i].line.damping_per_ps) * covered(&p->trace));
+        if (company > 0 && rho < FAINT) continue;
+        alone[company] = rho;
+        branch[company] = l[i].branch;
+        line[company++] = l[i].line;
+    }
     for (int i = 0; i < company; i++) {
+        if (alone[i] < least) continue;
         xn_plan_odds o = xn_plan_line_odds(&p->trace, line, company, i, work);
-        odds[l[i].branch] = (xn_plan_odds){o.rho * scale, o.amplitude_snr * scale, o.sigma_f_thz / scale};
-        spread[l[i].branch] = spread_of(&p->trace, &line[i]);
+        odds[branch[i]] = (xn_plan_odds){o.rho * scale, o.amplitude_snr * scale, o.sigma_f_thz / scale};
+        spread[branch[i]] = spread_of(&p->trace, &line[i]);
     }
 }
 
@@ -225,7 +240,7 @@ static xani_status predict_grouping(xn_plan *p, int n, columns *c, xn_plan_outco
         for (int64_t i = 0; i < p->n_groups; i++) {
             const xn_plan_sight *s = p->sight + i * p->branches;
             if (work == NULL) continue;
-            xn_plan_group_odds(p, &p->group[i], s, n, on, work, odds, clock, spread);
+            xn_plan_group_odds(p, &p->group[i], s, n, on, 0.0, work, odds, clock, spread);
             for (int b = 0; b < p->branches; b++) {
                 int64_t at = b * p->n_groups + i;
                 c->rho[at] = odds[b].rho;

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // significance.c -- see significance.h: projections of weighted columns, and the noncentral chi^2.
 //
-// Columns are orthonormalised twice by Gram-Schmidt: first the background and the cosines and sines of the other lines,
-// then what is left of the line's own four derivatives.  P(chi'^2_4(l) > x) is the Poisson mixture of central ones with
-// 4 + 2j degrees of freedom, whose tails are finite sums (Johnson, Kotz and Balakrishnan, Continuous Univariate
-// Distributions 2, 29.3).
+// The background and the cosines and sines of the other lines are orthonormalised by Gram-Schmidt, twice; what the
+// line's own four derivatives have beside them gives rho and the normal matrix of the errors.  P(chi'^2_4(l) > x) is
+// the Poisson mixture of central ones with 4 + 2j degrees of freedom, whose tails are finite sums (Johnson, Kotz and
+// Balakrishnan, Continuous Univariate Distributions 2, 29.3).
 #include "plan/significance.h"
 
 #include <math.h>
 #include <string.h>
 
 #define OWN 4
+#define TINY 1e-18  // of a column's square: rounding
 #define LARGE 600.0 // exp(-threshold) is still a number here
 #define COLUMNS (4 + 2 * (XN_PLAN_TOGETHER - 1) + OWN + 1)
 
@@ -42,10 +43,9 @@ static double dot(int n, const double *a, const double *b)
     return sum;
 }
 
-// Takes from column k what lies along columns 0 .. k - 1, which are orthonormal.
-static void reduce(int n, double *q, int k)
+// Takes from v what lies along the first k columns, which are orthonormal.
+static void reduce(int n, const double *q, int k, double *v)
 {
-    double *v = q + (size_t)k * (size_t)n;
     for (int pass = 0; pass < 2; pass++)
         for (int c = 0; c < k; c++) {
             const double *u = q + (size_t)c * (size_t)n;
@@ -58,9 +58,9 @@ static void reduce(int n, double *q, int k)
 static int keep(int n, double *q, int k)
 {
     double *v = q + (size_t)k * (size_t)n, before = dot(n, v, v);
-    reduce(n, q, k);
+    reduce(n, q, k, v);
     double after = dot(n, v, v);
-    if (!(after > 1e-20 * before) || !(after > 0.0)) return k;
+    if (!(after > TINY * before) || !(after > 0.0)) return k;
     for (int i = 0; i < n; i++) v[i] /= sqrt(after);
     return k + 1;
 }
@@ -89,68 +89,64 @@ static double envelope(const xn_plan_trace *t, const xn_plan_line *l, int i)
 
 static int add_other(const xn_plan_trace *t, const xn_plan_line *l, double *q, int k)
 {
-    for (int part = 0; part < 2; part++) {
-        for (int i = 0; i < t->n; i++) {
-            double angle = 2.0 * M_PI * l->f_thz * t->t_ps[i];
-            q[(size_t)k * (size_t)t->n + (size_t)i] = envelope(t, l, i) * (part == 0 ? cos(angle) : sin(angle));
-        }
-        k = keep(t->n, q, k);
+    double *cosine = q + (size_t)k * (size_t)t->n, *sine = cosine + t->n;
+    for (int i = 0; i < t->n; i++) {
+        double e = envelope(t, l, i), angle = 2.0 * M_PI * l->f_thz * t->t_ps[i];
+        cosine[i] = e * cos(angle);
+        sine[i] = e * sin(angle);
     }
-    return k;
+    int next = keep(t->n, q, k);
+    if (next == k) memcpy(cosine, sine, (size_t)t->n * sizeof *sine);
+    return keep(t->n, q, next);
 }
 
-// Derivatives to amplitude, phase, frequency, damping of a line of amplitude a, from column k on.
-static void add_own(const xn_plan_trace *t, const xn_plan_line *l, double a, double *q, int k)
+// Derivatives of a line of amplitude 1 to amplitude, phase, frequency and damping, from column k on, less what lies
+// along the columns before; gram: their products.
+static void own_products(const xn_plan_trace *t, const xn_plan_line *l, double *q, int k, double gram[OWN][OWN])
 {
     double *column[OWN];
     for (int c = 0; c < OWN; c++) column[c] = q + (size_t)(k + c) * (size_t)t->n;
     for (int i = 0; i < t->n; i++) {
         double e = envelope(t, l, i), x = t->t_ps[i], angle = 2.0 * M_PI * l->f_thz * x + l->phase;
-        column[0][i] = e * cos(angle);
-        column[1][i] = -a * e * sin(angle);
-        column[2][i] = -2.0 * M_PI * x * a * e * sin(angle);
-        column[3][i] = -x * a * e * cos(angle);
+        double c = e * cos(angle), s = e * sin(angle);
+        column[0][i] = c;
+        column[1][i] = -s;
+        column[2][i] = -2.0 * M_PI * x * s;
+        column[3][i] = -x * c;
     }
+    for (int c = 0; c < OWN; c++) reduce(t->n, q, k, column[c]);
+    for (int c = 0; c < OWN; c++)
+        for (int d = 0; d <= c; d++) gram[c][d] = gram[d][c] = dot(t->n, column[c], column[d]);
 }
 
-// Length of own column `which` beside everything else: one over its error.
-static double alone(const xn_plan_trace *t, const xn_plan_line *l, double a, int which, double *q, int k)
+// Variance of parameter `which`: one over what of its column stands on the others, by elimination of those.
+static double variance(const double gram[OWN][OWN], int which)
 {
-    add_own(t, l, a, q, k);
-    double *first = q + (size_t)(k + which) * (size_t)t->n, *last = q + (size_t)(k + OWN - 1) * (size_t)t->n;
-    for (int i = 0; which != OWN - 1 && i < t->n; i++) {
-        double x = first[i];
-        first[i] = last[i];
-        last[i] = x;
+    double g[OWN][OWN], before = gram[which][which];
+    memcpy(g, gram, sizeof g);
+    for (int c = 0; c < OWN; c++) {
+        if (c == which || !(g[c][c] > TINY * gram[c][c])) continue; // made up of others already
+        for (int i = 0; i < OWN; i++) {
+            double along = g[i][c] / g[c][c];
+            for (int j = 0; i != c && j < OWN; j++) g[i][j] -= along * g[c][j];
+        }
+        for (int i = 0; i < OWN; i++) g[i][c] = g[c][i] = i == c ? g[c][c] : 0.0;
     }
-    int from = k;
-    for (int c = 0; c < OWN - 1; c++) { // those that are made up of others leave no gap
-        double *to = q + (size_t)from * (size_t)t->n, *at = q + (size_t)(k + c) * (size_t)t->n;
-        if (to != at) memcpy(to, at, (size_t)t->n * sizeof *to);
-        from = keep(t->n, q, from);
-    }
-    double *v = q + (size_t)from * (size_t)t->n;
-    if (v != last) memcpy(v, last, (size_t)t->n * sizeof *v);
-    double before = dot(t->n, v, v);
-    reduce(t->n, q, from);
-    double after = dot(t->n, v, v);
-    return after > 1e-18 * before ? sqrt(after) : 0.0;
+    return g[which][which] > TINY * before ? 1.0 / g[which][which] : INFINITY;
 }
 
 xn_plan_odds xn_plan_line_odds(const xn_plan_trace *t, const xn_plan_line *line, int n, int which, double *work)
 {
     const xn_plan_line *l = &line[which];
     double a = fabs(l->amplitude) * xn_plan_clock(l->f_thz, t->timing_ps) * fabs(xn_plan_box(l->f_thz, t->width_ps));
+    double gram[OWN][OWN];
     int k = add_background(t, work);
     for (int i = 0; i < n; i++)
         if (i != which) k = add_other(t, &line[i], work, k);
-    double *own = work + (size_t)k * (size_t)t->n;
-    add_own(t, l, a, work, k);
-    reduce(t->n, work, k);
-    xn_plan_odds o = {.rho = a * sqrt(dot(t->n, own, own))};
-    o.amplitude_snr = a * alone(t, l, a, 0, work, k);
-    o.sigma_f_thz = 1.0 / alone(t, l, a, 2, work, k);
-    return o;
+    own_products(t, l, work, k, gram);
+    return (xn_plan_odds){.rho = a * sqrt(gram[0][0]),
+                          .amplitude_snr = a / sqrt(variance((const double(*)[OWN])gram, 0)),
+                          .sigma_f_thz = sqrt(variance((const double(*)[OWN])gram, 2)) / a};
 }
 
 // ---- detection
