@@ -298,6 +298,7 @@ void xn_plan_answer(const xn_plan *p, json_t *o)
     json_object_set_new(o, "force_constants", json_boolean(p->has_crystal));
     json_object_set_new(o, "amplitudes_from", json_string(p->amplitude_from != NULL ? p->amplitude_from : "unknown"));
     set(o, "amplitude_scale", p->amplitude_scale);
+    set(o, "frequency_scale", p->frequency_scale);
     json_object_set_new(o, "spatial_bin", json_integer(p->bin));
     json_object_set_new(o, "spatial_bin_advised", advised > 0 ? json_integer(advised) : json_null());
     json_object_set_new(o, "modes", modes(p));

@@ -89,6 +89,7 @@ typedef struct xn_plan {
     double to_q[9], (*msd)[9], temperature_k, max_thz;
     double photons_per_eu, background_eu;
     double amplitude_scale; // of measured modes over the expected ones; 1 where not measured
+    double frequency_scale; // the same of frequencies
     const char *amplitude_from;
     int branches;
     double damping_per_ps[XN_PLAN_BRANCHES];
@@ -119,14 +120,18 @@ xani_status xn_plan_probe(xn_plan *p);
 xani_status xn_plan_shots(xn_plan *p, const xn_shots *s, int n, const double *edges_ps, const char *where);
 xani_status xn_plan_from_cube(xn_plan *p, int run, const xn_cube *cube, const char *where);
 // results.c: cubes and modes that are there already.
-xani_status xn_plan_results(xn_plan *p);               // finds them
-xani_status xn_plan_cubes(xn_plan *p, bool *measured); // brightness and shots from the first cube, photons from all
-xani_status xn_plan_errors(xn_plan *p);                // the cube's errors beside the formula's
-xani_status xn_plan_compare(xn_plan *p);               // amplitudes of the modes beside those expected
+xani_status xn_plan_results(xn_plan *p);                 // finds them
+xani_status xn_plan_cubes(xn_plan *p, bool *measured);   // brightness and shots from the first cube, photons from all
+xani_status xn_plan_errors(xn_plan *p);                  // the cube's errors beside the formula's
+const char *xn_plan_run_name(const xn_plan *p, int run); // its name, "" for a single one
+
+// compare.c: amplitudes and frequencies of the modes beside those expected
+xani_status xn_plan_compare(xn_plan *p);
 
 // sight.c
 xani_status xn_plan_scene(xn_plan *p);
-xani_status xn_plan_look(xn_plan *p);                                   // fills group and sight
+xani_status xn_plan_look(xn_plan *p);        // fills group and sight
+double xn_plan_background(const xn_plan *p); // background.c: electron units per atom; NaN: not measured
 int xn_plan_angles_of(const xn_plan *p, int run, double angles_deg[8]); // 0: the goniometer's
 // Lines of one group of a view, and of its neighbours; false where the crystal scatters nothing.
 typedef struct xn_plan_eye xn_plan_eye; // room of one thread

@@ -72,12 +72,13 @@ static int by_strength(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-// Branches to lines, unresolved ones joined; strongest first.
-static int lines_of(const xn_plan *p, const xn_plan_group *g, const xn_plan_sight *s, int n, seen_line *out)
+// Branches from ... end - 1 to lines, unresolved ones joined; strongest first.
+static int lines_of(const xn_plan *p, const xn_plan_group *g, const xn_plan_sight *s, int from, int end, int n,
+                    seen_line *out)
 {
     int count = 0;
     double span = p->trace.end_ps - p->trace.begin_ps;
-    for (int b = 0; b < p->branches; b++) {
+    for (int b = from; b < end; b++) {
         double a = s[b].amplitude * g->dilution * p->amplitude_scale;
         if (!(s[b].f_thz > 0.0) || !isfinite(a) || a == 0.0) continue;
         out[count++] =
@@ -128,44 +129,55 @@ static double spread_of(const xn_plan_trace *t, const xn_plan_line *l)
     return without > 0.0 ? sqrt(with / without) : NAN;
 }
 
-void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_sight *s, int n, double on,
-                        double least, double *work, xn_plan_odds *odds, double *clock, double *spread)
+typedef struct {
+    const xn_plan *p;
+    const xn_plan_group *g;
+    const xn_plan_sight *s;
+    int n; // pixels along the edge
+    double on, least, *work, *spread;
+    xn_plan_odds *odds;
+} request;
+
+static void odds_of(const request *r, int from, int end)
 {
+    const xn_plan *p = r->p;
     seen_line l[XN_PLAN_BRANCHES];
-    double mu = g->photons * n * n;
-    for (int b = 0; b < p->branches; b++) {
-        odds[b] = (xn_plan_odds){0.0, 0.0, INFINITY};
-        clock[b] = left_of(p, s[b].f_thz);
-        spread[b] = NAN;
-    }
-    if (isnan(mu)) { // brightness unknown
-        for (int b = 0; b < p->branches; b++) odds[b].rho = odds[b].amplitude_snr = odds[b].sigma_f_thz = NAN;
-        return;
-    }
-    if (!(mu > 0.0)) return;
-    int count = lines_of(p, g, s, n, l), together = (int)xn_config_int(p->config, "fit.modes_max");
-    if (together > XN_PLAN_TOGETHER) together = XN_PLAN_TOGETHER;
-    bool measured = isfinite(p->sigma_measured); // with the signal's own spread
-    double signal = measured ? 0.0 : variance_of_signal(p, l, count);
-    double variance = p->noise_scale * xn_plan_shot_variance(p, mu, n * n) + signal;
-    double scale = sqrt(on / variance);
+    int count = lines_of(p, r->g, r->s, from, end, r->n, l), company = 0;
+    int most = (int)xn_min64(xn_config_int(p->config, "fit.modes_max"), XN_PLAN_TOGETHER);
+    double mu = r->g->photons * r->n * r->n;
+    double variance = p->noise_scale * xn_plan_shot_variance(p, mu, r->n * r->n) + variance_of_signal(p, l, count);
+    double scale = sqrt(r->on / variance), alone[XN_PLAN_TOGETHER]; // rho, roughly
     xn_plan_line line[XN_PLAN_TOGETHER];
-    double alone[XN_PLAN_TOGETHER]; // rho, roughly
-    int branch[XN_PLAN_TOGETHER], company = 0;
-    for (int i = 0; i < count && company < together; i++) {
-        double rho =
-            l[i].rho * scale * sqrt(0.5 * decay_mean(&p->trace, l[i].line.damping_per_ps) * covered(&p->trace));
+    int branch[XN_PLAN_TOGETHER];
+    for (int i = 0; i < count && company < most; i++) {
+        double decay = decay_mean(&p->trace, l[i].line.damping_per_ps);
+        double rho = l[i].rho * scale * sqrt(0.5 * decay * covered(&p->trace));
         if (company > 0 && rho < FAINT) continue;
         alone[company] = rho;
         branch[company] = l[i].branch;
         line[company++] = l[i].line;
     }
     for (int i = 0; i < company; i++) {
-        if (alone[i] < least) continue;
-        xn_plan_odds o = xn_plan_line_odds(&p->trace, line, company, i, work);
-        odds[branch[i]] = (xn_plan_odds){o.rho * scale, o.amplitude_snr * scale, o.sigma_f_thz / scale};
-        spread[branch[i]] = spread_of(&p->trace, &line[i]);
+        if (alone[i] < r->least) continue;
+        xn_plan_odds o = xn_plan_line_odds(&p->trace, line, company, i, r->work);
+        r->odds[branch[i]] = (xn_plan_odds){o.rho * scale, o.amplitude_snr * scale, o.sigma_f_thz / scale};
+        r->spread[branch[i]] = spread_of(&p->trace, &line[i]);
     }
+}
+
+void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_sight *s, int n, double on,
+                        double least, double *work, xn_plan_odds *odds, double *clock, double *spread)
+{
+    const request r = {p, g, s, n, on, least, work, spread, odds};
+    bool known = isfinite(g->photons);
+    for (int b = 0; b < p->branches; b++) {
+        odds[b] = known ? (xn_plan_odds){0.0, 0.0, INFINITY} : (xn_plan_odds){NAN, NAN, NAN};
+        clock[b] = left_of(p, s[b].f_thz);
+        spread[b] = NAN;
+    }
+    if (!known || !(g->photons > 0.0)) return;
+    if (p->has_crystal) odds_of(&r, 0, p->branches);
+    for (int b = 0; !p->has_crystal && b < p->branches; b++) odds_of(&r, b, b + 1); // one or the other is there
 }
 
 double xn_plan_found_in(const xn_plan *p, const xn_plan_odds *o, double f)

@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // results.c -- what was measured so far: cubes and modes below plan.results, else below output.directory.
 //
-// A cube gives brightness, noise and shots as they are, and the error of its own samples, which replaces the formula's
-// (noise_scale).  Modes give amplitudes and dampings: with force constants the ratio of measured to expected ones,
-// which tells how much the laser changed the constants; without, the modes themselves, in three thirds by strength.
-// Only modes with A/sigma_A above 8 are taken where there are enough, since the weakest accepted ones are those that
-// noise has lifted over the threshold.
+// A cube gives brightness, noise and shots as they are, and the error of its own samples before time zero, which
+// replaces the formula's (noise_scale).
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,11 +11,8 @@
 #include "io/h5.h"
 #include "plan/plan.h"
 #include "result/result.h"
-#include "xani/traces.h"
 
-#define CLEAR_SNR 8.0
 #define ENOUGH 20
-#define NEAR_SHARE 0.1 // a line is that of a branch within this share of its frequency
 
 // ---- finding
 
@@ -34,7 +28,7 @@ static bool is_folder(const char *path)
     return stat(path, &s) == 0 && S_ISDIR(s.st_mode);
 }
 
-static const char *run_name(const xn_plan *p, int run)
+const char *xn_plan_run_name(const xn_plan *p, int run)
 {
     char key[XN_KEY_LENGTH];
     const char *name = xn_config_string(p->config, xn_key(key, "runs[%d].name", run));
@@ -53,7 +47,7 @@ static xani_status look_below(xn_plan *p, const char *folder, int *found)
     static const char *const names[2] = {"cube.h5", "modes.h5"};
     for (int run = 0; run < p->n_runs; run++)
         for (int k = 0; k < 2; k++) {
-            const char *name = run_name(p, run);
+            const char *name = xn_plan_run_name(p, run);
             char *path = xn_format("%s/%s%s%s", folder, name, name[0] ? "/" : "", names[k]);
             if (path == NULL) return xn_fail_memory(p->ctx, folder, strlen(folder));
             xani_status st = XANI_OK;
@@ -90,7 +84,7 @@ static xani_status look_into(xn_plan *p, const char *path, int *found)
         xn_modes_free(&m);
     }
     if (name == NULL) return xn_fail_memory(p->ctx, path, 16);
-    while (run < p->n_runs && strcmp(run_name(p, run), name) != 0) run++;
+    while (run < p->n_runs && strcmp(xn_plan_run_name(p, run), name) != 0) run++;
     xani_status st = XANI_OK;
     if (run == p->n_runs && name[0] == '\0') run = 0;
     if (run == p->n_runs)
@@ -105,6 +99,8 @@ static xani_status look_at(xn_plan *p, char *path, bool must)
 {
     int found = 0;
     xani_status st = path == NULL ? xn_fail_memory(p->ctx, "plan.results", 1) : XANI_OK;
+    if (st == XANI_OK && must && !is_folder(path) && !is_file(path))
+        st = xn_fail(p->ctx, XANI_ERR_INPUT, "plan.results: there is no %s", path);
     if (st == XANI_OK) st = is_folder(path) ? look_below(p, path, &found) : must ? look_into(p, path, &found) : XANI_OK;
     if (st == XANI_OK && must && found == 0)
         st = xn_fail(p->ctx, XANI_ERR_INPUT, "plan.results: there is no cube.h5 or modes.h5 of these runs below %s",
@@ -179,13 +175,26 @@ static double median(double *v, int64_t n)
     return n > 0 ? v[n / 2] : NAN;
 }
 
+// The bin with most shots of those before time zero, else of all.
+static int fullest(const xn_plan *p, const xn_cube *c, bool *quiet)
+{
+    int best[2] = {-1, 0};
+    double zero = xn_config_double(p->config, "fit.time_zero_ps") - 3.0 * xn_plan_v(p, XN_PLAN_TIMING);
+    for (int b = 0; b < c->nbins; b++) {
+        bool before = c->edges_ps != NULL && c->edges_ps[b + 1] < zero && c->on.shots[b] > 2;
+        if (before && (best[0] < 0 || c->on.shots[b] > c->on.shots[best[0]])) best[0] = b;
+        if (c->on.shots[b] > c->on.shots[best[1]]) best[1] = b;
+    }
+    *quiet = best[0] >= 0;
+    return *quiet ? best[0] : best[1];
+}
+
 // Errors of the fullest bin over what the formula says of each group: the median of the variances' ratio.
 static xani_status compare_errors(xn_plan *p, const char *path, const xn_cube *c)
 {
     int64_t n = c->ny * c->nx, k = 0;
-    int bin = 0;
-    for (int b = 0; b < c->nbins; b++)
-        if (c->on.shots[b] > c->on.shots[bin]) bin = b;
+    bool quiet = false; // nothing oscillates in that bin
+    int bin = fullest(p, c, &quiet);
     double shots = (double)c->on.shots[bin];
     float *e = xn_alloc((size_t)n, sizeof *e);
     double *ratio = xn_alloc(3 * (size_t)n, sizeof *ratio), *seen = ratio + n, *expected = seen + n;
@@ -203,7 +212,7 @@ static xani_status compare_errors(xn_plan *p, const char *path, const xn_cube *c
         p->sigma_measured = median(seen, k);
         p->sigma_expected = median(expected, k);
         // a variance from `shots` shots scatters about its mean like chi^2, whose median is lower
-        p->noise_scale = shots > 2.0 ? median(ratio, k) / pow(1.0 - 2.0 / (9.0 * (shots - 1.0)), 3.0) : 1.0;
+        if (quiet) p->noise_scale = median(ratio, k) / pow(1.0 - 2.0 / (9.0 * (shots - 1.0)), 3.0);
     }
     xn_free(e);
     xn_free(ratio);
@@ -223,147 +232,4 @@ xani_status xn_plan_errors(xn_plan *p)
         return st; // one is enough
     }
     return XANI_OK;
-}
-
-// ---- modes
-
-typedef struct {
-    double *ratio, *damping[XN_PLAN_BRANCHES];
-    int64_t n, n_damping[XN_PLAN_BRANCHES], room;
-} matches;
-
-static bool usable(const xn_modes *m, int64_t at, double least)
-{
-    return isfinite(m->frequency[at]) && m->amplitude[at] > 0.0F &&
-           (double)m->amplitude[at] > least * (double)m->amplitude_errors[at] && isfinite(m->damping[at]);
-}
-
-static void match_group(const xn_plan *p, const xn_modes *m, const xn_plan_group *g, const xn_plan_sight *s,
-                        matches *out)
-{
-    int64_t plane = m->ny * m->nx;
-    for (int k = 0; k < m->count[g->at]; k++) {
-        int64_t at = k * plane + g->at;
-        if (!usable(m, at, CLEAR_SNR)) continue;
-        double f = (double)m->frequency[at], nearest = INFINITY;
-        int branch = -1;
-        for (int b = 0; b < p->branches; b++) {
-            double off = fabs(f - s[b].f_thz);
-            if (off < nearest && fabs(s[b].amplitude) > 0.0) nearest = off, branch = b;
-        }
-        if (branch < 0 || nearest > NEAR_SHARE * f) continue;
-        double left = xn_plan_clock(f, xn_plan_v(p, XN_PLAN_TIMING)) * xn_plan_box(f, p->trace.width_ps);
-        out->ratio[out->n++] = (double)m->amplitude[at] / fabs(s[branch].amplitude * g->dilution * left);
-        out->damping[branch][out->n_damping[branch]++] = (double)m->damping[at];
-    }
-}
-
-static xani_status with_crystal(xn_plan *p, const xn_modes *m, int run, matches *out)
-{
-    if (m->ny != p->scene.ny || m->nx != p->scene.nx || m->spatial_bin != p->bin) return XANI_OK;
-    for (int64_t i = 0; i < p->n_groups; i++)
-        if (p->group[i].run == run) match_group(p, m, &p->group[i], p->sight + i * p->branches, out);
-    return XANI_OK;
-}
-
-typedef struct {
-    double amplitude, f, damping;
-} plain_mode;
-
-static int by_amplitude(const void *a, const void *b)
-{
-    double x = ((const plain_mode *)a)->amplitude, y = ((const plain_mode *)b)->amplitude;
-    return (x < y) - (x > y);
-}
-
-// Without force constants: the strongest, the middle and the weakest third of the modes found.
-static xani_status without_crystal(xn_plan *p, const xn_modes *m)
-{
-    int64_t all = (int64_t)m->n_modes * m->ny * m->nx, n = 0;
-    plain_mode *list = xn_alloc((size_t)all, sizeof *list);
-    double *v = xn_alloc((size_t)all, sizeof *v);
-    xani_status st = list != NULL && v != NULL ? XANI_OK : xn_fail_memory(p->ctx, "the modes", (size_t)all * 32);
-    for (int64_t i = 0; st == XANI_OK && i < all; i++) {
-        if (!usable(m, i, 0.0)) continue;
-        double f = (double)m->frequency[i];
-        double left = xn_plan_clock(f, xn_plan_v(p, XN_PLAN_TIMING)) * xn_plan_box(f, p->trace.width_ps);
-        list[n++] = (plain_mode){(double)m->amplitude[i] / left, f, (double)m->damping[i]};
-    }
-    if (st == XANI_OK && n >= ENOUGH && p->branches == 3) {
-        qsort(list, (size_t)n, sizeof *list, by_amplitude);
-        for (int b = 0; b < 3; b++) {
-            int64_t from = b * n / 3, k = (b + 1) * n / 3 - from;
-            const plain_mode *third = list + from;
-            for (int64_t i = 0; i < k; i++) v[i] = third[i].f;
-            p->sight[b].f_thz = median(v, k);
-            for (int64_t i = 0; i < k; i++) v[i] = third[i].damping;
-            p->damping_per_ps[b] = median(v, k);
-            p->sight[b].amplitude = third[k / 2].amplitude;
-        }
-        p->amplitude_from = "modes.h5";
-    }
-    xn_free(list);
-    xn_free(v);
-    return st;
-}
-
-static json_t *row_of(const xn_plan *p, int run, const xn_modes *m)
-{
-    int64_t plane = m->ny * m->nx, with = 0, fitted = 0, n = 0;
-    double *v = xn_alloc(3 * (size_t)plane + 1, sizeof *v), *a = v + plane, *e = a + plane;
-    for (int64_t i = 0; v != NULL && i < plane; i++) {
-        fitted += m->status[i] != XN_FIT_MASKED;
-        if (m->count[i] == 0) continue;
-        with++;
-        v[n] = (double)m->frequency[i];
-        a[n] = (double)m->amplitude[i];
-        e[n++] = (double)m->frequency_errors[i];
-    }
-    json_t *o = json_pack("{s:s, s:I, s:I}", "run", run_name(p, run), "groups", (json_int_t)fitted, "with_modes",
-                          (json_int_t)with);
-    if (v != NULL) {
-        xn_plan_set(o, "frequency_thz", median(v, n));
-        xn_plan_set(o, "amplitude", median(a, n));
-        xn_plan_set(o, "sigma_nu_thz", 0.5 * median(e, n));
-    }
-    xn_free(v);
-    return o;
-}
-
-static void conclude(xn_plan *p, matches *found)
-{
-    if (found->n < ENOUGH) return;
-    p->amplitude_scale = median(found->ratio, found->n);
-    p->amplitude_from = "modes.h5";
-    bool given = xn_config_has(p->config, "plan.damping_per_ps");
-    for (int b = 0; b < p->branches && !given; b++)
-        if (found->n_damping[b] >= ENOUGH) p->damping_per_ps[b] = median(found->damping[b], found->n_damping[b]);
-}
-
-xani_status xn_plan_compare(xn_plan *p)
-{
-    matches found = {.room = p->n_groups * XANI_MAX_MODES};
-    size_t room = (size_t)found.room;
-    double *all = xn_alloc(room * (size_t)(p->branches + 1) + 1, sizeof *all);
-    if (all == NULL) return xn_fail_memory(p->ctx, "the modes", room * 8);
-    found.ratio = all;
-    for (int b = 0; b < p->branches; b++) found.damping[b] = all + room * (size_t)(b + 1);
-    bool softening = xn_config_count(p->config, "plan.softening") > 0,
-         modes = xn_config_count(p->config, "plan.modes") > 0;
-    xani_status st = XANI_OK;
-    for (int run = 0; run < p->n_runs && st == XANI_OK; run++) {
-        xn_modes m;
-        if (p->modes_path[run] == NULL) continue;
-        XN_GOTO(out, st, xn_result_read_modes(p->ctx, p->modes_path[run], &m));
-        json_array_append_new(p->results, row_of(p, run, &m));
-        if (p->has_crystal && !softening)
-            st = with_crystal(p, &m, run, &found);
-        else if (!p->has_crystal && !modes)
-            st = without_crystal(p, &m);
-        xn_modes_free(&m);
-    }
-    if (st == XANI_OK && p->has_crystal && !softening) conclude(p, &found);
-out:
-    xn_free(all);
-    return st;
 }

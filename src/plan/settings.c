@@ -58,7 +58,7 @@ xani_status xn_plan_settings(xn_plan *p)
     p->bin = (int)xn_config_int(c, "reduce.spatial_bin");
     p->certainty = xn_config_double(c, "plan.certainty");
     p->temperature_k = xn_config_double(c, "map.force_constants.temperature_k");
-    p->noise_scale = p->amplitude_scale = 1.0;
+    p->noise_scale = p->amplitude_scale = p->frequency_scale = 1.0;
     p->max_thz = p->jitter_rms_ps = p->sigma_measured = p->sigma_expected = p->rho_needed = NAN;
     int n = xn_config_doubles(c, "plan.damping_per_ps", p->damping_per_ps, XN_PLAN_BRANCHES);
     for (int i = n; i < XN_PLAN_BRANCHES; i++) p->damping_per_ps[i] = i > 0 ? p->damping_per_ps[i - 1] : 0.0;

@@ -168,11 +168,12 @@ bool xn_plan_see(const xn_plan *p, xn_plan_eye *e, const xn_view *v, int64_t at,
     if (n == 0 || !(i1 > 0.0)) return false;
     for (int b = 0; b < p->branches; b++) {
         const xn_squeezed *l = &e->lines[b * b + 2 * b]; // the pair line
-        s[b] = (xn_plan_sight){l->f_thz, l->amplitude, {0.0, 0.0}};
+        s[b] = (xn_plan_sight){p->frequency_scale * l->f_thz, l->amplitude, {0.0, 0.0}};
     }
     for (int k = 0; k < 2; k++) {
         if (beside[k] < 0 || lines_at(p, e, v->hkl + 3 * beside[k], &ignore, e->nu[k + 1]) == 0) continue;
-        for (int b = 0; b < p->branches; b++) s[b].slope_thz[k] = 2.0 * (e->nu[k + 1][b] - e->nu[0][b]) / p->bin;
+        for (int b = 0; b < p->branches; b++)
+            s[b].slope_thz[k] = p->frequency_scale * 2.0 * (e->nu[k + 1][b] - e->nu[0][b]) / p->bin;
     }
     g->at = at;
     g->intensity = i1 / p->before.n_atoms;
@@ -231,7 +232,9 @@ static xani_status set_scale(xn_plan *p)
     int64_t n = 0;
     for (int64_t i = 0; i < p->n_groups && p->group[i].run == 0; i++)
         if (p->group[i].intensity > 0.0) work[n++] = p->group[i].intensity;
-    p->background_eu = xn_plan_v(p, XN_PLAN_BACKGROUND) * median_of(work, n);
+    double middle = median_of(work, n);
+    xn_plan_measured(p, XN_PLAN_BACKGROUND, xn_plan_background(p) / middle, "brightness");
+    p->background_eu = xn_plan_v(p, XN_PLAN_BACKGROUND) * middle;
     if (n == 0) {
         xn_free(work);
         return xn_fail(p->ctx, XANI_ERR_CONFIG, "%s: geometry: no pixel of the first run sees the crystal",
