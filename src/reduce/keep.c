@@ -174,7 +174,7 @@ int xn_keep_saved_pass(xn_keep *k)
 
 bool xn_keep_load(xn_keep *k, const xn_pass *pass)
 {
-    header h;
+    header h = {0};
     xn_piece pieces[PIECES];
     if (!xn_blob_read(k->path, pieces, list_pieces(k, pass, &h, pieces))) return false;
     for (int p = 1; p < pass->number; p++) {
