@@ -4,7 +4,8 @@
 
 Traces the process (ptrace) and kills it when it enters its n-th call that writes, creates, truncates, syncs, renames or
 removes; all other calls leave the same files, so that this is every system call.  XANI_KILLS: how many of them, evenly
-spread, default 16; `make kill-test` takes all.  Prints TAP.
+spread, default 16; `make kill-test` takes all.  A snapshot that is published while shots are added is looked at before
+each of these calls, with the process stopped: it is always a whole cube.  Prints TAP.
 """
 import ctypes
 import json
@@ -54,8 +55,8 @@ def call_of(pid):
     return WRITES.get(number)
 
 
-def traced(arguments, kill_at):
-    """Runs; kills at the entry of the kill_at-th changing call. (exit code or None, calls seen, the last one's name)."""
+def traced(arguments, kill_at, look=lambda: None):
+    """Runs, looks before each changing call, kills at the kill_at-th. (exit code or None, calls seen, the last one's name)."""
     pid = os.fork()
     if pid == 0:
         null = os.open(os.devnull, os.O_WRONLY)
@@ -80,14 +81,15 @@ def traced(arguments, kill_at):
         if name is None:
             continue
         seen, last = seen + 1, name
+        look()
         if seen == kill_at:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             return None, seen, last
 
 
-def command(save):
-    return [XANI, "reduce", CONFIG, "-o", OUT, "-q", "--set", f"engine.save_seconds={save}", "--set", "engine.threads=1",
+def command(save, config=CONFIG):
+    return [XANI, "reduce", config, "-o", OUT, "-q", "--set", f"engine.save_seconds={save}", "--set", "engine.threads=1",
             "--set", "reduce.spatial_bin=1", "--set", "engine.reader=pread"]
 
 
@@ -139,5 +141,30 @@ r.ok(not wrong, f"{killed} of {calls} calls killed ({', '.join(f'{v} {k}' for k,
 r.ok(named <= 4, f"{named} kills came when the cube had its name")
 r.ok(killed >= min(len(places), calls) * 0.9, f"{killed} kills took place")
 r.ok(went_on > 0, f"{went_on} of them left sums that the next process went on from")
+
+# ---- snapshots, of shots that are more than one batch
+experiment.swissfel(f"{SCRATCH}/long", shots=12000)
+partial, seen = f"{SCRATCH}/cube.partial.h5", set()
+
+
+def size(path):
+    with h5py.File(path) as f:
+        return int(f["entry/sums/on/shots"][()].sum()), len(f["entry/shots/pulse_id"]), f["entry/cube/signal"].shape
+
+
+def look():
+    if os.path.exists(partial):
+        seen.add(size(partial))
+
+
+plain = command("0", f"{SCRATCH}/long/xani.yaml")
+r.ok(subprocess.run(plain, capture_output=True).returncode == 0, "a longer run")
+whole, end = hashes(), size(OUT)
+clean()
+code, _, _ = traced(plain + ["--set", "output.snapshot_seconds=1e-9"], -1, look)
+r.ok(code == 0 and len(seen) >= 2 and all(0 < s[0] <= end[0] and 0 < s[1] <= end[1] and s[2] == end[2] for s in seen),
+     f"snapshots are whole cubes: {sorted(s[0] for s in seen)} of {end[0]} shots with the laser on")
+r.ok(not os.path.exists(partial) and not os.path.exists(f"{partial}.manifest.json") and hashes() == whole,
+     "they go when the cube is there, which is as without them")
 print(f"1..{r.n}")
 sys.exit(r.failed > 0)

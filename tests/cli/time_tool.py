@@ -188,6 +188,6 @@ with h5py.File(f"{SCRATCH}/small.h5", "w") as f:
     f["lightStatus/laser"], f["lightStatus/xray"] = e.on[order].astype("i8"), np.ones(e.n, "i8")
     f["epics/i0"], f["epics/stage"], f["tt/trace"], f["det/area"] = e.i0[order], e.stage_mm[order], t[order], photons[order]
 code, err = shots.reduce(XANI, config("traces", e, write("sorted", e, ids, t, ids), {"reference": "off", "min_amplitude": 0.05}), f"{SCRATCH}/traces.h5")
-same_edges("small", "lcls_smalldata", [f"{SCRATCH}/small.h5"], {"frames": "det/area", "i0": "epics/i0", "laser": "lightStatus/laser"}, "tt/trace")
+same_edges("small_data", "lcls_smalldata", [f"{SCRATCH}/small.h5"], {"frames": "det/area", "i0": "epics/i0", "laser": "lightStatus/laser"}, "tt/trace")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)
