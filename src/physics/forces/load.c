@@ -26,7 +26,11 @@ static bool is_phonopy(const char *path)
            ends_with(base, ".yaml");
 }
 
-static bool is_bvk(const char *path) { return ends_with(path, ".txt") || strpbrk(path, "/.") == NULL; }
+// The name of a shipped table has neither a folder nor an ending; FORCE_CONSTANTS beside it has neither too.
+static bool is_bvk(const char *path)
+{
+    return ends_with(path, ".txt") || (strpbrk(path, "/.") == NULL && !is_phonopy(path));
+}
 static bool is_qe(const char *path) { return ends_with(path, ".fc"); }
 static bool is_nothing(const char *path) { return path == NULL; } // asked for by name only
 static bool is_alamode(const char *path) { return ends_with(path, ".xml"); }
