@@ -21,6 +21,8 @@
 #define MSD_GRID 16
 #define NEAR_BRAGG 3.0 // half diagonals of a group
 #define MODEL_SHARE 0.02
+#define LEAST_EXPLAINED 0.5 // of how the frames differ from an even background
+#define WELL_EXPLAINED 0.9  // so well that a rotation beyond the range is believed
 
 typedef struct {
     xn_ctx *ctx;
@@ -112,12 +114,12 @@ static xani_status match_modules(job *j, const xn_cube *cube)
     return XANI_OK;
 }
 
-// Q_lab of the cube's pixel groups, and half the diagonal of a group, 1/Angstrom; owned.
-static xani_status group_q(job *j, const xn_cube *cube, double **q, double *half)
+// Q_lab of the cube's pixel groups and their solid angles, owned, and half the diagonal of a group, 1/Angstrom.
+static xani_status group_q(job *j, const xn_cube *cube, double **q, double **omega, double *half)
 {
     float *position = NULL;
     int64_t gy = 0, gx = 0, n = cube->ny * cube->nx;
-    *q = NULL;
+    *q = *omega = NULL;
     XN_TRY(match_modules(j, cube));
     XN_TRY(xn_geometry_group(j->ctx, &j->geometry, cube->spatial_bin, &position, &gy, &gx));
     xani_status st = XANI_OK;
@@ -134,16 +136,17 @@ static xani_status group_q(job *j, const xn_cube *cube, double **q, double *half
     }
     *half = M_SQRT1_2 * cube->spatial_bin * j->geometry.pixel_m * XN_K_PER_KEV * j->energy_kev / nearest;
     if (st == XANI_OK) xn_geometry_q(position, n, j->energy_kev, *q);
+    if (st == XANI_OK) st = xn_geometry_solid_angles(j->ctx, &j->geometry, cube->spatial_bin, position, gx, omega);
     xn_free(position);
     return st;
 }
 
 static xani_status add_pixel(job *j, const double back[9], const double inverse[9], double half, const double q_lab[3],
-                             double shots, double value, int run)
+                             double omega, double shots, double value, int run)
 {
     double hkl[3], q[3];
     int nearest[3];
-    xn_refine_point p = {.counts = value, .run = run, .factor = xn_beam_factor(&j->beam, q_lab)};
+    xn_refine_point p = {.counts = value, .run = run, .factor = omega * xn_beam_polarisation(&j->beam, q_lab)};
     p.variance = value / fmax(shots, 1.0) + MODEL_SHARE * MODEL_SHARE * value * value;
     xn_mat3_vec(back, q_lab, p.q);
     xn_mat3_vec(inverse, p.q, hkl);
@@ -156,9 +159,9 @@ static xani_status add_run(job *j, int index, int run)
 {
     xn_cube cube = {0};
     xn_goniometer g = j->goniometer;
-    double r[9], back[9], inverse[9], *q = NULL, half = 0.0;
+    double r[9], back[9], inverse[9], *q = NULL, *omega = NULL, half = 0.0;
     xani_status st = mean_frame(j, index, &cube);
-    if (st == XANI_OK) st = group_q(j, &cube, &q, &half);
+    if (st == XANI_OK) st = group_q(j, &cube, &q, &omega, &half);
     for (int i = 0; i < g.n && i < cube.n_angles; i++) g.circle[i].angle_deg = cube.angles_deg[i];
     xn_goniometer_matrix(&g, r);
     for (int a = 0; a < 3; a++)
@@ -167,9 +170,10 @@ static xani_status add_run(job *j, int index, int run)
     if (st == XANI_OK && !regular) st = xn_config_bad(j->ctx, j->config, "geometry.ub", "is singular");
     double shots = cube.off.shots != NULL ? (double)cube.off.shots[0] : cube.off_count;
     for (int64_t i = 0; i < cube.ny * cube.nx && st == XANI_OK; i++)
-        if (cube.mask[i] == 0 && cube.mean_frame[i] > 0.0F && isfinite(q[3 * i]))
-            st = add_pixel(j, back, inverse, half, q + 3 * i, shots, (double)cube.mean_frame[i], run);
+        if (cube.mask[i] == 0 && cube.mean_frame[i] > 0.0F && isfinite(q[3 * i]) && omega[i] > 0.0)
+            st = add_pixel(j, back, inverse, half, q + 3 * i, omega[i], shots, (double)cube.mean_frame[i], run);
     xn_free(q);
+    xn_free(omega);
     xn_cube_free(&cube);
     return st;
 }
@@ -198,15 +202,20 @@ static xani_status answer_of(const job *j, const xn_refine_result *r, json_t **a
     memcpy(b_inv, j->lattice.b_inv, sizeof b_inv);
     xn_mat3_mul(ub, b_inv, u);
     for (int k = 0; k < 3; k++) error = fmax(error, r->error_deg[k]);
-    bool off = r->angle_deg > 5.0 * error;
-    const char *verdict = !r->converged ? "not converged"
-                          : off         ? "the orientation is off; take the one below"
-                                        : "the orientation is right within its error";
-    *answer = json_pack("{s:s, s:f, s:f, s:[f, f, f], s:[f, f, f], s:f, s:f, s:i, s:I, s:i, s:o, s:o}", "verdict",
+    const char *verdict =
+        !r->converged ? "not converged"
+        : r->outside  ? "not found within geometry.index.range_deg: the orientation is farther off, or a sign, "
+                        "an angle or the geometry is wrong; do not take the one below"
+        : r->explained < LEAST_EXPLAINED
+            ? "the frames are not the diffuse scattering of these force constants; do not take the one below"
+        : r->angle_deg > 5.0 * error ? "the orientation is off; take the one below"
+                                     : "the orientation is right within its error";
+    *answer = json_pack("{s:s, s:f, s:f, s:[f, f, f], s:[f, f, f], s:f, s:f, s:f, s:i, s:I, s:i, s:o, s:o}", "verdict",
                         verdict, "off_by_deg", r->angle_deg, "error_deg", error, "rotation_deg", r->rotation_deg[0],
                         r->rotation_deg[1], r->rotation_deg[2], "rotation_errors_deg", r->error_deg[0], r->error_deg[1],
-                        r->error_deg[2], "chi2_before", r->chi2_before, "chi2_after", r->chi2_after, "runs", j->n_runs,
-                        "points", (json_int_t)j->n, "steps", r->steps, "orientation", matrix(u), "ub", matrix(ub));
+                        r->error_deg[2], "chi2_before", r->chi2_before, "chi2_after", r->chi2_after, "explained",
+                        r->explained, "runs", j->n_runs, "points", (json_int_t)j->n, "steps", r->steps, "orientation",
+                        matrix(u), "ub", matrix(ub));
     return *answer ? XANI_OK : xn_fail_memory(j->ctx, "the answer", 4096);
 }
 

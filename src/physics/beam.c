@@ -27,11 +27,16 @@ xani_status xn_beam_load(xn_ctx *ctx, const xn_config *config, double energy_kev
     return XANI_OK;
 }
 
+double xn_beam_polarisation(const xn_beam *b, const double q[3])
+{
+    const double u[2] = {q[0] / b->k, q[1] / b->k};
+    double along = u[0] * b->field[0] + u[1] * b->field[1], across = u[1] * b->field[0] - u[0] * b->field[1];
+    return b->linear * (1.0 - along * along) + (1.0 - b->linear) * (1.0 - across * across);
+}
+
 double xn_beam_factor(const xn_beam *b, const double q[3])
 {
     const double u[3] = {q[0] / b->k, q[1] / b->k, q[2] / b->k + 1.0};
-    double along = u[0] * b->field[0] + u[1] * b->field[1], across = u[1] * b->field[0] - u[0] * b->field[1];
-    double p = b->linear * (1.0 - along * along) + (1.0 - b->linear) * (1.0 - across * across);
     double c = u[0] * b->normal[0] + u[1] * b->normal[1] + u[2] * b->normal[2];
-    return p * fabs(c * c * c);
+    return xn_beam_polarisation(b, q) * fabs(c * c * c);
 }

@@ -16,5 +16,6 @@ typedef struct xn_beam {
 // geometry.arm, geometry.polarisation.
 xani_status xn_beam_load(xn_ctx *ctx, const xn_config *config, double energy_kev, xn_beam *beam);
 double xn_beam_factor(const xn_beam *beam, const double q_lab[3]);
+double xn_beam_polarisation(const xn_beam *beam, const double q_lab[3]); // P alone
 
 #endif

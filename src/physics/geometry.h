@@ -38,6 +38,10 @@ void xn_geometry_free(xn_geometry *g);
 // Mean position of the pixels of spatial_bin x spatial_bin blocks that never cross a module: out (gy, gx, 3).
 // gy = sum over modules of floor(rows/bin), gx = floor(nx/bin).
 xani_status xn_geometry_group(xn_ctx *ctx, const xn_geometry *g, int bin, float **position, int64_t *gy, int64_t *gx);
+// Solid angles of those blocks, steradians, from the distances of neighbours: (gy, gx), owned; NaN where there are
+// none.
+xani_status xn_geometry_solid_angles(xn_ctx *ctx, const xn_geometry *g, int bin, const float *position, int64_t gx,
+                                     double **omega);
 // Q_lab in 1/Angstrom of n positions (n, 3) metres -> q (n, 3).
 void xn_geometry_q(const float *position, int64_t n, double energy_kev, double *q);
 // The same for one, in double precision; false where the position is the sample itself.

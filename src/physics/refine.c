@@ -21,6 +21,7 @@
 #define STEP_RAD 2e-4 // of the differences
 #define STEPS_MOST 30
 #define DONE_DEG 1e-5
+#define SLACK 1.5 // times the range: steps from a point of the grid at its end
 
 typedef struct {
     const xn_refine_input *in;
@@ -235,6 +236,24 @@ static xani_status descend(xn_ctx *ctx, state *s, double *sb, double w[3], xn_re
     return XANI_OK;
 }
 
+// chi^2 of a background alone, one for each run.
+static double flat_chi2(const xn_refine_input *in, double *sum)
+{
+    double chi2 = 0.0;
+    memset(sum, 0, 2 * (size_t)in->n_runs * sizeof *sum);
+    for (int64_t i = 0; i < in->n; i++) {
+        const xn_refine_point *p = &in->point[i];
+        sum[2 * p->run] += p->factor * p->counts / p->variance;
+        sum[2 * p->run + 1] += p->factor * p->factor / p->variance;
+    }
+    for (int64_t i = 0; i < in->n; i++) {
+        const xn_refine_point *p = &in->point[i];
+        double away = p->counts - p->factor * sum[2 * p->run] / sum[2 * p->run + 1];
+        chi2 += away * away / p->variance;
+    }
+    return chi2 / (double)xn_max64(1, in->n);
+}
+
 xani_status xn_refine_orientation(xn_ctx *ctx, const xn_refine_input *in, xn_refine_result *out)
 {
     memset(out, 0, sizeof *out);
@@ -253,6 +272,9 @@ xani_status xn_refine_orientation(xn_ctx *ctx, const xn_refine_input *in, xn_ref
     if (st == XANI_OK) st = descend(ctx, &s, sb, w, out);
     memcpy(out->rotation_deg, w, sizeof w);
     out->angle_deg = sqrt(w[0] * w[0] + w[1] * w[1] + w[2] * w[2]);
+    for (int k = 0; k < 3; k++)
+        out->outside = out->outside || (in->range_deg > 0.0 && fabs(w[k]) > SLACK * in->range_deg);
+    if (st == XANI_OK) out->explained = 1.0 - out->chi2_after / flat_chi2(in, sb);
     xn_free(sb);
     xn_free(s.model);
     return st;

@@ -30,6 +30,8 @@ typedef struct xn_refine_result {
     double error_deg[3];
     double angle_deg;
     double chi2_before, chi2_after; // per degree of freedom
+    double explained;               // 1 - chi^2 over that of a background alone
+    bool outside;                   // the best rotation found is beyond the range
     int steps;
     bool converged;
 } xn_refine_result;

@@ -316,6 +316,20 @@ def whole(name, lab, write, angles, mean, n, step, shells, off_every=4):
     r.guard(f"{name} points", check_points, name, lab, runs, out)
     r.guard(f"{name} forces", check_forces, name, lab, out, shells)
     r.guard(f"{name} refused", refused_early, name)
+    r.guard(f"{name} index", check_index, name, lab)
+
+
+def check_index(name, lab):
+    """xani index calls the true orientation right, finds one that is off, and says when it finds nothing."""
+    config, settings = f"{SCRATCH}/{name}/experiment.yaml", ["--json", "--set", "geometry.index.points=600", "--set", "geometry.index.shots=300"]
+    for axis, off, words in (([1, 0, 0], 0, "right within its error"), ([1, 0.2, 0.1], 0.7, "off; take"), ([0, 0.2, 1], 30, "do not take")):
+        start = (turn(axis, off) @ lab.orientation).tolist()
+        code, out, err = xani("index", config, *settings, "--set", f"geometry.orientation={json.dumps(start)}")
+        answer = json.loads(out) if code == 0 else {"verdict": err[-200:]}
+        r.ok(code == 0 and words in answer["verdict"], f"{name}: {off} degrees off: {answer['verdict']}")
+        if code == 0 and off < 5:
+            left = np.degrees(np.linalg.norm(np.array(answer["orientation"]) - lab.orientation)) / np.sqrt(2)
+            r.ok(left < max(0.02, 4 * answer["error_deg"]), f"{name}: {left:.4f} degrees are left, error {answer['error_deg']:.4f}")
 
 
 def refused_early(name):
