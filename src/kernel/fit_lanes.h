@@ -195,19 +195,6 @@ static void fit_probe(const xn_fit_plan *p, const void *table, void *work, xn_fi
 
 // ---- for benchmarks
 
-#define XN_MOMENTS_FOR(K)                                                                                              \
-    static __attribute__((noinline)) void moments_##K(const struct block *b, int moments, vc z[XN_GROUPS][XN_M],       \
-                                                      struct sums *s)                                                  \
-    {                                                                                                                  \
-        if (moments == XN_MOMENTS_HORNER)                                                                              \
-            moments_horner(K, b, z, s);                                                                                \
-        else                                                                                                           \
-            moments_goertzel(K, b, z, s);                                                                              \
-        __asm__ volatile("" : : "r"(s) : "memory"); /* the sums count as used */                                       \
-    }
-XN_MOMENTS_FOR(1)
-XN_MOMENTS_FOR(2)
-
 static void fit_moments(const xn_fit_plan *p, const void *table, void *work, xn_fit_tile *tile, int moments,
                         int n_modes, int passes)
 {
@@ -221,11 +208,10 @@ static void fit_moments(const xn_fit_plan *p, const void *table, void *work, xn_
     block_open(&kit, kit.list[0], tile->count, &b);
     for (int a = 0; a < XN_GROUPS; a++)
         for (int k = 0; k < n_modes; k++) z[a][k] = v_pole(v_set(R(0.01)), v_set(R(0.6 + 0.7 * k)), v_set(R(1)));
-    for (int i = 0; i < passes; i++)
-        if (n_modes == 1)
-            moments_1(&b, moments, z, s);
-        else
-            moments_2(&b, moments, z, s);
+    for (int i = 0; i < passes; i++) {
+        moments_of[n_modes - 1](&b, z, s);
+        __asm__ volatile("" : : "r"(s) : "memory"); // the sums count as used
+    }
 }
 
 static void fit_math(int which, int n, const double *x, const double *y, double *a, double *b)

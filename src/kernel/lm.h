@@ -50,10 +50,7 @@ XN_FN void evaluate(const int K, struct block *b, const vf *const parameter[XN_G
     vc z[XN_GROUPS][XN_M];
     for (int a = 0; a < XN_GROUPS; a++)
         for (int k = 0; k < K; k++) z[a][k] = v_pole(parameter[a][2 * k], parameter[a][2 * k + 1], v_set(R(1)));
-    if (kit->moments == XN_MOMENTS_GOERTZEL)
-        moments_goertzel(K, b, z, s);
-    else if (kit->moments == XN_MOMENTS_HORNER)
-        moments_horner(K, b, z, s);
+    if (kit->moments == XN_MOMENTS_GOERTZEL || kit->moments == XN_MOMENTS_HORNER) moments(K, b, z, s);
     for (int a = 0; a < XN_GROUPS; a++) {
         struct factor f;
         if (kit->moments == XN_MOMENTS_EXPLICIT)

@@ -46,6 +46,15 @@ XN_FN void goertzel_step(vf c1, vf c2, vf y, struct goertzel *g)
     g->d1 = u;
 }
 
+// Two steps, of samples y, then before: the states change places and need not be moved.
+XN_FN void goertzel_steps(vf c1, vf c2, vf y, vf before, struct goertzel *g)
+{
+    g->d2 = v_fma(c1, g->d1, v_fma(c2, g->d2, g->b1));
+    g->b2 = v_fma(c1, g->b1, v_fma(c2, g->b2, y));
+    g->d1 = v_fma(c1, g->d2, v_fma(c2, g->d1, g->b2));
+    g->b1 = v_fma(c1, g->b2, v_fma(c2, g->b1, before));
+}
+
 // The moments after the step of sample 1; y is sample 0.
 XN_FN void goertzel_end(vc z, vf c2, vf y, const struct goertzel *g, vc *m0, vc *m1)
 {
@@ -70,10 +79,17 @@ XN_FN void moments_halves(const struct block *b, vc z[XN_GROUPS][XN_M], struct s
         c2[a] = goertzel_c2(z[a][0]);
         if (n & 1) g[a][1].b1 = v_load(b->y[a] + (size_t)(n - 1) * XN_PITCH(b->kit));
     }
-    for (int i = half - 1; i >= 1; i--)
+    const size_t pitch = XN_PITCH(b->kit);
+    int i = half - 1;
+    for (; i >= 2; i -= 2)
         for (int a = 0; a < XN_GROUPS; a++)
-            for (int h = 0; h < 2; h++)
-                goertzel_step(c1[a], c2[a], v_load(b->y[a] + (size_t)(h * half + i) * XN_PITCH(b->kit)), &g[a][h]);
+            for (int h = 0; h < 2; h++) {
+                const real *y = b->y[a] + (size_t)(h * half + i) * pitch;
+                goertzel_steps(c1[a], c2[a], v_load(y), v_load(y - pitch), &g[a][h]);
+            }
+    for (int a = 0; i == 1 && a < XN_GROUPS; a++)
+        for (int h = 0; h < 2; h++)
+            goertzel_step(c1[a], c2[a], v_load(b->y[a] + (size_t)(h * half + 1) * pitch), &g[a][h]);
     for (int a = 0; a < XN_GROUPS; a++) {
         vc low[2], high[2], to = pole_power(z[a][0], half);
         goertzel_end(z[a][0], c2[a], v_load(b->y[a]), &g[a][0], &low[0], &low[1]);
@@ -95,11 +111,16 @@ XN_FN void moments_chains(const int K, const int first, const int many, const st
             c1[a][k] = R(2) * z[a][k].re;
             c2[a][k] = goertzel_c2(z[a][k]);
         }
-    for (int i = b->kit->plan->n - 1; i >= 1; i--)
+    const size_t pitch = XN_PITCH(b->kit);
+    int i = b->kit->plan->n - 1;
+    for (; i >= 2; i -= 2)
         for (int a = first; a < first + many; a++) {
-            vf y = v_load(b->y[a] + (size_t)i * XN_PITCH(b->kit));
-            for (int k = 0; k < K; k++) goertzel_step(c1[a][k], c2[a][k], y, &g[a][k]);
+            const real *y = b->y[a] + (size_t)i * pitch;
+            const vf here = v_load(y), before = v_load(y - pitch);
+            for (int k = 0; k < K; k++) goertzel_steps(c1[a][k], c2[a][k], here, before, &g[a][k]);
         }
+    for (int a = first; i == 1 && a < first + many; a++)
+        for (int k = 0; k < K; k++) goertzel_step(c1[a][k], c2[a][k], v_load(b->y[a] + pitch), &g[a][k]);
     for (int a = first; a < first + many; a++)
         for (int k = 0; k < K; k++) {
             vc m0, m1;
@@ -156,6 +177,39 @@ XN_FN void moments_horner(const int K, const struct block *b, vc z[XN_GROUPS][XN
     else
         horner_parts(K, 1, b, z, s);
 }
+
+// Goertzel's or Horner's, as the kit says. On a processor a function for itself: elsewhere the compiler keeps what it
+// has no registers for, and the recurrences wait for memory.
+XN_FN void moments_closed(const int K, const struct block *b, vc z[XN_GROUPS][XN_M], struct sums s[XN_GROUPS])
+{
+    if (b->kit->moments == XN_MOMENTS_GOERTZEL)
+        moments_goertzel(K, b, z, s);
+    else if (b->kit->moments == XN_MOMENTS_HORNER)
+        moments_horner(K, b, z, s);
+}
+
+#ifdef XN_DEVICE
+XN_FN void moments(const int K, const struct block *b, vc z[XN_GROUPS][XN_M], struct sums s[XN_GROUPS])
+{
+    moments_closed(K, b, z, s);
+}
+#else
+#define XN_MOMENTS_FOR(K)                                                                                              \
+    static __attribute__((noinline)) void moments_##K(const struct block *b, vc z[XN_GROUPS][XN_M], struct sums *s)    \
+    {                                                                                                                  \
+        moments_closed(K, b, z, s);                                                                                    \
+    }
+XN_MOMENTS_FOR(1)
+XN_MOMENTS_FOR(2)
+XN_MOMENTS_FOR(3)
+XN_MOMENTS_FOR(4)
+static void (*const moments_of[XN_M])(const struct block *, vc (*)[XN_M], struct sums *) = {moments_1, moments_2,
+                                                                                            moments_3, moments_4};
+XN_FN void moments(const int K, const struct block *b, vc z[XN_GROUPS][XN_M], struct sums s[XN_GROUPS])
+{
+    moments_of[K - 1](b, z, s);
+}
+#endif
 
 XN_TABLE real xn_binomial[5][5] = {{1}, {1, 1}, {1, 2, 1}, {1, 3, 3, 1}, {1, 4, 6, 4, 1}};
 
