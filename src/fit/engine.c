@@ -135,7 +135,7 @@ static int start_of(const engine *e, bool given)
 static void report(const engine *e, worker *k, way w, const xn_fit_tile *tile, int i, const int *slot)
 {
     const xn_fit_kernel *kernel = e->kernel[deep(&w)];
-    xani_fit_result own = {0}, *r = e->job->results != NULL ? &e->job->results[tile->pixel[i]] : &own;
+    xani_fit_result own, *r = e->job->results != NULL ? &e->job->results[tile->pixel[i]] : &own;
     xn_fit_result_make(e->plans, w.plan, kernel, tile, i, r);
     if (e->rounds && xn_fit_sigma(tile, i) == 0.0) r->chi2_reduced *= k->rounds.unit[slot[i]];
     if (e->job->covariance) xn_covariance_trace(e->plans, w.plan, kernel, tile, i, k->covariance_work, k->covariance);

@@ -15,14 +15,20 @@
 #define WIDEST_THZ 0.3
 #define WIDEST_SHARE 0.25
 
-static double out(const xn_fit_kernel *k, const xn_fit_tile *t, int slot, int i) { return xn_fit_out(k, t, slot, i); }
+#define INLINE static inline __attribute__((always_inline)) // once for each precision, told by `bits`
 
-static void none(double *p)
+INLINE double out(const int bits, const xn_fit_tile *t, int slot, int i)
+{
+    const size_t at = (size_t)slot * (size_t)t->out_stride + (size_t)i;
+    return bits == 32 ? (double)((const float *)t->out)[at] : ((const double *)t->out)[at];
+}
+
+INLINE void none(double *p)
 {
     for (int k = 0; k < XANI_MAX_MODES; k++) p[k] = NAN;
 }
 
-static void result_clear(xani_fit_result *r)
+INLINE void result_clear(xani_fit_result *r)
 {
     r->n_modes = r->status = 0; // no memset: for each of millions of results it costs more than what follows
     r->chi2_reduced = NAN;
@@ -31,68 +37,62 @@ static void result_clear(xani_fit_result *r)
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) none(all[i]);
 }
 
-static bool makes_sense(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i, int m)
+INLINE bool makes_sense(const int bits, const xn_fit_plans *all, int kind, const xn_fit_tile *t, int i, int m)
 {
-    const double f = out(k, t, XN_OUT_W + m, i) * all->thz, df = out(k, t, XN_OUT_W_ERROR + m, i) * all->thz;
-    return df < WIDEST_THZ && df < WIDEST_SHARE * f && out(k, t, XN_OUT_G + m, i) < 0.999999 * all->plan[kind].g_hi &&
-           isfinite(out(k, t, XN_OUT_AMPLITUDE + m, i));
+    const double f = out(bits, t, XN_OUT_W + m, i) * all->thz, df = out(bits, t, XN_OUT_W_ERROR + m, i) * all->thz;
+    return df < WIDEST_THZ && df < WIDEST_SHARE * f &&
+           out(bits, t, XN_OUT_G + m, i) < 0.999999 * all->plan[kind].g_hi &&
+           isfinite(out(bits, t, XN_OUT_AMPLITUDE + m, i));
 }
 
 // Mode m of the tile becomes mode n of the result.
-static void put_mode(const xn_fit_plans *all, const xn_fit_kernel *k, const xn_fit_tile *t, int i, int m, int n,
+INLINE void put_mode(const int bits, const xn_fit_plans *all, const xn_fit_tile *t, int i, int m, int n,
                      xani_fit_result *r)
 {
     const double per_ps = all->per_ps, thz = all->thz;
-    r->frequency_thz[n] = out(k, t, XN_OUT_W + m, i) * thz;
-    r->frequency_error[n] = out(k, t, XN_OUT_W_ERROR + m, i) * thz;
-    r->damping_per_ps[n] = out(k, t, XN_OUT_G + m, i) * per_ps;
-    r->damping_error[n] = out(k, t, XN_OUT_G_ERROR + m, i) * per_ps;
-    r->amplitude[n] = out(k, t, XN_OUT_AMPLITUDE + m, i);
-    r->amplitude_error[n] = out(k, t, XN_OUT_AMPLITUDE_ERROR + m, i);
-    r->phase[n] = out(k, t, XN_OUT_PHASE + m, i);
-    r->phase_error[n] = out(k, t, XN_OUT_PHASE_ERROR + m, i);
-    r->significance[n] = out(k, t, XN_OUT_SIGNIFICANCE + m, i);
+    r->frequency_thz[n] = out(bits, t, XN_OUT_W + m, i) * thz;
+    r->frequency_error[n] = out(bits, t, XN_OUT_W_ERROR + m, i) * thz;
+    r->damping_per_ps[n] = out(bits, t, XN_OUT_G + m, i) * per_ps;
+    r->damping_error[n] = out(bits, t, XN_OUT_G_ERROR + m, i) * per_ps;
+    r->amplitude[n] = out(bits, t, XN_OUT_AMPLITUDE + m, i);
+    r->amplitude_error[n] = out(bits, t, XN_OUT_AMPLITUDE_ERROR + m, i);
+    r->phase[n] = out(bits, t, XN_OUT_PHASE + m, i);
+    r->phase_error[n] = out(bits, t, XN_OUT_PHASE_ERROR + m, i);
+    r->significance[n] = out(bits, t, XN_OUT_SIGNIFICANCE + m, i);
 }
 
 // Modes of the tile, the most significant first.
-static void order_modes(const xn_fit_kernel *k, const xn_fit_tile *t, int i, int *order)
+INLINE void order_modes(const int bits, const xn_fit_tile *t, int i, int *order)
 {
     for (int m = 0; m < t->n_modes[i]; m++) {
         int at = m;
         for (; at > 0; at--) {
-            double before = out(k, t, XN_OUT_SIGNIFICANCE + order[at - 1], i);
-            if (before >= out(k, t, XN_OUT_SIGNIFICANCE + m, i)) break;
+            double before = out(bits, t, XN_OUT_SIGNIFICANCE + order[at - 1], i);
+            if (before >= out(bits, t, XN_OUT_SIGNIFICANCE + m, i)) break;
             order[at] = order[at - 1];
         }
         order[at] = m;
     }
 }
 
-int xn_fit_result_modes(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
-                        int *modes)
+INLINE int sensible_modes(const int bits, const xn_fit_plans *all, int kind, const xn_fit_tile *t, int i, int *modes)
 {
     int order[XANI_MAX_MODES] = {0}, n = 0;
     if (t->flags[i] & (XN_FLAG_FEW | XN_FLAG_MISSING)) return 0;
-    order_modes(k, t, i, order);
+    order_modes(bits, t, i, order);
     for (int m = 0; m < t->n_modes[i]; m++)
-        if (makes_sense(all, kind, k, t, i, order[m])) modes[n++] = order[m];
+        if (makes_sense(bits, all, kind, t, i, order[m])) modes[n++] = order[m];
     return n;
 }
 
-static double residual_variance(const xn_fit_kernel *k, const xn_fit_tile *t, int i)
+INLINE double residual_variance(const int bits, const xn_fit_tile *t, int i)
 {
-    const double unscale = out(k, t, XN_OUT_UNSCALE, i);
+    const double unscale = out(bits, t, XN_OUT_UNSCALE, i);
     const double inflate = t->inflate != NULL ? t->inflate[i] : 1.0;
-    return out(k, t, XN_OUT_VARIANCE, i) * unscale * unscale * inflate;
+    return out(bits, t, XN_OUT_VARIANCE, i) * unscale * unscale * inflate;
 }
 
-double xn_fit_result_variance(const xn_fit_kernel *k, const xn_fit_tile *t, int i)
-{
-    const double sigma = xn_fit_sigma(t, i);
-    return sigma > 0.0 ? sigma * sigma : residual_variance(k, t, i);
-}
-
-void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
+INLINE void result_make(const int bits, const xn_fit_plans *all, int kind, const xn_fit_tile *t, int i,
                         xani_fit_result *r)
 {
     const xn_fit_plan *p = &all->plan[kind];
@@ -102,20 +102,20 @@ void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *
         r->status = XN_FIT_FEW_DELAYS;
         return;
     }
-    r->n_modes = xn_fit_result_modes(all, kind, k, t, i, modes);
-    for (int n = 0; n < r->n_modes; n++) put_mode(all, k, t, i, modes[n], n, r);
-    const double sigma = xn_fit_sigma(t, i), variance = residual_variance(k, t, i);
+    r->n_modes = sensible_modes(bits, all, kind, t, i, modes);
+    for (int n = 0; n < r->n_modes; n++) put_mode(bits, all, t, i, modes[n], n, r);
+    const double sigma = xn_fit_sigma(t, i), variance = residual_variance(bits, t, i);
     r->chi2_reduced = sigma > 0.0 ? variance / (sigma * sigma) : variance;
     const int level = all->level_before ? p->n_columns - 1 : -1;
     for (int q = 0; q < p->n_columns; q++) {
-        r->background[q] = q == 0 || q == level ? out(k, t, XN_OUT_MEAN, i) : 0.0;
+        r->background[q] = q == 0 || q == level ? out(bits, t, XN_OUT_MEAN, i) : 0.0;
         for (int b = 0; b < p->n_columns; b++)
-            r->background[q] += out(k, t, XN_OUT_BACKGROUND + b, i) * all->legendre[kind][b][q];
+            r->background[q] += out(bits, t, XN_OUT_BACKGROUND + b, i) * all->legendre[kind][b][q];
     }
     if (p->exponential) {
         if (level >= 0) r->background[3] = r->background[level];
-        r->background[1] = out(k, t, XN_OUT_EXPONENTIAL, i);
-        r->background[2] = out(k, t, XN_OUT_RATE, i) / all->step_ps;
+        r->background[1] = out(bits, t, XN_OUT_EXPONENTIAL, i);
+        r->background[2] = out(bits, t, XN_OUT_RATE, i) / all->step_ps;
     }
     if (t->flags[i] & XN_FLAG_STUCK)
         r->status = XN_FIT_NOT_CONVERGED;
@@ -123,4 +123,26 @@ void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *
         r->status = XN_FIT_AT_BOUND;
     else
         r->status = r->n_modes > 0 ? XN_FIT_MODES : XN_FIT_NONE;
+}
+
+void xn_fit_result_make(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
+                        xani_fit_result *r)
+{
+    if (k->bits == 32)
+        result_make(32, all, kind, t, i, r);
+    else
+        result_make(64, all, kind, t, i, r);
+}
+
+int xn_fit_result_modes(const xn_fit_plans *all, int kind, const xn_fit_kernel *k, const xn_fit_tile *t, int i,
+                        int *modes)
+{
+    return k->bits == 32 ? sensible_modes(32, all, kind, t, i, modes) : sensible_modes(64, all, kind, t, i, modes);
+}
+
+double xn_fit_result_variance(const xn_fit_kernel *k, const xn_fit_tile *t, int i)
+{
+    const double sigma = xn_fit_sigma(t, i);
+    if (sigma > 0.0) return sigma * sigma;
+    return k->bits == 32 ? residual_variance(32, t, i) : residual_variance(64, t, i);
 }
