@@ -3,7 +3,8 @@
 //
 // It is the given one with input, runs[].files and the geometry file set to what was written, and with the paths that
 // remain made absolute.  What the analysis may choose (select, reduce, fit, map) stays as given, readings by the names
-// that the layout has for them; a time-tool window is added where there is none.  The first layout asked for gets the name xani.yaml, others xani_LAYOUT.yaml.
+// that the layout has for them; a time-tool window is added where there is none.  The first layout asked for gets the
+// name xani.yaml, others xani_LAYOUT.yaml.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
