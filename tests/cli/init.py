@@ -5,6 +5,7 @@ passes xani check and runs.  Also: what init asks for is said, info and plan ans
 """
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -54,6 +55,23 @@ r.ok(code == 0 and os.path.exists(config), f"init on SwissFEL files: {code} {err
 made = yaml.safe_load(open(config))
 r.ok(made["input"]["layout"] == "swissfel" and made["input"]["frames"] == "JF07T02V01", "layout and detector are recognised")
 r.ok(made["input"]["i0"] == truth["input"]["i0"], f"the I0 channel is found: {made['input']['i0']}")
+text = open(config).read()
+table = open(f"{os.environ['XN_ROOT']}/src/core/config.def").read()
+keys = [k.split(".") for k in re.findall(r'XN_[A-Z_]+\("([a-z0-9_.\[\]]+)"', table)]
+layouts = "cube|euxfel|lcls[a-z0-9_]*|nexus|nxmx|pal|sacla"
+others = set(re.findall(rf'XN_[A-Z_]+\("([a-z0-9_.]+)"[^;]*?"(?:{layouts})(?:, [a-z_0-9]+)*: ', table))
+part = {name: body for name, body in re.findall(r"^(\w+):\n((?:  .*\n|\n)*)", text, re.M)}
+missing = [".".join(k) for k in keys if len(k) == 2 and "[" not in k[1] and k[0] in part and ".".join(k) not in others
+           and not re.search(rf"^  (# )?{k[1]}:", part[k[0]], re.M)]
+r.ok(len(part) >= 10 and not missing, f"every key of {len(part)} sections is there, at least as a comment: {missing}")
+at = text.index("  # max_failed: 1.0")
+open(f"{raw}/comment.yaml", "w").write(text[:at] + "  max_failed: 1.0" + text[at + len("  # max_failed: 1.0"):])
+r.ok(yaml.safe_load(open(f"{raw}/comment.yaml"))["fit"]["max_failed"] == 1.0, "a comment becomes a setting without its #")
+commented = re.sub(r"^  # (start|linear_prediction|reflections|arm|threads|cufile|photons|common_mode): ", r"  \1: ", text, flags=re.M)
+open(f"{raw}/comment.yaml", "w").write(commented)
+code, _, err = xani("check", f"{raw}/comment.yaml")
+r.ok(code == 2 and "sign" in err and len(yaml.safe_load(commented)["engine"]) == 2, f"maps in comments are YAML too: {err.strip()}")
+os.remove(f"{raw}/comment.yaml")
 r.ok(xani("init", raw, "-o", config)[0] == 1, "an existing configuration is not overwritten")
 code, _, err = xani("check", config)
 r.ok(code == 2 and "sign" in err, f"check asks for the delay's sign: {code} {err.strip()}")

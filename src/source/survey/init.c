@@ -167,8 +167,13 @@ static void put_geometry(xn_init_writer *w)
 static void put_runs(xn_init_writer *w)
 {
     xn_text *t = &w->text;
-    if (w->n_runs < 2) return;
     section(t, "runs");
+    if (w->n_runs < 2) {
+        xn_text_add(t, "  # - {name: angle1, files: [FILE, ...], angle_deg: [10]}  # each of several runs (sample "
+                       "angles); then without "
+                       "input.files\n");
+        return;
+    }
     for (int i = 0; i < w->survey->n_runs; i++) {
         const xn_found_run *run = &w->survey->run[i];
         if (run->layout != w->first->layout) continue;
@@ -179,23 +184,34 @@ static void put_runs(xn_init_writer *w)
     }
 }
 
-static void put_rest(xn_init_writer *w)
+static void put_fit(xn_init_writer *w)
 {
     xn_text *t = &w->text;
     section(t, "fit");
     xn_text_entry(t, 2, "modes_max", "3", NULL);
     xn_text_entry(t, 2, "background", "polynomial2", NULL);
+}
+
+static void put_map(xn_init_writer *w)
+{
+    xn_text *t = &w->text;
     section(t, "map");
     xn_text_add(t, "  crystal:\n");
     xn_text_entry(t, 4, "cell", NULL, "[a, b, c, alpha, beta, gamma], Angstrom and degrees, conventional");
     xn_text_entry(t, 4, "space_group", NULL, "name or number; or instead centring: P, A, B, C, I, F or R");
     xn_text_entry(t, 4, "basis", NULL, "[{element: Cu, position: [0, 0, 0]}]");
-    xn_text_entry(t, 2, "grid", "{shape: [21, 21, 21]}", NULL);
-    xn_text_add(t, "  # path: [G, X, K, G, L]  # default: the customary path of the lattice\n");
+    xn_text_entry(t, 2, "grid", "{shape: [21, 21, 21]}", "or {step_inv_ang: 0.1}");
+    xn_text_add(t, "  # path: [G, X, K, G, L]  # or {label: Z, hkl: [0, 0, 0.5]} each; default: the customary path\n");
     xn_text_entry(t, 2, "mode_kind", "auto", "pair: nu = f/2; coherent: nu = f");
-    section(t, "output");
-    xn_text_entry(t, 2, "directory", "xani-results", "-o beats it");
 }
+
+static void put_output(xn_init_writer *w)
+{
+    section(&w->text, "output");
+    xn_text_entry(&w->text, 2, "directory", "xani-results", "-o beats it");
+}
+
+static void put_engine(xn_init_writer *w) { section(&w->text, "engine"); }
 
 // ---- the whole
 
@@ -231,13 +247,29 @@ static void put_all(xn_init_writer *w)
     xn_text_add(t, "# Configuration for xani %s, made by `xani init` from %d file%s.\n", xani_version(), w->first->n,
                 w->first->n == 1 ? "" : "s of the first run");
     xn_text_add(t, "# \"FILL IN\" marks what no file can know; `xani check` names what is still missing.\n");
-    put_experiment(w);
-    put_input(w);
-    if (!w->facts.binned) xn_init_raw_select(w);
-    put_reduce(w);
-    put_geometry(w);
-    put_runs(w);
-    put_rest(w);
+    xn_text_add(t, "# Lines with a # show defaults and other keys; dotted names lie below the maps above them. man 5 "
+                   "xani has all.\n");
+    static const struct {
+        void (*put)(xn_init_writer *w);
+        const char *section;
+        bool shots; // its other keys are about single shots
+    } parts[] = {{put_experiment, "experiment", false},
+                 {put_input, "input", true},
+                 {xn_init_raw_select, "select", true},
+                 {put_reduce, "reduce", true},
+                 {put_geometry, "geometry", false},
+                 {put_runs, NULL, false},
+                 {put_fit, "fit", false},
+                 {put_map, "map", false},
+                 {put_engine, "engine", false},
+                 {put_output, "output", false}};
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        const size_t from = t->n;
+        if (w->facts.binned && parts[i].put == xn_init_raw_select) continue;
+        parts[i].put(w);
+        if (parts[i].section != NULL && !(w->facts.binned && parts[i].shots))
+            xn_init_other_keys(w, parts[i].section, from);
+    }
 }
 
 xani_status xn_source_init(xn_ctx *ctx, const char *const *paths, size_t n, char **yaml)

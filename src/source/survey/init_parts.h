@@ -63,4 +63,9 @@ void xn_init_raw_input(xn_init_writer *w);
 void xn_init_raw_select(xn_init_writer *w);
 void xn_init_raw_bins(xn_init_writer *w);
 
+// ---- init_rest.c
+
+// The keys of a section whose text begins at byte `from` that are not in it, as comments.
+void xn_init_other_keys(xn_init_writer *w, const char *section, size_t from);
+
 #endif
