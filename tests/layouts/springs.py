@@ -15,7 +15,6 @@ FORM = {  # International Tables C 6.1.1.4: a1, b1, ... a4, b4, c
     "Na": (4.7626, 3.2850, 3.1736, 8.8422, 1.2674, 0.3136, 1.1128, 129.424, 0.6760),
     "Cl": (11.4604, 0.0104, 7.1964, 1.1662, 6.2556, 18.5194, 1.6455, 47.7784, -9.5574),
     "Zn": (14.0743, 3.2655, 7.0318, 0.2333, 5.1652, 10.3163, 2.4100, 58.7097, 1.3041)}
-DEBYE_WALLER = 0.35  # B of all atoms, Angstrom^2
 CENTRED = {"P": np.eye(3), "I": np.array([[-.5, .5, .5], [.5, -.5, .5], [.5, .5, -.5]]),
            "F": np.array([[0, .5, .5], [.5, 0, .5], [.5, .5, 0]])}
 CENTRES = {"P": [(0, 0, 0)], "I": [(0, 0, 0), (.5, .5, .5)], "F": [(0, 0, 0), (0, .5, .5), (.5, 0, .5), (.5, .5, 0)]}
@@ -71,6 +70,17 @@ class Crystal:
         w2, e = np.linalg.eigh(d.reshape(len(q), 3 * n, 3 * n))
         return np.sqrt(np.maximum(w2, 0)) / (2e12 * np.pi), e
 
+    def displacements(self, temperature, grid=16):
+        """<u u> of each atom, (atom, 3, 3) in Angstrom^2: Debye-Waller factors differ by direction where the crystal's
+        stiffness does.  Means over a grid that leaves out Gamma."""
+        hkl = np.array(list(itertools.product((np.arange(grid) + 0.5) / grid, repeat=3))) @ np.linalg.inv(CENTRED[self.centring]).T
+        nu, e = self.modes(hkl)
+        e = e.reshape(len(hkl), len(self.basis), 3, -1)
+        w = 2e12 * np.pi * nu
+        mean = HBAR / (2 * w) / np.tanh(HBAR * w / (2 * KB * temperature)) / len(hkl)
+        u = np.einsum("nb,nkcb,nkdb->kcd", mean, e, e.conj()).real
+        return 1e20 * u / self.mass[:, None, None]
+
     def visible(self, hkl, temperature=300.0):
         """nu and the one-phonon intensity of each branch, relative to each other."""
         nu, e = self.modes(hkl)
@@ -80,7 +90,7 @@ class Crystal:
         for k, (element, _, _) in enumerate(self.basis):
             t = FORM[element]
             f[:, k:k + 1] = t[8] + sum(t[2 * i] * np.exp(-t[2 * i + 1] * s2 / (16 * np.pi**2)) for i in range(4))
-        f *= np.exp(-DEBYE_WALLER * s2 / (16 * np.pi**2)) / np.sqrt(self.mass)
+        f *= np.exp(-0.5 * np.einsum("nc,kcd,nd->nk", q, self.displacements(temperature), q)) / np.sqrt(self.mass)
         amplitude = np.einsum("nk,nc,nkcb->nb", f, q, e.reshape(len(q), len(self.basis), 3, -1))
         w = 2e12 * np.pi * np.maximum(nu, 0.05)
         return nu, abs(amplitude)**2 * HBAR / (2 * w) / np.tanh(HBAR * w / (2 * KB * temperature))
