@@ -211,7 +211,11 @@ static void put_output(xn_init_writer *w)
     xn_text_entry(&w->text, 2, "directory", "xani-results", "-o beats it");
 }
 
-static void put_engine(xn_init_writer *w) { section(&w->text, "engine"); }
+static void put_engine(xn_init_writer *w)
+{
+    section(&w->text, "engine");
+    xn_text_entry(&w->text, 2, "device", "auto", "cpu, cuda or auto: devices if there are any and work enough");
+}
 
 // ---- the whole
 
