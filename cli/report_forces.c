@@ -6,6 +6,8 @@
 
 #include "cli/report.h"
 
+#define NO_CONSTANT 1e-6 // N/m; what symmetry allows, but is not there
+
 void report_read_forces(report *r, report_dispersion *d)
 {
     int64_t shape[2];
@@ -65,11 +67,12 @@ void report_section_forces(report *r, json_t *json)
                  "the points add.</caption>\n<tr><th>component</th><th>given</th><th>change</th><th>%%</th>"
                  "<th>determined</th></tr>\n");
         for (k = 0; k < n; k++) {
-            char *change = text_uncertain(v[1][k], v[2][k]);
+            char *change = text_uncertain(v[1][k], v[2][k]), percent[32] = "";
+            if (fabs(v[0][k]) > NO_CONSTANT) snprintf(percent, sizeof percent, "%.2f", 100 * v[1][k] / v[0][k]);
             text_add(&r->page, "<tr><td>");
             text_escape(&r->page, name[k]);
-            text_add(&r->page, "</td><td>%.4g</td><td>%s</td><td>%.2f</td><td>%s</td></tr>\n", v[0][k], change,
-                     100 * v[1][k] / v[0][k], v[3][k] != 0 ? "yes" : "no");
+            text_add(&r->page, "</td><td>%.4g</td><td>%s</td><td>%s</td><td>%s</td></tr>\n", v[0][k], change, percent,
+                     v[3][k] != 0 ? "yes" : "no");
             free(change);
         }
         text_add(&r->page, "</table></div>\n");

@@ -7,6 +7,7 @@
 // and coherent ones, are left out.  Errors of the band follow from the covariance, d nu / d theta by differences of one
 // standard error.
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "map/parts.h"
@@ -15,6 +16,7 @@
 
 #define LEAST_SIGMA_THZ 0.01 // what constants of few shells are worth, and lines of groups of pixels
 #define REACH_SIGMA 5.0
+#define NO_CONSTANT 1e-6   // N/m
 #define IMAGINARY_THZ 0.01 // less is rounding of the constants at a zone centre
 #define MOST_LINES 20000   // refined to: more do not make the errors smaller than the constants are true
 
@@ -161,6 +163,7 @@ static void copy_numbers(const xn_shells *s, const xn_refined *from, xn_refineme
     }
     r->chi2_before = from->chi2_before;
     r->chi2 = from->chi2;
+    r->model_share = from->model_share;
     r->used = from->used;
     r->refused = from->refused;
     r->dof = from->dof;
@@ -200,12 +203,19 @@ static void tell(xn_ctx *ctx, const xn_refinement *r)
 {
     int determined = 0;
     for (int k = 0; k < r->n; k++) determined += r->determined[k];
-    xn_note(ctx,
-            "force constants: %lld points used, %lld near no branch; chi^2 per degree of freedom %.3g, before %.3g",
-            (long long)r->used, (long long)r->refused, r->chi2 / (double)r->dof, r->chi2_before / (double)r->dof);
-    for (int k = 0; k < r->n; k++)
-        xn_note(ctx, "  %s: %.4g N/m, change %.3g +- %.2g (%.1f %%)%s", r->name[k], r->start[k], r->change[k],
-                r->change_errors[k], 100 * r->change[k] / r->start[k], r->determined[k] ? "" : ", not determined");
+    xn_note(
+        ctx,
+        "force constants: %lld points used, %lld near no branch; chi^2 per degree of freedom %.3g, before %.3g, with "
+        "%.2g of the model's errors",
+        (long long)r->used, (long long)r->refused, r->chi2 / (double)r->dof, r->chi2_before / (double)r->dof,
+        r->model_share);
+    for (int k = 0; k < r->n; k++) {
+        char percent[40] = ""; // of what symmetry lets be, but is not there, a share says nothing
+        if (fabs(r->start[k]) > NO_CONSTANT)
+            snprintf(percent, sizeof percent, " (%.1f %%)", 100 * r->change[k] / r->start[k]);
+        xn_note(ctx, "  %s: %.4g N/m, change %.3g +- %.2g%s%s", r->name[k], r->start[k], r->change[k],
+                r->change_errors[k], percent, r->determined[k] ? "" : ", not determined");
+    }
     if (determined < r->n)
         xn_warn(ctx, "%d of %d force constants are not determined by the points: they stay near their start",
                 r->n - determined, r->n);

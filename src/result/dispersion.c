@@ -183,6 +183,7 @@ static const xn_field refined_fields[] = {
 static const xn_scalar refined_scalars[] = {
     {"/entry/force_constants/chi2_before", offsetof(xn_refinement, chi2_before), XN_F64, NULL},
     {"/entry/force_constants/chi2", offsetof(xn_refinement, chi2), XN_F64, NULL},
+    {"/entry/force_constants/model_share", offsetof(xn_refinement, model_share), XN_F64, NULL},
     {"/entry/force_constants/dof", offsetof(xn_refinement, dof), XN_I64, NULL},
     {"/entry/force_constants/points_used", offsetof(xn_refinement, used), XN_I64, NULL},
     {"/entry/force_constants/points_refused", offsetof(xn_refinement, refused), XN_I64, NULL},

@@ -5,9 +5,11 @@
 // first guess of the constants does not fix wrong branches, and no round moves a constant by more than half its prior.
 // d nu_b / d theta follows from first-order perturbation, e_b^+ (dD/dtheta) e_b / (8 pi^2 nu_b) (Hellmann and Feynman),
 // so that one step of Gauss and Newton costs no more than the frequencies.  Points that no branch explains are refused
-// and counted; of those left, the ones beyond HUBER sigma weigh as if they lay there (Huber 1964).  The covariance is
+// and counted; of those left, the ones beyond HUBER sigma weigh as if they lay there (Huber 1964).  What the model may
+// be wrong by (match.h: extent of the pixels, lines that pull each other) is a bound, not a standard error: it counts
+// by the share that brings chi^2 to its number of degrees of freedom, 0 to 1, found from the points.  The covariance is
 // the inverse of the normal matrix, scaled by chi^2 per degree of freedom where that exceeds 1, and what it would mean
-// if all lines of a branch were off by least_sigma_thz together: many points do not average that away.
+// if all lines of a branch were off by that share of the model's errors together: many points do not average that away.
 #include "physics/forces/refine.h"
 
 #include <math.h>
@@ -21,8 +23,14 @@
 #define ROUNDS_MOST 60
 #define WIDE 4.0     // first widths of branches, in final ones
 #define SETTLED 1e-4 // of a parameter's standard error
+#define SHARE_SETTLED 1e-3
 #define HUBER 2.5
 #define STEP_MOST 0.5 // of a prior, in a round
+
+// Of a point: measured less expected, its own error, and the model's.
+typedef struct {
+    double away, own, model;
+} residual;
 
 typedef struct {
     xn_ctx *ctx;
@@ -32,7 +40,9 @@ typedef struct {
     int64_t n_points;
     const xn_refine_options *o;
     int32_t *branch;
-    double *spread; // (points) of nu within the pixel group; 0 until the widths are final
+    residual *residual;
+    double model_share; // how much of the model's errors counts
+    double *spread;     // (points) of nu within the pixel group; 0 until the widths are final
     bool find_spread;
     double width;                          // factor of sigma
     double *normal, *right, *common, chi2; // common: (branches, parameters) d right / d (offset of a branch)
@@ -86,19 +96,44 @@ static void set_slopes(const state *s, const xn_matched *line, room *r)
     }
 }
 
-static void add_line(const state *s, const xn_observed *p, const xn_matched *line, room *r)
+static double error_of(const residual *e, double share) { return hypot(e->own, share * e->model); }
+
+static double huber(double z) { return fabs(z) > HUBER ? HUBER / fabs(z) : 1.0; }
+
+static void add_line(const state *s, int64_t i, const xn_matched *line, room *r)
 {
     int n = s->shells->n;
+    residual *e = &s->residual[i];
+    e->away = s->points[i].nu_thz - line->nu_thz;
+    e->own = s->points[i].sigma_thz;
+    e->model = sqrt(fmax(0.0, line->sigma_thz * line->sigma_thz - e->own * e->own));
+    double sigma = error_of(e, s->model_share), z = e->away / sigma, weight = huber(z);
     set_slopes(s, line, r);
-    double z = (p->nu_thz - line->nu_thz) / line->sigma_thz, weight = fabs(z) > HUBER ? HUBER / fabs(z) : 1.0;
     r->chi2 += weight * z * z;
     r->used++;
     for (int k = 0; k < n; k++) {
-        r->right[k] += weight * r->slope[k] / line->sigma_thz * z;
-        r->common[line->branch * n + k] += weight * r->slope[k] / (line->sigma_thz * line->sigma_thz);
-        for (int m = 0; m <= k; m++)
-            r->normal[k * n + m] += weight * r->slope[k] * r->slope[m] / (line->sigma_thz * line->sigma_thz);
+        r->right[k] += weight * r->slope[k] / sigma * z;
+        r->common[line->branch * n + k] += weight * r->slope[k] * s->model_share * e->model / (sigma * sigma);
+        for (int m = 0; m <= k; m++) r->normal[k * n + m] += weight * r->slope[k] * r->slope[m] / (sigma * sigma);
     }
+}
+
+// The share of the model's errors with which chi^2 of the last pass is its number of degrees of freedom.
+static double find_share(const state *s)
+{
+    double low = 0.0, high = 1.0;
+    for (int step = 0; step < 24; step++) {
+        double share = step == 0 ? high : 0.5 * (low + high), chi2 = 0.0;
+        for (int64_t i = 0; i < s->n_points; i++) {
+            const residual *e = &s->residual[i];
+            double z = s->branch[i] < 0 ? 0.0 : e->away / error_of(e, share);
+            chi2 += huber(z) * z * z;
+        }
+        bool less = chi2 < (double)xn_max64(1, s->used - s->shells->n);
+        if (step == 0 && !less) return high;
+        *(less ? &high : &low) = share;
+    }
+    return high < 1e-6 ? 0.0 : high;
 }
 
 // The lines of one pixel group, points[first] and the `count` behind it.
@@ -116,7 +151,7 @@ static void add_group(const state *s, const xn_forces *now, int64_t first, int c
         s->branch[first + j] = good ? line[j].branch : -1;
         if (s->branch[first + j] < 0) continue;
         if (s->find_spread) s->spread[first + j] = xn_match_spread(&r->match, now, &p[j], line[j].branch);
-        add_line(s, &p[j], &line[j], r);
+        add_line(s, first + j, &line[j], r);
     }
 }
 
@@ -185,16 +220,21 @@ static bool solve(const state *s, const double *prior, const double *theta, doub
     return true;
 }
 
+static xani_status pass_with(state *s, const double *theta)
+{
+    xn_forces now;
+    XN_TRY(xn_shells_apply(s->ctx, s->shells, s->start, theta, &now));
+    xani_status st = pass(s, &now);
+    xn_forces_free(&now);
+    return st;
+}
+
 static xani_status rounds(state *s, xn_refined *r, double *step)
 {
     int n = r->n;
     for (; r->iterations < ROUNDS_MOST && !r->converged; r->iterations++) {
-        xn_forces now;
-        XN_TRY(xn_shells_apply(s->ctx, s->shells, s->start, r->theta, &now));
-        xani_status st = pass(s, &now);
-        xn_forces_free(&now);
-        XN_TRY(st);
-        if (r->iterations == 0) r->chi2_before = s->chi2;
+        double share = s->model_share;
+        XN_TRY(pass_with(s, r->theta));
         if (!solve(s, r->prior, r->theta, step, r->covariance))
             return xn_fail(s->ctx, XANI_ERR_INTERNAL, "the normal equations of the force constants cannot be solved");
         double largest = 0.0, shorten = 1.0;
@@ -203,14 +243,16 @@ static xani_status rounds(state *s, xn_refined *r, double *step)
             r->theta[k] += shorten * step[k];
             largest = fmax(largest, fabs(step[k]) / sqrt(r->covariance[k * n + k]));
         }
-        r->converged = s->width == 1.0 && !s->find_spread && largest < SETTLED;
+        if (s->width == 1.0 && !s->find_spread) s->model_share = find_share(s);
+        r->converged =
+            s->width == 1.0 && !s->find_spread && largest < SETTLED && fabs(s->model_share - share) < SHARE_SETTLED;
         s->find_spread = s->width > 1.0 && s->width * 0.7 <= 1.0;
         s->width = fmax(1.0, s->width * 0.7);
     }
     return XANI_OK;
 }
 
-// Adds sum over branches of v v^T, v = C common least_sigma, with C the covariance so far.
+// Adds sum over branches of v v^T, v = C common, with C the covariance so far.
 static void add_common(const state *s, const double *statistical, xn_refined *r)
 {
     int n = r->n;
@@ -222,7 +264,7 @@ static void add_common(const state *s, const double *statistical, xn_refined *r)
                     v += statistical[k * n + i] * s->common[b * n + i];
                     w += statistical[m * n + i] * s->common[b * n + i];
                 }
-                r->covariance[k * n + m] += v * w * s->o->match.least_sigma_thz * s->o->match.least_sigma_thz;
+                r->covariance[k * n + m] += v * w;
             }
 }
 
@@ -234,6 +276,7 @@ static void judge(const state *s, xn_refined *r)
         determined += r->determined[k];
     }
     r->chi2 = s->chi2;
+    r->model_share = s->model_share;
     r->used = s->used;
     r->refused = s->n_points - s->used;
     r->dof = (int)xn_max64(1, s->used - determined);
@@ -241,6 +284,16 @@ static void judge(const state *s, xn_refined *r)
     memcpy(statistical, r->covariance, (size_t)(n * n) * sizeof *statistical);
     for (int k = 0; k < n * n; k++) r->covariance[k] *= scale;
     add_common(s, statistical, r);
+}
+
+// chi^2 of the constants begun with, by the same errors; as wide as lines were looked for at first.
+static xani_status look_back(state *s, xn_refined *r, double *theta)
+{
+    memset(theta, 0, (size_t)r->n * sizeof *theta);
+    s->width = WIDE;
+    XN_TRY(pass_with(s, theta));
+    r->chi2_before = s->chi2;
+    return XANI_OK;
 }
 
 // A fraction of the shell's constants, but not less than a thousandth of the strongest shell's.
@@ -275,6 +328,8 @@ xani_status xn_forces_refine(xn_ctx *ctx, const xn_forces *start, const xn_shell
                .n_points = n_points,
                .o = options,
                .width = WIDE,
+               .model_share = 1.0,
+               .residual = xn_calloc((size_t)n_points, sizeof(residual)),
                .normal = xn_calloc(n * n, sizeof(double)),
                .right = xn_calloc(n, sizeof(double)),
                .common = xn_calloc(3 * (size_t)start->n_atoms * n, sizeof(double)),
@@ -283,16 +338,18 @@ xani_status xn_forces_refine(xn_ctx *ctx, const xn_forces *start, const xn_shell
     double *step = xn_calloc(n, sizeof *step);
     xani_status st = XANI_OK;
     if (!out->theta || !out->covariance || !out->prior || !out->determined || !s.normal || !s.right || !s.common ||
-        !s.branch || !s.spread || !step)
+        !s.branch || !s.residual || !s.spread || !step)
         st = xn_fail_memory(ctx, "the refinement", n * n * 16 + (size_t)n_points * 4);
     if (st == XANI_OK) set_priors(shells, options->prior, out->prior);
     if (st == XANI_OK) st = rounds(&s, out, step);
     if (st == XANI_OK) judge(&s, out);
     if (st == XANI_OK && branch != NULL) memcpy(branch, s.branch, (size_t)n_points * sizeof *branch);
+    if (st == XANI_OK) st = look_back(&s, out, step);
     xn_free(s.normal);
     xn_free(s.right);
     xn_free(s.common);
     xn_free(s.branch);
+    xn_free(s.residual);
     xn_free(s.spread);
     xn_free(step);
     if (st != XANI_OK) xn_refined_free(out);
