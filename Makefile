@@ -9,6 +9,7 @@
 #   make bench-peers  a Python environment with the codes compared with, used by the benchmarks when present
 #   make accuracy  the statistical tests of the fit, and docs/fit-accuracy.md from them
 #   make check-phonons DIR=...  frequencies against other projects' examples (docs/phonons.md)
+#   make check-plan  what xani plan foretells against simulated experiments that are reduced and fitted, 13 settings (docs/plan.md)
 #   make fuzz      each parser of stored bytes under libFuzzer and sanitizers, FUZZ_RUNS=1000000 times
 #   make mutate    20,000 damaged files: none may kill the process that reads it
 #   make kill-test  a reduction killed XANI_KILLS=200 times at random instants, and before each call that changes a file, must end
@@ -93,6 +94,13 @@ check-phonons: build
 	@test -n "$(DIR)" || { echo "usage: make check-phonons DIR=folder with copies of phonopy/ and alamode/"; exit 2; }
 	@PATH="$(CURDIR)/$(PEERS)/bin:$$PATH" tools/check-phonons $(BUILD)/xani "$(DIR)"
 
+check-plan: setup-test
+	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
+	@cmake --build $(BUILD) --target xani
+	@XN_ROOT="$(CURDIR)" XANI_PLAN_SETTINGS=all XANI_PLAN_TABLE=$(BUILD)/check-plan.md \
+	    /usr/bin/python3 tests/cli/plan.py $(BUILD)/xani $(BUILD)/check-plan
+	@cat $(BUILD)/check-plan.md
+
 accuracy: setup-test
 	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
 	@cmake --build $(BUILD) --target science-test_fit_success science-test_fit_calibration
@@ -102,4 +110,4 @@ clean:
 	rm -rf $(BUILD) build-asan build-tsan
 
 .PHONY: all setup setup-test build demo test install lint asan tsan kill-test fuzz mutate clean
-.PHONY: accuracy check-phonons gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers
+.PHONY: accuracy check-phonons check-plan gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers

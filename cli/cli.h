@@ -144,6 +144,7 @@ xani_status cli_run_init(cli *c);
 xani_status cli_run_sim(cli *c);
 xani_status cli_run_info(cli *c);
 xani_status cli_draw_detectors(cli *c, const char *info); // draw_detector.c: of --draw; info: the answer of xani_info
+xani_status cli_draw_plan(cli *c, const char *plan);      // draw_plan.c: of --draw; plan: the answer of xani_plan
 xani_status cli_run_check(cli *c);
 xani_status cli_run_run(cli *c);
 xani_status cli_run_reduce(cli *c);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// draw_plan.c -- `xani plan`, and with --draw its answer as a picture of four panels.
+// draw_plan.c -- the answer of `xani plan` as a picture of four panels.
 //
 // How long until a branch is seen and in how many pixel groups, against the grouping; what timing and bins leave of an
 // oscillation, with the band of each branch's pairs below; what of the zone the angles cover, those of the runs and the
@@ -39,8 +39,6 @@ static void add(series *s, double x, double y)
     s->x[s->n] = x;
     s->y[s->n++] = y;
 }
-
-// ---- places
 
 // column 0 or 1, row 0 (below) or 1.
 static draw_axes panel(int column, int row)
@@ -89,8 +87,6 @@ static void branch_name(const picture *p, int i, char *text, size_t size)
     snprintf(text, size, "branch %d, %.2g THz", p->branch[i] + 1, nu);
 }
 
-// ---- time and share against grouping
-
 static void of_budget(const picture *p, int branch, const char *key, series *out)
 {
     const json_t *row;
@@ -117,6 +113,16 @@ static const struct {
     const char *name;
     double seconds;
 } units[] = {{"seconds", 1}, {"minutes", 60}, {"hours", 3600}, {"days", 86400}};
+
+// How far the curves stay from height y (of the page) at one grouping.
+static double clear_of(const draw_axes *a, const series *s, int n, double at, double y)
+{
+    double least = INFINITY;
+    for (int i = 0; i < n; i++)
+        for (int j = 0; j < s[i].n; j++)
+            if (fabs(s[i].x[j] - at) < 1.5 && s[i].y[j] > 0.0) least = fmin(least, fabs(draw_y(a, s[i].y[j]) - y));
+    return least;
+}
 
 static void draw_times(const picture *p)
 {
@@ -165,7 +171,9 @@ static void draw_times(const picture *p)
         double y = draw_y(&a, planned / unit);
         draw_line(&a, a.x0, planned / unit, a.x1, planned / unit, DRAW_GREY, 3, DRAW_DASHED);
         snprintf(text, sizeof text, "a run, %.4g shots", planned);
-        draw_text(a.left + 0.5 * DRAW_EM, y + 0.7 * DRAW_EM, 0, 0.8, DRAW_GREY, text);
+        bool right = clear_of(&a, s, 2 * p->n_branches, 5, y) > clear_of(&a, s, 2 * p->n_branches, 0, y);
+        draw_text(right ? a.right - 0.5 * DRAW_EM : a.left + 0.5 * DRAW_EM, y + 0.7 * DRAW_EM, right, 0.8, DRAW_GREY,
+                  text);
     }
     draw_axes_frame(&a);
     grouping_numbers(&a);
@@ -178,11 +186,11 @@ static void draw_shares(const picture *p)
     bool any = false;
     grouping_axis(&a);
     a.y0 = 0;
-    a.y1 = 1.02;
+    a.y1 = 1.12; // room for a word
     a.y_label = "share of the pixel groups";
     heading(&a, "where a branch is found with the shots of a run");
     int now = (int)number_of(p->plan, "spatial_bin");
-    if (now > 0 && now <= 32) draw_line(&a, log2(now), 0, log2(now), 1.02, DRAW_PALE, 12, DRAW_SOLID);
+    if (now > 0 && now <= 32) draw_line(&a, log2(now), 0, log2(now), a.y1, DRAW_PALE, 12, DRAW_SOLID);
     for (int i = 0; i < p->n_branches; i++) {
         of_budget(p, p->branch[i], "share", &s);
         for (int j = 0; j < s.n; j++) any = any || isfinite(s.y[j]);
@@ -195,8 +203,6 @@ static void draw_shares(const picture *p)
     draw_axes_frame(&a);
     grouping_numbers(&a);
 }
-
-// ---- timing
 
 static void of_timing(const picture *p, const char *key, series *out)
 {
@@ -257,8 +263,6 @@ static void draw_timing(const picture *p)
     draw_axes_frame(&strip);
 }
 
-// ---- coverage
-
 static void draw_limit(const draw_axes *a, double y, draw_colour colour)
 {
     if (isfinite(y)) draw_line(a, a->x0, y, a->x1, y, colour, 2, DRAW_DASHED);
@@ -272,11 +276,13 @@ static void draw_coverage(const picture *p)
     size_t n;
     series looked = {.n = 0}, found = {.n = 0};
     char text[64], head[96];
-    double n_rows = (double)json_array_size(rows);
+    double n_rows = (double)json_array_size(rows), most = 0;
     a.x0 = 0;
     a.x1 = fmax(n_rows, 1) + 0.6;
     a.y0 = 0;
     a.y1 = 1.05;
+    json_array_foreach((json_t *)rows, n, row) most = fmax(most, number_of(row, "coverage"));
+    if (most > 0) a.y1 = fmin(1.05, 1.25 * fmax(most, number_of(all, "coverage")));
     a.x_label = "number of sample angles";
     a.y_label = "share of the irreducible zone";
     snprintf(head, sizeof head, "what the angles cover%s", n_rows > 0 ? "; next best ones in degrees" : "");
@@ -309,8 +315,7 @@ static void draw_coverage(const picture *p)
             used += (size_t)snprintf(text + used, sizeof text - used, "%s%s%.4g", i ? ", " : "", angle < 0 ? "−" : "",
                                      fabs(angle));
         }
-        double y = isfinite(found.y[n]) ? found.y[n] : looked.y[n];
-        draw_text(draw_x(&a, looked.x[n]), draw_y(&a, y) - 0.95 * DRAW_EM, 0.5, 0.7, DRAW_INK, text);
+        draw_text(draw_x(&a, looked.x[n]), draw_y(&a, looked.y[n]) + 0.9 * DRAW_EM, 0.5, 0.7, DRAW_INK, text);
     }
     // the legend stands below right, where the curves never are
     draw_axes low = a;
@@ -321,34 +326,30 @@ static void draw_coverage(const picture *p)
     draw_axes_frame(&a);
 }
 
-// ---- the page
-
 static void write_title(const picture *p)
 {
-    static const char *const what[] = {"photons_per_pixel_and_shot", "shots_per_run", "timing_rms_ps",
-                                       "laser_off_fraction"};
-    static const char *const text[] = {"%.4g photons per pixel and shot", "%.4g shots", "timing %.3g ps rms",
-                                       "laser-off %.2g"};
-    char line[400] = "", word[64];
+    static const struct {
+        const char *what, *before, *behind;
+    } words[] = {{"photons_per_pixel_and_shot", "", " photons per pixel and shot"},
+                 {"shots_per_run", ",  ", " shots"},
+                 {"timing_rms_ps", ",  timing ", " ps rms"},
+                 {"laser_off_fraction", ",  laser-off ", ""}};
+    char line[400] = "";
     const json_t *row;
-    size_t n;
-    for (size_t i = 0; i < sizeof what / sizeof what[0]; i++)
+    size_t n, used = 0;
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
         json_array_foreach((json_t *)json_object_get(p->plan, "inputs"), n, row)
         {
             double v = number_of(row, "value");
-            if (strcmp(json_string_value(json_object_get(row, "quantity")), what[i]) != 0 || !isfinite(v)) continue;
-            const char *format = text[i];
-            snprintf(word, sizeof word, "%s", i == 0 ? "" : ",  ");
-            strncat(line, word, sizeof line - strlen(line) - 1);
-            const char *percent = strchr(format, '%'), *rest = strchr(percent, 'g') + 1;
-            snprintf(word, sizeof word, "%.*s%.4g%s (%s)", (int)(percent - format), format, v, rest,
-                     json_string_value(json_object_get(row, "from")));
-            strncat(line, word, sizeof line - strlen(line) - 1);
+            if (strcmp(json_string_value(json_object_get(row, "quantity")), words[i].what) != 0 || !isfinite(v))
+                continue;
+            used += (size_t)snprintf(line + used, sizeof line - used, "%s%.4g%s (%s)", words[i].before, v,
+                                     words[i].behind, json_string_value(json_object_get(row, "from")));
         }
     double y = HEIGHT - 1.5 * DRAW_EM;
     draw_text(0.5 * WIDTH, y, 0.5, 1.25, DRAW_INK, p->title);
     draw_text(0.5 * WIDTH, y - 1.7 * DRAW_EM, 0.5, 0.85, DRAW_INK, line);
-    snprintf(line, sizeof line, "amplitudes %s; delay step %.4g ps, resolution %.3g THz; rho needed %.3g",
+    snprintf(line, sizeof line, "amplitudes: %s; delay step %.4g ps, resolution %.3g THz; rho needed %.3g",
              json_string_value(json_object_get(p->plan, "amplitudes_from")), number_of(p->plan, "delay_step_ps"),
              number_of(p->plan, "frequency_resolution_thz"), number_of(p->plan, "rho_needed"));
     draw_text(0.5 * WIDTH, y - 3.1 * DRAW_EM, 0.5, 0.85, DRAW_GREY, line);
@@ -380,7 +381,7 @@ static void choose_branches(picture *p)
     }
 }
 
-static xani_status draw_plan(cli *c, const char *text)
+xani_status cli_draw_plan(cli *c, const char *text)
 {
     json_t *plan = json_loads(text, 0, NULL);
     const char *slash = strrchr(c->args[0], '/');
@@ -395,37 +396,5 @@ static xani_status draw_plan(cli *c, const char *text)
     if (st == XANI_OK) cli_note(c, "%s written", c->draw);
     free(png.bytes);
     json_decref(plan);
-    return st;
-}
-
-// CONFIG, then results measured so far, which become plan.results.
-static xani_status open_config(cli *c, xani_config **config)
-{
-    xani_status st = cli_open_config(c, c->args[0], config);
-    if (st != XANI_OK || c->n_args < 2) return st;
-    json_t *list = json_array(); // JSON is YAML
-    for (int i = 1; i < c->n_args; i++) {
-        char *path = realpath(c->args[i], NULL);
-        json_array_append_new(list, json_string(path != NULL ? path : c->args[i]));
-        free(path);
-    }
-    char *paths = json_dumps(list, 0), *assignment = cli_format("plan.results=%s", paths != NULL ? paths : "[]");
-    st = xani_config_assign(c->context, *config, assignment);
-    free(assignment);
-    free(paths);
-    json_decref(list);
-    return st;
-}
-
-xani_status cli_run_plan(cli *c)
-{
-    xani_config *config = NULL;
-    char *text = NULL;
-    xani_status st = open_config(c, &config);
-    if (st == XANI_OK) st = xani_plan(c->context, config, &text);
-    xani_config_destroy(&config);
-    if (st == XANI_OK && c->draw != NULL) st = draw_plan(c, text);
-    if (st == XANI_OK) return cli_result_text(c, "xani.plan", text);
-    xani_free(text);
     return st;
 }

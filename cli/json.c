@@ -153,7 +153,7 @@ static void print_table(FILE *f, const json_t *rows, int indent)
             json_t *cell = json_object_get(json_array_get(rows, i), key);
             char *text = cell_text(key, cell);
             int space = (int)json_integer_value(v) - width_of(text);
-            bool right = json_is_number(cell);
+            bool right = json_is_number(cell) || json_is_null(cell);
             if (right) pad(f, space);
             fputs(text, f);
             pad(f, (right ? 0 : space) + 2);

@@ -246,13 +246,25 @@ static json_t *row_of(const job *j, const view *v, int number)
     return o;
 }
 
+static void say_next(const view *v, const json_t *row, bool found, json_t *conclusions)
+{
+    char text[256];
+    size_t used = (size_t)snprintf(text, sizeof text, "the next angle is ");
+    for (int i = 0; i < v->n_angles; i++)
+        used += (size_t)snprintf(text + used, sizeof text - used, "%s%.6g", i ? ", " : "", v->angle[i]);
+    snprintf(text + used, sizeof text - used, " degrees: %.3g new %s",
+             json_number_value(json_object_get(row, found ? "new_found" : "new_voxels")),
+             found ? "branches of voxels" : "voxels");
+    json_array_append_new(conclusions, json_pack("{s:s}", "text", text));
+}
+
 static void finish_row(const job *j, json_t *o)
 {
     xn_plan_set(o, "coverage", share(j->missed_voxel, j->wedge.voxels));
     if (j->by_found) xn_plan_set(o, "found", share(j->missed_found, j->wedge.voxels * j->p->branches));
 }
 
-static void choose(job *j, json_t *answer)
+static void choose(job *j, json_t *conclusions, json_t *answer)
 {
     const char *asked = xn_config_string(j->p->config, "plan.gain");
     int64_t next = xn_config_int(j->p->config, "plan.next_angles");
@@ -270,6 +282,7 @@ static void choose(job *j, json_t *answer)
         view *v = best_of(j, found, &most);
         if (v == NULL) break;
         json_t *o = row_of(j, v, ++number);
+        if (k == 0) say_next(v, o, found, conclusions);
         take_view(j, v);
         finish_row(j, o);
         json_array_append_new(rows, o);
@@ -285,7 +298,7 @@ static void choose(job *j, json_t *answer)
     json_object_set_new(answer, "all_angles_together", reach);
 }
 
-static xani_status cover(job *j, json_t *answer)
+static xani_status cover(job *j, json_t *conclusions, json_t *answer)
 {
     xn_plan *p = j->p;
     xn_view v = {0};
@@ -305,7 +318,7 @@ static xani_status cover(job *j, json_t *answer)
         st = look(j, &j->view[i], &v, stride, stride_found);
     }
     xn_view_free(&v);
-    if (st == XANI_OK) choose(j, answer);
+    if (st == XANI_OK) choose(j, conclusions, answer);
     return st;
 }
 
@@ -330,7 +343,7 @@ xani_status xn_plan_coverage(xn_plan *p, json_t *answer)
         return xn_config_bad(p->ctx, p->config, "plan.gain",
                              "found needs force constants, delay bins, plan.photons and plan.shots");
     json_t *o = json_object();
-    xani_status st = cover(&j, o);
+    xani_status st = cover(&j, json_object_get(answer, "conclusions"), o);
     for (int i = 0; i < j.n_views; i++) {
         xn_free(j.view[i].voxel);
         xn_free(j.view[i].found);

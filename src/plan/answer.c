@@ -152,9 +152,12 @@ static void set_outcome(const xn_plan *p, const xn_plan_outcome *r, bool snr, js
     double rate = xn_plan_v(p, XN_PLAN_RATE), best = shots_for(p, r->rho_best), median = shots_for(p, r->rho_median);
     set(o, "rho_best", shots ? r->rho_best : NAN);
     set(o, "rho_median", shots ? r->rho_median : NAN);
+    if (snr) set(o, "significance_best", shots ? xn_plan_mean_significance(r->rho_best) : NAN);
+    if (snr) set(o, "significance_median", shots ? xn_plan_mean_significance(r->rho_median) : NAN);
     if (snr) set(o, "amplitude_snr_best", shots ? r->snr_best : NAN);
     if (snr) set(o, "amplitude_snr_median", shots ? r->snr_median : NAN);
     set(o, "sigma_nu_thz", r->sigma_nu_thz);
+    if (snr) set(o, "common_noise", r->common);
     set(o, "found", r->found);
     set_count(o, "groups", rint(r->groups));
     set_count(o, "shots_best", best);
@@ -172,6 +175,14 @@ static json_t *significance(const xn_plan *p)
         json_array_append_new(rows, o);
     }
     return rows;
+}
+
+// Of each group the branch that is clearest: what index 0 of `mode` will hold.
+static json_t *clearest(const xn_plan *p)
+{
+    json_t *o = json_object();
+    if (p->now != NULL && p->has_crystal) set_outcome(p, &p->now[p->branches], true, o);
+    return o;
 }
 
 static json_t *budget(const xn_plan *p)
@@ -247,7 +258,7 @@ static void say_modes(const xn_plan *p, json_t *list)
         if (!(r->groups > 0.0) || isnan(r->found)) continue;
         bool blurred = r->clock * r->clock<0.1, seen = r->found / r->groups> SEEN_AT_ALL;
         if (!seen)
-            say(list, xn_format("branch %d is not seen with %.3g shots%s", b + 1, xn_plan_v(p, XN_PLAN_SHOTS),
+            say(list, xn_format("branch %d is not seen with %.0f shots%s", b + 1, xn_plan_v(p, XN_PLAN_SHOTS),
                                 blurred ? ": timing and bins leave too little of it" : ""));
         else
             say(list, xn_format("branch %d is seen in %.0f %% of the pixel groups, sigma of nu %.3g THz", b + 1,
@@ -269,11 +280,30 @@ static void say_unknown(const xn_plan *p, json_t *list)
         say(list, xn_format("amplitudes are assumed: give %s", p->has_crystal ? "plan.softening" : "plan.modes"));
 }
 
+static void say_delays(const xn_plan *p, json_t *list)
+{
+    double step = p->trace.step_ps, top = p->max_thz;
+    if (p->trace.n > 0 && step > (1.0 + 1e-9) / (4.0 * top))
+        say(list, xn_format("delays %.4g ps apart alias pairs of phonons above %.3g THz: take steps of at most %.4g ps",
+                            step, 1.0 / (4.0 * step), 1.0 / (4.0 * top)));
+}
+
+static void say_noise(const xn_plan *p, json_t *list)
+{
+    double common = p->now != NULL && p->has_crystal ? p->now[p->branches].common : NAN;
+    if (common > 0.5)
+        say(list, xn_format("%.0f %% of the noise is the same in all pixels (timing, monitor): more light or larger "
+                            "groups do not lessen it, more shots do",
+                            100.0 * common));
+}
+
 static json_t *words(const xn_plan *p, int advised)
 {
     json_t *list = json_array();
     say_unknown(p, list);
     say_modes(p, list);
+    say_delays(p, list);
+    say_noise(p, list);
     if (advised > 0 && p->trace.n > 0 && !isnan(xn_plan_v(p, XN_PLAN_PHOTONS)))
         say(list, xn_format(advised == p->bin ? "the grouping, %d x %d pixels, is as good as any"
                                               : "group %d x %d pixels (reduce.spatial_bin)",
@@ -303,6 +333,7 @@ void xn_plan_answer(const xn_plan *p, json_t *o)
     json_object_set_new(o, "spatial_bin_advised", advised > 0 ? json_integer(advised) : json_null());
     json_object_set_new(o, "modes", modes(p));
     json_object_set_new(o, "significance", significance(p));
+    json_object_set_new(o, "clearest", clearest(p));
     json_object_set_new(o, "grouping", groupings);
     json_object_set_new(o, "budget", budget(p));
     json_object_set_new(o, "timing", timing(p));

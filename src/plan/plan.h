@@ -61,6 +61,7 @@ typedef struct xn_plan_outcome {
     double snr_best, snr_median; // amplitude over its error
     double found, groups;        // of all runs
     double sigma_nu_thz;         // median of those that are likely to be found
+    double common;               // median share of the noise that is the same in all groups
     double clock, spread;        // medians: what timing and bins, and what the size of the group, leave of the signal
 } xn_plan_outcome;
 
@@ -98,8 +99,8 @@ typedef struct xn_plan {
     double all_groups; // pixel groups of all runs with this grouping
     xn_plan_group *group;
     xn_plan_sight *sight;                        // (group, branch)
-    xn_plan_outcome *outcome[XN_PLAN_GROUPINGS]; // (branch)
-    xn_plan_outcome *now;                        // (branch): with reduce.spatial_bin
+    xn_plan_outcome *outcome[XN_PLAN_GROUPINGS]; // (branch), then the clearest of each group
+    xn_plan_outcome *now;                        // the same with reduce.spatial_bin
 } xn_plan;
 
 // settings.c
@@ -144,7 +145,8 @@ bool xn_plan_see(const xn_plan *p, xn_plan_eye *eye, const xn_view *v, int64_t a
 // below `least` are left at 0. odds, clock, spread: (branches)
 void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_sight *s, int n, double on,
                         double least, double *work, xn_plan_odds *odds, double *clock, double *spread);
-double xn_plan_shot_variance(const xn_plan *p, double photons, int pixels); // relative, of one shot, without the signal
+// Variance of one shot relative to its mean, the signal's own spread left out; offset: of the signal's mean.
+double xn_plan_shot_variance(const xn_plan *p, double photons, int pixels, double offset);
 double xn_plan_found_in(const xn_plan *p, const xn_plan_odds *o, double f_thz);
 double xn_plan_reference(const xn_plan *p); // used laser-on shots that the outcomes are for
 xani_status xn_plan_predict(xn_plan *p);

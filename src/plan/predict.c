@@ -4,10 +4,15 @@
 // A shot of relative intensity W (mean 1, variance v) gives a group of G pixels Poisson counts of mean mu W (1 + y),
 // detector noise, and a monitor reading with relative error m.  The reduction sums I - R I0 over the shots of a bin, so
 // the variance of one shot, relative to mu, is
-//   1/mu + G n^2/mu^2 + (1 + v) m^2 + (1 + v) sum_k A_k^2/2 <exp(-2 g t)> (1 - L_k^2)
+//   (1 + o)/mu + G n^2/mu^2 + (1 + v) (1 + o)^2 m^2 + (1 + v) sum_k A_k^2/2 <exp(-2 g t)> (1 - L_k^2)
 // counting, detector, monitor, and the signal's own spread over the delays of a bin, of which L is left in the mean
-// (the variance of a cosine of random phase less that of its mean).  The error of the laser-off reference is common to
-// all bins and goes into the background's constant (science.md 4).
+// (the variance of a cosine of random phase less that of its mean).  o = -sum_k A_k is what the pumped crystal scatters
+// more on average: y begins at 0, so a sudden change leaves an offset opposite to its lines (science.md 13.3).  The fit
+// gives all samples of a group one such variance, its mean.  The error of the laser-off reference is common to all bins
+// and goes into the background's constant (science.md 4).
+//
+// The last two are the same noise in all pixels.  rho as found has unit noise (Kay 1993), of which the root of their
+// share of the variance moves all groups together.
 //
 // Lines nearer than half the resolution max(1/T, g/pi) are seen as one, by the stronger branch.  At most fit.modes_max
 // lines of a group count, and only those that the fit would report: inside its band, sigma_f < 0.3 THz and < f/4.
@@ -22,10 +27,16 @@
 #define WIDEST_THZ 0.3 // as fit/result.c
 #define WIDEST_SHARE 0.25
 
-double xn_plan_shot_variance(const xn_plan *p, double mu, int pixels)
+static double monitor_variance(const xn_plan *p, double offset)
 {
-    double noise = xn_plan_v(p, XN_PLAN_NOISE), i0 = xn_plan_v(p, XN_PLAN_I0), monitor = xn_plan_v(p, XN_PLAN_MONITOR);
-    return 1.0 / mu + pixels * noise * noise / (mu * mu) + (1.0 + i0 * i0) * monitor * monitor;
+    double i0 = xn_plan_v(p, XN_PLAN_I0), m = (1.0 + offset) * xn_plan_v(p, XN_PLAN_MONITOR);
+    return (1.0 + i0 * i0) * m * m;
+}
+
+double xn_plan_shot_variance(const xn_plan *p, double mu, int pixels, double offset)
+{
+    double noise = xn_plan_v(p, XN_PLAN_NOISE);
+    return (1.0 + offset) / mu + pixels * noise * noise / (mu * mu) + monitor_variance(p, offset);
 }
 
 static double left_of(const xn_plan *p, double f)
@@ -104,6 +115,14 @@ static int lines_of(const xn_plan *p, const xn_plan_group *g, const xn_plan_sigh
     return kept;
 }
 
+// What the sudden change leaves, -1 at least; of modes as given it is not known, 0.
+static double offset_of(const xn_plan *p, const seen_line *l, int n)
+{
+    double sum = 0.0;
+    for (int k = 0; k < n && p->has_crystal; k++) sum -= l[k].line.amplitude;
+    return fmax(sum, -1.0);
+}
+
 static double variance_of_signal(const xn_plan *p, const seen_line *l, int n)
 {
     double sum = 0.0, i0 = xn_plan_v(p, XN_PLAN_I0);
@@ -144,8 +163,9 @@ static void odds_of(const request *r, int from, int end)
     seen_line l[XN_PLAN_BRANCHES];
     int count = lines_of(p, r->g, r->s, from, end, r->n, l), company = 0;
     int most = (int)xn_min64(xn_config_int(p->config, "fit.modes_max"), XN_PLAN_TOGETHER);
-    double mu = r->g->photons * r->n * r->n;
-    double variance = p->noise_scale * xn_plan_shot_variance(p, mu, r->n * r->n) + variance_of_signal(p, l, count);
+    double mu = r->g->photons * r->n * r->n, offset = offset_of(p, l, count), spread = variance_of_signal(p, l, count);
+    double variance = p->noise_scale * xn_plan_shot_variance(p, mu, r->n * r->n, offset) + spread;
+    double common = (p->noise_scale * monitor_variance(p, offset) + spread) / variance;
     double scale = sqrt(r->on / variance), alone[XN_PLAN_TOGETHER]; // rho, roughly
     xn_plan_line line[XN_PLAN_TOGETHER];
     int branch[XN_PLAN_TOGETHER];
@@ -160,7 +180,7 @@ static void odds_of(const request *r, int from, int end)
     for (int i = 0; i < company; i++) {
         if (alone[i] < r->least) continue;
         xn_plan_odds o = xn_plan_line_odds(&p->trace, line, company, i, r->work);
-        r->odds[branch[i]] = (xn_plan_odds){o.rho * scale, o.amplitude_snr * scale, o.sigma_f_thz / scale};
+        r->odds[branch[i]] = (xn_plan_odds){o.rho * scale, o.amplitude_snr * scale, o.sigma_f_thz / scale, common};
         r->spread[branch[i]] = spread_of(&p->trace, &line[i]);
     }
 }
@@ -171,7 +191,7 @@ void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_
     const request r = {p, g, s, n, on, least, work, spread, odds};
     bool known = isfinite(g->photons);
     for (int b = 0; b < p->branches; b++) {
-        odds[b] = known ? (xn_plan_odds){0.0, 0.0, INFINITY} : (xn_plan_odds){NAN, NAN, NAN};
+        odds[b] = known ? (xn_plan_odds){0.0, 0.0, INFINITY, NAN} : (xn_plan_odds){NAN, NAN, NAN, NAN};
         clock[b] = left_of(p, s[b].f_thz);
         spread[b] = NAN;
     }
@@ -196,8 +216,23 @@ double xn_plan_reference(const xn_plan *p)
 }
 
 typedef struct {
-    double *rho, *snr, *sigma, *clock, *spread, *found; // (branch, group)
+    double *rho, *snr, *sigma, *clock, *spread, *common, *found; // (branch, group), then the clearest of each group
 } columns;
+
+// The clearest branch of group i, found where any is.
+static void add_clearest(const xn_plan *p, const columns *c, int64_t i)
+{
+    int64_t at = p->branches * p->n_groups + i, best = i;
+    double missed = 1.0;
+    for (int b = 0; b < p->branches; b++) {
+        int64_t k = b * p->n_groups + i;
+        missed *= 1.0 - c->found[k];
+        if (c->rho[k] > c->rho[best]) best = k;
+    }
+    double *const all[] = {c->rho, c->snr, c->sigma, c->clock, c->spread, c->common};
+    for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) all[k][at] = all[k][best];
+    c->found[at] = 1.0 - missed;
+}
 
 static int compare_doubles(const void *a, const void *b)
 {
@@ -233,6 +268,7 @@ static void sum_up(const xn_plan *p, const columns *c, int b, int n, xn_plan_out
     o->sigma_nu_thz = 0.5 * quantile(c->sigma + at, m, 0.5);
     o->clock = quantile(c->clock + at, m, 0.5);
     o->spread = quantile(c->spread + at, m, 0.5);
+    o->common = quantile(c->common + at, m, 0.5);
 }
 
 static xani_status predict_grouping(xn_plan *p, int n, columns *c, xn_plan_outcome *out)
@@ -260,13 +296,15 @@ static xani_status predict_grouping(xn_plan *p, int n, columns *c, xn_plan_outco
                 c->sigma[at] = odds[b].sigma_f_thz;
                 c->clock[at] = clock[b];
                 c->spread[at] = spread[b];
+                c->common[at] = odds[b].common;
                 c->found[at] = isnan(shots) ? NAN : xn_plan_found_in(p, &odds[b], s[b].f_thz);
             }
+            add_clearest(p, c, i);
         }
         xn_free(work);
     }
     if (memory) return xn_fail_memory(p->ctx, "samples of a trace", xn_plan_work(&p->trace) * 8);
-    for (int b = 0; b < p->branches; b++) sum_up(p, c, b, n, &out[b]);
+    for (int b = 0; b <= p->branches; b++) sum_up(p, c, b, n, &out[b]);
     return XANI_OK;
 }
 
@@ -274,14 +312,14 @@ xani_status xn_plan_predict(xn_plan *p)
 {
     p->trace.timing_ps = xn_plan_v(p, XN_PLAN_TIMING);
     if (p->trace.n == 0 || p->n_groups == 0) return XANI_OK;
-    size_t size = (size_t)p->branches * (size_t)p->n_groups;
-    double *all = xn_alloc(6 * size, sizeof *all);
-    if (all == NULL) return xn_fail_memory(p->ctx, "the modes of the pixel groups", 6 * size * sizeof *all);
-    columns c = {all, all + size, all + 2 * size, all + 3 * size, all + 4 * size, all + 5 * size};
+    size_t size = (size_t)(p->branches + 1) * (size_t)p->n_groups;
+    double *all = xn_alloc(7 * size, sizeof *all);
+    if (all == NULL) return xn_fail_memory(p->ctx, "the modes of the pixel groups", 7 * size * sizeof *all);
+    columns c = {all, all + size, all + 2 * size, all + 3 * size, all + 4 * size, all + 5 * size, all + 6 * size};
     xani_status st = XANI_OK;
     for (int k = 0; k <= XN_PLAN_GROUPINGS && st == XANI_OK; k++) {
         xn_plan_outcome **out = k < XN_PLAN_GROUPINGS ? &p->outcome[k] : &p->now;
-        *out = xn_calloc((size_t)p->branches, sizeof **out);
+        *out = xn_calloc((size_t)p->branches + 1, sizeof **out);
         st = *out == NULL ? xn_fail_memory(p->ctx, "the plan", (size_t)p->branches * sizeof **out)
                           : predict_grouping(p, k < XN_PLAN_GROUPINGS ? 1 << k : p->bin, &c, *out);
         if (st == XANI_OK) st = xn_check_interrupt(p->ctx);

@@ -203,7 +203,7 @@ static xani_status compare_errors(xn_plan *p, const char *path, const xn_cube *c
     for (int64_t i = 0; st == XANI_OK && i < n; i++) {
         double mu = (double)c->mean_frame[i], sigma = (double)e[i];
         if (c->mask[i] != 0 || !(mu > 0.0) || !(sigma > 0.0)) continue;
-        double v = xn_plan_shot_variance(p, mu, c->spatial_bin * c->spatial_bin) / shots;
+        double v = xn_plan_shot_variance(p, mu, c->spatial_bin * c->spatial_bin, 0.0) / shots;
         seen[k] = sigma;
         expected[k] = sqrt(v);
         ratio[k++] = sigma * sigma / v;

@@ -144,12 +144,15 @@ xn_plan_odds xn_plan_line_odds(const xn_plan_trace *t, const xn_plan_line *line,
     for (int i = 0; i < n; i++)
         if (i != which) k = add_other(t, &line[i], work, k);
     own_products(t, l, work, k, gram);
-    return (xn_plan_odds){.rho = a * sqrt(gram[0][0]),
+    return (xn_plan_odds){.common = NAN,
+                          .rho = a * sqrt(gram[0][0]),
                           .amplitude_snr = a / sqrt(variance((const double(*)[OWN])gram, 0)),
                           .sigma_f_thz = sqrt(variance((const double(*)[OWN])gram, 2)) / a};
 }
 
 // ---- detection
+
+double xn_plan_mean_significance(double rho) { return rho * rho + OWN; }
 
 double xn_plan_found(double rho, double threshold)
 {

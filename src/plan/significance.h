@@ -40,6 +40,7 @@ typedef struct xn_plan_line {
 // Of a trace with unit variance per shot and one shot: times sqrt(N/v).  sigma_f_thz: divided by it.
 typedef struct xn_plan_odds {
     double rho, amplitude_snr, sigma_f_thz;
+    double common; // share of the variance that is the same noise in all pixel groups; set by predict.c
 } xn_plan_odds;
 
 void xn_plan_trace_free(xn_plan_trace *t);
@@ -48,6 +49,7 @@ double xn_plan_box(double f_thz, double width_ps);    // what averaging over a b
 // Line `which` of n, at most XN_PLAN_TOGETHER, in the presence of the others.  work: xn_plan_work(t) numbers.
 size_t xn_plan_work(const xn_plan_trace *t);
 xn_plan_odds xn_plan_line_odds(const xn_plan_trace *t, const xn_plan_line *line, int n, int which, double *work);
+double xn_plan_mean_significance(double rho); // mean of the fit's D
 // Probability that D exceeds the threshold, and the rho at which it is p.
 double xn_plan_found(double rho, double threshold);
 double xn_plan_rho_for(double p, double threshold);
