@@ -145,7 +145,9 @@ static double run_many(runner *r)
         double begin = xn_seconds();
         xn_geometry_q(position, MANY * N, r->scene.energy_kev, q);
         seconds = xn_seconds() - begin;
-        if (memcmp(q, q + 3 * (MANY - 1) * N, 3 * (size_t)N * sizeof *q) != 0) seconds = NAN;
+        const double *last = q + 3 * (MANY - 1) * N;
+        for (int64_t i = 0; i < 3 * N; i++)
+            if (!(q[i] == last[i])) seconds = NAN;
     }
     xn_free(position);
     xn_free(q);
@@ -283,7 +285,7 @@ static xani_status run_alone(runner *r, const char *name, bool points, int64_t n
     double times[2][5];
     for (int i = 0; i < 5; i++) {
         times[0][i] = run(r);
-        times[1][i] = run_read(r, points) * (double)(n / N);
+        times[1][i] = run_read(r, points) * (double)n / (double)N;
         if (isnan(times[0][i])) return xn_fail(r->bench->context, XANI_ERR_INTERNAL, "bench map %s failed", name);
         XN_TRY(xn_check_interrupt(r->bench->context));
     }

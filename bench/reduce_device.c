@@ -99,7 +99,7 @@ static xani_status run_stage(bench *b, const char *device, bool memory, double *
 static xani_status measure_stage(bench *b)
 {
     double direct, host, processor;
-    uint64_t sum[3];
+    uint64_t sum[3] = {0};
     XN_TRY(run_stage(b, "cpu", false, &processor, &sum[0]));
     XN_TRY(run_stage(b, "'cuda', devices: [0]", false, &direct, &sum[1]));
     XN_TRY(run_stage(b, "'cuda', devices: [0]", true, &host, &sum[2]));

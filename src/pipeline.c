@@ -202,7 +202,7 @@ static xani_status start_run(xn_ctx *ctx, const xn_config *config, const char *d
     r->cube_path = xn_format("%s%s%s/cube.h5", dir, slash, r->name);
     r->modes_path = xn_format("%s%s%s/modes.h5", dir, slash, r->name);
     xani_status st =
-        folder && r->cube_path && r->modes_path ? xn_make_dirs(ctx, folder) : xn_fail_memory(ctx, "a run", strlen(dir));
+        folder && r->cube_path && r->modes_path ? xn_make_dirs(ctx, folder) : xn_fail_memory(ctx, "a run", 1);
     xn_free(folder);
     return st;
 }

@@ -133,7 +133,7 @@ static xani_status of_counts(xn_ctx *ctx, const xn_config *config, const double 
                                    "reduce.second_axis.equal_count asks for %lld values, only %lld shots have "
                                    "a reading",
                                    (long long)asked, (long long)there);
-    if (st == XANI_OK) {
+    if (st == XANI_OK && w->edges != NULL) {
         w->n = 0;
         for (int64_t i = 0; i < asked; i++) {
             double edge = sorted[i * there / asked];

@@ -28,11 +28,11 @@ static xani_status open_series(xn_ctx *ctx, const xn_config *config, series *s, 
 {
     const int n = xn_source_runs(config);
     s->runs = n > 0 ? n : 1;
-    s->list = xn_calloc((size_t)s->runs, sizeof *s->list);
+    s->list = xn_calloc((size_t)s->runs, sizeof(xn_axis_value *));
     s->n = xn_calloc((size_t)s->runs, sizeof *s->n);
     s->has = xn_calloc((size_t)s->runs, sizeof *s->has);
     if (s->list == NULL || s->n == NULL || s->has == NULL)
-        return xn_fail_memory(ctx, "the second axis", (size_t)s->runs * sizeof *s->list);
+        return xn_fail_memory(ctx, "the second axis", (size_t)s->runs * sizeof(xn_axis_value *));
     for (int r = 0; r < s->runs; r++) {
         XN_TRY(xn_second_axis_open(ctx, config, n > 0 ? r : -1, &s->list[r], &s->n[r]));
         if (s->n[r] > 0) *last = s->list[r][s->n[r] - 1].number > *last ? s->list[r][s->n[r] - 1].number : *last;

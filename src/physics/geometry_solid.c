@@ -38,7 +38,8 @@ xani_status xn_geometry_solid_angles(xn_ctx *ctx, const xn_geometry *g, int bin,
         for (int64_t y = 0; y < rows; y++)
             for (int64_t x = 0; x < gx; x++) {
                 int64_t at = (top + y) * gx + x;
-                double s[3], t[3], r[3] = {position[3 * at], position[3 * at + 1], position[3 * at + 2]};
+                double s[3] = {0.0}, t[3] = {0.0},
+                       r[3] = {position[3 * at], position[3 * at + 1], position[3 * at + 2]};
                 bool known =
                     step_to(position, at, 1, x > 0, x + 1 < gx, s) && step_to(position, at, gx, y > 0, y + 1 < rows, t);
                 double d = sqrt(r[0] * r[0] + r[1] * r[1] + r[2] * r[2]);

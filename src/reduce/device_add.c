@@ -37,7 +37,7 @@ xani_status xn_sum_lose(xn_accumulator *a, xn_sum_device *d, const char *why)
 void xn_sum_split(const xn_accumulator *a, xn_batch *b)
 {
     const xn_sum_devices *s = a->devices;
-    int alive[XN_DEVICES_MOST], n = 0, now = -1;
+    int alive[XN_DEVICES_MOST] = {0}, n = 0, now = -1;
     b->direct = s != NULL && s->direct && s->alive > 0 && b->n > 0;
     memset(b->begin, 0, sizeof b->begin);
     memset(b->end, 0, sizeof b->end);

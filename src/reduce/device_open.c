@@ -207,7 +207,7 @@ static xani_status open_device(xn_accumulator *a, xn_sum_device *d, int64_t shot
         ok = open_there(s, d, a->groups, why);
         xn_sum_leave(s, d, before);
     }
-    ok = ok && (!s->direct || open_frames(a, d, why));
+    if (ok && s->direct && a->source->ops->frames != NULL) ok = open_frames(a, d, why);
     return ok ? XANI_OK : xn_sum_lose(a, d, why);
 }
 

@@ -51,7 +51,7 @@ static xani_status check_bins(const pair *p, const xn_cube *a, const xn_cube *b)
 {
     if (a->nbins != b->nbins) return differ(p, "%d and %d delay bins", a->nbins, b->nbins);
     for (int i = 0; i <= a->nbins; i++)
-        if (memcmp(&a->edges_ps[i], &b->edges_ps[i], sizeof *a->edges_ps) != 0)
+        if (a->edges_ps[i] != b->edges_ps[i])
             return differ(p, "the delay bins differ, edge %d is %.9g and %.9g ps", i, a->edges_ps[i], b->edges_ps[i]);
     if ((a->on.expect == NULL) != (b->on.expect == NULL))
         return differ(p, "one has one laser-off reference, the other one per block of time (reduce.off.mode)");
