@@ -53,18 +53,41 @@ static xani_status check_number(checker *c, const xn_setting *s, xn_node *node)
     return check_range(c, s, node, node->number);
 }
 
+// Readers of YAML 1.1 (PyYAML) take off and on for truth values and write them as false and true: they are taken back.
+static const char *unspoilt(const char *word)
+{
+    return strcmp(word, "false") == 0 ? "off" : strcmp(word, "true") == 0 ? "on" : word;
+}
+
+static xani_status rename_to(checker *c, char **text, const char *word)
+{
+    char *other = xn_strdup(word);
+    if (other == NULL) return xn_fail_memory(c->ctx, "the configuration", strlen(word));
+    xn_free(*text);
+    *text = other;
+    return XANI_OK;
+}
+
+static bool is_choice(const char *choices, const char *word)
+{
+    size_t n = strlen(word);
+    bool one = n > 0 && strchr(word, '|') == NULL;
+    for (const char *p = choices; one && p != NULL; p = strchr(p, '|')) {
+        p += *p == '|';
+        if (strncmp(p, word, n) == 0 && (p[n] == '|' || p[n] == '\0')) return true;
+    }
+    return false;
+}
+
 static xani_status check_choice(checker *c, const xn_setting *s, xn_node *node)
 {
-    size_t n = strlen(node->text);
-    bool word = n > 0 && strchr(node->text, '|') == NULL;
-    for (const char *p = s->choices; word && p != NULL; p = strchr(p, '|')) {
-        p += *p == '|';
-        if (strncmp(p, node->text, n) == 0 && (p[n] == '|' || p[n] == '\0')) {
-            xn_parse_int(node->text, &node->integer); // "1|-1" may be asked for as whole numbers
-            return XANI_OK;
-        }
+    const char *word = unspoilt(node->text) + (node->text[0] == '+');
+    if (!is_choice(s->choices, node->text)) {
+        if (!is_choice(s->choices, word)) return bad(c, node, "'%.60s' is none of %s", node->text, s->choices);
+        XN_TRY(rename_to(c, &node->text, word));
     }
-    return bad(c, node, "'%.60s' is none of %s", node->text, s->choices);
+    xn_parse_int(node->text, &node->integer); // "1|-1" may be asked for as whole numbers
+    return XANI_OK;
 }
 
 // Numbers in order; rows of a matrix one after the other.
@@ -105,7 +128,11 @@ static xani_status check_number_list(checker *c, const xn_setting *s, xn_node *n
 static xani_status check_text(checker *c, const xn_setting *s, xn_node *node)
 {
     bool several = s->type == XN_SET_TEXTS || s->type == XN_SET_PATHS;
-    if (node->kind == XN_NODE_SCALAR) return node->text[0] ? XANI_OK : bad(c, node, "the text is empty");
+    if (node->kind == XN_NODE_SCALAR && node->text[0] == '\0') return bad(c, node, "the text is empty");
+    if (node->kind == XN_NODE_SCALAR) {
+        bool word = s->fallback != NULL && strcmp(s->fallback, unspoilt(node->text)) == 0;
+        return word ? rename_to(c, &node->text, s->fallback) : XANI_OK;
+    }
     if (node->kind != XN_NODE_LIST || !several)
         return bad(c, node, "%s is expected", several ? "a text or a list of texts" : "one text");
     for (xn_node *e = node->child; e != NULL; e = e->next)
@@ -146,10 +173,21 @@ static xani_status check_forms(checker *c, const xn_node *map)
 
 static xani_status check_node(checker *c, xn_node *node);
 
+// The key `false` of a map that has `off`, and not that one too.
+static xani_status take_back_off(checker *c, const xn_node *map, xn_node *m)
+{
+    const char *word = unspoilt(m->key);
+    char pattern[XN_KEY_LENGTH];
+    if (word == m->key || xn_node_member(map, word) != NULL) return XANI_OK;
+    int n = snprintf(pattern, sizeof pattern, "%.*s.%s", XN_KEY_LENGTH - 8, c->pattern, word);
+    return xn_setting_find(pattern, (size_t)n) ? rename_to(c, &m->key, word) : XANI_OK;
+}
+
 static xani_status check_map(checker *c, xn_node *map)
 {
     size_t key_end = strlen(c->key), pattern_end = strlen(c->pattern);
     for (xn_node *m = map->child; m != NULL; m = m->next) {
+        XN_TRY(take_back_off(c, map, m));
         if (key_end + strlen(m->key) + 2 > sizeof c->key) return bad(c, m, "a key is too long");
         snprintf(c->key + key_end, sizeof c->key - key_end, "%s%s", key_end ? "." : "", m->key);
         snprintf(c->pattern + pattern_end, sizeof c->pattern - pattern_end, "%s%s", pattern_end ? "." : "", m->key);

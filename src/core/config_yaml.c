@@ -90,7 +90,7 @@ xn_node *xn_node_element(const xn_node *list, int index)
 typedef struct {
     xn_ctx *ctx;
     yaml_parser_t parser;
-    const char *name;
+    const char *name, *text;
     bool lines;
 } reader;
 
@@ -102,14 +102,33 @@ static xani_status bad(reader *r, size_t mark_line, const char *what)
 
 static xani_status no_memory(reader *r) { return xn_fail_memory(r->ctx, "the configuration", sizeof(xn_node)); }
 
+// libyaml reads ahead of its marks, so that those of undecodable bytes are early: lines are counted up to them.
+static size_t problem_line(const reader *r)
+{
+    if (r->parser.error != YAML_READER_ERROR) return r->parser.problem_mark.line;
+    size_t line = 0;
+    for (size_t i = 0; i < r->parser.problem_offset; i++) line += r->text[i] == '\n';
+    return line;
+}
+
+// Whether the line is indented with a tab.
+static bool tab_indents(const reader *r, size_t line)
+{
+    const char *s = r->text;
+    for (; s != NULL && line > 0; line--) s = strchr(s, '\n') != NULL ? strchr(s, '\n') + 1 : NULL;
+    return s != NULL && s[strspn(s, " ")] == '\t';
+}
+
 static xani_status next_event(reader *r, yaml_event_t *event)
 {
     if (yaml_parser_parse(&r->parser, event)) return XANI_OK;
     if (r->parser.error == YAML_MEMORY_ERROR) return no_memory(r);
     char what[256];
     const char *problem = r->parser.problem ? r->parser.problem : "unreadable";
-    snprintf(what, sizeof what, "not valid YAML: %s", problem);
-    return bad(r, r->parser.error == YAML_READER_ERROR ? r->parser.mark.line : r->parser.problem_mark.line, what);
+    size_t line = problem_line(r);
+    bool tab = r->parser.error == YAML_SCANNER_ERROR && tab_indents(r, line);
+    snprintf(what, sizeof what, "not valid YAML: %s%s", problem, tab ? "; indent with spaces, not with a tab" : "");
+    return bad(r, line, what);
 }
 
 static bool plain_null(const char *s)
@@ -200,7 +219,7 @@ static xani_status build(reader *r, const yaml_event_t *event, const char *key, 
 
 xani_status xn_yaml_parse(xn_ctx *ctx, const char *yaml, size_t bytes, const char *name, bool lines, xn_node **root)
 {
-    reader r = {.ctx = ctx, .name = name, .lines = lines};
+    reader r = {.ctx = ctx, .name = name, .text = yaml, .lines = lines};
     *root = NULL;
     if (!yaml_parser_initialize(&r.parser)) return no_memory(&r);
     yaml_parser_set_input_string(&r.parser, (const unsigned char *)yaml, bytes);

@@ -319,7 +319,9 @@ START_TEST(test_yaml_refused)
     refuse("? [a]\n: b\n", "exp.yaml:1: a key must be one word");
     refuse("experiment: {title: \"a\\0b\"}", "exp.yaml:1: a value holds a zero byte");
     refuse("a: [1\nb: 2\n", "exp.yaml:2: not valid YAML: did not find expected ',' or ']'");
-    refuse("fit:\n\tstart: both\n", "exp.yaml:2: not valid YAML: found character that cannot start any token");
+    refuse(
+        "fit:\n\tstart: both\n",
+        "exp.yaml:2: not valid YAML: found character that cannot start any token; indent with spaces, not with a tab");
     char deep[256];
     snprintf(deep, sizeof deep, "geometry: {ub: %.40s%.40s}", "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[",
              "]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]");
@@ -328,6 +330,28 @@ START_TEST(test_yaml_refused)
     xn_clear_error(ctx);
     ck_assert_int_eq(xn_config_parse(ctx, "a: \"\xff\"", "exp.yaml", ".", &config), XANI_ERR_CONFIG);
     ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "exp.yaml:1: not valid YAML"));
+    xn_clear_error(ctx);
+    ck_assert_int_eq(xn_config_parse(ctx, "fit:\n  start: both\n# J\xfclich\n", "exp.yaml", ".", &config),
+                     XANI_ERR_CONFIG);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "exp.yaml:3: not valid YAML"));
+}
+END_TEST
+
+START_TEST(test_written_again)
+{
+    // Programs that take off for a truth value write it as false: key, choice and word are understood; a false flag
+    // stays.
+    parse("reduce: {false: {mode: blocks}}\nengine: {cufile: {p2p: false, parallel_io: true}}\n"
+          "input: {delay: {sign: +1, time_tool: {reference: false}}}\noutput: {report: false}\n");
+    ck_assert_str_eq(xn_config_string(config, "reduce.off.mode"), "blocks");
+    ck_assert_str_eq(xn_config_string(config, "engine.cufile.p2p"), "off");
+    ck_assert_str_eq(xn_config_string(config, "engine.cufile.parallel_io"), "on");
+    ck_assert_str_eq(xn_config_string(config, "input.delay.time_tool.reference"), "off");
+    ck_assert_int_eq(xn_config_int(config, "input.delay.sign"), 1);
+    ck_assert(!xn_config_bool(config, "output.report"));
+    refuse("reduce: {off: {mode: all}, false: {mode: all}}",
+           "exp.yaml:1: reduce.false: unknown key; the nearest known key is input.readings[].file");
+    refuse("input: {delay: {sign: +2}}", "exp.yaml:1: input.delay.sign: '+2' is none of 1|-1");
 }
 END_TEST
 
@@ -566,6 +590,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_alternatives);
     tcase_add_test(t, test_wrong_kinds);
     tcase_add_test(t, test_yaml_refused);
+    tcase_add_test(t, test_written_again);
     tcase_add_test(t, test_assign);
     tcase_add_test(t, test_assign_refused);
     tcase_add_test(t, test_text);
