@@ -104,7 +104,9 @@ xani_status xn_pipeline_dark(xn_ctx *ctx, const xn_config *config, const char *p
     xn_dark dark = {0};
     char **inputs = NULL;
     bool high = false;
+    static const char *const none[] = {NULL};
     XN_TRY(xn_config_require(ctx, config, "dark.runs", "the dark runs: [{stage: g0, files: [...]}, ...]"));
+    if (path != NULL) XN_TRY(xn_inputs_spare(ctx, path, none));
     int n = xn_config_count(config, "dark.runs");
     const xn_dark_stage **stage = xn_calloc((size_t)n, sizeof(xn_dark_stage *));
     xani_status st = stage != NULL ? find_stages(ctx, config, n, stage, &high) : xn_fail_memory(ctx, "the stages", 8);

@@ -5,6 +5,7 @@
 // Of a cube: the files of its run, of a binned pair the half that was not named too, and every file that a key of
 // type path below `input` names (pedestals, gains, masks, readings, ...), found in the table of keys, so that a new key
 // cannot be forgotten here.  Of a dispersion: the modes, the geometry, the force constants.
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -119,13 +120,27 @@ xani_status xn_inputs_map(xn_ctx *ctx, const xn_config *config, const char *cons
     return st;
 }
 
+// Hours of work are not to end with a folder that is not there.
+static xani_status check_folder(xn_ctx *ctx, const char *output)
+{
+    const char *slash = strrchr(output, '/');
+    char *folder = slash == NULL ? xn_strdup(".") : xn_format("%.*s", (int)(slash - output) + 1, output);
+    if (folder == NULL) return xn_fail_memory(ctx, "a path", strlen(output));
+    int error = access(folder, W_OK | X_OK) == 0 ? 0 : errno;
+    xn_free(folder);
+    if (error == 0) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be written: %s", output,
+                   error == ENOENT ? "its folder does not exist" : strerror(error));
+}
+
 // Also under another name of the same file (a link).
 xani_status xn_inputs_spare(xn_ctx *ctx, const char *output, const char *const *inputs)
 {
     struct stat a, b;
-    if (stat(output, &a) != 0) return XANI_OK;
+    if (stat(output, &a) != 0) return check_folder(ctx, output);
+    if (S_ISDIR(a.st_mode)) return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be written: it is a folder", output);
     for (; *inputs != NULL; inputs++)
         if (stat(*inputs, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
             return xn_fail(ctx, XANI_ERR_USAGE, "%s: is an input; give another name to write to", output);
-    return XANI_OK;
+    return check_folder(ctx, output);
 }

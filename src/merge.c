@@ -149,10 +149,11 @@ static xani_status merge_parts(xn_ctx *ctx, joint *j, const part *parts, size_t 
     xani_status st;
     const char **names = xn_calloc(n + 1, sizeof(char *));
     if (names == NULL) return xn_fail_memory(ctx, "merging", n * sizeof(char *));
+    for (size_t i = 0; i < n; i++) names[i] = parts[i].path;
+    XN_GOTO(out, st, xn_inputs_spare(ctx, output, names));
     XN_GOTO(out, st, xn_merge_create(ctx, &j->merge));
     XN_GOTO(out, st, xn_identity_create(ctx, "merge", &j->identity));
     for (size_t i = 0; i < n; i++) {
-        names[i] = parts[i].path;
         XN_GOTO(out, st, add_file(ctx, j, parts[0].path, parts[i].path));
         xn_progress(ctx, "merge", (int64_t)i + 1, (int64_t)n, "cubes");
     }

@@ -34,14 +34,22 @@ static xani_status assign(xn_ctx *ctx, xn_config *config, char *text)
     return st;
 }
 
+static xani_status assign_word(xn_ctx *ctx, xn_config *config, const char *key, const char *word)
+{
+    char *quoted = word != NULL ? xn_config_quoted(word) : NULL;
+    xani_status st = assign(ctx, config, quoted != NULL ? xn_format("%s=%s", key, quoted) : NULL);
+    xn_free(quoted);
+    return st;
+}
+
 // Where there is no list of runs, one of all files.
 static xani_status list_run(xn_ctx *ctx, xn_config *config, int number)
 {
-    char key[XN_KEY_LENGTH];
+    char key[XN_KEY_LENGTH], to[XN_KEY_LENGTH];
     XN_TRY(assign(ctx, config, xn_format("runs=[{name: value_%d, files: []}]", number)));
     for (int i = 0; i < xn_config_count(config, "input.files"); i++) {
         const char *file = xn_config_string(config, xn_key(key, "input.files[%d]", i));
-        XN_TRY(assign(ctx, config, xn_format("runs[0].files[%d]='%s'", i, file)));
+        XN_TRY(assign_word(ctx, config, xn_key(to, "runs[0].files[%d]", i), file));
     }
     return XANI_OK;
 }
@@ -55,7 +63,10 @@ static xani_status turn(xn_ctx *ctx, int index, int circle, const xn_axis_value 
         XN_TRY(list_run(ctx, v->config, v->number));
     } else {
         const char *name = xn_config_string(v->config, xn_key(key, "runs[%d].name", index));
-        XN_TRY(assign(ctx, v->config, xn_format("runs[%d].name='%s_%d'", index, name ? name : "run", v->number)));
+        char *numbered = xn_format("%s_%d", name ? name : "run", v->number);
+        xani_status st = assign_word(ctx, v->config, xn_key(key, "runs[%d].name", index), numbered);
+        xn_free(numbered);
+        if (st != XANI_OK) return st;
     }
     bool by_run = index >= 0 && xn_config_has(v->config, xn_key(key, "runs[%d].angle_deg", index));
     return assign(ctx, v->config,
@@ -71,8 +82,11 @@ static xani_status with_window(xn_ctx *ctx, const xn_config *config, double low,
     if (isfinite(low)) (void)snprintf(min, sizeof min, ", min: %.17g", low);
     if (isfinite(high)) (void)snprintf(max, sizeof max, ", max: %.17g", nextafter(high, -INFINITY));
     XN_TRY(xn_config_copy(ctx, config, one));
-    char *cut = xn_format("select.cuts[%d]={source: '%s', name: second axis%s%s}",
-                          xn_config_count(config, "select.cuts"), source, min, max);
+    char *quoted = xn_config_quoted(source);
+    char *cut = quoted != NULL ? xn_format("select.cuts[%d]={source: %s, name: second axis%s%s}",
+                                           xn_config_count(config, "select.cuts"), quoted, min, max)
+                               : NULL;
+    xn_free(quoted);
     xani_status st = cut != NULL ? xani_config_assign(ctx, *one, cut) : xn_fail_memory(ctx, "a cut", 256);
     if (st == XANI_OK) st = xani_config_assign(ctx, *one, "reduce.second_axis=");
     xn_free(cut);

@@ -148,7 +148,8 @@ static xani_status reduce_field_cube(xn_ctx *ctx, xn_config *config, const char 
 {
     char *absolute = path[0] == '/' ? xn_strdup(path) : NULL, here[4096];
     if (absolute == NULL && getcwd(here, sizeof here) != NULL) absolute = xn_format("%s/%s", here, path);
-    char *files = absolute ? xn_format("input.files=['%s']", absolute) : NULL;
+    char *quoted = absolute ? xn_config_quoted(absolute) : NULL;
+    char *files = quoted ? xn_format("input.files=[%s]", quoted) : NULL;
     xani_status st = files ? XANI_OK : xn_fail_memory(ctx, "a path", strlen(path));
     bool same = xn_config_has(config, "input.layout") && strcmp(xn_config_string(config, "input.layout"), "cube") == 0;
     if (st == XANI_OK && !same) st = xani_config_assign(ctx, config, "input={layout: cube}");
@@ -160,6 +161,7 @@ static xani_status reduce_field_cube(xn_ctx *ctx, xn_config *config, const char 
     }
     if (st == XANI_OK) st = xn_stage_cube(ctx, config, -1, false, NULL, cube);
     xn_free(absolute);
+    xn_free(quoted);
     xn_free(files);
     return st;
 }

@@ -124,6 +124,20 @@ xani_status xn_config_copy(xn_ctx *ctx, const xn_config *c, xn_config **copy)
 
 // ---- assigning
 
+char *xn_config_quoted(const char *word)
+{
+    char *text = xn_alloc(2 * strlen(word) + 3, 1), *t = text;
+    if (text == NULL) return NULL;
+    *t++ = '\'';
+    for (const char *p = word; *p; p++) {
+        if (*p == '\'') *t++ = '\'';
+        *t++ = *p;
+    }
+    *t++ = '\'';
+    *t = '\0';
+    return text;
+}
+
 static xani_status assign_bad(xn_ctx *ctx, const char *assignment, const char *what)
 {
     return xn_fail(ctx, XANI_ERR_CONFIG, "assignment '%.200s': %s", assignment, what);

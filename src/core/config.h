@@ -75,6 +75,8 @@ xani_status xn_config_part(xn_ctx *ctx, const xn_config *c, const char *key, cha
 xani_status xn_config_text(xn_ctx *ctx, const xn_config *c, char **yaml);
 // A copy to assign to, with the same name and folder.
 xani_status xn_config_copy(xn_ctx *ctx, const xn_config *c, xn_config **copy);
+// 'word' in YAML's quotes, to be part of an assignment; owned by the caller, NULL without memory.
+char *xn_config_quoted(const char *word);
 // Path value made absolute against the configuration's folder; owned by the caller. NULL when unset.
 char *xn_config_path(const xn_config *c, const char *key);
 const char *xn_config_dir(const xn_config *c);  // folder of the file, "." when made from text

@@ -20,21 +20,6 @@ xani_status xn_sim_assign(xn_ctx *ctx, xn_config *config, char *text)
     return st;
 }
 
-// A path in YAML single quotes; owned.
-static char *quoted(const char *path)
-{
-    char *text = xn_alloc(2 * strlen(path) + 3, 1), *t = text;
-    if (text == NULL) return NULL;
-    *t++ = '\'';
-    for (const char *p = path; *p; p++) {
-        if (*p == '\'') *t++ = '\'';
-        *t++ = *p;
-    }
-    *t++ = '\'';
-    *t = '\0';
-    return text;
-}
-
 // Key of a path that keeps pointing to where it did: as an absolute path.
 static xani_status fix_path(xn_ctx *ctx, const xn_config *given, const char *key, xn_config *config)
 {
@@ -42,7 +27,7 @@ static xani_status fix_path(xn_ctx *ctx, const xn_config *given, const char *key
     char *path = xn_config_path(given, key), *real = path != NULL ? realpath(path, NULL) : NULL;
     xani_status st = XANI_OK;
     if (real != NULL) { // a file that does not exist stays as it is written
-        char *text = quoted(real);
+        char *text = xn_config_quoted(real);
         st = xn_sim_assign(ctx, config, text != NULL ? xn_format("%s=%s", key, text) : NULL);
         xn_free(text);
     }
@@ -119,6 +104,14 @@ char *xn_sim_mask_text(const xn_sim_model *m)
 
 // ---- files
 
+static xani_status set_name(xn_ctx *ctx, int run, const char *name, xn_config *config)
+{
+    char *quoted = xn_config_quoted(name);
+    xani_status st = xn_sim_assign(ctx, config, quoted != NULL ? xn_format("runs[%d].name=%s", run, quoted) : NULL);
+    xn_free(quoted);
+    return st;
+}
+
 static xani_status set_files(xn_ctx *ctx, const xn_sim_model *m, const xn_sim_layout *layout, xn_config *config)
 {
     for (int run = 0; run < m->s.n_runs; run++) {
@@ -127,7 +120,7 @@ static xani_status set_files(xn_ctx *ctx, const xn_sim_model *m, const xn_sim_la
         if (files != NULL && m->s.has_runs) text = xn_format("runs[%d].files=%s", run, files);
         if (files != NULL && !m->s.has_runs) text = xn_format("input.files=%s", files);
         xani_status st = xn_sim_assign(ctx, config, text);
-        if (st == XANI_OK && m->s.has_runs) st = xn_sim_assign(ctx, config, xn_format("runs[%d].name=%s", run, name));
+        if (st == XANI_OK && m->s.has_runs) st = set_name(ctx, run, name, config);
         xn_free(name);
         xn_free(files);
         if (st != XANI_OK) return st;
