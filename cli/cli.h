@@ -104,7 +104,8 @@ typedef struct cli {
     cli_repack repack;
     cli_phonons phonons;
     cli_progress progress;
-    bool colour; // stderr takes colour
+    bool colour;         // stderr takes colour
+    xani_status outcome; // other than XANI_OK: the result is there and says so itself (too many pixels failed)
     char error[CLI_ERROR_LENGTH];
 } cli;
 
@@ -121,6 +122,8 @@ void cli_help_all(void);
 xani_status cli_fail(cli *c, xani_status status, const char *fmt, ...) CLI_PRINTF(3, 4);
 void cli_note(cli *c, const char *fmt, ...) CLI_PRINTF(2, 3); // stderr unless -q
 void cli_warn(cli *c, const char *fmt, ...) CLI_PRINTF(2, 3);
+bool cli_interrupted(void);                              // a signal came
+bool cli_is_done(cli *c, xani_status status);            // the result is there, also when too many of its pixels failed
 char *cli_format(const char *fmt, ...) CLI_PRINTF(1, 2); // owned, free(); exits when memory is short
 void *cli_alloc(size_t n, size_t size);                  // zeroed, free(); exits when memory is short
 xani_status cli_open_config(cli *c, const char *path, xani_config **config); // with --set applied

@@ -55,7 +55,7 @@ static xani_status fit(cli *c, const xani_config *config, const xani_model *mode
     options.absolute_sigma = !c->model.relative_sigma;
     char *text = NULL;
     xani_status st = xani_model_fit_file(c->context, config, model, &options, &file, c->output, &text);
-    if (st != XANI_OK && !(st == XANI_FAILED_PIXELS && !c->json)) {
+    if (!cli_is_done(c, st)) {
         xani_free(text);
         return st;
     }

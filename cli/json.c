@@ -203,6 +203,11 @@ xani_status cli_result(cli *c, const char *schema, json_t *object)
     json_t *whole = json_object();
     json_object_set_new(whole, "schema", json_string(schema));
     json_object_set_new(whole, "version", json_integer(1));
+    if (c->outcome != XANI_OK) {
+        json_object_set_new(whole, "status", json_string(xani_status_name(c->outcome)));
+        json_object_set_new(whole, "exit", json_integer(xani_exit_code(c->outcome)));
+        json_object_set_new(whole, "error", json_string(c->error));
+    }
     json_object_update_missing(whole, object);
     char *text = json_dumps(whole, JSON_INDENT(2));
     json_decref(whole);

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,15 +16,17 @@
 #include "cli/cli.h"
 
 static xani_context *signal_context; // set before the handlers are installed
+static volatile sig_atomic_t signalled;
+
+bool cli_interrupted(void) { return signalled != 0; }
 
 static void on_signal(int number)
 {
-    static volatile sig_atomic_t seen;
-    if (number == SIGINT && seen) {
+    if (number == SIGINT && signalled) {
         signal(SIGINT, SIG_DFL);
         raise(SIGINT);
     }
-    seen = 1;
+    signalled = 1;
     xani_interrupt(signal_context);
 }
 
@@ -37,6 +40,15 @@ static void install_signals(xani_context *context)
     sigaction(SIGUSR1, &action, NULL);
 }
 
+// A missing standard stream must not become a data file: what is printed would go into it.  Who reads the first lines
+// only (head) does not end the work.
+static void keep_streams(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) < 0) _exit(1);
+}
+
 // ---- shared by the commands
 
 xani_status cli_fail(cli *c, xani_status status, const char *fmt, ...)
@@ -46,6 +58,13 @@ xani_status cli_fail(cli *c, xani_status status, const char *fmt, ...)
     vsnprintf(c->error, sizeof c->error, fmt, args);
     va_end(args);
     return status;
+}
+
+bool cli_is_done(cli *c, xani_status status)
+{
+    if (status == XANI_FAILED_PIXELS) cli_fail(c, status, "%s", xani_error_text(c->context));
+    if (status == XANI_FAILED_PIXELS) c->outcome = status;
+    return status == XANI_OK || status == XANI_FAILED_PIXELS;
 }
 
 static void say(cli *c, xani_log_level level, const char *fmt, va_list args)
@@ -141,13 +160,19 @@ static void print_error(cli *c, xani_status status, const char *text)
 {
     cli_progress_clear(c);
     fprintf(stderr, "xani: %s\n", text);
-    if (!c->json) return;
+    if (!c->json || (c->outcome == status)) return;
     json_t *e = json_pack("{s:s, s:i, s:s, s:i, s:s}", "schema", "xani.error", "version", 1, "status",
                           xani_status_name(status), "exit", xani_exit_code(status), "error", text);
     char *line = e ? json_dumps(e, 0) : NULL;
     if (line) printf("%s\n", line);
     free(line);
     json_decref(e);
+}
+
+static bool reader_is_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO, .events = POLLOUT};
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
 }
 
 static int finish(cli *c, xani_status status)
@@ -157,7 +182,7 @@ static int finish(cli *c, xani_status status)
         const char *text = c->error[0] ? c->error : c->context ? xani_error_text(c->context) : "";
         print_error(c, status, text[0] ? text : xani_status_text(status));
     }
-    if (fflush(stdout) != 0 || ferror(stdout)) {
+    if ((fflush(stdout) != 0 || ferror(stdout)) && !reader_is_gone()) {
         fprintf(stderr, "xani: standard output cannot be written: %s\n", strerror(errno));
         if (status == XANI_OK) status = XANI_ERR_OUTPUT;
     }
@@ -178,8 +203,10 @@ static char *join_arguments(int argc, char **argv)
 
 static xani_status dispatch(cli *c, int argc, char **argv, bool *help)
 {
-    if (c->command->run == NULL)
-        return cli_fail(c, XANI_ERR_USAGE, "%s: planned, not in this version", c->command->name);
+    bool planned = c->command->run == NULL;
+    *help = planned && argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+    if (*help) return XANI_OK;
+    if (planned) return cli_fail(c, XANI_ERR_USAGE, "%s: planned, not in this version", c->command->name);
     xani_status st = cli_parse(c, argc - 1, argv + 1, help);
     if (st != XANI_OK || *help) return st;
     st = xani_create(&c->context);
@@ -202,6 +229,7 @@ static xani_status dispatch(cli *c, int argc, char **argv, bool *help)
 
 int main(int argc, char **argv)
 {
+    keep_streams();
     cli c = {.repeats = 5, .model.range = {NAN, NAN}, .repack.last = -1};
     if (argc < 2) {
         fputs("xani: a command is needed; xani --help lists them, xani demo shows the whole\n", stderr);
@@ -219,6 +247,9 @@ int main(int argc, char **argv)
     for (int i = 1; i < argc; i++) c.json |= strcmp(argv[i], "--json") == 0; // also for errors found while parsing
     const char *name = ask ? argv[2] : argv[1];
     c.command = cli_find(name);
+    if (c.command == NULL && name[0] == '-')
+        return finish(&c, cli_fail(&c, XANI_ERR_USAGE,
+                                   "option %s stands before the command; xani COMMAND [OPTION…] is the order", name));
     if (c.command == NULL) {
         const char *near = cli_nearest_command(name);
         xani_status st = near ? cli_fail(&c, XANI_ERR_USAGE, "unknown command '%s'; did you mean '%s'?", name, near)

@@ -18,7 +18,7 @@ const cli_command cli_commands[] = {
 };
 const int cli_n_commands = sizeof cli_commands / sizeof cli_commands[0];
 
-enum { KEY_JSON = 256, KEY_DRY, KEY_SET, KEY_CONFIG, KEY_FORCE, KEY_TRUTH, KEY_REPEATS, KEY_HELP, KEY_DRAW };
+enum { KEY_JSON = 256, KEY_DRY, KEY_SET, KEY_CONFIG, KEY_FORCE, KEY_TRUTH, KEY_REPEATS, KEY_DRAW };
 enum { KEY_MODEL = 300, KEY_PARAM, KEY_DATA, KEY_X, KEY_SIGMA, KEY_AXIS, KEY_RANGE, KEY_RELATIVE, KEY_COVARIANCE };
 
 typedef struct option_row {
@@ -33,7 +33,9 @@ static const option_row option_rows[] = {
     {O_DRY, {"dry-run", KEY_DRY, NULL, 0, "Check everything, print the plan, write nothing", 0}},
     {O_FORCE, {"force", KEY_FORCE, NULL, 0, "Overwrite what is there", 0}},
     {O_TRUTH, {"truth", KEY_TRUTH, "FILE", 0, "truth.h5 of a simulation, to overlay in the report", 0}},
-    {O_DRAW, {"draw", KEY_DRAW, "FILE.png", 0, "Draw it: info the detector of a geometry file or configuration, plan its answer", 0}},
+    {O_DRAW,
+     {"draw", KEY_DRAW, "FILE.png", 0,
+      "Draw it: info the detector of a geometry file or configuration, plan its answer", 0}},
     {O_REPEATS, {"repeats", KEY_REPEATS, "N", 0, "Medians of N runs (at least and by default 5)", 0}},
     {O_MODEL,
      {"model", KEY_MODEL, "EXPRESSION", 0, "Fit this model instead, e.g. \"gaussian + constant\"; list: all functions",
@@ -64,7 +66,7 @@ static const option_row option_rows[] = {
     {O_NONE, {"json", KEY_JSON, NULL, 0, "Results and errors as JSON on stdout", 0}},
     {O_NONE, {"quiet", 'q', NULL, 0, "No progress and no information; warnings stay", 0}},
     {O_NONE, {"verbose", 'v', NULL, 0, "More information on stderr", 0}},
-    {O_NONE, {"help", KEY_HELP, NULL, 0, "This help", 0}},
+    {O_NONE, {"help", 'h', NULL, 0, "This help", 0}},
 };
 enum { N_ROWS = sizeof option_rows / sizeof option_rows[0] };
 
@@ -121,7 +123,7 @@ static const char *nearest_option(const cli_command *command, const char *name)
     for (int i = 0; i < N_ROWS; i++) {
         if (!allowed(command, &option_rows[i])) continue;
         int d = edit_distance(name, option_rows[i].option.name);
-        if (d < best) best = d, found = option_rows[i].option.name;
+        if (d < best && 2 * d < (int)strlen(name)) best = d, found = option_rows[i].option.name;
     }
     return found;
 }
@@ -213,7 +215,9 @@ static error_t parse_one(int key, char *arg, struct argp_state *state)
     switch (key) {
     case 'o':
         c->output = arg;
-        return 0;
+        if (arg[0] != '\0') return 0;
+        p->status = cli_fail(c, XANI_ERR_USAGE, "option -o: its value is empty");
+        return EINVAL;
     case 'q':
         c->quiet = true;
         return 0;
@@ -238,7 +242,7 @@ static error_t parse_one(int key, char *arg, struct argp_state *state)
     case KEY_TRUTH:
         c->truth = arg;
         return 0;
-    case KEY_HELP:
+    case 'h':
         p->help = true;
         return 0;
     case KEY_SET:
@@ -341,6 +345,10 @@ xani_status cli_parse(cli *c, int argc, char **argv, bool *help)
 
 void cli_help(const cli_command *command)
 {
+    if (command->run == NULL) {
+        printf("xani %s: %s\n(planned, not in this version)\n", command->name, command->summary);
+        return;
+    }
     struct argp_option options[N_ROWS + 1];
     fill_options(command, options);
     struct argp argp = {options, NULL, NULL, NULL, NULL, NULL, NULL};

@@ -178,6 +178,9 @@ void report_picture(report *r, const char *name, int width, int height, draw_fn 
                     const char *caption)
 {
     draw_png png;
+    if (r->status == XANI_OK && cli_interrupted())
+        r->status = cli_fail(r->c, XANI_INTERRUPTED, "interrupted; run the same command again for the report");
+    if (r->status != XANI_OK) return; // no page will be written
     if (!draw_picture(width, height, fn, data, &png)) {
         report_note(r, "the picture %s could not be drawn: %s", name, png.why);
         text_add(&r->page, "<p class=\"note\">This picture could not be drawn: ");

@@ -153,7 +153,8 @@ xani_status cli_run_fit(cli *c)
         st = print_inputs(c);
     } else {
         st = xani_fit(c->context, config, c->args[0], c->output);
-        if (st == XANI_OK) st = written(c, "xani.fit", c->output);
+        xani_status printed = cli_is_done(c, st) ? written(c, "xani.fit", c->output) : XANI_OK;
+        if (st == XANI_OK) st = printed;
     }
     xani_config_destroy(&config);
     return st;
@@ -202,10 +203,10 @@ xani_status cli_run_pipeline(cli *c, const xani_config *config, const char *dir,
     if (text != NULL) *summary = json_loads(text, 0, NULL);
     xani_free(text);
     if (*summary == NULL) *summary = json_object();
-    if (st != XANI_OK && st != XANI_FAILED_PIXELS) return st;
+    if (!cli_is_done(c, st)) return st;
     if (json_is_false(json_object_get(*summary, "report"))) return st;
     xani_status reported = report_folder(c, result_folder(dir, *summary), truth, *summary);
-    return st != XANI_OK ? st : reported;
+    return reported != XANI_OK ? reported : st;
 }
 
 xani_status cli_run_run(cli *c)
@@ -221,7 +222,7 @@ xani_status cli_run_run(cli *c)
     json_t *summary = NULL;
     st = cli_run_pipeline(c, config, c->output, c->truth, &summary);
     xani_config_destroy(&config);
-    if (st != XANI_OK && !(st == XANI_FAILED_PIXELS && !c->json)) {
+    if (st != XANI_OK && st != c->outcome) {
         json_decref(summary);
         return st;
     }

@@ -1,0 +1,171 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""command_line.py XANI SCRATCH -- the command as a shell sees it: options, streams, exit codes, names of files, encodings.
+
+One small pair of cubes serves all cases: words and options out of place name what is meant; results stand on stdout and
+all else on stderr, also where one of them is missing, full, or read only in part; file names and configurations may look
+like anything a system or another program makes of them; work does not start where its result cannot be written.
+Prints TAP.
+"""
+import json
+import os
+import pty
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
+try:
+    import h5py
+    import numpy as np
+    import yaml
+    from walk import Report
+except ImportError as missing:
+    print(f"1..0 # SKIP {missing}")
+    sys.exit(77)
+
+XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+r = Report()
+
+
+def xani(*args, cwd=SCRATCH, **more):
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
+    return subprocess.run([XANI, *args], cwd=cwd, timeout=100, text=True, **streams)
+
+
+def refused(code, words, *args, **more):
+    done = xani(*args, **more)
+    last = (done.stderr.splitlines() or [""])[-1]
+    r.ok(done.returncode == code and all(w in last for w in words) and not done.stdout, f"{' '.join(args)}: {done.returncode}: {last}")
+
+
+def write_cubes(folder, signal_of, noise=20):
+    """run0003_on.h5 and _off.h5 of 4 x 5 pixels and 60 delays."""
+    os.makedirs(folder)
+    t = np.arange(60) * 0.05
+    y = 1e4 * (1 + signal_of(t[:, None, None])) + np.random.default_rng(1).normal(0, noise, (60, 4, 5))
+    for half, var, imgs in (("on", t, y), ("off", np.zeros(1), np.full((1, 4, 5), 1e4))):
+        with h5py.File(f"{folder}/run0003_{half}.h5", "w") as f:
+            f["scan_var"], f["imgs"] = var, imgs
+            f["i0"] = f["bin_counts"] = np.full(len(var), 100.0)
+
+
+def configuration(folder, text, name="xani.yaml"):
+    with open(f"{folder}/{name}", "wb") as f:
+        f.write(text if isinstance(text, bytes) else text.encode())
+    return f"{folder}/{name}"
+
+
+PLAIN = ("# Jülich\nexperiment: {title: 'ν(q) of É'}\ninput:\n  layout: cube\n  files: [run0003_on.h5]\n  delay: {sign: +1}\n"
+         "reduce: {off: {mode: all}}\nfit: {modes_max: 1}\noutput: {report: false}\n")
+
+shutil.rmtree(SCRATCH, ignore_errors=True)
+os.makedirs(SCRATCH)
+good = f"{SCRATCH}/good"
+write_cubes(good, lambda t: 0.05 * np.cos(12 * t))
+configuration(good, PLAIN)
+
+# ---- words and options
+for args in (["--help"], ["-h"], ["help"], ["run", "--help"], ["run", "-h"], ["help", "run"], ["live", "--help"], ["--version"]):
+    done = xani(*args)
+    r.ok(done.returncode == 0 and done.stdout and not done.stderr, f"xani {' '.join(args)} answers on stdout")
+refused(2, ["a command is needed"])
+refused(2, ["'chek'", "'check'"], "chek", "x")
+refused(2, ["-q stands before the command"], "-q", "check", "good/xani.yaml")
+refused(2, ["--stt", "--set"], "check", "good/xani.yaml", "--stt", "a=1")
+refused(2, ["--zzz", "xani check --help"], "check", "good/xani.yaml", "--zzz")
+refused(2, ["-o", "empty"], "reduce", "good/xani.yaml", "-o", "")
+refused(2, ["planned"], "live", "x")
+done = xani("check", "good/xani.yaml", "--nonsense", "--json")
+r.ok(done.returncode == 2 and json.loads(done.stdout)["exit"] == 2 and "--nonsense" in json.loads(done.stdout)["error"],
+     "an error is one JSON object on stdout too")
+
+# ---- streams
+done = xani("init", "good", "-q")
+r.ok(done.returncode == 0 and yaml.safe_load(done.stdout)["input"]["layout"] == "cube" and not done.stderr, "-q: the answer alone")
+plain = xani("reduce", "good/xani.yaml", "-o", "c.h5")
+r.ok(plain.returncode == 0 and plain.stdout.startswith("c.h5") and "\033" not in plain.stdout + plain.stderr, "no terminal: no colours, no cursor")
+with open("/dev/full", "w") as full:
+    done = xani("info", "good", stdout=full)
+r.ok(done.returncode == 1 and "standard output cannot be written: No space left" in done.stderr, "a full disk behind stdout is told")
+for stream in (1, 2):
+    done = xani("reduce", "good/xani.yaml", "-o", "d.h5", preexec_fn=lambda s=stream: os.close(s), **({"stdout": None} if stream == 1 else {}))
+    with h5py.File(f"{SCRATCH}/c.h5") as a, h5py.File(f"{SCRATCH}/d.h5") as b:
+        same = np.array_equal(a["entry/cube/signal"], b["entry/cube/signal"], equal_nan=True)
+    verified = xani("verify", "d.h5").returncode
+    r.ok(done.returncode == (1 if stream == 1 else 0) and same and verified == 0, f"stream {stream} closed: what is printed goes into no file")
+line = f"'{XANI}' phonons cu_296k --at 0,0,0 --at 0.5,0.5,0 --steps 3000 2>errors | head -1; echo ${{PIPESTATUS[0]}}"
+done = subprocess.run(["bash", "-c", line], cwd=SCRATCH, capture_output=True, text=True)
+r.ok(done.stdout.endswith("\n0\n") and os.path.getsize(f"{SCRATCH}/errors") == 0, f"| head -1 ends nothing and is no error: {done.stdout.split()[-1]}")
+for no_color, expected in (("", True), ("1", False)):
+    parent, child = pty.openpty()
+    xani("fit", "good/run0003_on.h5", "-o", "m.h5", stderr=child, env=os.environ | {"TERM": "xterm", "NO_COLOR": no_color})
+    os.close(child)
+    shown = os.read(parent, 100000)
+    os.close(parent)
+    r.ok((b"\033[33mwarning" in shown) == expected and b"warning: " in shown.replace(b"\033[0m", b""), f"a terminal's warning with NO_COLOR={no_color}")
+
+# ---- names of files and folders, links, other working folders
+for name in ("it's", "a b", "br[1]ck", "ü ✓", "-dash", "--opt"):
+    shutil.copytree(good, f"{SCRATCH}/{name}")
+    bad = []
+    for args in (["fit", f"./{name}/run0003_on.h5", "-o", f"./{name}/m.h5"], ["run", "-o", f"./{name}/out", "--", f"{name}/xani.yaml"],
+                 ["init", "-q", "-o", f"{name}/new.yaml", "--", name], ["verify", "--", name]):
+        done = xani(*args)
+        if done.returncode:
+            bad.append((args[0], done.returncode, done.stderr.strip()[-200:]))
+    r.ok(not bad, f"files in a folder called {name} {bad}")
+os.makedirs(f"{SCRATCH}/else/where")
+done = xani("run", "../../good/xani.yaml", "-o", "out", cwd=f"{SCRATCH}/else/where")
+again = xani("fit", "else/where/out/cube.h5", "-o", "m.h5")
+r.ok(done.returncode == 0 and again.returncode == 0, f"relative paths are those of the configuration {done.stderr[-200:]}{again.stderr[-200:]}")
+os.symlink("good/xani.yaml", f"{SCRATCH}/link.yaml")
+refused(3, ["run0003_on.h5", "link.yaml"], "check", "link.yaml")
+os.symlink("xani.yaml", f"{good}/link.yaml")
+r.ok(xani("check", "good/link.yaml").returncode == 0, "a linked configuration: paths are those beside the link")
+
+# ---- what programs and editors make of a configuration
+parsed = yaml.safe_load(PLAIN)
+forms = {"CRLF": PLAIN.replace("\n", "\r\n"), "a byte-order mark": b"\xef\xbb\xbf" + PLAIN.encode(), "UTF-16": PLAIN.encode("utf-16"),
+         "PyYAML, where off is false": yaml.safe_dump(parsed), "PyYAML, flow": yaml.safe_dump(parsed, default_flow_style=True),
+         "JSON": json.dumps(yaml.load(PLAIN, yaml.BaseLoader)), "a directive and an end": "%YAML 1.1\n---\n" + PLAIN + "...\n"}
+for what, content in forms.items():
+    configuration(good, content, "form.yaml")
+    done = xani("check", "good/form.yaml")
+    r.ok(done.returncode == 0, f"configuration with {what} {done.stderr.strip()}")
+for content, words in ((PLAIN.encode("latin-1", "replace"), ["bad.yaml:1", "UTF-8"]), (b"", ["input.layout is missing"]),
+                       (os.urandom(2000), ["not valid YAML"]), (b"# x\n" * 1200000, ["too large"]),
+                       ("fit:\n\tmodes_max: 1\n", ["bad.yaml:2", "spaces"]), (PLAIN + "fit: {}\n", ["given twice", "line 8"])):
+    configuration(good, content, "bad.yaml")
+    refused(2, words, "check", "good/bad.yaml")
+
+# ---- where nothing can be written nothing is begun; no input is overwritten
+for command in (["reduce", "good/xani.yaml"], ["fit", "c.h5"], ["merge", "c.h5"], ["fit", "c.h5", "--model", "constant"]):
+    refused(1, ["no/x.h5", "folder does not exist"], *command, "-o", "no/x.h5")
+    refused(1, ["good", "is a folder"], *command, "-o", "good")
+refused(2, ["c.h5", "is an input"], "merge", "c.h5", "-o", "c.h5")
+
+# ---- too many failed pixels: the result is there, in full, and 4
+write_cubes(f"{SCRATCH}/steep", lambda t: 0.05 * np.exp(-(15 + np.arange(20).reshape(4, 5) / 4) * t), noise=0.2)
+configuration(f"{SCRATCH}/steep", PLAIN.replace("modes_max: 1", "modes_max: 3, max_failed: 0"))
+for args, key in ((["fit", "steep/run0003_on.h5", "-o", "m4.h5", "--set", "fit.max_failed=0"], "written"),
+                  (["run", "steep/xani.yaml", "-o", "o4"], "runs")):
+    done = xani(*args, "--json")
+    answer = json.loads(done.stdout)
+    r.ok(done.returncode == 4 and answer["exit"] == 4 and key in answer and "max_failed" in answer["error"] and "max_failed" in done.stderr,
+         f"{args[0]} with failed pixels ends with {done.returncode}, {key} and the reason")
+r.ok(xani("verify", "o4", "m4.h5").returncode == 0, "and the results stand")
+
+# ---- a signal while the report is drawn
+os.makedirs(f"{SCRATCH}/r")
+shutil.copy(f"{SCRATCH}/c.h5", f"{SCRATCH}/r/cube.h5")
+with subprocess.Popen([XANI, "report", "r"], cwd=SCRATCH, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
+    while p.poll() is None and not os.path.isdir(f"{SCRATCH}/r/report"):
+        time.sleep(0.002)
+    p.send_signal(signal.SIGTERM)
+    said = p.communicate()[1]
+r.ok(p.returncode == 75 and "interrupted" in said and not os.path.exists(f"{SCRATCH}/r/report.html"), f"a report stops when asked to: {p.returncode}")
+print(f"1..{r.n}")
+sys.exit(1 if r.failed else 0)
