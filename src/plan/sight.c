@@ -56,6 +56,19 @@ static double highest(const xn_forces *f)
     return most;
 }
 
+// A softening must leave a crystal; what of one with imaginary modes itself can be foretold is.
+static xani_status check_stable(xn_plan *p)
+{
+    xani_status st =
+        xn_forces_check_stable(p->ctx, p->config, "map.force_constants.file", "the crystal is", &p->before, p->to_q);
+    if (st == XANI_OK)
+        return xn_forces_check_stable(p->ctx, p->config, "plan.softening", "makes the crystal", &p->after, p->to_q);
+    if (st == XANI_ERR_MEMORY) return st;
+    xn_warn(p->ctx, "%s: pixels that see it there are left out", xani_error_text(p->ctx));
+    xn_clear_error(p->ctx);
+    return XANI_OK;
+}
+
 static xani_status load_crystal(xn_plan *p)
 {
     int64_t unstable = 0;
@@ -77,6 +90,7 @@ static xani_status load_crystal(xn_plan *p)
     p->amplitude_from = "given";
     XN_TRY(soften(p));
     XN_TRY(xn_context(p->ctx, xn_forces_align(p->ctx, &p->scene.lattice, &p->before, p->to_q), "map.crystal"));
+    XN_TRY(check_stable(p));
     p->msd = xn_calloc((size_t)p->before.n_atoms, sizeof *p->msd);
     if (p->msd == NULL) return xn_fail_memory(p->ctx, "mean squares", (size_t)p->before.n_atoms * sizeof *p->msd);
     p->max_thz = highest(&p->before);

@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define SAME_CELL 0.02 // lattice constants of a shipped table and of the configuration, relative
+#define STABLE_GRID 16 // points along each reciprocal vector at which no mode may be imaginary
+#define CENTRE 1e-6    // THz: rounding of acoustic modes at the centre
 
 // ---- which constants
 
@@ -111,4 +113,36 @@ xani_status xn_forces_soften(xn_ctx *ctx, const xn_config *config, const char *l
                      : soften_forces(ctx, config, shell_key, shell, element, factor, after));
     }
     return named ? xn_forces_from_crystal(ctx, &table[1], after) : XANI_OK;
+}
+
+// ---- stability
+
+// Whether a mode is imaginary somewhere, *q: where.
+static bool unstable_at(const xn_forces *f, double complex *work, double *nu, double q[3])
+{
+    double b[9];
+    xn_forces_reciprocal(f, b);
+    for (int k = 1; k < STABLE_GRID * STABLE_GRID * STABLE_GRID; k++) {
+        const int at[3] = {k / (STABLE_GRID * STABLE_GRID), k / STABLE_GRID % STABLE_GRID, k % STABLE_GRID};
+        double part[3];
+        for (int c = 0; c < 3; c++) part[c] = (double)at[c] / STABLE_GRID;
+        xn_mat3_vec(b, part, q);
+        if (!xn_forces_solve(f, q, NULL, work, nu, NULL) || !(nu[0] > CENTRE)) return true;
+    }
+    return false;
+}
+
+xani_status xn_forces_check_stable(xn_ctx *ctx, const xn_config *config, const char *key, const char *what,
+                                   const xn_forces *f, const double to_q[9])
+{
+    double inverse[9], q[3], hkl[3], *nu = xn_alloc(3 * (size_t)f->n_atoms, sizeof *nu);
+    double complex *work = xn_alloc(xn_forces_work(f), sizeof *work);
+    bool unstable = nu != NULL && work != NULL && unstable_at(f, work, nu, q);
+    xani_status st =
+        nu != NULL && work != NULL ? XANI_OK : xn_fail_memory(ctx, "the dynamical matrix", xn_forces_work(f) * 16);
+    xn_free(work);
+    xn_free(nu);
+    if (!unstable || !xn_mat3_inverse(to_q, inverse)) return st;
+    xn_mat3_vec(inverse, q, hkl);
+    return xn_config_bad(ctx, config, key, "%s unstable at q = (%.3g %.3g %.3g)", what, hkl[0], hkl[1], hkl[2]);
 }

@@ -18,4 +18,9 @@ xani_status xn_forces_configured(xn_ctx *ctx, const xn_config *config, const xn_
 xani_status xn_forces_soften(xn_ctx *ctx, const xn_config *config, const char *list, xn_crystal table[2],
                              const xn_forces *before, xn_forces *after);
 
+// XANI_ERR_CONFIG, "KEY: WHAT unstable at q", where a mode of the zone is imaginary: the squeezing law (scatter.h) has
+// no answer there. to_q: of xn_forces_align.
+xani_status xn_forces_check_stable(xn_ctx *ctx, const xn_config *config, const char *key, const char *what,
+                                   const xn_forces *f, const double to_q[9]);
+
 #endif

@@ -10,9 +10,7 @@
 #include "physics/forces/configured.h"
 #include "source/sim/parts.h"
 
-#define MSD_GRID 32    // the zone mean converges as 1/n (science.md 13.2)
-#define STABLE_GRID 16 // points along each reciprocal vector at which no mode may be imaginary
-#define CENTRE 1e-6    // THz: rounding of acoustic modes at the centre
+#define MSD_GRID 32 // the zone mean converges as 1/n (science.md 13.2)
 
 // ---- loading
 
@@ -42,37 +40,6 @@ static xani_status load_crystal(xn_ctx *ctx, const xn_config *config, xn_sim_mod
             return xn_config_bad(ctx, config, "sim.crystal", "the form factor of atom %d ('%s') is not known", i + 1,
                                  m->before.element[i]);
     return XANI_OK;
-}
-
-// ---- stability
-
-// Whether a mode is imaginary somewhere, *q: where.
-static bool unstable_at(const xn_forces *f, double complex *work, double q[3])
-{
-    double b[9], nu[XN_SIM_BRANCHES];
-    xn_forces_reciprocal(f, b);
-    for (int k = 1; k < STABLE_GRID * STABLE_GRID * STABLE_GRID; k++) {
-        const int at[3] = {k / (STABLE_GRID * STABLE_GRID), k / STABLE_GRID % STABLE_GRID, k % STABLE_GRID};
-        double part[3];
-        for (int c = 0; c < 3; c++) part[c] = (double)at[c] / STABLE_GRID;
-        xn_mat3_vec(b, part, q);
-        if (!xn_forces_solve(f, q, NULL, work, nu, NULL) || !(nu[0] > CENTRE)) return true;
-    }
-    return false;
-}
-
-// No mode of the zone may be imaginary: the squeezing law has no answer there.
-static xani_status check_stable(xn_ctx *ctx, const xn_config *config, const char *key, const char *what,
-                                const xn_forces *f, const double to_q[9])
-{
-    double inverse[9], q[3], hkl[3];
-    double complex *work = xn_alloc(xn_forces_work(f), sizeof *work);
-    if (work == NULL) return xn_fail_memory(ctx, "the dynamical matrix", xn_forces_work(f) * sizeof *work);
-    bool unstable = unstable_at(f, work, q);
-    xn_free(work);
-    if (!unstable || !xn_mat3_inverse(to_q, inverse)) return XANI_OK;
-    xn_mat3_vec(inverse, q, hkl);
-    return xn_config_bad(ctx, config, key, "%s unstable at q = (%.3g %.3g %.3g)", what, hkl[0], hkl[1], hkl[2]);
 }
 
 // ---- the lattice in the crystal's frame
@@ -116,9 +83,9 @@ xani_status xn_sim_crystals(xn_ctx *ctx, const xn_config *config, xn_sim_model *
     if (m->table[0].n_shells > 0) XN_TRY(check_table_cell(ctx, config, m));
     XN_TRY(xn_context(ctx, xn_forces_align(ctx, &m->lattice, &m->before, m->to_q), "%s: map.crystal",
                       xn_config_name(config)));
-    XN_TRY(check_stable(ctx, config, "sim.crystal", "is", &m->before, m->to_q));
+    XN_TRY(xn_forces_check_stable(ctx, config, "sim.crystal", "is", &m->before, m->to_q));
     if (xn_config_count(config, "sim.softening") > 0)
-        XN_TRY(check_stable(ctx, config, "sim.softening", "makes the crystal", &m->after, m->to_q));
+        XN_TRY(xn_forces_check_stable(ctx, config, "sim.softening", "makes the crystal", &m->after, m->to_q));
     m->msd = xn_calloc((size_t)m->before.n_atoms, sizeof *m->msd);
     if (m->msd == NULL) return xn_fail_memory(ctx, "mean squares", (size_t)m->before.n_atoms * sizeof *m->msd);
     XN_TRY(xn_forces_msd(ctx, &m->before, m->s.temperature_k, MSD_GRID, m->threads, m->msd, &unstable));
