@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // results.c -- what was measured so far: cubes and modes below plan.results, else below output.directory.
 //
-// A cube gives brightness, noise and shots as they are, and the error of its own samples before time zero, which
-// replaces the formula's (noise_scale).
+// Results of another energy or cell are refused: they say nothing of this experiment.  A cube gives brightness, noise
+// and shots as they are, and the error of its own samples before time zero, which replaces the formula's (noise_scale).
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,7 @@
 #include "result/result.h"
 
 #define ENOUGH 20
+#define SAME 0.01 // relative, of energies and cells
 
 // ---- finding
 
@@ -109,7 +110,39 @@ static xani_status look_at(xn_plan *p, char *path, bool must)
     return st;
 }
 
-xani_status xn_plan_results(xn_plan *p)
+static xani_status same(xn_plan *p, const char *key, const double *ours, const double *theirs, int n, const char *path)
+{
+    for (int i = 0; i < n; i++)
+        if (fabs(ours[i] - theirs[i]) > SAME * fabs(ours[i]))
+            return xn_config_bad(p->ctx, p->config, key, "%g, but the results in %s are of %g", ours[i], path,
+                                 theirs[i]);
+    return XANI_OK;
+}
+
+static xani_status same_experiment(xn_plan *p, const xn_config *theirs, const char *path)
+{
+    static const char energy[] = "experiment.energy_kev", cell[] = "map.crystal.cell";
+    double a[6] = {xn_config_double(p->config, energy)}, b[6] = {xn_config_double(theirs, energy)};
+    XN_TRY(same(p, energy, a, b, 1, path)); // what is not there is NaN, and like everything
+    if (xn_config_doubles(p->config, cell, a, 6) != 6 || xn_config_doubles(theirs, cell, b, 6) != 6) return XANI_OK;
+    return same(p, cell, a, b, 6, path);
+}
+
+static xani_status check_same(xn_plan *p, const char *path)
+{
+    char *yaml = NULL, *base = NULL;
+    xn_config *theirs = NULL;
+    if (path == NULL) return XANI_OK;
+    xani_status st = xn_result_read_config(p->ctx, path, &yaml, &base);
+    if (st == XANI_OK && yaml != NULL) st = xn_config_parse(p->ctx, yaml, path, base ? base : ".", &theirs);
+    if (st == XANI_OK && theirs != NULL) st = same_experiment(p, theirs, path);
+    xani_config_destroy(&theirs);
+    xn_free(yaml);
+    xn_free(base);
+    return st;
+}
+
+static xani_status find(xn_plan *p)
 {
     char key[XN_KEY_LENGTH];
     p->cube_path = xn_calloc((size_t)p->n_runs, sizeof *p->cube_path);
@@ -120,6 +153,16 @@ xani_status xn_plan_results(xn_plan *p)
     for (int i = 0; i < n; i++) XN_TRY(look_at(p, xn_config_path(p->config, xn_key(key, "plan.results[%d]", i)), true));
     if (n == 0 && xn_config_has(p->config, "output.directory"))
         return look_at(p, xn_config_path(p->config, "output.directory"), false);
+    return XANI_OK;
+}
+
+xani_status xn_plan_results(xn_plan *p)
+{
+    XN_TRY(find(p));
+    for (int run = 0; run < p->n_runs; run++) {
+        XN_TRY(check_same(p, p->cube_path[run]));
+        XN_TRY(check_same(p, p->modes_path[run]));
+    }
     return XANI_OK;
 }
 
