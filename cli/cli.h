@@ -128,6 +128,7 @@ char *cli_format(const char *fmt, ...) CLI_PRINTF(1, 2); // owned, free(); exits
 void *cli_alloc(size_t n, size_t size);                  // zeroed, free(); exits when memory is short
 xani_status cli_open_config(cli *c, const char *path, xani_config **config); // with --set applied
 xani_status cli_write_file(cli *c, const char *path, const void *bytes, size_t n, bool overwrite);
+xani_status cli_write_picture(cli *c, const char *path, const void *bytes, size_t n); // --draw: over pictures only
 
 // progress.c
 void cli_progress_start(cli *c);

@@ -162,8 +162,7 @@ static xani_status draw_config(cli *c, const xani_config *config, const char *ti
     if (detector == NULL || !draw_picture(WIDTH, HEIGHT, draw, &p, &png))
         st = cli_fail(c, XANI_ERR_OUTPUT, "%s: the picture failed: %s", path, png.why);
     else
-        st = cli_write_file(c, path, png.bytes, png.n, c->force);
-    if (st == XANI_OK) cli_note(c, "%s written", path);
+        st = cli_write_picture(c, path, png.bytes, png.n);
     free(png.bytes);
     json_decref(detector);
     xani_free(text);

@@ -392,8 +392,7 @@ xani_status cli_draw_plan(cli *c, const char *text)
     if (plan == NULL || !draw_picture(WIDTH, HEIGHT, draw, &p, &png))
         st = cli_fail(c, XANI_ERR_OUTPUT, "%s: the picture failed: %s", c->draw, png.why);
     else
-        st = cli_write_file(c, c->draw, png.bytes, png.n, c->force);
-    if (st == XANI_OK) cli_note(c, "%s written", c->draw);
+        st = cli_write_picture(c, c->draw, png.bytes, png.n);
     free(png.bytes);
     json_decref(plan);
     return st;

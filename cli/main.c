@@ -154,6 +154,26 @@ xani_status cli_write_file(cli *c, const char *path, const void *bytes, size_t n
     return st;
 }
 
+// An input named by mistake is no picture.
+static bool is_png_or_absent(const char *path)
+{
+    char head[8] = "";
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) return access(path, F_OK) != 0;
+    size_t n = fread(head, 1, sizeof head, f);
+    fclose(f);
+    return n == sizeof head && memcmp(head, "\x89PNG\r\n\x1a\n", sizeof head) == 0;
+}
+
+xani_status cli_write_picture(cli *c, const char *path, const void *bytes, size_t n)
+{
+    if (!is_png_or_absent(path))
+        return cli_fail(c, XANI_ERR_USAGE, "%s: is there and is not a PNG picture; give another name to draw to", path);
+    xani_status st = cli_write_file(c, path, bytes, n, c->force);
+    if (st == XANI_OK) cli_note(c, "%s written", path);
+    return st;
+}
+
 // ---- one command
 
 static void print_error(cli *c, xani_status status, const char *text)
