@@ -320,6 +320,9 @@ def pictures():
     with open(png, "rb") as f:
         head = f.read(24)
     r.ok(head[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", head[16:24]) == (1900, 1500) and os.path.getsize(png) > 20000, "and as a picture")
+    before = open(config).read()
+    r.ok("not a PNG" in xani("plan", config, "--draw", config, "-q", "--force", "--set", "input={}", code=2) and open(config).read() == before,
+         "a configuration is not drawn over")
     r.ok("exists" in xani("plan", config, "--draw", png, "-q", "--set", "input={}", code=1), "a picture that is there is kept")
 
 
@@ -331,6 +334,9 @@ def errors():
                          ({"plan.angles": {"start_deg": 0, "stop_deg": 300, "step_deg": 0.01}}, "plan.angles"),
                          ({"plan.pulse_photons": 1e10}, "plan.thickness_um"), ({"plan.thickness_um": 10}, "plan.pulse_photons"),
                          ({"plan.gain": "found"}, "plan.gain"), ({"plan.softening": [{"shell": "999", "factor": 0.9}]}, "plan.softening[0].shell"),
+                         ({"map.force_constants.file": "cu_296k", "plan.softening": [{"shell": "110", "factor": -1}]}, "plan.softening: makes the crystal unstable"),
+                         ({"plan.results": [f"{SCRATCH}/copper/out"], "map.crystal.cell": [4.04, 4.04, 4.04, 90, 90, 90]}, "the results in"),
+                         ({"plan.results": [f"{SCRATCH}/copper/out"], "experiment.energy_kev": 9.5}, "the results in"),
                          ({"plan.photons": -1}, "plan.photons"), ({"plan.photon": 1}, "plan.photons"),
                          ({"plan.results": ["nowhere"]}, "plan.results")]:
         code = subprocess.run([XANI, "plan", config, "-q", *sets({"input": {}, **values})], capture_output=True, text=True)
