@@ -14,6 +14,7 @@ try:
     import numpy as np
     import yaml
 
+    import exdf
     import shots
     from walk import Report
 except ImportError as missing:
@@ -189,5 +190,49 @@ with h5py.File(f"{SCRATCH}/small.h5", "w") as f:
     f["epics/i0"], f["epics/stage"], f["tt/trace"], f["det/area"] = e.i0[order], e.stage_mm[order], t[order], photons[order]
 code, err = shots.reduce(XANI, config("traces", e, write("sorted", e, ids, t, ids), {"reference": "off", "min_amplitude": 0.05}), f"{SCRATCH}/traces.h5")
 same_edges("small_data", "lcls_smalldata", [f"{SCRATCH}/small.h5"], {"frames": "det/area", "i0": "epics/i0", "laser": "lightStatus/laser"}, "tt/trace")
+
+# ---- European XFEL: a row per train, of one pulse or shared by three; rows per pulse, in their order or by pulseId
+
+def european(name, pulses, rows):
+    """A run of `pulses` per train, the laser in the first two of three; rows of the tool: per `train`, in `order`, by `id`."""
+    where, trains = f"{SCRATCH}/{name}", [900_000 + i for i in range(e.n // pulses)]
+    os.makedirs(where, exist_ok=True)
+    one, shape = {k: 1 for k in trains}, (len(trains), pulses, *photons.shape[-2:])
+    f = exdf.File(f"{where}/CORR-R0001-JNGFR01-S00000.h5", trains, "1.3")
+    f.instrument("FXE_XAD_JF500K/CORR/JNGFR01:daqOutput", "data", one,
+                 {"adc": photons.reshape(shape), "gain": np.zeros(shape, "u1"), "mask": np.zeros(shape, "u4"),
+                  "memoryCell": np.tile(np.arange(pulses, dtype="u1"), (len(trains), 1))})
+    f.close()
+    f = exdf.File(f"{where}/RAW-R0001-DA01-S00000.h5", trains, "1.3")
+    by_train = lambda v: np.concatenate([v.reshape(len(trains), pulses), np.ones((len(trains), 9))], 1)
+    f.instrument("SA1_XTD2_XGM/XGM/DOOCS:output", "data", one, {"i0": by_train(e.i0), "stage": by_train(e.stage_mm)})
+    f.control("FXE_LAS/SHUTTER/1", {"isOpen": dict(zip(trains, e.on[::pulses].astype("u1")))})
+    tool = {"trace": t[::pulses] if rows == "train" else t}
+    if rows == "id":  # of each train in reversed order
+        turned = np.arange(e.n).reshape(-1, pulses)[:, ::-1].ravel()
+        tool = {"trace": t[turned], "pulseId": turned.astype("u8") % pulses}
+    f.instrument("FXE_TT/CAM:daqOutput", "data", {k: 1 if rows == "train" else pulses for k in trains}, tool)
+    f.close()
+    tool = {"min_amplitude": 0.05, **({"reference": "light/mean", "reference_file": files[1]} if rows == "train" else {"reference": "off"})}
+    c = yaml.safe_load(open(config(name, e, files, tool)))
+    c["input"] = {"layout": "euxfel", "files": [f"{where}/*.h5"], "frames": "FXE_XAD_JF500K",
+                  "i0": "SA1_XTD2_XGM/XGM/DOOCS:output/data/i0", "calibration": {"photons_per_unit": 1.0},
+                  "laser": {"pulses": ["0:2"]} if pulses == 3 else "FXE_LAS/SHUTTER/1/isOpen", "delay": c["input"]["delay"]}
+    c["input"]["delay"]["time_tool"]["trace"] = "FXE_TT/CAM:daqOutput/data/trace"
+    c["input"]["delay"]["parts"][0]["source"] = "SA1_XTD2_XGM/XGM/DOOCS:output/data/stage"
+    code, err = shots.reduce(XANI, shots.write_config(f"{SCRATCH}/{name}.yaml", c), f"{SCRATCH}/{name}_cube.h5")
+    r.ok(code == 0, f"{name}: {code} {err if code else ''}")
+    if code != 0:
+        return
+    with h5py.File(f"{SCRATCH}/{name}_cube.h5") as f, h5py.File(f"{SCRATCH}/{'light' if rows == 'train' else 'traces'}.h5") as g:
+        edges, want = extra(f, "tt/edge"), extra(g, "tt/edge")
+        of = np.arange(e.n) // pulses * pulses if rows == "train" else np.arange(e.n)
+        r.ok(np.array_equal(edges, want[of], equal_nan=True), f"{name}: the edges are the same")
+
+
+tool = {"reference": "light/mean", "reference_file": files[1], "min_amplitude": 0.05}
+code, err = shots.reduce(XANI, config("light", e, write("plain", e, ids, t, ids), tool), f"{SCRATCH}/light.h5")
+for name, pulses, rows in (("xf", 1, "train"), ("xf_order", 3, "order"), ("xf_id", 3, "id"), ("xf_shared", 3, "train")):
+    european(name, pulses, rows)
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

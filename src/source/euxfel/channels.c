@@ -280,3 +280,89 @@ xani_status xn_xf_read_channel(xn_ctx *ctx, void *readings, xn_channel *channel)
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: no file holds %s", channel->name, d.name.dataset);
     return st;
 }
+
+// ---- traces
+
+// Ids of the rows of one file; of trains with one row for all their pulses those of the k-th pulse. True: there are
+// trains with still more pulses than k + 1.
+static bool trace_ids(reader *d, const xn_xf_file *f, const int64_t *first, const int64_t *count, const int64_t *pulse,
+                      int64_t k, int64_t rows, uint64_t *id, train_room *room)
+{
+    bool more = false;
+    memset(id, 0, (size_t)rows * sizeof *id);
+    for (int64_t t = 0; t < f->n; t++) {
+        const int64_t n = f->good[t] ? count[t] : 0;
+        for (int64_t i = 0; d->kind == BY_PULSE_ID && i < n; i++) {
+            const int64_t p = pulse[first[t] + i];
+            if (p >= 0 && p < XN_XF_PULSES) id[first[t] + i] = xn_xf_id(f->train[t], (uint64_t)p);
+        }
+        if (d->kind == BY_PULSE_ID || n == 0) continue;
+        const int64_t pulses = expected_pulses(d, f->train[t], room->pulse);
+        for (int64_t i = n == 1 ? k : 0; i < (n == 1 ? xn_min64(k + 1, pulses) : pulses); i++) {
+            const uint64_t one = xn_xf_id(f->train[t], room->pulse[i]);
+            const int64_t entry = n == 1 ? 0 : entry_of(d, one, i);
+            if (entry >= 0 && entry < n && (n == 1 || k == 0)) id[first[t] + entry] = one;
+        }
+        more = more || (n == 1 && pulses > k + 1);
+    }
+    return more;
+}
+
+static xani_status feed_file(reader *d, const xn_xf_file *f, xn_trace_sink *sink, train_room *room)
+{
+    xn_h5 *h5 = NULL;
+    xn_h5_info info;
+    int64_t *first = NULL, *count = NULL, *pulse = NULL;
+    uint64_t *id = NULL;
+    xani_status st;
+    XN_GOTO(out, st, xn_h5_open(d->ctx, f->path, &h5));
+    if (!xn_h5_exists(h5, d->name.dataset)) goto out;
+    XN_GOTO(out, st, xn_h5_info_get(d->ctx, h5, d->name.dataset, &info));
+    const int64_t rows = info.rank > 0 ? info.dims[0] : 0;
+    XN_GOTO(out, st, xn_xf_index(d->ctx, h5, f, d->name.index, rows, &first, &count));
+    XN_GOTO(out, st, read_pulse_ids(d, h5, rows, &pulse));
+    id = xn_alloc((size_t)rows + 1, sizeof *id);
+    if (id == NULL) {
+        st = xn_fail_memory(d->ctx, d->name.dataset, (size_t)rows * sizeof *id);
+        goto out;
+    }
+    bool more = true;
+    for (int64_t k = 0; st == XANI_OK && more; k++) {
+        more = trace_ids(d, f, first, count, pulse, k, rows, id, room);
+        st = xn_trace_feed(d->ctx, h5, d->name.dataset, rows, id, NULL, sink);
+    }
+out:
+    xn_free(id);
+    xn_free(pulse);
+    xn_free(first);
+    xn_h5_close(&h5);
+    return st;
+}
+
+xani_status xn_xf_read_traces(xn_ctx *ctx, void *readings, xn_trace_sink *sink)
+{
+    const xn_xf_readings *r = readings;
+    reader d = {.ctx = ctx, .r = r, .kind = BY_ORDER};
+    int64_t columns = 0, rows_of_train = 0;
+    bool pulse_ids = false;
+    if (r->detector != NULL) {
+        d.ids = r->detector->id;
+        d.n_ids = r->detector->n;
+    }
+    train_room *room = xn_alloc(1, sizeof *room);
+    if (room == NULL) return xn_fail_memory(ctx, sink->name, sizeof *room);
+    xani_status st = xn_xf_name_find(ctx, r->run, sink->name, &d.name);
+    if (st == XANI_OK && d.name.index[0] == '\0')
+        st = xn_fail(ctx, XANI_ERR_INPUT,
+                     "%s is one value of the run; a row of numbers for each train or pulse is needed", d.name.dataset);
+    for (int i = 0; st == XANI_OK && i < r->run->n; i++)
+        if (xn_xf_file_has(&r->run->file[i], d.name.source))
+            st = look_at(&d, &r->run->file[i], &columns, &rows_of_train, &pulse_ids);
+    if (pulse_ids) d.kind = BY_PULSE_ID;
+    for (int i = 0; st == XANI_OK && i < r->run->n; i++)
+        if (xn_xf_file_has(&r->run->file[i], d.name.source)) st = feed_file(&d, &r->run->file[i], sink, room);
+    xn_free(room);
+    if (st == XANI_OK && sink->n_files == 0)
+        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: no file holds %s", sink->name, d.name.dataset);
+    return st;
+}

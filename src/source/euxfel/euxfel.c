@@ -104,6 +104,7 @@ static xani_status join(xn_ctx *ctx, const xn_config *config, const impl *m, xn_
                         .laser = laser,
                         .rule = &rule,
                         .read = xn_xf_read_channel,
+                        .read_traces = xn_xf_read_traces,
                         .user = &readings};
     st = xn_join(ctx, config, &in, shots);
 out:

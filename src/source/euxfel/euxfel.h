@@ -190,6 +190,8 @@ typedef struct xn_xf_readings {
 } xn_xf_readings;
 
 xani_status xn_xf_read_channel(xn_ctx *ctx, void *readings, xn_channel *channel); // an xn_channel_reader
+// Rows per pulse by pulseId or in their order; one row of a train belongs to all its pulses. An xn_trace_reader.
+xani_status xn_xf_read_traces(xn_ctx *ctx, void *readings, xn_trace_sink *sink);
 
 // ---- laser.c
 

@@ -274,6 +274,14 @@ static const candidate *with_number(const candidates *found, int64_t number)
     return NULL;
 }
 
+// Digits of the family's numbers, where they have leading zeros.
+static int digits_of(const candidate *c)
+{
+    const char *mark = strchr(c->family, '#');
+    bool zeros = mark != NULL && c->name[mark - c->family] == '0' && strlen(c->name) > strlen(c->family);
+    return zeros ? (int)(strlen(c->name) - strlen(c->family)) + 1 : 1;
+}
+
 static xani_status put_module(xn_ctx *ctx, const xn_config *config, const candidates *found, int64_t number,
                               xn_xf_module *m)
 {
@@ -281,7 +289,8 @@ static xani_status put_module(xn_ctx *ctx, const xn_config *config, const candid
     const char *family = found->list[0].family, *mark = strchr(family, '#');
     m->number = number;
     m->name = c != NULL      ? xn_strdup(c->name)
-              : mark != NULL ? xn_format("%.*s%lld%s", (int)(mark - family), family, (long long)number, mark + 1)
+              : mark != NULL ? xn_format("%.*s%0*lld%s", (int)(mark - family), family, digits_of(&found->list[0]),
+                                         (long long)number, mark + 1)
                              : xn_strdup(family);
     if (m->name == NULL) return xn_fail_memory(ctx, "a module's name", strlen(family));
     m->frames = xn_format("INSTRUMENT/%s/%s", m->name, found->list[0].dataset);
