@@ -141,6 +141,42 @@ START_TEST(test_softened_bond)
 }
 END_TEST
 
+START_TEST(test_shell_without_constants)
+{
+    // A shell that is refined but has no constants to begin with moves little and does not hold up the others.
+    enum { N = 3000 };
+    xn_observed *points = xn_alloc(N, sizeof *points);
+    xn_shells s;
+    xn_crystal without;
+    xn_forces start, truth;
+    ck_assert_int_eq(xn_crystal_copy(ctx, &table, &without), XANI_OK);
+    for (int k = 0; k < 3; k++) {
+        static const char *const shell[3] = {"211", "310", "222"};
+        ck_assert_int_eq(xn_crystal_scale(ctx, &without, shell[k], "all", 0), XANI_OK);
+    }
+    ck_assert_int_eq(xn_forces_from_crystal(ctx, &without, &start), XANI_OK);
+    ck_assert_int_eq(xn_crystal_scale(ctx, &without, "110", "all", 0.88), XANI_OK);
+    ck_assert_int_eq(xn_forces_from_crystal(ctx, &without, &truth), XANI_OK);
+    make_points(&truth, N, 0.01, 9, points);
+    ck_assert_int_eq(xn_shells_find(ctx, &start, 3, &s), XANI_OK);
+    xn_refined r;
+    ck_assert_int_eq(xn_forces_refine(ctx, &start, &s, points, N, &options, NULL, &r), XANI_OK);
+    ck_assert(r.converged);
+    ck_assert_double_lt(r.chi2 / r.dof, 1.25);
+    ck_assert_int_lt(r.refused, N / 50);
+    for (int k = 0; k < s.n; k++) {
+        double want = s.parameter[k].shell == 1 ? -0.12 * s.parameter[k].start : 0.0;
+        ck_assert_double_eq_tol(r.theta[k], want, 3.5 * sqrt(r.covariance[k * s.n + k]));
+    }
+    xn_refined_free(&r);
+    xn_shells_free(&s);
+    xn_forces_free(&truth);
+    xn_forces_free(&start);
+    xn_crystal_free(&without);
+    xn_free(points);
+}
+END_TEST
+
 START_TEST(test_pulls)
 {
     // Over many noises the changes found scatter as their errors say.
@@ -205,6 +241,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_counts);
     tcase_add_test(t, test_apply);
     tcase_add_test(t, test_softened_bond);
+    tcase_add_test(t, test_shell_without_constants);
     tcase_add_test(t, test_pulls);
     tcase_add_test(t, test_undetermined);
 }

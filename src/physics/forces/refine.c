@@ -2,7 +2,8 @@
 // refine.c -- regularised least squares of force constants to measured frequencies: see refine.h.
 //
 // A point is taken for the branch that explains it best (match.h); its error begins wide and narrows, so that a wrong
-// first guess of the constants does not fix wrong branches, and no round moves a constant by more than half its prior.
+// first guess of the constants does not fix wrong branches, and no round moves a constant by more than half its prior,
+// or a twentieth of the strongest where its own is less; errors narrow when the steps are no longer shortened by that.
 // d nu_b / d theta follows from first-order perturbation, e_b^+ (dD/dtheta) e_b / (8 pi^2 nu_b) (Hellmann and Feynman),
 // so that one step of Gauss and Newton costs no more than the frequencies.  Points that no branch explains are refused
 // and counted; of those left, the ones beyond HUBER sigma weigh as if they lay there (Huber 1964).  What the model may
@@ -25,7 +26,8 @@
 #define SETTLED 1e-4 // of a parameter's standard error
 #define SHARE_SETTLED 1e-3
 #define HUBER 2.5
-#define STEP_MOST 0.5 // of a prior, in a round
+#define STEP_MOST 0.5  // of a prior, in a round
+#define STEP_SHARE 0.1 // priors are taken for at least so much of the strongest, where steps are limited
 
 // Of a point: measured less expected, its own error, and the model's.
 typedef struct {
@@ -229,6 +231,16 @@ static xani_status pass_with(state *s, const double *theta)
     return st;
 }
 
+// Factor of a step: the longest that moves no constant too far for its branches to be told.
+static double shortening(int n, const double *prior, const double *step)
+{
+    double strongest = 0.0, factor = 1.0;
+    for (int k = 0; k < n; k++) strongest = fmax(strongest, prior[k]);
+    for (int k = 0; k < n; k++)
+        factor = fmin(factor, STEP_MOST * fmax(prior[k], STEP_SHARE * strongest) / fmax(fabs(step[k]), 1e-30));
+    return factor;
+}
+
 static xani_status rounds(state *s, xn_refined *r, double *step)
 {
     int n = r->n;
@@ -237,8 +249,7 @@ static xani_status rounds(state *s, xn_refined *r, double *step)
         XN_TRY(pass_with(s, r->theta));
         if (!solve(s, r->prior, r->theta, step, r->covariance))
             return xn_fail(s->ctx, XANI_ERR_INTERNAL, "the normal equations of the force constants cannot be solved");
-        double largest = 0.0, shorten = 1.0;
-        for (int k = 0; k < n; k++) shorten = fmin(shorten, STEP_MOST * r->prior[k] / fmax(fabs(step[k]), 1e-30));
+        double largest = 0.0, shorten = shortening(n, r->prior, step);
         for (int k = 0; k < n; k++) {
             r->theta[k] += shorten * step[k];
             largest = fmax(largest, fabs(step[k]) / sqrt(r->covariance[k * n + k]));
@@ -246,8 +257,9 @@ static xani_status rounds(state *s, xn_refined *r, double *step)
         if (s->width == 1.0 && !s->find_spread) s->model_share = find_share(s);
         r->converged =
             s->width == 1.0 && !s->find_spread && largest < SETTLED && fabs(s->model_share - share) < SHARE_SETTLED;
-        s->find_spread = s->width > 1.0 && s->width * 0.7 <= 1.0;
-        s->width = fmax(1.0, s->width * 0.7);
+        double narrowing = shorten < 1.0 ? 1.0 : 0.7;
+        s->find_spread = s->width > 1.0 && s->width * narrowing <= 1.0;
+        s->width = fmax(1.0, s->width * narrowing);
     }
     return XANI_OK;
 }
