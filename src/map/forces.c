@@ -18,6 +18,7 @@
 #define REACH_SIGMA 5.0
 #define NO_CONSTANT 1e-6   // N/m
 #define IMAGINARY_THZ 0.01 // less is rounding of the constants at a zone centre
+#define MANY 0.1           // of the points near no branch: chi^2 is of those that are
 #define MOST_LINES 20000   // refined to: more do not make the errors smaller than the constants are true
 
 typedef struct {
@@ -220,6 +221,9 @@ static void tell(xn_ctx *ctx, const xn_refinement *r)
         xn_warn(ctx, "%d of %d force constants are not determined by the points: they stay near their start",
                 r->n - determined, r->n);
     if (!r->converged) xn_warn(ctx, "the refinement of the force constants did not converge");
+    if (r->refused > MANY * (double)(r->used + r->refused))
+        xn_warn(ctx, "%lld of %lld points fit no branch of the refined force constants, which may be wrong",
+                (long long)r->refused, (long long)(r->used + r->refused));
 }
 
 static xani_status refine(const job *j)

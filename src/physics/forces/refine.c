@@ -25,6 +25,7 @@
 #define WIDE 4.0     // first widths of branches, in final ones
 #define SETTLED 1e-4 // of a parameter's standard error
 #define SHARE_SETTLED 1e-3
+#define NEARLY 0.1 // of a standard error: until the steps are so short all of the model's errors count
 #define HUBER 2.5
 #define STEP_MOST 0.5  // of a prior, in a round
 #define STEP_SHARE 0.1 // priors are taken for at least so much of the strongest, where steps are limited
@@ -254,7 +255,7 @@ static xani_status rounds(state *s, xn_refined *r, double *step)
             r->theta[k] += shorten * step[k];
             largest = fmax(largest, fabs(step[k]) / sqrt(r->covariance[k * n + k]));
         }
-        if (s->width == 1.0 && !s->find_spread) s->model_share = find_share(s);
+        if (s->width == 1.0 && !s->find_spread && largest < NEARLY) s->model_share = find_share(s);
         r->converged =
             s->width == 1.0 && !s->find_spread && largest < SETTLED && fabs(s->model_share - share) < SHARE_SETTLED;
         double narrowing = shorten < 1.0 ? 1.0 : 0.7;
