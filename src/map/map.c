@@ -11,6 +11,8 @@
 
 #include "map/parts.h"
 
+#define FREQUENCY_GRID 8
+
 bool xn_map_possible(const xn_config *config, const char **why)
 {
     const bool file = xn_config_has(config, "geometry.file");
@@ -130,12 +132,12 @@ static void report_aliasing(xn_ctx *ctx, const xn_scene *s, const xn_modes *cons
     if (step > 0.0) d->nyquist_thz = 0.5 / step;
     double reach = c->kind == XN_KIND_COHERENT ? s->max_thz : 2.0 * s->max_thz;
     if (!(d->nyquist_thz < reach * (1.0 - 1e-9))) return;
-    xn_warn(
-        ctx,
-        "aliasing: bins of %.4g fs show oscillations up to %.4g THz, %s goes up to %s = %.4g THz; %lld of %lld modes "
-        "may be mirrored (2 f_N - f); bins of at most %.3g fs are needed",
-        1e3 * step, d->nyquist_thz, s->lattice.element[0], c->kind == XN_KIND_COHERENT ? "nu" : "2 nu", reach,
-        (long long)c->aliased, (long long)c->points.n, 1e3 * 0.5 / reach);
+    xn_warn(ctx,
+            "aliasing: bins of %.4g fs show oscillations up to %.4g THz, the crystal goes up to %s = %.4g THz; %lld of "
+            "%lld "
+            "modes may be mirrored (2 f_N - f); bins of at most %.3g fs are needed",
+            1e3 * step, d->nyquist_thz, c->kind == XN_KIND_COHERENT ? "nu" : "2 nu", reach, (long long)c->aliased,
+            (long long)c->points.n, 1e3 * 0.5 / reach);
 }
 
 // Upper end of the frequency axes: what the fits could find, as far as there are points or phonons.
@@ -199,6 +201,8 @@ xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *
     xn_known known = {0};
     XN_TRY(xn_scene_load(ctx, config, &s));
     xani_status st = xn_known_load(ctx, config, &s, &known);
+    double top = known.given ? xn_forces_max_thz(&known.start, FREQUENCY_GRID) : NAN;
+    if (top > 0.0) s.max_thz = top; // of this crystal, not of its element
     if (st == XANI_OK) st = map_runs(ctx, config, modes, n, &s, &known, &p, &c, out);
     out->points = c.points;
     out->combinations = c.combinations;

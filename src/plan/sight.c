@@ -16,8 +16,8 @@
 
 #define WORK_MOST 27e3     // groups of all runs times branches squared: 3000 of a crystal with one atom
 #define GROUPS_LEAST 200.0 // looked at in any case
-#define MSD_GRID 16
 #define FREQUENCY_GRID 16
+#define MSD_GRID 16
 #define ELECTRON_RADIUS_M 2.8179403262e-15 // CODATA 2018
 
 // ---- scene and crystal
@@ -36,24 +36,6 @@ static xani_status soften(xn_plan *p)
     xani_config_destroy(&c);
     p->amplitude_from = "assumed";
     return st;
-}
-
-// Highest frequency of the crystal before the laser, on a grid over the primitive cell.
-static double highest(const xn_forces *f)
-{
-    double b[9], nu[XN_PLAN_BRANCHES], q[3], most = NAN;
-    double complex *work = xn_alloc(xn_forces_work(f), sizeof *work);
-    xn_forces_reciprocal(f, b);
-    for (int k = 1; work != NULL && k < FREQUENCY_GRID * FREQUENCY_GRID * FREQUENCY_GRID; k++) {
-        const int at[3] = {k / (FREQUENCY_GRID * FREQUENCY_GRID), k / FREQUENCY_GRID % FREQUENCY_GRID,
-                           k % FREQUENCY_GRID};
-        double part[3];
-        for (int c = 0; c < 3; c++) part[c] = (double)at[c] / FREQUENCY_GRID;
-        xn_mat3_vec(b, part, q);
-        if (xn_forces_solve(f, q, NULL, work, nu, NULL)) most = fmax(most, nu[3 * f->n_atoms - 1]);
-    }
-    xn_free(work);
-    return most;
 }
 
 // A softening must leave a crystal; what of one with imaginary modes itself can be foretold is.
@@ -93,7 +75,7 @@ static xani_status load_crystal(xn_plan *p)
     XN_TRY(check_stable(p));
     p->msd = xn_calloc((size_t)p->before.n_atoms, sizeof *p->msd);
     if (p->msd == NULL) return xn_fail_memory(p->ctx, "mean squares", (size_t)p->before.n_atoms * sizeof *p->msd);
-    p->max_thz = highest(&p->before);
+    p->max_thz = xn_forces_max_thz(&p->before, FREQUENCY_GRID);
     return xn_forces_msd(p->ctx, &p->before, p->temperature_k, MSD_GRID, p->threads, p->msd, &unstable);
 }
 

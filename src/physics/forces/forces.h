@@ -80,6 +80,8 @@ xani_status xn_forces_modes(xn_ctx *ctx, const xn_forces *f, const double q[3], 
 size_t xn_forces_work(const xn_forces *f);
 bool xn_forces_solve(const xn_forces *f, const double q[3], const double *towards, double complex *work, double *nu_thz,
                      double complex *e);
+// Highest frequency on a grid of so many points a side over the primitive cell, Gamma left out; NAN: none found.
+double xn_forces_max_thz(const xn_forces *f, int grid);
 // Dynamical matrix without the non-analytic part, row-major, N/m/u.
 void xn_forces_matrix(const xn_forces *f, const double q[3], double complex *d);
 

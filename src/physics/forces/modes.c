@@ -71,3 +71,19 @@ xani_status xn_forces_modes(xn_ctx *ctx, const xn_forces *f, const double q[3], 
     xn_free(work);
     return good ? XANI_OK : xn_fail(ctx, XANI_ERR_INTERNAL, "the dynamical matrix has no eigenvalues");
 }
+
+double xn_forces_max_thz(const xn_forces *f, int grid)
+{
+    double complex *work = xn_alloc(xn_forces_work(f), sizeof *work);
+    double *nu = xn_alloc(3 * (size_t)f->n_atoms, sizeof *nu), b[9], q[3], most = NAN;
+    xn_forces_reciprocal(f, b);
+    for (int k = 1; work != NULL && nu != NULL && k < grid * grid * grid; k++) {
+        const double part[3] = {(double)(k / (grid * grid)) / grid, (double)(k / grid % grid) / grid,
+                                (double)(k % grid) / grid};
+        xn_mat3_vec(b, part, q);
+        if (xn_forces_solve(f, q, NULL, work, nu, NULL)) most = fmax(most, nu[3 * f->n_atoms - 1]);
+    }
+    xn_free(nu);
+    xn_free(work);
+    return most;
+}
