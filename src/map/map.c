@@ -181,6 +181,7 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const xn_modes
     xn_view_free(&v);
     XN_TRY(st);
     report_kinds(ctx, s, c);
+    if (k->given && c->aliased > 0) XN_TRY(xn_mirrored_tell(ctx, s, k, modes, c));
     report_aliasing(ctx, s, modes, n, c, d);
     XN_TRY(xn_known_map(ctx, config, s, c, k, d));
     XN_TRY(finish(ctx, s, k, p, c, top_frequency(s, modes, n, c), d));

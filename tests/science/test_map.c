@@ -38,6 +38,7 @@ typedef struct experiment {
     double false_lines;     // fraction of the lines that are somewhere else
     int runs, n_modes;
     bool combinations; // combination lines are seen too
+    bool mirror;       // lines above the Nyquist frequency of the bins appear below it
     const char *map;   // more lines of the configuration
 } experiment;
 
@@ -154,6 +155,8 @@ static void run(const experiment *e, xn_ctx *ctx, const char *crystal, double st
     for (int i = 0; i < e->runs; i++) {
         make_modes(e, i, &modes[i]);
         modes[i].step_ps = step_ps;
+        for (int64_t k = 0; e->mirror && k < e->n_modes * NY * NX; k++)
+            modes[i].frequency[k] = (float)fmin(modes[i].frequency[k], 1.0 / step_ps - modes[i].frequency[k]);
         list[i] = &modes[i];
     }
     ck_assert_int_eq(xn_map(ctx, config, list, e->runs, d), XANI_OK);
@@ -611,6 +614,31 @@ START_TEST(aliasing)
 }
 END_TEST
 
+// Copper in bins of 50 fs shows oscillations above 10 THz at 20 THz less theirs. Its constants, before the laser, tell
+// most lines below from those.
+START_TEST(mirrored)
+{
+    experiment e = make("  force_constants: {file: cu_49k}\n");
+    xn_dispersion d;
+    e.noise = 0.01;
+    e.mirror = true;
+    run(&e, NULL, copper, 0.05, &d);
+    int64_t own = 0, told = 0, wrong = 0, images = 0;
+    for (int64_t i = 0; i < d.points.n; i++) {
+        bool is_own = miss(&e, d.points.hkl + 3 * i, d.points.frequency[i]) < 0.03;
+        own += is_own;
+        images += !is_own;
+        told += is_own && !d.points.alias[i];
+        wrong += !is_own && !d.points.alias[i];
+    }
+    ck_assert_int_gt(images, 300);
+    ck_assert_msg(told > 0.5 * (double)own && wrong < 0.03 * (double)told, "%lld of %lld told, %lld of %lld wrongly",
+                  (long long)told, (long long)own, (long long)wrong, (long long)images);
+    xn_dispersion_free(&d);
+    end(&e);
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_test(t, points);
@@ -624,6 +652,7 @@ static void add(TCase *t)
     tcase_add_test(t, doublets);
     tcase_add_test(t, labels);
     tcase_add_test(t, aliasing);
+    tcase_add_test(t, mirrored);
 }
 
 XN_TEST_MAIN("map", add)
