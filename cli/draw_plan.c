@@ -95,8 +95,7 @@ static void of_budget(const picture *p, int branch, const char *key, series *out
     json_array_foreach((json_t *)json_object_get(p->plan, "budget"), n, row)
     {
         if ((int)number_of(row, "branch") != branch + 1) continue;
-        double v = strcmp(key, "share") == 0 ? number_of(row, "found") / number_of(row, "groups") : number_of(row, key);
-        add(out, log2(number_of(row, "spatial_bin")), v);
+        add(out, log2(number_of(row, "spatial_bin")), number_of(row, key));
     }
 }
 
@@ -114,13 +113,17 @@ static const struct {
     double seconds;
 } units[] = {{"seconds", 1}, {"minutes", 60}, {"hours", 3600}, {"days", 86400}};
 
-// How far the curves stay from height y (of the page) at one grouping.
-static double clear_of(const draw_axes *a, const series *s, int n, double at, double y)
+// How far the curves stay from height y (of the page) over a word about x.
+static double clear_of(const draw_axes *a, const series *s, int n, double x, double y)
 {
     double least = INFINITY;
     for (int i = 0; i < n; i++)
-        for (int j = 0; j < s[i].n; j++)
-            if (fabs(s[i].x[j] - at) < 1.5 && s[i].y[j] > 0.0) least = fmin(least, fabs(draw_y(a, s[i].y[j]) - y));
+        for (int j = 0; j + 1 < s[i].n; j++)
+            for (int k = 0; k <= 8; k++) {
+                double part = k / 8.0, at = (1 - part) * s[i].x[j] + part * s[i].x[j + 1];
+                double high = (1 - part) * draw_y(a, s[i].y[j]) + part * draw_y(a, s[i].y[j + 1]);
+                if (fabs(at - x) < 0.75) least = fmin(least, fabs(high - y));
+            }
     return least;
 }
 
@@ -170,10 +173,12 @@ static void draw_times(const picture *p)
     if (hi > 0 && planned > 0) {
         double y = draw_y(&a, planned / unit);
         draw_line(&a, a.x0, planned / unit, a.x1, planned / unit, DRAW_GREY, 3, DRAW_DASHED);
-        snprintf(text, sizeof text, "a run, %.4g shots", planned);
-        bool right = clear_of(&a, s, 2 * p->n_branches, 5, y) > clear_of(&a, s, 2 * p->n_branches, 0, y);
-        draw_text(right ? a.right - 0.5 * DRAW_EM : a.left + 0.5 * DRAW_EM, y + 0.7 * DRAW_EM, right, 0.8, DRAW_GREY,
-                  text);
+        double best = 0.6, word = y + 0.7 * DRAW_EM;
+        for (double x = 0.6; x < 4.5; x += 0.2)
+            if (clear_of(&a, s, 2 * p->n_branches, x, word) > clear_of(&a, s, 2 * p->n_branches, best, word) + 1)
+                best = x;
+        snprintf(text, sizeof text, planned < 1e7 ? "a run, %.0f shots" : "a run, %.4g shots", planned);
+        draw_text(draw_x(&a, best), word, 0.5, 0.8, DRAW_GREY, text);
     }
     draw_axes_frame(&a);
     grouping_numbers(&a);
@@ -263,11 +268,6 @@ static void draw_timing(const picture *p)
     draw_axes_frame(&strip);
 }
 
-static void draw_limit(const draw_axes *a, double y, draw_colour colour)
-{
-    if (isfinite(y)) draw_line(a, a->x0, y, a->x1, y, colour, 2, DRAW_DASHED);
-}
-
 static void draw_coverage(const picture *p)
 {
     draw_axes a = panel(1, 0);
@@ -282,7 +282,7 @@ static void draw_coverage(const picture *p)
     a.y0 = 0;
     a.y1 = 1.05;
     json_array_foreach((json_t *)rows, n, row) most = fmax(most, number_of(row, "coverage"));
-    if (most > 0) a.y1 = fmin(1.05, 1.25 * fmax(most, number_of(all, "coverage")));
+    if (most > 0) a.y1 = fmin(1.45, 1.45 * fmax(most, number_of(all, "coverage")));
     a.x_label = "number of sample angles";
     a.y_label = "share of the irreducible zone";
     snprintf(head, sizeof head, "what the angles cover%s", n_rows > 0 ? "; next best ones in degrees" : "");
@@ -292,8 +292,9 @@ static void draw_coverage(const picture *p)
         draw_axes_frame(&a);
         return;
     }
-    draw_limit(&a, number_of(all, "coverage"), DRAW_INK);
-    draw_limit(&a, number_of(all, "found"), DRAW_BLUE);
+    double reach_looked = number_of(all, "coverage"), reach_found = number_of(all, "found");
+    if (isfinite(reach_looked)) draw_line(&a, 0, reach_looked, a.x1, reach_looked, DRAW_INK, 2, DRAW_DASHED);
+    if (isfinite(reach_found)) draw_line(&a, 0, reach_found, a.x1, reach_found, DRAW_BLUE, 2, DRAW_DASHED);
     json_array_foreach((json_t *)rows, n, row)
     {
         add(&looked, number_of(row, "angles"), number_of(row, "coverage"));
@@ -317,12 +318,9 @@ static void draw_coverage(const picture *p)
         }
         draw_text(draw_x(&a, looked.x[n]), draw_y(&a, looked.y[n]) + 0.9 * DRAW_EM, 0.5, 0.7, DRAW_INK, text);
     }
-    // the legend stands below right, where the curves never are
-    draw_axes low = a;
-    low.top = a.bottom + 5.4 * DRAW_EM;
-    draw_legend(&low, true, 0, '-', DRAW_INK, "voxels looked at");
-    if (isfinite(found.y[0])) draw_legend(&low, true, 1, '-', DRAW_BLUE, "branches found in them");
-    if (all != NULL) draw_legend(&low, true, 2, '=', DRAW_GREY, "all angles of the range together");
+    draw_legend(&a, false, 0, '-', DRAW_INK, "voxels looked at");
+    if (isfinite(found.y[0])) draw_legend(&a, false, 1, '-', DRAW_BLUE, "branches found in them");
+    if (all != NULL) draw_legend(&a, false, 2, '=', DRAW_GREY, "all angles of the range together");
     draw_axes_frame(&a);
 }
 
@@ -343,8 +341,9 @@ static void write_title(const picture *p)
             double v = number_of(row, "value");
             if (strcmp(json_string_value(json_object_get(row, "quantity")), words[i].what) != 0 || !isfinite(v))
                 continue;
-            used += (size_t)snprintf(line + used, sizeof line - used, "%s%.4g%s (%s)", words[i].before, v,
-                                     words[i].behind, json_string_value(json_object_get(row, "from")));
+            used +=
+                (size_t)snprintf(line + used, sizeof line - used, v < 1e4 ? "%s%.4g%s (%s)" : "%s%.0f%s (%s)",
+                                 words[i].before, v, words[i].behind, json_string_value(json_object_get(row, "from")));
         }
     double y = HEIGHT - 1.5 * DRAW_EM;
     draw_text(0.5 * WIDTH, y, 0.5, 1.25, DRAW_INK, p->title);

@@ -158,6 +158,7 @@ static void set_outcome(const xn_plan *p, const xn_plan_outcome *r, bool snr, js
     if (snr) set(o, "amplitude_snr_median", shots ? r->snr_median : NAN);
     set(o, "sigma_nu_thz", r->sigma_nu_thz);
     if (snr) set(o, "common_noise", r->common);
+    set(o, "share", r->share);
     set(o, "found", r->found);
     set_count(o, "groups", rint(r->groups));
     set_count(o, "shots_best", best);
@@ -215,7 +216,7 @@ static double merit(const xn_plan *p, const xn_plan_outcome *r)
     bool shots = isfinite(xn_plan_on_shots(p));
     for (int b = 0; b < p->branches; b++) {
         if (!(r[b].rho_best > 0.0)) continue;
-        sum += shots && r[b].groups > 0.0 ? r[b].found / r[b].groups : 2.0 * log(r[b].rho_best);
+        sum += shots ? r[b].share : 2.0 * log(r[b].rho_best);
         n++;
     }
     return n > 0 ? sum / n : NAN;
@@ -237,7 +238,7 @@ static json_t *grouping(const xn_plan *p, int *advised)
         set(o, "found", found);
         set(o, "found_per_group", found / r[0].groups);
         json_array_append_new(rows, o);
-        bool shots = isfinite(xn_plan_on_shots(p)) && r[0].groups > 0.0;
+        bool shots = isfinite(xn_plan_on_shots(p));
         if (*advised == 0 && m >= (shots ? 0.95 * best : best - 0.1) && isfinite(m)) *advised = 1 << k;
     }
     return rows;
@@ -255,14 +256,14 @@ static void say_modes(const xn_plan *p, json_t *list)
 {
     for (int b = 0; p->now != NULL && b < p->branches; b++) {
         const xn_plan_outcome *r = &p->now[b];
-        if (!(r->groups > 0.0) || isnan(r->found)) continue;
-        bool blurred = r->clock * r->clock<0.1, seen = r->found / r->groups> SEEN_AT_ALL;
-        if (!seen)
+        if (isnan(r->share)) continue;
+        bool blurred = r->clock * r->clock < 0.1;
+        if (!(r->share > SEEN_AT_ALL))
             say(list, xn_format("branch %d is not seen with %.0f shots%s", b + 1, xn_plan_v(p, XN_PLAN_SHOTS),
                                 blurred ? ": timing and bins leave too little of it" : ""));
         else
             say(list, xn_format("branch %d is seen in %.0f %% of the pixel groups, sigma of nu %.3g THz", b + 1,
-                                100.0 * r->found / r->groups, r->sigma_nu_thz));
+                                100.0 * r->share, r->sigma_nu_thz));
     }
 }
 

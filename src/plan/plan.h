@@ -59,7 +59,7 @@ typedef struct xn_plan_sight { // of one branch, or mode
 typedef struct xn_plan_outcome {
     double rho_best, rho_median; // over the groups: the best tenth's least, the median
     double snr_best, snr_median; // amplitude over its error
-    double found, groups;        // of all runs
+    double share, found, groups; // groups with the mode, of all runs
     double sigma_nu_thz;         // median of those that are likely to be found
     double common;               // median share of the noise that is the same in all groups
     double clock, spread;        // medians: what timing and bins, and what the size of the group, leave of the signal

@@ -260,7 +260,8 @@ static void sum_up(const xn_plan *p, const columns *c, int b, int n, xn_plan_out
         if (c->found[at + i] < 0.5) c->sigma[at + i] = NAN;
     }
     o->groups = p->all_groups * scale;
-    o->found = found / (double)m * o->groups;
+    o->share = found / (double)m;
+    o->found = o->share * o->groups;
     o->rho_best = quantile(c->rho + at, m, 0.9);
     o->rho_median = quantile(c->rho + at, m, 0.5);
     o->snr_best = quantile(c->snr + at, m, 0.9);
