@@ -143,6 +143,14 @@ compare("jungfrau", got, mask, jungfrau(words, gain, pedestal), out)
 if mask is not None:
     r.ok(list(mask[0, :4]) == [1 << 8, 1 << 1, 1 << 0, 1 << 5], "jungfrau: PSI's bits become user, dead, gap, undefined")
 
+same = mask
+for layout in ("nexus", "nxmx"):  # raw words in a NeXus file: 65535 is no number by its code, not for being the largest
+    put(f"{SCRATCH}/{layout}.h5", entry__data__data=words, I0=np.ones(SHOTS), STAGE=np.zeros(SHOTS), LASER=np.arange(SHOTS) % 2 == 0)
+    got, mask = reduce(layout, words, M, {"layout": layout, "files": [f"{SCRATCH}/{layout}.h5"], "frames": "entry/data/data", "calibration": FILES,
+                                          "detector": "jungfrau"})
+    compare(layout, got, mask, jungfrau(words, gain, pedestal), out)
+    r.ok(same is not None and np.array_equal(mask, same), f"{layout}: the mask is the same")
+
 put(f"{SCRATCH}/pedestal4.h5", gains=pedestal)
 words = jungfrau_words([0] * 20 + [1])
 got, mask = reduce("high_gain", words, M, {"calibration": {"pedestal": f"{SCRATCH}/pedestal4.h5", "gain": f"{SCRATCH}/gains.h5",

@@ -28,6 +28,7 @@ static void describe(const xn_nx_run *run, xn_source *s)
 {
     s->ny = run->ny;
     s->nx = run->nx;
+    s->type = run->type; // as stored: which detectors' words they can be
     s->together = together(run);
     for (int i = 0; i < run->n_parts; i++) s->stored_bytes += run->part[i].stored_bytes;
 }
@@ -75,7 +76,7 @@ static xani_status nexus_open(xn_ctx *ctx, const xn_config *config, int run, xn_
     describe(m, s);
     XN_TRY(xn_modules_from_geometry(ctx, config, s));
     XN_TRY(xn_scale_load(ctx, config, NAN, s));
-    XN_TRY(xn_nx_limits(ctx, m));
+    if (s->cal.kind != XN_CAL_JUNGFRAU && s->cal.kind != XN_CAL_EPIX10KA) XN_TRY(xn_nx_limits(ctx, m));
     s->type = xn_nx_read_type(m, s->cal.photons_per_unit);
     XN_TRY(xn_nx_mask(ctx, m, s));
     XN_TRY(xn_mask_load(ctx, config, m->file[0], s));
