@@ -27,7 +27,7 @@ typedef struct {
 
 // ---- numbers with units
 
-static double unit_of(xn_ctx *ctx, const xn_h5 *file, const char *object, double otherwise)
+static double unit_of(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *attribute, double otherwise)
 {
     static const struct {
         const char *name;
@@ -49,7 +49,7 @@ static double unit_of(xn_ctx *ctx, const xn_h5 *file, const char *object, double
                  {"Angstrom", 1.0}};
     char *text = NULL;
     double size = otherwise;
-    if (xn_h5_read_attr(ctx, file, object, "units", &text) == XANI_OK)
+    if (xn_h5_read_attr(ctx, file, object, attribute, &text) == XANI_OK)
         for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
             if (strcmp(text, units[i].name) == 0) size = units[i].size;
     xn_clear_error(ctx);
@@ -64,7 +64,7 @@ static bool number(xn_ctx *ctx, const xn_h5 *file, const char *name, double unit
     int64_t n = 0;
     bool found =
         xn_h5_exists(file, name) && xn_h5_read_f64(ctx, file, name, &v, &n) == XANI_OK && n > 0 && isfinite(v[0]);
-    if (found) *value = v[0] * unit_of(ctx, file, name, unit);
+    if (found) *value = v[0] * unit_of(ctx, file, name, "units", unit);
     xn_free(v);
     xn_clear_error(ctx);
     return found;
@@ -75,6 +75,17 @@ static bool number_in(xn_ctx *ctx, const xn_h5 *file, const char *group, const c
     char path[PATH + 64];
     snprintf(path, sizeof path, "%s/%s", group, name);
     return number(ctx, file, path, unit, value);
+}
+
+// The offset of an axis in metres, 0 where it has none. Without units of its own, as Diamond's files have it, it is in
+// those of the axis, of a rotation in metres.
+static void read_offset(const nexus *x, const char *axis, bool rotation, double offset[3])
+{
+    double unit = rotation ? 1.0 : unit_of(x->ctx, x->file, axis, "units", 1.0);
+    unit = unit_of(x->ctx, x->file, axis, "offset_units", unit);
+    bool there = xn_h5_read_attr_f64s(x->ctx, x->file, axis, "offset", 3, offset) == XANI_OK;
+    for (int k = 0; k < 3; k++) offset[k] = there ? offset[k] * unit : 0.0;
+    xn_clear_error(x->ctx);
 }
 
 // ---- chains
@@ -99,19 +110,14 @@ static bool next_of(const nexus *x, const char *from, char next[PATH])
 
 static xani_status transform(const nexus *x, const char *axis, double corner[3], double fast[3], double slow[3])
 {
-    double v[3], offset[3] = {0.0, 0.0, 0.0}, value;
+    double v[3], offset[3], value;
     char *type = NULL;
     XN_TRY(xn_h5_read_attr_f64s(x->ctx, x->file, axis, "vector", 3, v));
-    if (xn_h5_read_attr_f64s(x->ctx, x->file, axis, "offset", 3, offset) == XANI_OK) {
-        char *unit = NULL;
-        bool mm = xn_h5_read_attr(x->ctx, x->file, axis, "offset_units", &unit) == XANI_OK && strcmp(unit, "mm") == 0;
-        for (int k = 0; k < 3; k++) offset[k] *= mm ? 1e-3 : 1.0;
-        xn_free(unit);
-    }
     bool rotation = xn_h5_read_attr(x->ctx, x->file, axis, "transformation_type", &type) == XANI_OK &&
                     strcmp(type, "rotation") == 0;
     xn_free(type);
     xn_clear_error(x->ctx);
+    read_offset(x, axis, rotation, offset);
     double length = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
     if (!number(x->ctx, x->file, axis, rotation ? M_PI / 180.0 : 1.0, &value) || !(length > 0.0))
         return xn_fail(x->ctx, XANI_ERR_INPUT, "%s: %s: is no transformation with a value and a vector",
@@ -141,10 +147,7 @@ static xani_status read_direction(const nexus *x, const char *module, const char
     if (!number(x->ctx, x->file, path, 1.0, &size) || !(size > 0.0) || !(length > 0.0))
         return xn_fail(x->ctx, XANI_ERR_INPUT, "%s: %s: is no pixel size with a vector", xn_h5_path(x->file), path);
     for (int k = 0; k < 3; k++) step[k] = size * v[k] / length;
-    if (xn_h5_read_attr_f64s(x->ctx, x->file, path, "offset", 3, offset) != XANI_OK) {
-        xn_clear_error(x->ctx);
-        memset(offset, 0, 3 * sizeof *offset);
-    }
+    read_offset(x, path, false, offset);
     return XANI_OK;
 }
 

@@ -341,8 +341,9 @@ with h5py.File(f"{SCRATCH}/nxmx.nxs", "w") as f:
         axis(axes, f"turn{m}", turn, "rotation", (0, 0, 1), "/entry/instrument/detector/transformations/away", "deg",
              offset)
         axis(module, "module_offset", 0.0, "translation", (1, 0, 0), f"/entry/instrument/detector/transformations/turn{m}",
-             "m")
-        axis(module, "fast_pixel_direction", 0.1, "translation", (-1, 0, 0), "module_offset", "mm")
+             "mm", (2, 3, 0))  # no offset_units: those of the axis
+        axis(module, "fast_pixel_direction", 0.1, "translation", (-1, 0, 0), "module_offset", "mm", (500, 0, 0))
+        module["fast_pixel_direction"].attrs["offset_units"] = "um"
         axis(module, "slow_pixel_direction", 1e-4, "translation", (0, -1, 0), "module_offset", "m")
         module["data_origin"], module["data_size"] = [m * 20, 0], [20, 30]
     f["entry/instrument/beam/incident_energy"] = 12000.0
@@ -350,7 +351,7 @@ with h5py.File(f"{SCRATCH}/nxmx.nxs", "w") as f:
 wanted = np.zeros((40, 30, 3))
 for m, (turn, offset) in enumerate([(0, (-0.02, -0.01, 0)), (90, (0.03, 0.005, 0.001))]):
     i, j = np.arange(30)[None, :, None] + 0.5, np.arange(20)[:, None, None] + 0.5
-    flat = i * np.array([-1e-4, 0, 0]) + j * np.array([0, -1e-4, 0])
+    flat = i * np.array([-1e-4, 0, 0]) + j * np.array([0, -1e-4, 0]) + np.array([0.0025, 0.003, 0])
     at_zero = flat @ rotation((0, 0, 1), turn).T + np.array(offset) + np.array([0, 0, 0.12])
     wanted[20 * m:20 * m + 20] = at_zero @ rotation((0, 1, 0), 20).T
 compare("NXmx chains", wanted, 12.0, **{"experiment.energy_kev": None}, file=f"{SCRATCH}/nxmx.nxs")
