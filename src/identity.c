@@ -120,6 +120,17 @@ static xani_status add_input(xn_ctx *ctx, xn_identity *id, const xn_config *conf
     return XANI_OK;
 }
 
+// The goniometer's angles are stored with the cube and the modes; its axes are not, and may be refined without a new
+// cube.
+static xani_status add_angles(xn_ctx *ctx, xn_identity *id, const xn_config *config)
+{
+    char key[XN_KEY_LENGTH];
+    const int n = xn_config_count(config, "geometry.goniometer");
+    for (int i = 0; i < n; i++)
+        XN_TRY(xn_identity_add_key(ctx, id, config, xn_key(key, "geometry.goniometer[%d].angle_deg", i)));
+    return XANI_OK;
+}
+
 xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, char *const *inputs, char **text)
 {
     static const char *const keys[] = {"select", "reduce", "experiment.energy_kev", NULL};
@@ -130,6 +141,8 @@ xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, ch
     XN_GOTO(out, st, add_input(ctx, id, config));
     XN_GOTO(out, st, add_keys(ctx, id, config, keys));
     if (run >= 0) XN_GOTO(out, st, xn_identity_add_key(ctx, id, config, xn_key(key, "runs[%d]", run)));
+    if (run < 0 || !xn_config_has(config, xn_key(key, "runs[%d].angle_deg", run)))
+        XN_GOTO(out, st, add_angles(ctx, id, config));
     for (char *const *f = inputs; *f != NULL; f++) xn_identity_add_file(id, *f);
     add_frame(ctx, id, config);
     st = xn_identity_text(ctx, id, text);

@@ -3,6 +3,7 @@
 //
 // A stage alone reads the file of the stage before it.  Without a configuration, fit and map take the one stored in
 // their input, and store it again in their output.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -270,6 +271,27 @@ static xani_status common_config(xn_ctx *ctx, const char *const *paths, size_t n
     return XANI_OK;
 }
 
+// Modes know at which angles they were measured; a configuration that says others is told so.
+static void compare_angles(xn_ctx *ctx, const xn_config *config, const xn_modes *m, const char *path)
+{
+    char key[XN_KEY_LENGTH], angles[XN_KEY_LENGTH] = "";
+    for (int i = 0; i < xn_source_runs(config); i++) {
+        const char *name = xn_config_string(config, xn_key(key, "runs[%d].name", i));
+        if (name != NULL && m->run != NULL && strcmp(name, m->run) == 0) xn_key(angles, "runs[%d].angle_deg", i);
+    }
+    const bool by_run = angles[0] != '\0' && xn_config_has(config, angles);
+    if (!by_run && xn_source_runs(config) > 0) return;
+    for (int k = 0; k < m->n_angles && k < xn_config_count(config, "geometry.goniometer"); k++) {
+        double angle = xn_config_double(config, by_run ? xn_key(key, "%s[%d]", angles, k)
+                                                       : xn_key(key, "geometry.goniometer[%d].angle_deg", k));
+        if (fabs(angle - m->angles_deg[k]) > 1e-9)
+            xn_warn(ctx,
+                    "%s: measured at %.9g degrees of circle %d, which is taken; %s says %.9g: for that, reduce and fit "
+                    "again",
+                    path, m->angles_deg[k], k, xn_config_name(config), angle);
+    }
+}
+
 xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *given, const char *const *paths, size_t n,
                             const char *dispersion_path)
 {
@@ -291,6 +313,7 @@ xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *given, const char *con
         XN_GOTO(out, st, xn_result_read_modes(ctx, paths[i], &modes[i]));
         list[i] = &modes[i];
         inputs[i] = paths[i];
+        compare_angles(ctx, used, &modes[i], paths[i]);
     }
     st = xn_stage_map(ctx, used, list, (int)n, inputs, NULL, dispersion_path, NULL);
 out:

@@ -96,6 +96,24 @@ for name in ("flat.geom", "forces.txt"):
 r.ok("modes.h5" in inputs("dispersion.h5"), "modes.h5 is listed in dispersion.h5")
 for name in ("cube.h5", "modes.h5"):
     r.ok(os.path.samefile(f"{SCRATCH}/out/{name}", f"{SCRATCH}/out/only/{name}"), f"one run: {name} is beside dispersion.h5 too")
+# without a list of runs, the angles are those of the goniometer: stored with the modes, so that they are made again
+with open(f"{SCRATCH}/xani.yaml") as f:
+    alone = yaml.safe_load(f)
+alone["input"]["files"] = alone.pop("runs")[0]["files"]
+with open(f"{SCRATCH}/alone.yaml", "w") as f:
+    yaml.safe_dump(alone, f)
+hkl = []
+for angle in (12, 15):
+    done = subprocess.run([XANI, "run", f"{SCRATCH}/alone.yaml", "-o", f"{SCRATCH}/alone", "--set", f"geometry.goniometer[0].angle_deg={angle}"],
+                          capture_output=True, text=True)
+    with h5py.File(f"{SCRATCH}/alone/dispersion.h5") as f:
+        hkl.append(f["entry/points/hkl"][()])
+        r.ok(done.returncode == 0 and (f["entry/points/angle_deg"][()] == angle).all(), f"angle {angle}: the points are at it {done.stderr.strip()}")
+turned = np.linalg.norm(hkl[0] - hkl[1], axis=1) / np.linalg.norm(hkl[0], axis=1)
+r.ok(len(turned) > 10 and (turned > 0.01).all(), f"another angle turns every point, {np.median(turned):.3f} of |Q|")
+done = subprocess.run([XANI, "map", "--config", f"{SCRATCH}/alone.yaml", f"{SCRATCH}/alone/modes.h5", "-o", f"{SCRATCH}/alone/d.h5"],
+                      capture_output=True, text=True)
+r.ok(done.returncode == 0 and "measured at 15 degrees" in done.stderr, f"xani map tells other angles {done.stderr.strip()}")
 done = subprocess.run([XANI, "report", f"{SCRATCH}/out"], capture_output=True, text=True)
 with open(f"{SCRATCH}/out/report.json") as f:
     r.ok(done.returncode == 0 and len(json.load(f)["runs"]) == 1, "the report shows the run once")
