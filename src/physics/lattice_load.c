@@ -8,6 +8,7 @@
 
 #include <math.h>
 #include <string.h>
+#include <xraylib.h>
 
 #define CELL_TOLERANCE 0.01 // two statements of one cell may differ by this much
 
@@ -98,6 +99,8 @@ static xani_status load_basis(xn_ctx *ctx, const xn_config *config, xn_lattice *
         const char *element = xn_config_string(config, xn_key(key, "map.crystal.basis[%d].element", i));
         if (element == NULL || strlen(element) >= sizeof l->element[i])
             return xn_config_bad(ctx, config, key, "an element symbol is needed");
+        if (SymbolToAtomicNumber(element, NULL) == 0) // its scattering is not known, its symmetry is
+            xn_warn(ctx, "%s: %s: '%s' is no symbol of an element", xn_config_name(config), key, element);
         memcpy(l->element[i], element, strlen(element) + 1);
         XN_TRY(read_numbers(ctx, config, xn_key(key, "map.crystal.basis[%d].position", i), 3, l->position[i]));
     }
