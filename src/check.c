@@ -118,6 +118,7 @@ xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer)
     json_object_set_new(o, "runs", list);
     for (int i = 0; i < (n > 0 ? n : 1) && st == XANI_OK; i++)
         st = check_run(ctx, config, n > 0 ? i : -1, list, &ny, &nx);
+    if (st == XANI_OK) st = xn_stage_check_fit(ctx, config);
     if (st == XANI_OK) st = xn_plan_check_map(ctx, config, ny, nx);
     say_map(config, o);
     if (st != XANI_OK) {

@@ -60,6 +60,8 @@ xani_status xn_stage_configure(xn_ctx *ctx, const xn_config *given, const char *
 xani_status xn_stage_open_cube(xn_ctx *ctx, xn_config *config, const char *path, xn_cube *cube);
 // Fits, from an earlier fit's modes where fit.start is given.
 xani_status xn_stage_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, xn_modes *modes);
+// What would stop it, before there is a cube.
+xani_status xn_stage_check_fit(xn_ctx *ctx, const xn_config *config);
 // Counts by fit_status; adds to the pixels fitted and to those that did not converge.
 json_t *xn_stage_count(const xn_modes *modes, int64_t *fitted, int64_t *failed);
 // XANI_FAILED_PIXELS when more than fit.max_failed did not converge.

@@ -24,6 +24,7 @@ xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, bool 
     xn_source *source = NULL;
     xn_warnings_forget(ctx); // those of what failed before
     xani_status st = xn_source_open(ctx, config, index, &source);
+    if (st == XANI_OK && to_map) st = xn_stage_check_fit(ctx, config);
     if (st == XANI_OK && to_map) st = xn_plan_check_map(ctx, config, source->ny, source->nx);
     if (st == XANI_OK) st = xn_stage_reduce(ctx, config, source, place, cube);
     xn_source_close(&source);
@@ -190,16 +191,34 @@ xani_status xn_stage_configure(xn_ctx *ctx, const xn_config *given, const char *
 }
 
 // With fit.start given the modes to start from are read here: the fit itself knows no files.
+static xani_status read_start(xn_ctx *ctx, const xn_config *config, xn_modes *start, bool *given)
+{
+    const bool wanted = strcmp(xn_config_string(config, "fit.start"), "given") == 0;
+    char *path = wanted ? xn_config_path(config, "fit.start_modes") : NULL;
+    xani_status st = XANI_OK;
+    *given = path != NULL;
+    if (path != NULL) st = xn_context(ctx, xn_result_read_modes(ctx, path, start), "fit.start_modes");
+    xn_free(path);
+    return st;
+}
+
 xani_status xn_stage_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, xn_modes *modes)
 {
     xn_modes start = {0};
-    const bool given = strcmp(xn_config_string(config, "fit.start"), "given") == 0;
-    char *path = given ? xn_config_path(config, "fit.start_modes") : NULL;
-    xani_status st = XANI_OK;
-    if (path != NULL) st = xn_context(ctx, xn_result_read_modes(ctx, path, &start), "fit.start_modes");
-    if (st == XANI_OK) st = xn_fit(ctx, config, cube, path != NULL ? &start : NULL, modes);
+    bool given;
+    xani_status st = read_start(ctx, config, &start, &given);
+    if (st == XANI_OK) st = xn_fit(ctx, config, cube, given ? &start : NULL, modes);
     xn_modes_free(&start);
-    xn_free(path);
+    return st;
+}
+
+xani_status xn_stage_check_fit(xn_ctx *ctx, const xn_config *config)
+{
+    xn_modes start = {0};
+    bool given;
+    xani_status st = read_start(ctx, config, &start, &given);
+    if (st == XANI_OK) st = xn_fit_check(ctx, config, given ? &start : NULL);
+    xn_modes_free(&start);
     return st;
 }
 

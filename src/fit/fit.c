@@ -363,6 +363,13 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
     return xn_fit_run(ctx, &job);
 }
 
+xani_status xn_fit_check(xn_ctx *ctx, const xn_config *config, const xn_modes *start)
+{
+    const xn_cube none = {.ny = start != NULL ? start->ny : 0, .nx = start != NULL ? start->nx : 0};
+    fit_job j = {.cube = &none, .earlier = start};
+    return read_settings(ctx, config, &j);
+}
+
 xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, const xn_modes *start, xn_modes *modes)
 {
     fit_job j = {.cube = cube, .modes = modes, .earlier = start};

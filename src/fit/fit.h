@@ -11,6 +11,8 @@
 // Fits every unmasked pixel group of the cube with the settings fit.* and engine.*. start: the modes of an earlier fit
 // where fit.start is `given` (its caller reads fit.start_modes), else NULL.
 xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, const xn_modes *start, xn_modes *modes);
+// What stops a fit with these settings, found out before there is a cube.
+xani_status xn_fit_check(xn_ctx *ctx, const xn_config *config, const xn_modes *start);
 
 // The same engine for traces in memory; see xani_fit_traces in xani.h.
 xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const float *traces, const double *delay_ps,

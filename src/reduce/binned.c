@@ -98,7 +98,7 @@ static xani_status rebin(xn_ctx *ctx, const xn_config *config, xn_cube *c)
 {
     if (!xn_config_has(config, "reduce.delay_bins_ps")) return XANI_OK;
     if (!xn_config_has(config, "reduce.delay_bins_ps.edges")) {
-        xn_note(ctx, "reduce.delay_bins_ps: cubes keep their delays; only edges rebin them");
+        xn_warn(ctx, "reduce.delay_bins_ps: cubes keep their delays; only edges rebin them");
         return XANI_OK;
     }
     xn_bins bins;
@@ -139,6 +139,7 @@ static void finish_bin(const xn_cube *c, int b, double counts_per_photon)
         double on = c->on_float[(size_t)b * npix + p], expected = c->off_float[p] / c->off_i0 * c->on_i0[b];
         if (!filled || c->mask[p] != 0) continue;
         signal[p] = (float)(on / expected - 1.0);
+        if (!isfinite(signal[p])) signal[p] = NAN;
         if (isnan(counts_per_photon)) continue;
         double photons = on > 0 ? on : expected;
         errors[p] = (float)(sqrt(photons * counts_per_photon) / expected);
@@ -174,6 +175,7 @@ static xani_status finish(xn_ctx *ctx, const xn_config *config, xn_cube *c)
             c->mask[p] == 0 ? (float)(c->off_float[p] / (c->errors_counting ? per_photon : 1.0) / shots) : NAN;
     }
     for (int b = 0; b < c->nbins; b++) finish_bin(c, b, per_photon);
+    xn_finish_warn(ctx, c);
     return XANI_OK;
 }
 

@@ -169,6 +169,7 @@ static xani_status run_shots(xn_stage *s, const xn_config *config, const xn_redu
     say_flags(s->ctx, &s->groups, c, s->work.fixed.bound, stuck);
     xn_light_check(s->ctx, c);
     XN_TRY(xn_finish_mask(s->ctx, s->work.fixed.bound, c));
+    xn_finish_warn(s->ctx, c);
     c->pixel_mask = s->groups.mask; // moved
     c->det_ny = s->groups.det_ny;
     c->det_nx = s->groups.det_nx;

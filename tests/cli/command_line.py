@@ -147,6 +147,19 @@ for command in (["reduce", "good/xani.yaml"], ["fit", "c.h5"], ["merge", "c.h5"]
     refused(1, ["good", "is a folder"], *command, "-o", "good")
 refused(2, ["c.h5", "is an input"], "merge", "c.h5", "-o", "c.h5")
 
+# ---- what stops a fit is found out before the reduction, and by xani check
+for code, words, settings in ((2, ["fit.modes_max", "at most 3"], ["fit.background=exponential", "fit.modes_max=4"]),
+                              (2, ["needs fit.start_modes"], ["fit.start=given"]),
+                              (3, ["gone.h5", "no such file"], ["fit.start=given", "fit.start_modes=gone.h5"])):
+    for command in (["check", "good/xani.yaml"], ["run", "good/xani.yaml", "-o", "early"]):
+        refused(code, words, *command, *(a for s in settings for a in ("--set", s)))
+r.ok(not os.path.exists(f"{SCRATCH}/early/cube.h5"), "no cube was made for them")
+shutil.copytree(good, f"{SCRATCH}/dark")
+with h5py.File(f"{SCRATCH}/dark/run0003_off.h5", "r+") as f:
+    f["imgs"][...] = 0
+done = xani("reduce", "dark/xani.yaml", "-o", "dark.h5")
+r.ok(done.returncode == 0 and "all of the signal is NaN" in done.stderr, f"nothing seen in laser-off shots: {done.stderr.strip()}")
+
 # ---- too many failed pixels: the result is there, in full, and 4
 write_cubes(f"{SCRATCH}/steep", lambda t: 0.05 * np.exp(-(15 + np.arange(20).reshape(4, 5) / 4) * t), noise=0.2)
 configuration(f"{SCRATCH}/steep", PLAIN.replace("modes_max: 1", "modes_max: 3, max_failed: 0"))
