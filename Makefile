@@ -10,6 +10,7 @@
 #   make accuracy  the statistical tests of the fit, and docs/fit-accuracy.md from them
 #   make check-phonons DIR=...  frequencies against other projects' examples (docs/phonons.md)
 #   make check-plan  what xani plan foretells against simulated experiments that are reduced and fitted, 13 settings (docs/plan.md)
+#   make check-germanium GE=Ge_ge.mat DIR=...  a simulated rotation scan, from raw shots to branches (docs/map.md)
 #   make fuzz      each parser of stored bytes under libFuzzer and sanitizers, FUZZ_RUNS=1000000 times
 #   make mutate    20,000 damaged files: none may kill the process that reads it
 #   make kill-test  a reduction killed XANI_KILLS=200 times at random instants, and before each call that changes a file, must end
@@ -101,6 +102,10 @@ check-plan: setup-test
 	    /usr/bin/python3 tests/cli/plan.py $(BUILD)/xani $(BUILD)/check-plan
 	@cat $(BUILD)/check-plan.md
 
+check-germanium: build
+	@test -n "$(DIR)" -a -n "$(GE)" || { echo "usage: make check-germanium GE=force-constants.mat DIR=scratch"; exit 2; }
+	@/usr/bin/python3 tools/check-germanium $(BUILD)/xani "$(GE)" "$(DIR)"
+
 accuracy: setup-test
 	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
 	@cmake --build $(BUILD) --target science-test_fit_success science-test_fit_calibration
@@ -110,4 +115,4 @@ clean:
 	rm -rf $(BUILD) build-asan build-tsan
 
 .PHONY: all setup setup-test build demo test install lint asan tsan kill-test fuzz mutate clean
-.PHONY: accuracy check-phonons check-plan gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers
+.PHONY: accuracy check-phonons check-plan check-germanium gpu-test gpu-bench bench bench-fit bench-io bench-reduce bench-map bench-lsq bench-peers

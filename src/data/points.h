@@ -37,7 +37,7 @@ typedef struct xn_refinement {
     double *covariance, *correlation; // (n, n)
     uint8_t *determined;              // 1: the data say more than half of what is known of it
     double chi2_before, chi2;
-    double model_share;    // of what the model may be wrong by that chi2 counts, 0 to 1
+    double model_share;    // of what the model may be wrong by that chi2 counts, 0 to 2
     int64_t used, refused; // points; refused: near no branch
     int64_t dof;
     int64_t converged;                    // 1 or 0

@@ -14,12 +14,12 @@
 #include "physics/forces/configured.h"
 #include "physics/forces/refine.h"
 
-#define LEAST_SIGMA_THZ 0.01 // what constants of few shells are worth, and lines of groups of pixels
+#define LEAST_SIGMA_THZ 0.004 // what constants of few shells are worth, and lines of groups of pixels
 #define REACH_SIGMA 5.0
 #define NO_CONSTANT 1e-6   // N/m
 #define IMAGINARY_THZ 0.01 // less is rounding of the constants at a zone centre
 #define MANY 0.1           // of the points near no branch: chi^2 is of those that are
-#define MOST_LINES 20000   // refined to: more do not make the errors smaller than the constants are true
+#define MOST_LINES 8000    // refined to: more do not make the errors smaller than the constants are true
 
 typedef struct {
     xn_ctx *ctx;
@@ -36,6 +36,7 @@ xani_status xn_known_load(xn_ctx *ctx, const xn_config *config, const xn_scene *
 {
     static const char key[] = "map.force_constants.file";
     memset(k, 0, sizeof *k);
+    k->model_share = 1.0;
     if (!xn_config_has(config, key)) {
         if (!xn_config_bool(config, "map.force_constants.refine")) return XANI_OK;
         return xn_config_require(ctx, config, key, "the constants to begin with");
@@ -104,10 +105,12 @@ bool xn_known_observe(const xn_known *k, const xn_collection *c, int64_t i, xn_o
     o->sigma_thz = p->frequency_errors[i];
     o->window_ps = (double)c->window[i];
     o->damping_per_ps = (double)c->damping[i];
-    o->noise = p->amplitude[i] > 0 ? p->amplitude_errors[i] / p->amplitude[i] : 1.0;
-    if (!(o->noise < 1.0)) o->noise = 1.0;
     o->f_per_nu = 2.0;
-    o->extent = (double)c->extent[i];
+    for (int e = 0; e < 2; e++) {
+        const float *f = c->edge + 6 * i + 3 * e;
+        const double hkl[3] = {(double)f[0], (double)f[1], (double)f[2]};
+        xn_mat3_vec(k->b, hkl, o->edge[e]);
+    }
     return true;
 }
 
@@ -254,6 +257,7 @@ static xani_status refine(const job *j)
     XN_GOTO(out, st, xn_shells_apply(j->ctx, &s, &k->start, r->change, &changed));
     xn_forces_free(&k->now);
     k->now = changed;
+    k->model_share = r->model_share;
     k->band = r->frequency;
     tell(j->ctx, r);
 out:

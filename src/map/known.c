@@ -15,13 +15,15 @@
 #include "map/parts.h"
 
 #define WIDEST 0.15 // rms of nu within a pixel group over nu: beyond, near a zone centre, the group has no frequency
-#define NEAREST 1.2 // edges of a pixel group from a zone centre, likewise
+#define REACH_SIGMA 3.5 // a line beyond is no line of the branch
+#define CARRY 0.05      // of the way from where a line is measured to the path: what the constants are worth
+#define NEAREST 1.35    // edges of a pixel group from a zone centre, likewise
 
 // What one line is taken for.
 typedef struct taken {
     int32_t branch;
     float sigma_thz;
-    double off_thz; // measured less expected
+    double off_thz, expected_thz; // measured less expected
 } taken;
 
 typedef struct job {
@@ -42,36 +44,38 @@ static int64_t group_end(const xn_points *p, int64_t first)
     return end;
 }
 
+// Edge of a square as large as the pixel group, 1/Angstrom.
+static double edge_of(const xn_observed *o)
+{
+    const double *a = o->edge[0], *b = o->edge[1];
+    double x = a[1] * b[2] - a[2] * b[1], y = a[2] * b[0] - a[0] * b[2], z = a[0] * b[1] - a[1] * b[0];
+    return sqrt(sqrt(x * x + y * y + z * z));
+}
+
 static void match_group(const job *j, xn_matcher *m, int64_t first, int64_t end)
 {
     xn_observed line[XN_MATCH_LINES];
     xn_matched out[XN_MATCH_LINES];
-    double spread[XN_MATCH_LINES];
     int64_t at[XN_MATCH_LINES];
     int n = 0;
     bool wanted = false;
+    xn_match_options options = j->known->match;
+    options.reach = REACH_SIGMA;
     for (int64_t i = first; i < end; i++) {
         j->line[i].branch = -1;
         wanted = wanted || j->wanted[i];
         if (!xn_known_observe(j->known, j->c, i, &line[n])) continue;
         at[n++] = i;
     }
-    if (!wanted || n == 0 || !xn_match(m, &j->known->now, line, n, NULL, &j->known->match, 1.0, out)) return;
-    // again with the errors that the extent of the group gives: they decide what is refused
+    if (!wanted || n == 0 || !xn_match(m, &j->known->now, line, n, &options, 0.0, out)) return;
     for (int k = 0; k < n; k++) {
-        double nearest = INFINITY;
-        int branch = 0;
-        for (int b = 0; b < m->branches; b++)
-            if (fabs(m->nu[b] - line[k].nu_thz) < nearest) nearest = fabs(m->nu[b] - line[k].nu_thz), branch = b;
-        if (out[k].branch >= 0) branch = out[k].branch;
-        spread[k] = xn_match_spread(m, &j->known->now, &line[k], branch);
-    }
-    if (!xn_match(m, &j->known->now, line, n, spread, &j->known->match, 1.0, out)) return;
-    for (int k = 0; k < n; k++) {
-        const double *q = j->c->points.q + 3 * at[k], reach = NEAREST * line[k].extent;
-        bool sharp = spread[k] <= WIDEST * out[k].nu_thz && q[0] * q[0] + q[1] * q[1] + q[2] * q[2] > reach * reach;
+        const double *q = j->c->points.q + 3 * at[k], reach = NEAREST * edge_of(&line[k]);
+        bool sharp =
+            out[k].spread_thz <= WIDEST * out[k].nu_thz && q[0] * q[0] + q[1] * q[1] + q[2] * q[2] > reach * reach;
         if (out[k].branch < 0 || !sharp) continue;
-        j->line[at[k]] = (taken){out[k].branch, (float)out[k].sigma_thz, line[k].nu_thz - out[k].nu_thz};
+        double own = line[k].sigma_thz, model = sqrt(fmax(0.0, out[k].sigma_thz * out[k].sigma_thz - own * own));
+        j->line[at[k]] = (taken){out[k].branch, (float)hypot(own, j->known->model_share * model),
+                                 line[k].nu_thz - out[k].nu_thz, out[k].nu_thz};
     }
 }
 
@@ -103,7 +107,7 @@ static void fill_bin(const job *j, const xn_path *p, const xn_members *m, int64_
 {
     for (int b = 0; b < d->n_branches; b++) {
         int64_t at = b * p->n + bin;
-        double w = 0.0, mean = 0.0, scatter = 0.0;
+        double w = 0.0, mean = 0.0, scatter = 0.0, way = 0.0;
         int32_t n = 0;
         for (int64_t i = m->first[bin]; i < m->first[bin + 1]; i++) {
             const taken *l = &j->line[m->at[i].point];
@@ -112,11 +116,13 @@ static void fill_bin(const job *j, const xn_path *p, const xn_members *m, int64_
             w += weight;
             mean += weight / w * (l->off_thz - mean);
             scatter += weight * (l->off_thz - before) * (l->off_thz - mean);
+            way += weight / w * (fabs(j->known->band[at] - l->expected_thz) - way);
             n++;
         }
+        double own = n > 1 ? fmax(sqrt(scatter / w / (n - 1)), 1.0 / sqrt(w)) : 1.0 / sqrt(w);
         d->branch_count[at] = n;
         d->branch_frequency[at] = n > 0 ? j->known->band[at] + mean : NAN;
-        d->branch_errors[at] = n > 1 ? fmax(sqrt(scatter / w / (n - 1)), 1.0 / sqrt(w)) : n > 0 ? 1.0 / sqrt(w) : NAN;
+        d->branch_errors[at] = n > 0 ? hypot(own, CARRY * way) : NAN;
     }
 }
 

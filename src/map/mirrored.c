@@ -7,6 +7,7 @@
 // by the cost of match.h, -2 ln of the odds.  Bins leave sin(pi f dt) / (pi f dt) of a line, which makes images faint.
 // What the laser changed is not yet known here: phonons count as uncertain by CHANGE of themselves.
 #include <math.h>
+#include <string.h>
 
 #include "map/parts.h"
 
@@ -62,8 +63,9 @@ xani_status xn_mirrored_tell(xn_ctx *ctx, const xn_scene *s, const xn_known *k, 
             xn_matched out;
             if (!good || !c->points.alias[i]) continue;
             c->points.alias[i] = 0; // else it is not observed
-            bool own = xn_known_observe(k, c, i, &line) &&
-                       xn_match(&m, &k->start, &line, 1, NULL, &k->match, 1.0, &out) &&
+            bool seen = xn_known_observe(k, c, i, &line);
+            memset(line.edge, 0, sizeof line.edge); // branches at the middle of the group
+            bool own = seen && xn_match(&m, &k->start, &line, 1, &k->match, CHANGE, &out) &&
                        is_own(&m, &line, 0.5 / modes[c->points.run[i]]->step_ps);
             c->points.alias[i] = !own;
             told += own;

@@ -36,9 +36,10 @@ typedef struct xn_scene {
 // What the map needs of one run: where each pixel group looks.
 typedef struct xn_view {
     int64_t n, capacity;
-    double *hkl;   // (n, 3) total, conventional
-    int32_t *g;    // (n, 3) nearest reciprocal lattice vector
-    double *q;     // (n, 3) B (hkl - G)
+    double *hkl; // (n, 3) total, conventional
+    int32_t *g;  // (n, 3) nearest reciprocal lattice vector
+    double *q;   // (n, 3) B (hkl - G)
+    double to_hkl[9];
     uint8_t *seen; // 1: the group was fitted, with or without a mode
 } xn_view;
 
@@ -52,6 +53,8 @@ double xn_scene_footprint(const xn_scene *s);
 xani_status xn_scene_view(xn_ctx *ctx, const xn_config *config, const xn_scene *s, const double *angles_deg,
                           int n_angles, xn_view *v);
 void xn_view_free(xn_view *v);
+// Edges of pixel group i (y, x), hkl: of the square that is as wide (rms) as the centres of its pixels are spread.
+void xn_view_edges(const xn_scene *s, const xn_view *v, int64_t i, float edge[6]);
 
 // ---- points.c, combination.c: from modes to points
 
@@ -61,7 +64,7 @@ typedef struct xn_collection {
     xn_kind kind;
     xn_points points, combinations;
     float *width;                   // of each point: half width at half maximum of its line in nu, THz
-    float *extent;                  // of each point: edge of its pixel group, 1/Angstrom
+    float *edge;                    // (n, 2, 3) edges of its pixel group, hkl
     float *window, *damping;        // and its delay window in ps, damping in 1/ps
     int64_t coherent, bragg_pixels; // lines taken as coherent, and the pixels they come from
     int64_t aliased, runs_aliased;
@@ -171,6 +174,7 @@ typedef struct xn_known {
     xn_forces start, now; // as given; changed to agree with the points where that is asked for, else a copy
     double b[9];          // hkl to Q in the frame of the constants, 1/Angstrom
     xn_match_options match;
+    double model_share; // of what the model may be wrong by (match.h) that the points need
     const double *band; // (branches, path_n) of `now`, owned by the dispersion
 } xn_known;
 

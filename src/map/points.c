@@ -87,7 +87,7 @@ static void put(const run_facts *r, int64_t pixel, int k, bool combination, xn_c
     p->alias[at] = may_be_alias(r, f, factor);
     if (combination) return;
     c->width[at] = (float)fmax(sigma, factor * fmax(0.0, (double)m->damping[i]) / (2.0 * M_PI));
-    c->extent[at] = (float)M_SQRT2 * r->scene->q_group[pixel];
+    xn_view_edges(r->scene, r->view, pixel, c->edge + 6 * at);
     c->window[at] = (float)(1.0 / r->resolution_thz);
     c->damping[at] = fmaxf(0.0F, m->damping[i]);
 }
@@ -153,10 +153,10 @@ xani_status xn_points_add(xn_ctx *ctx, const xn_scene *s, const xn_view *v, cons
     XN_GOTO(out, st, reserve(ctx, &c->points, base + first[0][plane]));
     XN_GOTO(out, st, reserve(ctx, &c->combinations, other + first[1][plane]));
     if (!grow(&c->width, c->points.capacity, sizeof *c->width) ||
-        !grow(&c->extent, c->points.capacity, sizeof *c->extent) ||
+        !grow(&c->edge, 6 * c->points.capacity, sizeof *c->edge) ||
         !grow(&c->window, c->points.capacity, sizeof *c->window) ||
         !grow(&c->damping, c->points.capacity, sizeof *c->damping)) {
-        st = xn_fail_memory(ctx, "the widths of the points", (size_t)c->points.capacity * 16);
+        st = xn_fail_memory(ctx, "the widths of the points", (size_t)c->points.capacity * 36);
         goto out;
     }
     c->points.n += first[0][plane];
@@ -174,7 +174,7 @@ void xn_collection_free(xn_collection *c)
     xn_points_free(&c->points);
     xn_points_free(&c->combinations);
     xn_free(c->width);
-    xn_free(c->extent);
+    xn_free(c->edge);
     xn_free(c->window);
     xn_free(c->damping);
     memset(c, 0, sizeof *c);

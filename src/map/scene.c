@@ -136,22 +136,56 @@ xani_status xn_scene_view(xn_ctx *ctx, const xn_config *config, const xn_scene *
         return xn_config_bad(ctx, config, "geometry.goniometer", "has %d axes, the run has %d angles", circles.n,
                              n_angles);
     for (int i = 0; i < n_angles; i++) circles.circle[i].angle_deg = angles_deg[i];
-    double r[9], to_hkl[9];
+    double r[9];
     xn_goniometer_matrix(&circles, r);
     const double back[9] = {r[0], r[3], r[6], r[1], r[4], r[7], r[2], r[5], r[8]};
-    xn_mat3_mul(s->lattice.ub_inv, back, to_hkl);
     int64_t n = s->ny * s->nx;
     XN_TRY(view_alloc(ctx, n, v));
+    xn_mat3_mul(s->lattice.ub_inv, back, v->to_hkl);
 #pragma omp parallel for schedule(static) num_threads(s->threads)
     for (int64_t i = 0; i < n; i++) {
         int g[3] = {0, 0, 0};
         v->seen[i] = !isnan(s->q_lab[3 * i]);
-        xn_mat3_vec(to_hkl, s->q_lab + 3 * i, v->hkl + 3 * i);
+        xn_mat3_vec(v->to_hkl, s->q_lab + 3 * i, v->hkl + 3 * i);
         if (v->seen[i]) xn_lattice_fold(&s->lattice, v->hkl + 3 * i, g, v->q + 3 * i);
         for (int k = 0; k < 3; k++) v->g[3 * i + k] = g[k];
         if (!v->seen[i]) v->q[3 * i] = v->q[3 * i + 1] = v->q[3 * i + 2] = NAN;
     }
     return XANI_OK;
+}
+
+// From the groups beside it, half the way to each; where one is of another module, or none, twice the other half.
+static bool edge_along(const xn_scene *s, int64_t i, int64_t stride, bool before, bool behind, double out[3])
+{
+    const double *at = s->q_lab + 3 * i, *a = at - 3 * stride, *b = at + 3 * stride;
+    double most = 1.25 * M_SQRT2 * (double)s->q_group[i], length = 0.0;
+    before = before && !isnan(a[0]);
+    behind = behind && !isnan(b[0]);
+    for (int pass = 0; pass < 3; pass++) { // both sides, one, the other: whichever is no farther than the next group
+        bool two = pass == 0, first = pass == 1;
+        if ((two || first) && !before) continue;
+        if ((two || !first) && !behind) continue;
+        length = 0.0;
+        for (int k = 0; k < 3; k++) {
+            out[k] = two ? 0.5 * (b[k] - a[k]) : first ? at[k] - a[k] : b[k] - at[k];
+            length += out[k] * out[k];
+        }
+        if (length > 0.0 && length < most * most) return true;
+    }
+    return false;
+}
+
+void xn_view_edges(const xn_scene *s, const xn_view *v, int64_t i, float edge[6])
+{
+    int64_t y = i / s->nx, x = i % s->nx;
+    double size = sqrt(1.0 - 1.0 / ((double)s->spatial_bin * (double)s->spatial_bin));
+    for (int e = 0; e < 2; e++) {
+        double lab[3], hkl[3] = {0, 0, 0};
+        bool known = e == 0 ? edge_along(s, i, 1, x > 0, x + 1 < s->nx, lab)
+                            : edge_along(s, i, s->nx, y > 0, y + 1 < s->ny, lab);
+        if (known) xn_mat3_vec(v->to_hkl, lab, hkl);
+        for (int k = 0; k < 3; k++) edge[3 * e + k] = (float)(size * hkl[k]);
+    }
 }
 
 void xn_view_free(xn_view *v)

@@ -457,7 +457,7 @@ START_TEST(imaginary)
     xn_observed line = {.nu_thz = 0.3, .sigma_thz = 3.0};
     xn_mat3_vec(k.b, d.path_hkl + 3 * unstable, line.q);
     ck_assert(xn_matcher_open(&k.start, &m));
-    ck_assert(xn_match(&m, &k.start, &line, 1, NULL, &k.match, 1.0, &out));
+    ck_assert(xn_match(&m, &k.start, &line, 1, &k.match, 0.0, &out));
     ck_assert(out.branch < 0 || m.nu[out.branch] > 0);
     xn_matcher_close(&m);
     xn_known_free(&k);

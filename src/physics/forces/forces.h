@@ -84,6 +84,12 @@ bool xn_forces_solve(const xn_forces *f, const double q[3], const double *toward
 double xn_forces_max_thz(const xn_forces *f, int grid);
 // Dynamical matrix without the non-analytic part, row-major, N/m/u.
 void xn_forces_matrix(const xn_forces *f, const double q[3], double complex *d);
+// Those of a patch, one behind the other: side 1: q; 2: q -+ step[0] -+ step[1]; 3: with the middles. The first step is
+// the outer one.
+void xn_forces_matrices(const xn_forces *f, const double q[3], double step[2][3], int side, double complex *d);
+// Frequencies and eigenvectors of such a matrix, to which the non-analytic part is added; work as xn_forces_solve.
+bool xn_forces_diagonalise(const xn_forces *f, const double q[3], const double *towards, double complex *d,
+                           double complex *work, double *nu_thz, double complex *e);
 
 // ---- for the readers of formats
 

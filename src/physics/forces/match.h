@@ -1,28 +1,32 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // match.h -- which branch of given force constants a measured line belongs to, and what it should then read.
 //
-// A line is explained by a branch at the cost (nu - nu_b)^2 / s^2 - 2 ln v_b, with the visibility v_b = |a.e_b|^2
-// coth / nu_b of the branch's pair line among all branches at that Q (a: scatter.h).  Lines of one pixel group are
-// different branches.  A branch that is too weak, or too near, to be fitted by a line of its own pulls the line beside
-// it: all lines begin with one phase, so to first order sin(dw t) times its relative visibility is fitted by a shift of
-// the frequency (and the phase), with weights exp(-2 g t) over the delay window.  A branch that no line was fitted to
-// cannot be stronger than what would have been significant.  What a group of
-// pixels sees is spread over its extent: half of the rms of nu within it is added to the error in quadrature.
+// A pixel group looks at a patch of the Ewald sphere, so its trace holds all pair lines of all places of the patch,
+// sum_i w_i cos(k nu_i t), k = 2 pi f/nu, which begin with one phase; w: the visibility |a.e|^2 coth / nu (a:
+// scatter.h). A fitted line A exp(-g t) cos(k nu t + phi) over a window T stands where
+//   |P(nu)|^2,  P(nu) = sum_i w_i h(g + i k (nu - nu_i)),  h(z) = (1 - exp(-z T)) / z
+// has a maximum: the fit is a matched filter.  So what a line should read follows without a fit, and with it the share
+// d nu / d nu_i that each place and branch has in it (implicit differentiation; the shares add up to 1).  What is
+// nearer to another line of the same group was fitted by that one and is left out.
+//
+// The patch is taken at 1, 4 or 9 places (Gauss-Legendre), as it is wide for the window.  A line is explained by a
+// maximum at the cost (nu - nu_max)^2 / s^2 - 2 ln |P|, P relative to the strongest branch; its branch is the one with
+// the largest share.
 #ifndef XN_PHYSICS_FORCES_MATCH_H
 #define XN_PHYSICS_FORCES_MATCH_H
 
 #include "physics/forces/scatter.h"
 
 #define XN_MATCH_LINES 16 // of one pixel group
+#define XN_MATCH_PLACES 9
 
 // Lines that follow each other with the same q are of one pixel group.
 typedef struct xn_observed {
     double q[3]; // total Q, 1/Angstrom, in the frame of the crystal: phases and visibility
     double nu_thz, sigma_thz;
-    double window_ps;                // of the delays fitted; 0: lines do not pull each other
-    double noise;                    // error of the amplitude over the amplitude
+    double window_ps;                // of the delays fitted; 0: every branch is a line of its own
     double damping_per_ps, f_per_nu; // of the line's amplitude; 2 for a pair
-    double extent;                   // edge of the pixel group, 1/Angstrom; 0: a point
+    double edge[2][3];               // edges of the pixel group, 1/Angstrom, in that frame; 0: a point
 } xn_observed;
 
 static inline bool xn_same_group(const xn_observed *a, const xn_observed *b)
@@ -37,26 +41,31 @@ typedef struct xn_match_options {
 } xn_match_options;
 
 typedef struct xn_matched {
-    int branch;       // -1: refused
-    double nu_thz;    // to be expected
-    double sigma_thz; // of the difference
-    double *mix;      // (branches) d nu_thz / d nu_b; in the matcher's memory
+    int branch;        // -1: refused
+    double nu_thz;     // to be expected
+    double sigma_thz;  // of the difference
+    double spread_thz; // rms of the branch within the group
+    const double *mix; // (places, branches) d nu_thz / d nu; in the matcher's memory
 } xn_matched;
+
+typedef struct xn_component xn_component;
 
 // Room of one thread.
 typedef struct xn_matcher {
-    int branches;
-    double *nu, *share, *mix; // (branches), (branches), (lines, branches)
-    double complex *e, *work, *d, *shifted;
+    int branches, places;
+    double at[XN_MATCH_PLACES][3]; // Q of the places
+    double *nu, *share;            // (places, branches); share: of the strongest branch's visibility
+    double *mix;                   // (lines + 1, places, branches): the last is room
+    double complex *e, *d, *work;  // e, d (places, branches, branches)
+    xn_component *component;
 } xn_matcher;
 
 bool xn_matcher_open(const xn_forces *f, xn_matcher *m); // false: no memory; close it all the same
 void xn_matcher_close(xn_matcher *m);
-// n lines of one group, at most XN_MATCH_LINES. spread[n]: rms of nu within the group, as xn_match_spread has it, or
-// NULL. width: errors are taken so many times as large. False: no eigenvalues. m->nu and m->e belong to q afterwards.
-bool xn_match(xn_matcher *m, const xn_forces *f, const xn_observed *line, int n, const double *spread,
-              const xn_match_options *o, double width, xn_matched *out);
-// After xn_match: rms of nu of a branch over the extent of its pixel group, from its gradient.
-double xn_match_spread(xn_matcher *m, const xn_forces *f, const xn_observed *line, int branch);
+// n lines of one group, at most XN_MATCH_LINES. slack: a doubt about the branches, of their frequency, is added to
+// the errors. False: no eigenvalues.
+// m->at, nu and e belong to the group's places afterwards.
+bool xn_match(xn_matcher *m, const xn_forces *f, const xn_observed *line, int n, const xn_match_options *o,
+              double slack, xn_matched *out);
 
 #endif

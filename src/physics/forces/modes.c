@@ -15,18 +15,50 @@
 #define U_KG 1.66053906660e-27
 #define BLOCK 8 // columns LAPACK works on at once
 
+static void divide_by_masses(const xn_forces *f, double complex *d)
+{
+    int n = 3 * f->n_atoms;
+    for (int a = 0; a < n; a++)
+        for (int b = 0; b < n; b++) d[a * n + b] /= sqrt(f->mass_u[a / 3] * f->mass_u[b / 3]);
+}
+
+static double complex wave(const double q[3], const double r[3])
+{
+    double phase = q[0] * r[0] + q[1] * r[1] + q[2] * r[2];
+    return cos(phase) + I * sin(phase);
+}
+
+static void add_pair(const xn_force *one, double complex turn, int n, double complex *d)
+{
+    double complex *block = d + (size_t)(3 * one->i) * (size_t)n + (size_t)(3 * one->j);
+    for (int a = 0; a < 3; a++)
+        for (int b = 0; b < 3; b++) block[a * n + b] += turn * one->phi[3 * a + b];
+}
+
 void xn_forces_matrix(const xn_forces *f, const double q[3], double complex *d)
 {
     int n = 3 * f->n_atoms;
     memset(d, 0, (size_t)n * (size_t)n * sizeof *d);
+    for (int64_t k = 0; k < f->n; k++) add_pair(&f->force[k], wave(q, f->force[k].r), n, d);
+    divide_by_masses(f, d);
+}
+
+void xn_forces_matrices(const xn_forces *f, const double q[3], double step[2][3], int side, double complex *d)
+{
+    int n = 3 * f->n_atoms;
+    size_t square = (size_t)n * (size_t)n;
+    memset(d, 0, (size_t)(side * side) * square * sizeof *d);
     for (int64_t k = 0; k < f->n; k++) {
         const xn_force *one = &f->force[k];
-        double phase = q[0] * one->r[0] + q[1] * one->r[1] + q[2] * one->r[2];
-        double complex turn = (cos(phase) + I * sin(phase)) / sqrt(f->mass_u[one->i] * f->mass_u[one->j]);
-        for (int a = 0; a < 3; a++)
-            for (int b = 0; b < 3; b++)
-                d[(size_t)(3 * one->i + a) * (size_t)n + (size_t)(3 * one->j + b)] += turn * one->phi[3 * a + b];
+        double complex middle = wave(q, one->r), u[3] = {1, 1, 1}, v[3] = {1, 1, 1};
+        for (int s = 0; s < side && side > 1; s += side - 1) { // waves at -1 and 1
+            u[s] = s > 0 ? conj(u[0]) : conj(wave(step[0], one->r));
+            v[s] = s > 0 ? conj(v[0]) : conj(wave(step[1], one->r));
+        }
+        for (int s = 0; s < side * side; s++)
+            add_pair(one, middle * u[s / side] * v[s % side], n, d + (size_t)s * square);
     }
+    for (int s = 0; s < side * side; s++) divide_by_masses(f, d + (size_t)s * square);
 }
 
 // zheev wants columns: the row-major hermitian matrix is the conjugate of the column-major one, so its adjoint is
@@ -43,13 +75,12 @@ size_t xn_forces_work(const xn_forces *f) // D, its columns, zheev's two arrays
     return 2 * n * n + BLOCK * n + 2 * n;
 }
 
-bool xn_forces_solve(const xn_forces *f, const double q[3], const double *towards, double complex *work, double *nu_thz,
-                     double complex *e)
+bool xn_forces_diagonalise(const xn_forces *f, const double q[3], const double *towards, double complex *d,
+                           double complex *work, double *nu_thz, double complex *e)
 {
     int n = 3 * f->n_atoms;
     size_t square = (size_t)n * (size_t)n;
-    double complex *d = work, *columns = d + square, *scratch = columns + square, *real = scratch + BLOCK * n;
-    xn_forces_matrix(f, q, d);
+    double complex *columns = work, *scratch = columns + square, *real = scratch + BLOCK * n;
     if (f->polar) xn_forces_polar_add(f, q, towards, d);
     to_columns(d, n, columns);
     lapack_int info = LAPACKE_zheev_work(LAPACK_COL_MAJOR, e != NULL ? 'V' : 'N', 'U', n, columns, n, nu_thz, scratch,
@@ -60,6 +91,14 @@ bool xn_forces_solve(const xn_forces *f, const double q[3], const double *toward
     }
     if (e != NULL) memcpy(e, columns, square * sizeof *e); // column s is eigenvector s
     return info == 0;
+}
+
+bool xn_forces_solve(const xn_forces *f, const double q[3], const double *towards, double complex *work, double *nu_thz,
+                     double complex *e)
+{
+    size_t square = 9 * (size_t)f->n_atoms * (size_t)f->n_atoms;
+    xn_forces_matrix(f, q, work);
+    return xn_forces_diagonalise(f, q, towards, work, work + square, nu_thz, e);
 }
 
 xani_status xn_forces_modes(xn_ctx *ctx, const xn_forces *f, const double q[3], const double *towards, double *nu_thz,

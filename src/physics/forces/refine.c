@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // refine.c -- regularised least squares of force constants to measured frequencies: see refine.h.
 //
-// A point is taken for the branch that explains it best (match.h); its error begins wide and narrows, so that a wrong
+// What a point should read, and its branch, tells match.h; doubt about the branches begins large, so that a wrong
 // first guess of the constants does not fix wrong branches, and no round moves a constant by more than half its prior,
-// or a twentieth of the strongest where its own is less; errors narrow when the steps are no longer shortened by that.
-// d nu_b / d theta follows from first-order perturbation, e_b^+ (dD/dtheta) e_b / (8 pi^2 nu_b) (Hellmann and Feynman),
-// so that one step of Gauss and Newton costs no more than the frequencies.  Points that no branch explains are refused
-// and counted; of those left, the ones beyond HUBER sigma weigh as if they lay there (Huber 1964).  What the model may
-// be wrong by (match.h: extent of the pixels, lines that pull each other) is a bound, not a standard error: it counts
-// by the share that brings chi^2 to its number of degrees of freedom, 0 to 1, found from the points.  The covariance is
-// the inverse of the normal matrix, scaled by chi^2 per degree of freedom where that exceeds 1, and what it would mean
-// if all lines of a branch were off by that share of the model's errors together: many points do not average that away.
+// or a twentieth of the strongest where its own is less; the doubt gets less when steps are no longer shortened by
+// that. d nu_b / d theta follows from first-order perturbation, e_b^+ (dD/dtheta) e_b / (8 pi^2 nu_b) (Hellmann and
+// Feynman), so that one step of Gauss and Newton costs no more than the frequencies.  Points that no branch explains
+// are refused and counted; of those left, the ones beyond HUBER sigma weigh as if they lay there (Huber 1964).  What
+// the model may be wrong by (match.h: extent of the pixels, lines that pull each other) is a bound, not a standard
+// error: it counts by the share that brings chi^2 to its number of degrees of freedom, 0 to 2, found from the points.
+// The covariance is the inverse of the normal matrix, scaled by chi^2 per degree of freedom where that exceeds 1, and
+// what it would mean if all lines of a branch were off by that share of least_sigma_thz together: many points do not
+// average that away.
 #include "physics/forces/refine.h"
 
 #include <math.h>
@@ -22,13 +23,20 @@
 
 #define U_KG 1.66053906660e-27
 #define ROUNDS_MOST 60
-#define WIDE 4.0     // first widths of branches, in final ones
-#define SETTLED 1e-4 // of a parameter's standard error
-#define SHARE_SETTLED 1e-3
+#define SLACK 0.02 // first doubt about a branch, of its frequency
+#define LESS 0.5   // of it in the next round, until below LEAST
+#define LEAST 2e-3
+#define SETTLED 0.02       // of a parameter's standard error
+#define SHARE_SETTLED 0.02 // of it
+#define MOST_SHARE 2.0
+#define LEAST_MODEL 1e-9
 #define NEARLY 0.1 // of a standard error: until the steps are so short all of the model's errors count
 #define HUBER 2.5
-#define STEP_MOST 0.5  // of a prior, in a round
-#define STEP_SHARE 0.1 // priors are taken for at least so much of the strongest, where steps are limited
+#define STEP_MOST 0.5    // of a prior, in a round
+#define STEP_SHARE 0.1   // priors are taken for at least so much of the strongest, where steps are limited
+#define ROUGH_LINES 1500 // that rounds with slack look at
+#define SLOWING 0.8      // of the step before
+#define LEAST_SHARE 1e-3
 
 // Of a point: measured less expected, its own error, and the model's.
 typedef struct {
@@ -44,10 +52,8 @@ typedef struct {
     const xn_refine_options *o;
     int32_t *branch;
     residual *residual;
-    double model_share; // how much of the model's errors counts
-    double *spread;     // (points) of nu within the pixel group; 0 until the widths are final
-    bool find_spread;
-    double width;                          // factor of sigma
+    double model_share;                    // how much of the model's errors counts
+    double slack;                          // doubt about branches, of their frequency
     double *normal, *right, *common, chi2; // common: (branches, parameters) d right / d (offset of a branch)
     int64_t used;
 } state;
@@ -55,7 +61,7 @@ typedef struct {
 typedef struct {
     xn_matcher match;
     double *slope, *normal, *right, *common, chi2;
-    double complex *d; // (parameters, branches, branches)
+    double complex *d; // (places, parameters, branches, branches)
     int64_t used;
 } room;
 
@@ -73,28 +79,28 @@ static bool open_room(const state *s, room *r)
 {
     size_t n = 3 * (size_t)s->start->n_atoms, k = (size_t)s->shells->n;
     *r = (room){.slope = xn_alloc(k, sizeof *r->slope),
-                .d = xn_alloc(k * n * n, sizeof *r->d),
+                .d = xn_alloc(XN_MATCH_PLACES * k * n * n, sizeof *r->d),
                 .normal = xn_calloc(k * k, sizeof *r->normal),
                 .right = xn_calloc(k, sizeof *r->right),
                 .common = xn_calloc(n * k, sizeof *r->common)};
     return xn_matcher_open(s->start, &r->match) && r->slope && r->d && r->normal && r->right && r->common;
 }
 
-// d nu / d theta_k of all k, of the mean that a line is.
+// d nu / d theta_k of all k, of the places and branches that make a line.
 static void set_slopes(const state *s, const xn_matched *line, room *r)
 {
-    size_t n = (size_t)r->match.branches;
+    const xn_matcher *m = &r->match;
+    size_t n = (size_t)m->branches, square = n * n;
     memset(r->slope, 0, (size_t)s->shells->n * sizeof *r->slope);
-    for (size_t b = 0; b < n; b++) {
-        const double complex *e = r->match.e + b * n;
-        double w = 2 * M_PI * 1e12 * fmax(fabs(r->match.nu[b]), 0.05);
-        if (line->mix[b] <= 0.0) continue;
-        for (int k = 0; k < s->shells->n; k++) {
-            const double complex *d = r->d + (size_t)k * n * n;
+    for (size_t i = 0; i < (size_t)m->places * n; i++) {
+        const double complex *e = m->e + i * n, *d = r->d + i / n * (size_t)s->shells->n * square;
+        double w = 2 * M_PI * 1e12 * fmax(fabs(m->nu[i]), 0.05);
+        if (fabs(line->mix[i]) < LEAST_SHARE) continue;
+        for (int k = 0; k < s->shells->n; k++, d += square) {
             double complex sum = 0.0;
-            for (size_t i = 0; i < n; i++)
-                for (size_t j = 0; j < n; j++) sum += conj(e[i]) * d[i * n + j] * e[j];
-            r->slope[k] += line->mix[b] * creal(sum) / U_KG / (2 * w) / (2 * M_PI) * 1e-12;
+            for (size_t a = 0; a < n; a++)
+                for (size_t b = 0; b < n; b++) sum += conj(e[a]) * d[a * n + b] * e[b];
+            r->slope[k] += line->mix[i] * creal(sum) / U_KG / (2 * w) / (2 * M_PI) * 1e-12;
         }
     }
 }
@@ -116,45 +122,51 @@ static void add_line(const state *s, int64_t i, const xn_matched *line, room *r)
     r->used++;
     for (int k = 0; k < n; k++) {
         r->right[k] += weight * r->slope[k] / sigma * z;
-        r->common[line->branch * n + k] += weight * r->slope[k] * s->model_share * e->model / (sigma * sigma);
+        r->common[line->branch * n + k] +=
+            weight * r->slope[k] * s->model_share * s->o->match.least_sigma_thz / (sigma * sigma);
         for (int m = 0; m <= k; m++) r->normal[k * n + m] += weight * r->slope[k] * r->slope[m] / (sigma * sigma);
     }
 }
 
-// The share of the model's errors with which chi^2 of the last pass is its number of degrees of freedom.
+// chi^2 of the last pass with another share of the model's errors.
+static double chi2_with(const state *s, double share)
+{
+    double chi2 = 0.0;
+    for (int64_t i = 0; i < s->n_points; i++) {
+        const residual *e = &s->residual[i];
+        double z = s->branch[i] < 0 ? 0.0 : e->away / error_of(e, share);
+        chi2 += huber(z) * z * z;
+    }
+    return chi2;
+}
+
+// The share with which chi^2 of the last pass is its number of degrees of freedom.
 static double find_share(const state *s)
 {
-    double low = 0.0, high = 1.0;
+    double low = LEAST_MODEL, high = MOST_SHARE, want = (double)xn_max64(1, s->used - s->shells->n);
+    if (chi2_with(s, high) >= want) return high;
+    if (chi2_with(s, 0.0) <= want) return 0.0;
     for (int step = 0; step < 24; step++) {
-        double share = step == 0 ? high : 0.5 * (low + high), chi2 = 0.0;
-        for (int64_t i = 0; i < s->n_points; i++) {
-            const residual *e = &s->residual[i];
-            double z = s->branch[i] < 0 ? 0.0 : e->away / error_of(e, share);
-            chi2 += huber(z) * z * z;
-        }
-        bool less = chi2 < (double)xn_max64(1, s->used - s->shells->n);
-        if (step == 0 && !less) return high;
-        *(less ? &high : &low) = share;
+        double share = sqrt(low * high);
+        *(chi2_with(s, share) < want ? &high : &low) = share;
     }
-    return high < 1e-6 ? 0.0 : high;
+    return high;
 }
 
 // The lines of one pixel group, points[first] and the `count` behind it.
 static void add_group(const state *s, const xn_forces *now, int64_t first, int count, room *r)
 {
     const xn_observed *p = &s->points[first];
-    size_t square = (size_t)r->match.branches * (size_t)r->match.branches;
+    size_t square = (size_t)r->match.branches * (size_t)r->match.branches, parameters = (size_t)s->shells->n;
     xn_matched line[XN_MATCH_LINES];
-    bool good = xn_match(&r->match, now, p, count, s->spread + first, &s->o->match, s->width, line);
-    for (int k = 0; good && k < s->shells->n; k++) {
-        memset(r->d + (size_t)k * square, 0, square * sizeof *r->d);
-        xn_shells_matrix(s->shells, s->start, k, p->q, r->d + (size_t)k * square);
+    bool good = xn_match(&r->match, now, p, count, &s->o->match, s->slack, line);
+    for (size_t i = 0; good && i < (size_t)r->match.places * parameters; i++) {
+        memset(r->d + i * square, 0, square * sizeof *r->d);
+        xn_shells_matrix(s->shells, s->start, (int)(i % parameters), r->match.at[i / parameters], r->d + i * square);
     }
     for (int j = 0; j < count; j++) {
         s->branch[first + j] = good ? line[j].branch : -1;
-        if (s->branch[first + j] < 0) continue;
-        if (s->find_spread) s->spread[first + j] = xn_match_spread(&r->match, now, &p[j], line[j].branch);
-        add_line(s, first + j, &line[j], r);
+        if (s->branch[first + j] >= 0) add_line(s, first + j, &line[j], r);
     }
 }
 
@@ -169,10 +181,11 @@ static int64_t group_end(const state *s, int64_t i)
 // Share k of the groups: those that begin in its part of the points.
 static void add_share(const state *s, const xn_forces *now, int64_t begin, int64_t end, room *r)
 {
+    int64_t stride = s->slack > 0.0 ? s->n_points / ROUGH_LINES + 1 : 1, group = 0;
     while (begin > 0 && begin < end && xn_same_group(&s->points[begin - 1], &s->points[begin])) begin++;
     for (int64_t i = begin, next; i < end; i = next) {
         next = group_end(s, i);
-        add_group(s, now, i, (int)(next - i), r);
+        if (group++ % stride == 0) add_group(s, now, i, (int)(next - i), r);
     }
 }
 
@@ -245,6 +258,7 @@ static double shortening(int n, const double *prior, const double *step)
 static xani_status rounds(state *s, xn_refined *r, double *step)
 {
     int n = r->n;
+    double before = INFINITY, gain = 1.0; // lines that go to and fro between maxima turn steps back: half of them, then
     for (; r->iterations < ROUNDS_MOST && !r->converged; r->iterations++) {
         double share = s->model_share;
         XN_TRY(pass_with(s, r->theta));
@@ -252,15 +266,16 @@ static xani_status rounds(state *s, xn_refined *r, double *step)
             return xn_fail(s->ctx, XANI_ERR_INTERNAL, "the normal equations of the force constants cannot be solved");
         double largest = 0.0, shorten = shortening(n, r->prior, step);
         for (int k = 0; k < n; k++) {
-            r->theta[k] += shorten * step[k];
-            largest = fmax(largest, fabs(step[k]) / sqrt(r->covariance[k * n + k]));
+            r->theta[k] += gain * shorten * step[k];
+            largest = fmax(largest, gain * fabs(step[k]) / sqrt(r->covariance[k * n + k]));
         }
-        if (s->width == 1.0 && !s->find_spread && largest < NEARLY) s->model_share = find_share(s);
-        r->converged =
-            s->width == 1.0 && !s->find_spread && largest < SETTLED && fabs(s->model_share - share) < SHARE_SETTLED;
-        double narrowing = shorten < 1.0 ? 1.0 : 0.7;
-        s->find_spread = s->width > 1.0 && s->width * narrowing <= 1.0;
-        s->width = fmax(1.0, s->width * narrowing);
+        if (s->slack == 0.0) {
+            if (largest < NEARLY) s->model_share = find_share(s);
+            r->converged = largest < SETTLED && fabs(s->model_share - share) <= SHARE_SETTLED * share;
+            if (largest > SLOWING * before) gain *= 0.5;
+            before = largest;
+        }
+        if (shorten == 1.0) s->slack = s->slack * LESS < LEAST ? 0.0 : s->slack * LESS;
     }
     return XANI_OK;
 }
@@ -288,7 +303,7 @@ static void judge(const state *s, xn_refined *r)
         r->determined[k] = sqrt(r->covariance[k * n + k]) < 0.5 * r->prior[k];
         determined += r->determined[k];
     }
-    r->chi2 = s->chi2;
+    r->chi2 = chi2_with(s, s->model_share);
     r->model_share = s->model_share;
     r->used = s->used;
     r->refused = s->n_points - s->used;
@@ -303,9 +318,9 @@ static void judge(const state *s, xn_refined *r)
 static xani_status look_back(state *s, xn_refined *r, double *theta)
 {
     memset(theta, 0, (size_t)r->n * sizeof *theta);
-    s->width = WIDE;
+    s->slack = SLACK;
     XN_TRY(pass_with(s, theta));
-    r->chi2_before = s->chi2;
+    r->chi2_before = s->used > 0 ? s->chi2 / (double)s->used * (double)r->used : 0.0;
     return XANI_OK;
 }
 
@@ -340,18 +355,17 @@ xani_status xn_forces_refine(xn_ctx *ctx, const xn_forces *start, const xn_shell
                .points = points,
                .n_points = n_points,
                .o = options,
-               .width = WIDE,
+               .slack = SLACK,
                .model_share = 1.0,
                .residual = xn_calloc((size_t)n_points, sizeof(residual)),
                .normal = xn_calloc(n * n, sizeof(double)),
                .right = xn_calloc(n, sizeof(double)),
                .common = xn_calloc(3 * (size_t)start->n_atoms * n, sizeof(double)),
-               .spread = xn_calloc((size_t)n_points, sizeof(double)),
                .branch = xn_calloc((size_t)n_points, sizeof(int32_t))};
     double *step = xn_calloc(n, sizeof *step);
     xani_status st = XANI_OK;
     if (!out->theta || !out->covariance || !out->prior || !out->determined || !s.normal || !s.right || !s.common ||
-        !s.branch || !s.residual || !s.spread || !step)
+        !s.branch || !s.residual || !step)
         st = xn_fail_memory(ctx, "the refinement", n * n * 16 + (size_t)n_points * 4);
     if (st == XANI_OK) set_priors(shells, options->prior, out->prior);
     if (st == XANI_OK) st = rounds(&s, out, step);
@@ -363,7 +377,6 @@ xani_status xn_forces_refine(xn_ctx *ctx, const xn_forces *start, const xn_shell
     xn_free(s.common);
     xn_free(s.branch);
     xn_free(s.residual);
-    xn_free(s.spread);
     xn_free(step);
     if (st != XANI_OK) xn_refined_free(out);
     return st;

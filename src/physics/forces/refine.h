@@ -54,7 +54,7 @@ typedef struct xn_refined {
     double *prior;              // (n)
     uint8_t *determined;        // (n) 1: the data halve what the prior alone leaves
     double chi2_before, chi2;   // of the points used
-    double model_share;         // of what the model may be wrong by (match.h) that the points need: 0 to 1
+    double model_share;         // of what the model may be wrong by (match.h) that the points need: 0 to 2
     int64_t used, refused;      // points; those no branch comes near
     int dof;                    // points used less determined parameters
     int iterations;
