@@ -158,6 +158,8 @@ os.makedirs(full)
 if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", full], capture_output=True).returncode == 0:
     try:
         case("disk full", 1, ["cube.h5", "space"], more=["--set", "reduce.spatial_bin=1"], out=f"{full}/out")
+        if subprocess.run(["mount", "-o", "remount,ro", full], capture_output=True).returncode == 0:
+            case("disk read-only", 1, ["folder cannot be made", "Read-only file system"], out=f"{full}/new/out")
     finally:
         subprocess.run(["umount", full], check=False)
 else:

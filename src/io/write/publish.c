@@ -176,13 +176,14 @@ xani_status xn_make_dirs(xn_ctx *ctx, const char *dir)
     char *path = xn_strdup(dir);
     if (path == NULL) return xn_fail_memory(ctx, dir, 1);
     xani_status st = XANI_OK;
-    for (char *p = path + 1; st == XANI_OK; p++) {
+    for (char *p = path + (path[0] != '\0'); st == XANI_OK; p++) {
         if (*p != '/' && *p != '\0') continue;
         char end = *p;
         *p = '\0';
         struct stat s;
-        if (mkdir(path, 0777) != 0 && !(stat(path, &s) == 0 && S_ISDIR(s.st_mode))) {
-            int number = errno == EEXIST ? ENOTDIR : errno;
+        int number = mkdir(path, 0777) == 0 ? 0 : errno; // before stat changes it
+        if (number != 0 && !(stat(path, &s) == 0 && S_ISDIR(s.st_mode))) {
+            if (number == EEXIST) number = ENOTDIR;
             st = xn_fail(ctx, XANI_ERR_OUTPUT, "%s: folder cannot be made: %s", dir, strerror(number));
         }
         *p = end;
