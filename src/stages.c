@@ -172,8 +172,10 @@ xani_status xn_stage_open_cube(xn_ctx *ctx, xn_config *config, const char *path,
 {
     xn_h5 *file = NULL;
     XN_TRY(xn_h5_open(ctx, path, &file));
-    bool ours = xn_h5_exists(file, "entry/cube/signal");
+    const bool ours = xn_h5_exists(file, "entry/cube/signal"), field = xn_h5_exists(file, "imgs");
     xn_h5_close(&file);
+    if (!ours && !field)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: holds no cube, neither /entry/cube/signal nor imgs", path);
     return ours ? xn_result_read_cube(ctx, path, cube) : reduce_field_cube(ctx, config, path, cube);
 }
 

@@ -160,6 +160,8 @@ with h5py.File(f"{SCRATCH}/dark/run0003_off.h5", "r+") as f:
 done = xani("reduce", "dark/xani.yaml", "-o", "dark.h5")
 r.ok(done.returncode == 0 and "all of the signal is NaN" in done.stderr, f"nothing seen in laser-off shots: {done.stderr.strip()}")
 
+refused(3, ["m.h5", "holds no cube"], "fit", "m.h5", "-o", "x.h5")
+
 # ---- too many failed pixels: the result is there, in full, and 4
 write_cubes(f"{SCRATCH}/steep", lambda t: 0.05 * np.exp(-(15 + np.arange(20).reshape(4, 5) / 4) * t), noise=0.2)
 configuration(f"{SCRATCH}/steep", PLAIN.replace("modes_max: 1", "modes_max: 3, max_failed: 0"))
