@@ -67,7 +67,7 @@ static void match_group(const job *j, xn_matcher *m, int64_t first, int64_t end)
         if (!xn_known_observe(j->known, j->c, i, &line[n])) continue;
         at[n++] = i;
     }
-    if (!wanted || n == 0 || !xn_match(m, &j->known->now, line, n, &options, 0.0, out)) return;
+    if (!wanted || n == 0 || !xn_match(m, &j->known->now, line, n, &options, j->known->doubt, out)) return;
     for (int k = 0; k < n; k++) {
         const double *q = j->c->points.q + 3 * at[k], reach = NEAREST * edge_of(&line[k]);
         bool sharp =
@@ -122,7 +122,7 @@ static void fill_bin(const job *j, const xn_path *p, const xn_members *m, int64_
         double own = n > 1 ? fmax(sqrt(scatter / w / (n - 1)), 1.0 / sqrt(w)) : 1.0 / sqrt(w);
         d->branch_count[at] = n;
         d->branch_frequency[at] = n > 0 ? j->known->band[at] + mean : NAN;
-        d->branch_errors[at] = n > 0 ? hypot(own, CARRY * way) : NAN;
+        d->branch_errors[at] = n > 0 ? hypot(own, (CARRY + j->known->doubt) * way) : NAN;
     }
 }
 

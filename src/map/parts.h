@@ -175,6 +175,7 @@ typedef struct xn_known {
     double b[9];          // hkl to Q in the frame of the constants, 1/Angstrom
     xn_match_options match;
     double model_share; // of what the model may be wrong by (match.h) that the points need
+    double doubt;       // about the phonons of `now`, of their frequency
     const double *band; // (branches, path_n) of `now`, owned by the dispersion
 } xn_known;
 
