@@ -6,226 +6,222 @@
 // the primitive reciprocal basis, or move with the ratios of the axes, they are turned into conventional units here;
 // their order of axes (a < b < c in orthorhombic lattices) is made by permuting the given ones.  Body-centred
 // tetragonal, rhombohedral and the centred orthorhombic lattices have several forms of zone with names of their own:
-// the form follows from the cell.  Monoclinic and triclinic lattices have G only: their points must be given as hkl.
-#include "physics/lattice.h"
+// the form follows from the cell.  Monoclinic and triclinic lattices: lattice_label_oblique.c.
+#include "physics/lattice_label.h"
 
 #include <math.h>
 #include <string.h>
 
-typedef enum { CUBIC, TETRAGONAL, ORTHORHOMBIC, HEXAGONAL, OTHER } lattice_system;
-
-#define POINTS_MOST 16
-
-// hkl: as in the article: conventional where the lattice is primitive, else of the primitive reciprocal vectors.
-typedef struct named {
-    const char *name;
-    double hkl[3];
-} named;
-
-typedef struct label_set {
-    const char *path;
-    int n;
-    named point[POINTS_MOST];
-    double to_conventional[9]; // of the article's own axes; row-major
-    int axis[3];               // axis of the given cell that is the article's first, second, third
-} label_set;
+typedef enum { CUBIC, TETRAGONAL, ORTHORHOMBIC, HEXAGONAL, RHOMBOHEDRAL, MONOCLINIC, TRICLINIC } lattice_system;
 
 static const double identity[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, body[9] = {0, 1, 1, 1, 0, 1, 1, 1, 0},
                     face[9] = {-1, 1, 1, 1, -1, 1, 1, 1, -1}, base_c[9] = {1, 1, 0, -1, 1, 0, 0, 0, 1},
                     rhombohedral[9] = {1, -1, 0, 0, 1, -1, 1, 1, 1};
 
-static void put(label_set *s, const char *name, double h, double k, double l)
+void xn_label_put(xn_label_set *s, const char *name, double h, double k, double l)
 {
-    s->point[s->n++] = (named){name, {h, k, l}};
+    s->point[s->n++] = (xn_label){name, {h, k, l}};
 }
 
 // ---- lattices whose points do not depend on the ratios of the axes
 
-static void cubic(char centring, label_set *s)
+static void cubic(char centring, xn_label_set *s)
 {
     if (centring == 'F') {
         s->path = "G X K G L";
-        put(s, "X", 1, 0, 0);
-        put(s, "L", .5, .5, .5);
-        put(s, "K", .75, .75, 0);
-        put(s, "U", 1, .25, .25);
-        put(s, "W", 1, .5, 0);
+        xn_label_put(s, "X", 1, 0, 0);
+        xn_label_put(s, "L", .5, .5, .5);
+        xn_label_put(s, "K", .75, .75, 0);
+        xn_label_put(s, "U", 1, .25, .25);
+        xn_label_put(s, "W", 1, .5, 0);
     } else if (centring == 'I') {
         s->path = "G H P G N";
-        put(s, "H", 1, 0, 0);
-        put(s, "N", .5, .5, 0);
-        put(s, "P", .5, .5, .5);
+        xn_label_put(s, "H", 1, 0, 0);
+        xn_label_put(s, "N", .5, .5, 0);
+        xn_label_put(s, "P", .5, .5, .5);
     } else if (centring == 'P') {
         s->path = "G X M G R";
-        put(s, "X", .5, 0, 0);
-        put(s, "M", .5, .5, 0);
-        put(s, "R", .5, .5, .5);
+        xn_label_put(s, "X", .5, 0, 0);
+        xn_label_put(s, "M", .5, .5, 0);
+        xn_label_put(s, "R", .5, .5, .5);
     }
 }
 
-static void tetragonal_p(label_set *s)
+static void tetragonal_p(xn_label_set *s)
 {
     s->path = "G X M G Z";
-    put(s, "X", .5, 0, 0);
-    put(s, "M", .5, .5, 0);
-    put(s, "Z", 0, 0, .5);
-    put(s, "R", .5, 0, .5);
-    put(s, "A", .5, .5, .5);
+    xn_label_put(s, "X", .5, 0, 0);
+    xn_label_put(s, "M", .5, .5, 0);
+    xn_label_put(s, "Z", 0, 0, .5);
+    xn_label_put(s, "R", .5, 0, .5);
+    xn_label_put(s, "A", .5, .5, .5);
 }
 
-static void orthorhombic_p(label_set *s)
+static void orthorhombic_p(xn_label_set *s)
 {
     s->path = "G X S Y G Z";
-    put(s, "X", .5, 0, 0);
-    put(s, "Y", 0, .5, 0);
-    put(s, "Z", 0, 0, .5);
-    put(s, "S", .5, .5, 0);
-    put(s, "U", .5, 0, .5);
-    put(s, "T", 0, .5, .5);
-    put(s, "R", .5, .5, .5);
+    xn_label_put(s, "X", .5, 0, 0);
+    xn_label_put(s, "Y", 0, .5, 0);
+    xn_label_put(s, "Z", 0, 0, .5);
+    xn_label_put(s, "S", .5, .5, 0);
+    xn_label_put(s, "U", .5, 0, .5);
+    xn_label_put(s, "T", 0, .5, .5);
+    xn_label_put(s, "R", .5, .5, .5);
 }
 
-static void hexagonal(label_set *s)
+static void hexagonal(xn_label_set *s)
 {
     s->path = "G M K G A";
-    put(s, "M", .5, 0, 0);
-    put(s, "K", 1. / 3, 1. / 3, 0);
-    put(s, "A", 0, 0, .5);
-    put(s, "L", .5, 0, .5);
-    put(s, "H", 1. / 3, 1. / 3, .5);
+    xn_label_put(s, "M", .5, 0, 0);
+    xn_label_put(s, "K", 1. / 3, 1. / 3, 0);
+    xn_label_put(s, "A", 0, 0, .5);
+    xn_label_put(s, "L", .5, 0, .5);
+    xn_label_put(s, "H", 1. / 3, 1. / 3, .5);
 }
 
 // ---- lattices whose points do
 
-static void tetragonal_i(const double c[6], label_set *s)
+static void tetragonal_i(const double c[6], xn_label_set *s)
 {
     double ratio = c[2] * c[2] / (c[0] * c[0]);
     memcpy(s->to_conventional, body, sizeof body);
-    put(s, "N", 0, .5, 0);
-    put(s, "P", .25, .25, .25);
-    put(s, "X", 0, 0, .5);
+    xn_label_put(s, "N", 0, .5, 0);
+    xn_label_put(s, "P", .25, .25, .25);
+    xn_label_put(s, "X", 0, 0, .5);
     if (ratio < 1) { // BCT1
         double eta = (1 + ratio) / 4;
         s->path = "G X M G Z P N Z1 M";
-        put(s, "M", -.5, .5, .5);
-        put(s, "Z", eta, eta, -eta);
-        put(s, "Z1", -eta, 1 - eta, eta);
+        xn_label_put(s, "M", -.5, .5, .5);
+        xn_label_put(s, "Z", eta, eta, -eta);
+        xn_label_put(s, "Z1", -eta, 1 - eta, eta);
         return;
     }
     double eta = (1 + 1 / ratio) / 4, zeta = 1 / (2 * ratio);
     s->path = "G X Y Sigma G Z Sigma1 N P Y1 Z";
-    put(s, "Sigma", -eta, eta, eta);
-    put(s, "Sigma1", eta, 1 - eta, -eta);
-    put(s, "Y", -zeta, zeta, .5);
-    put(s, "Y1", .5, .5, -zeta);
-    put(s, "Z", .5, .5, -.5);
+    xn_label_put(s, "Sigma", -eta, eta, eta);
+    xn_label_put(s, "Sigma1", eta, 1 - eta, -eta);
+    xn_label_put(s, "Y", -zeta, zeta, .5);
+    xn_label_put(s, "Y1", .5, .5, -zeta);
+    xn_label_put(s, "Z", .5, .5, -.5);
 }
 
 // Squares of the article's axes a < b < c.
-static void orthorhombic_f(double a, double b, double c, label_set *s)
+static void orthorhombic_f(double a, double b, double c, xn_label_set *s)
 {
     memcpy(s->to_conventional, face, sizeof face);
-    put(s, "L", .5, .5, .5);
-    put(s, "Y", .5, 0, .5);
-    put(s, "Z", .5, .5, 0);
+    xn_label_put(s, "L", .5, .5, .5);
+    xn_label_put(s, "Y", .5, 0, .5);
+    xn_label_put(s, "Z", .5, .5, 0);
     if (1 / a >= 1 / b + 1 / c) { // ORCF1, and ORCF3 where they are equal
         double zeta = (1 + a / b - a / c) / 4, eta = (1 + a / b + a / c) / 4;
         s->path = "G Y T Z G X A1 Y";
-        put(s, "A", .5, .5 + zeta, zeta);
-        put(s, "A1", .5, .5 - zeta, 1 - zeta);
-        put(s, "T", 1, .5, .5);
-        put(s, "X", 0, eta, eta);
-        put(s, "X1", 1, 1 - eta, 1 - eta);
+        xn_label_put(s, "A", .5, .5 + zeta, zeta);
+        xn_label_put(s, "A1", .5, .5 - zeta, 1 - zeta);
+        xn_label_put(s, "T", 1, .5, .5);
+        xn_label_put(s, "X", 0, eta, eta);
+        xn_label_put(s, "X1", 1, 1 - eta, 1 - eta);
         return;
     }
     double eta = (1 + a / b - a / c) / 4, phi = (1 + c / b - c / a) / 4, delta = (1 + b / a - b / c) / 4;
     s->path = "G Y C D X G Z D1 H C";
-    put(s, "C", .5, .5 - eta, 1 - eta);
-    put(s, "C1", .5, .5 + eta, eta);
-    put(s, "D", .5 - delta, .5, 1 - delta);
-    put(s, "D1", .5 + delta, .5, delta);
-    put(s, "H", 1 - phi, .5 - phi, .5);
-    put(s, "H1", phi, .5 + phi, .5);
-    put(s, "X", 0, .5, .5);
+    xn_label_put(s, "C", .5, .5 - eta, 1 - eta);
+    xn_label_put(s, "C1", .5, .5 + eta, eta);
+    xn_label_put(s, "D", .5 - delta, .5, 1 - delta);
+    xn_label_put(s, "D1", .5 + delta, .5, delta);
+    xn_label_put(s, "H", 1 - phi, .5 - phi, .5);
+    xn_label_put(s, "H1", phi, .5 + phi, .5);
+    xn_label_put(s, "X", 0, .5, .5);
 }
 
-static void orthorhombic_i(double a, double b, double c, label_set *s)
+static void orthorhombic_i(double a, double b, double c, xn_label_set *s)
 {
     double zeta = (1 + a / c) / 4, eta = (1 + b / c) / 4, delta = (b - a) / (4 * c), mu = (a + b) / (4 * c);
     memcpy(s->to_conventional, body, sizeof body);
     s->path = "G X L T W R X1 Z G Y S W";
-    put(s, "L", -mu, mu, .5 - delta);
-    put(s, "L1", mu, -mu, .5 + delta);
-    put(s, "L2", .5 - delta, .5 + delta, -mu);
-    put(s, "R", 0, .5, 0);
-    put(s, "S", .5, 0, 0);
-    put(s, "T", 0, 0, .5);
-    put(s, "W", .25, .25, .25);
-    put(s, "X", -zeta, zeta, zeta);
-    put(s, "X1", zeta, 1 - zeta, -zeta);
-    put(s, "Y", eta, -eta, eta);
-    put(s, "Y1", 1 - eta, eta, -eta);
-    put(s, "Z", .5, .5, -.5);
+    xn_label_put(s, "L", -mu, mu, .5 - delta);
+    xn_label_put(s, "L1", mu, -mu, .5 + delta);
+    xn_label_put(s, "L2", .5 - delta, .5 + delta, -mu);
+    xn_label_put(s, "R", 0, .5, 0);
+    xn_label_put(s, "S", .5, 0, 0);
+    xn_label_put(s, "T", 0, 0, .5);
+    xn_label_put(s, "W", .25, .25, .25);
+    xn_label_put(s, "X", -zeta, zeta, zeta);
+    xn_label_put(s, "X1", zeta, 1 - zeta, -zeta);
+    xn_label_put(s, "Y", eta, -eta, eta);
+    xn_label_put(s, "Y1", 1 - eta, eta, -eta);
+    xn_label_put(s, "Z", .5, .5, -.5);
 }
 
-static void orthorhombic_c(double a, double b, label_set *s)
+static void orthorhombic_c(double a, double b, xn_label_set *s)
 {
     double zeta = (1 + a / b) / 4;
     memcpy(s->to_conventional, base_c, sizeof base_c);
     s->path = "G X S R A Z G Y X1 A1 T Y";
-    put(s, "A", zeta, zeta, .5);
-    put(s, "A1", -zeta, 1 - zeta, .5);
-    put(s, "R", 0, .5, .5);
-    put(s, "S", 0, .5, 0);
-    put(s, "T", -.5, .5, .5);
-    put(s, "X", zeta, zeta, 0);
-    put(s, "X1", -zeta, 1 - zeta, 0);
-    put(s, "Y", -.5, .5, 0);
-    put(s, "Z", 0, 0, .5);
+    xn_label_put(s, "A", zeta, zeta, .5);
+    xn_label_put(s, "A1", -zeta, 1 - zeta, .5);
+    xn_label_put(s, "R", 0, .5, .5);
+    xn_label_put(s, "S", 0, .5, 0);
+    xn_label_put(s, "T", -.5, .5, .5);
+    xn_label_put(s, "X", zeta, zeta, 0);
+    xn_label_put(s, "X1", -zeta, 1 - zeta, 0);
+    xn_label_put(s, "Y", -.5, .5, 0);
+    xn_label_put(s, "Z", 0, 0, .5);
 }
 
-// Hexagonal axes, obverse setting; the form of the zone follows from the rhombohedral angle.
-static void rhombohedral_lattice(const double c[6], label_set *s)
+// The form of the zone follows from the rhombohedral angle.
+static void rhombohedral_lattice(double cosine, xn_label_set *s)
 {
-    double edge = c[0] * c[0] / 3 + c[2] * c[2] / 9, cosine = 1 - c[0] * c[0] / (2 * edge);
-    memcpy(s->to_conventional, rhombohedral, sizeof rhombohedral);
     if (cosine > 0) { // RHL1, alpha below 90 degrees
         double eta = (1 + 4 * cosine) / (2 + 4 * cosine), nu = .75 - eta / 2;
         s->path = "L G Z";
-        put(s, "B", eta, .5, 1 - eta);
-        put(s, "B1", .5, 1 - eta, eta - 1);
-        put(s, "F", .5, .5, 0);
-        put(s, "L", .5, 0, 0);
-        put(s, "L1", 0, 0, -.5);
-        put(s, "P", eta, nu, nu);
-        put(s, "P1", 1 - nu, 1 - nu, 1 - eta);
-        put(s, "P2", nu, nu, eta - 1);
-        put(s, "Q", 1 - nu, nu, 0);
-        put(s, "X", nu, 0, -nu);
-        put(s, "Z", .5, .5, .5);
-        put(s, "T", .5, .5, .5); // its older name
+        xn_label_put(s, "B", eta, .5, 1 - eta);
+        xn_label_put(s, "B1", .5, 1 - eta, eta - 1);
+        xn_label_put(s, "F", .5, .5, 0);
+        xn_label_put(s, "L", .5, 0, 0);
+        xn_label_put(s, "L1", 0, 0, -.5);
+        xn_label_put(s, "P", eta, nu, nu);
+        xn_label_put(s, "P1", 1 - nu, 1 - nu, 1 - eta);
+        xn_label_put(s, "P2", nu, nu, eta - 1);
+        xn_label_put(s, "Q", 1 - nu, nu, 0);
+        xn_label_put(s, "X", nu, 0, -nu);
+        xn_label_put(s, "Z", .5, .5, .5);
+        xn_label_put(s, "T", .5, .5, .5); // its older name
         return;
     }
     double eta = (1 + cosine) / (2 * (1 - cosine)), nu = .75 - eta / 2; // 1 / (2 tan^2(alpha / 2))
     s->path = "G P Z Q G F P1 Q1 L Z";
-    put(s, "F", .5, -.5, 0);
-    put(s, "L", .5, 0, 0);
-    put(s, "P", 1 - nu, -nu, 1 - nu);
-    put(s, "P1", nu, nu - 1, nu - 1);
-    put(s, "Q", eta, eta, eta);
-    put(s, "Q1", 1 - eta, -eta, -eta);
-    put(s, "Z", .5, -.5, .5);
+    xn_label_put(s, "F", .5, -.5, 0);
+    xn_label_put(s, "L", .5, 0, 0);
+    xn_label_put(s, "P", 1 - nu, -nu, 1 - nu);
+    xn_label_put(s, "P1", nu, nu - 1, nu - 1);
+    xn_label_put(s, "Q", eta, eta, eta);
+    xn_label_put(s, "Q1", 1 - eta, -eta, -eta);
+    xn_label_put(s, "Z", .5, -.5, .5);
+}
+
+// Hexagonal axes, obverse setting.
+static void rhombohedral_of_hexagonal(const double c[6], xn_label_set *s)
+{
+    double edge = c[0] * c[0] / 3 + c[2] * c[2] / 9;
+    memcpy(s->to_conventional, rhombohedral, sizeof rhombohedral);
+    rhombohedral_lattice(1 - c[0] * c[0] / (2 * edge), s);
 }
 
 // ---- which lattice
 
-static lattice_system system_of(const double c[6])
+// *unique: of a monoclinic cell, the axis across the two that meet obliquely.
+static lattice_system system_of(const double c[6], int *unique)
 {
     bool ab = fabs(c[0] - c[1]) < 1e-3 * c[0], bc = fabs(c[1] - c[2]) < 1e-3 * c[1];
-    bool right = fabs(c[3] - 90) < 0.05 && fabs(c[4] - 90) < 0.05;
-    if (right && fabs(c[5] - 120) < 0.05 && ab) return HEXAGONAL;
-    if (!right || fabs(c[5] - 90) >= 0.05) return OTHER;
-    return ab && bc ? CUBIC : ab ? TETRAGONAL : ORTHORHOMBIC;
+    bool right[3];
+    int n_right = 0;
+    for (int k = 0; k < 3; k++) n_right += right[k] = fabs(c[3 + k] - 90) < 0.05;
+    if (right[0] && right[1] && fabs(c[5] - 120) < 0.05 && ab) return HEXAGONAL;
+    if (n_right == 3) return ab && bc ? CUBIC : ab ? TETRAGONAL : ORTHORHOMBIC;
+    if (ab && bc && fabs(c[3] - c[4]) < 0.05 && fabs(c[4] - c[5]) < 0.05) return RHOMBOHEDRAL;
+    for (int k = 0; k < 3; k++)
+        if (!right[k]) *unique = k;
+    return n_right == 2 ? MONOCLINIC : TRICLINIC;
 }
 
 // Axes `first` to `last` of the article in the order of their lengths.
@@ -240,7 +236,7 @@ static void sort_axes(const double c[6], int first, int last, int axis[3])
             }
 }
 
-static void orthorhombic(const double c[6], char centring, label_set *s)
+static void orthorhombic(const double c[6], char centring, xn_label_set *s)
 {
     static const int base[3][3] = {{1, 2, 0}, {2, 0, 1}, {0, 1, 2}}; // A, B, C: the centred face stands across the last
     if (centring >= 'A' && centring <= 'C') memcpy(s->axis, base[centring - 'A'], sizeof s->axis);
@@ -254,17 +250,21 @@ static void orthorhombic(const double c[6], char centring, label_set *s)
     if (centring >= 'A' && centring <= 'C') orthorhombic_c(square[0], square[1], s);
 }
 
-static void find_set(const xn_lattice *l, label_set *s)
+static void find_set(const xn_lattice *l, xn_label_set *s)
 {
-    lattice_system system = system_of(l->cell);
-    *s = (label_set){.axis = {0, 1, 2}};
+    int unique = 0;
+    lattice_system system = system_of(l->cell, &unique);
+    *s = (xn_label_set){.axis = {0, 1, 2}};
     memcpy(s->to_conventional, identity, sizeof identity);
     if (system == CUBIC) cubic(l->centring, s);
     if (system == TETRAGONAL && l->centring == 'P') tetragonal_p(s);
     if (system == TETRAGONAL && l->centring == 'I') tetragonal_i(l->cell, s);
     if (system == ORTHORHOMBIC) orthorhombic(l->cell, l->centring, s);
     if (system == HEXAGONAL && l->centring == 'P') hexagonal(s);
-    if (system == HEXAGONAL && l->centring == 'R') rhombohedral_lattice(l->cell, s);
+    if (system == HEXAGONAL && l->centring == 'R') rhombohedral_of_hexagonal(l->cell, s);
+    if (system == RHOMBOHEDRAL && l->centring == 'P') rhombohedral_lattice(cos(l->cell[3] * M_PI / 180), s);
+    if (system == MONOCLINIC) xn_label_monoclinic(l, unique, s);
+    if (system == TRICLINIC) xn_label_triclinic(l, s);
 }
 
 bool xn_lattice_label(const xn_lattice *l, const char *label, double hkl[3])
@@ -274,7 +274,7 @@ bool xn_lattice_label(const xn_lattice *l, const char *label, double hkl[3])
         return true;
     }
     if (strcmp(label, "\xce\xa3") == 0) label = "Sigma";
-    label_set s;
+    xn_label_set s;
     find_set(l, &s);
     for (int i = 0; i < s.n; i++) {
         if (strcmp(s.point[i].name, label) != 0) continue;
@@ -288,7 +288,7 @@ bool xn_lattice_label(const xn_lattice *l, const char *label, double hkl[3])
 
 const char *xn_lattice_default_path(const xn_lattice *l)
 {
-    label_set s;
+    xn_label_set s;
     find_set(l, &s);
     return s.path;
 }

@@ -285,20 +285,26 @@ static double slack_of(const xn_lattice *l, const double hkl[3])
 }
 
 // The names any lattice has, and cells of every form of zone with how many of them it has.
-static const char *const names[] = {"A",     "A1",     "B",  "B1", "C", "C1", "D",  "D1", "F",  "H",  "H1", "K",
-                                    "L",     "L1",     "L2", "M",  "N", "P",  "P1", "P2", "Q",  "Q1", "R",  "S",
-                                    "Sigma", "Sigma1", "T",  "U",  "W", "X",  "X1", "Y",  "Y1", "Z",  "Z1"};
+static const char *const names[] = {"A",  "A1", "B",  "B1", "C",  "C1", "D", "D1", "E",  "F",  "F1",    "F2",
+                                    "F3", "H",  "H1", "H2", "I",  "I1", "K", "L",  "L1", "L2", "M",     "M1",
+                                    "M2", "N",  "N1", "P",  "P1", "P2", "Q", "Q1", "R",  "S",  "Sigma", "Sigma1",
+                                    "T",  "U",  "W",  "X",  "X1", "X2", "Y", "Y1", "Y2", "Y3", "Z",     "Z1"};
 static const struct {
     double cell[6];
     char centring;
     int points;
-} zones[] = {{{4, 4, 4, 90, 90, 90}, 'F', 5},    {{4, 4, 4, 90, 90, 90}, 'I', 3},    {{4, 4, 4, 90, 90, 90}, 'P', 3},
-             {{4, 4, 5, 90, 90, 90}, 'P', 5},    {{4, 4, 3, 90, 90, 90}, 'I', 6},    {{4, 4, 7, 90, 90, 90}, 'I', 8},
-             {{3, 5, 7, 90, 90, 90}, 'P', 7},    {{3, 5, 7, 90, 90, 90}, 'F', 8},    {{7, 5, 6, 90, 90, 90}, 'F', 10},
-             {{7, 3, 5, 90, 90, 90}, 'I', 12},   {{5, 3, 7, 90, 90, 90}, 'C', 9},    {{5, 3, 7, 90, 90, 90}, 'A', 9},
-             {{3, 5, 7, 90, 90, 90}, 'B', 9},    {{4, 4, 6, 90, 90, 120}, 'P', 5},   {{4, 4, 9, 90, 90, 120}, 'R', 12},
-             {{4, 4, 4.2, 90, 90, 120}, 'R', 7}, {{4, 5, 6, 90, 100, 90}, 'P', 0},   {{4, 5, 6, 80, 100, 110}, 'P', 0},
-             {{5, 6, 7, 90, 90, 90}, 'F', 10},   {{4, 4, 4.89, 90, 90, 120}, 'R', 7}};
+} zones[] = {
+    {{4, 4, 4, 90, 90, 90}, 'F', 5},    {{4, 4, 4, 90, 90, 90}, 'I', 3},     {{4, 4, 4, 90, 90, 90}, 'P', 3},
+    {{4, 4, 5, 90, 90, 90}, 'P', 5},    {{4, 4, 3, 90, 90, 90}, 'I', 6},     {{4, 4, 7, 90, 90, 90}, 'I', 8},
+    {{3, 5, 7, 90, 90, 90}, 'P', 7},    {{3, 5, 7, 90, 90, 90}, 'F', 8},     {{7, 5, 6, 90, 90, 90}, 'F', 10},
+    {{7, 3, 5, 90, 90, 90}, 'I', 12},   {{5, 3, 7, 90, 90, 90}, 'C', 9},     {{5, 3, 7, 90, 90, 90}, 'A', 9},
+    {{3, 5, 7, 90, 90, 90}, 'B', 9},    {{4, 4, 6, 90, 90, 120}, 'P', 5},    {{4, 4, 9, 90, 90, 120}, 'R', 12},
+    {{4, 4, 4.2, 90, 90, 120}, 'R', 7}, {{4, 5, 6, 90, 100, 90}, 'P', 15},   {{4, 5, 6, 80, 100, 110}, 'P', 7},
+    {{4, 5, 6, 62, 71, 80}, 'P', 7},    {{4, 5, 6, 90, 90, 100}, 'F', 0},    {{4, 4, 4, 70, 70, 70}, 'P', 12},
+    {{4, 4, 4, 104, 104, 104}, 'P', 7}, {{6, 4, 4.5, 90, 104, 90}, 'C', 16}, {{6, 7, 4.5, 90, 104, 90}, 'C', 18},
+    {{5, 7, 6, 90, 104, 90}, 'C', 16},  {{9, 4.5, 5, 90, 87, 90}, 'A', 16},  {{5, 6, 7, 90, 95, 90}, 'B', 15},
+    {{5, 9, 7, 110, 90, 90}, 'I', 16},  {{5, 3.1, 7, 90, 125, 90}, 'P', 15}, {{3, 5, 9, 90, 90, 35}, 'P', 15},
+    {{5, 6, 7, 90, 90, 90}, 'F', 10},   {{4, 4, 4.89, 90, 90, 120}, 'R', 7}};
 
 START_TEST(labels)
 {
@@ -344,6 +350,28 @@ START_TEST(label_axes)
 }
 END_TEST
 
+START_TEST(label_settings)
+{
+    // One monoclinic crystal in three settings: C centred; I centred with a' = a + c; its axes renamed, c first.
+    double cosine = cos(108 * M_PI / 180), sum = sqrt(49 + 25 + 2 * 35 * cosine);
+    double beta = acos((35 * cosine + 25) / (5 * sum)) * 180 / M_PI;
+    const double cells[3][6] = {{7, 4, 5, 90, 108, 90}, {sum, 4, 5, 90, beta, 90}, {5, 7, 4, 90, 90, 108}};
+    static const char centring[3] = {'C', 'I', 'A'};
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        double length[3];
+        for (int c = 0; c < 3; c++) {
+            xn_lattice l;
+            double hkl[3] = {0}, q[3];
+            ck_assert_int_eq(xn_lattice_make(NULL, cells[c], centring[c], &l), XANI_OK);
+            bool there = xn_lattice_label(&l, names[k], hkl);
+            xn_lattice_cartesian(&l, hkl, q);
+            length[c] = there ? sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2]) : -1;
+            ck_assert_double_eq_tol(length[c], length[0], 1e-9);
+        }
+    }
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_test(t, b_matrix);
@@ -357,6 +385,7 @@ static void add(TCase *t)
     tcase_add_test(t, origins);
     tcase_add_loop_test(t, labels, 0, (int)(sizeof zones / sizeof zones[0]));
     tcase_add_test(t, label_axes);
+    tcase_add_test(t, label_settings);
 }
 
 XN_TEST_MAIN("lattice", add)
