@@ -262,6 +262,11 @@ if code == 0:
     r.ok(code == 0, f"init: its configuration reduces {err.strip()[-300:] if code else ''}")
     if code == 0:
         shots.check(r, "init", f"{SCRATCH}/made.cube.h5", want())
+hdf5 = sorted(n for n in os.listdir(f"{SCRATCH}/plain") if n.endswith(".h5"))
+named = [f"{SCRATCH}/plain/{n}" for n in hdf5 + sorted(n for n in os.listdir(f"{SCRATCH}/plain") if n.endswith(".csv"))]
+code, out, err = xani("init", *named, "-o", f"{SCRATCH}/named.yaml")  # tables that are named, not found beside
+listed = yaml.safe_load(open(f"{SCRATCH}/named.yaml"))["input"]["files"] if code == 0 else []
+r.ok(sorted(map(os.path.basename, listed)) == sorted(map(os.path.basename, given["files"])), f"init: named files are all kept {listed} {err if code else ''}")
 tools.Tools(XANI, r).same_shots(SCRATCH, "sacla")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

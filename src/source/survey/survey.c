@@ -90,15 +90,22 @@ static void classify_hdf5(xn_ctx *ctx, xn_found_file *f)
     xn_h5_close(&h5);
 }
 
+// The file of the list that is at a path, NULL: none.
+static xn_found_file *file_at(const xn_survey *s, const char *path)
+{
+    xn_found_file *found = NULL;
+    char *whole = realpath(path, NULL);
+    for (int i = 0; whole != NULL && found == NULL && i < s->n; i++)
+        if (strcmp(s->file[i].path, whole) == 0) found = &s->file[i];
+    free(whole);
+    return found;
+}
+
 static xani_status add_file(xn_ctx *ctx, const char *path, int64_t bytes, xn_survey *s)
 {
+    if (file_at(s, path) != NULL) return XANI_OK;
     char *whole = realpath(path, NULL), *owned = whole ? xn_strdup(whole) : NULL;
     free(whole);
-    for (int i = 0; owned != NULL && i < s->n; i++) {
-        if (strcmp(s->file[i].path, owned) != 0) continue;
-        xn_free(owned);
-        return XANI_OK;
-    }
     xn_found_file *p = owned ? xn_realloc(s->file, (size_t)s->n + 1, sizeof *p) : NULL;
     if (p == NULL) {
         xn_free(owned);
@@ -203,14 +210,13 @@ static xani_status add_companions(xn_ctx *ctx, xn_survey *s)
     for (int i = 0; i < n; i++) {
         const xn_input_layout *layout = s->file[i].layout;
         char **others = NULL;
-        if (s->file[i].kind != XN_FOUND_RUN || layout->beside == NULL) continue;
+        if (s->file[i].kind != XN_FOUND_RUN || layout->beside == NULL || !is_hdf5_name(s->file[i].path)) continue;
         xani_status st = layout->beside(ctx, s->file[i].path, &others);
         for (int k = 0; st == XANI_OK && others != NULL && others[k] != NULL; k++) {
             struct stat info;
-            int before = s->n;
             if (stat(others[k], &info) == 0) st = add_file(ctx, others[k], info.st_size, s);
-            if (st != XANI_OK || s->n == before) continue;
-            xn_found_file *f = &s->file[s->n - 1];
+            xn_found_file *f = st == XANI_OK ? file_at(s, others[k]) : NULL;
+            if (f == NULL || f->kind != XN_FOUND_OTHER) continue; // also one that was named
             f->kind = XN_FOUND_RUN;
             f->layout = layout;
             f->key = xn_strdup(s->file[i].key);
