@@ -168,9 +168,13 @@ void report_figures_end(report *r) { text_add(&r->page, "</div>\n"); }
 char *report_picture_name(const report *r, const report_run *run, const char *name)
 {
     if (run == NULL || r->n_runs < 2) return cli_format("%s", name);
-    char *whole = cli_format("%s-%s", run->name, name);
-    for (char *p = whole; *p != '\0'; p++)
+    char *plain = cli_format("%s", run->name);
+    for (char *p = plain; *p != '\0'; p++)
         if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.", *p) == NULL) *p = '_';
+    bool same = strcmp(plain, run->name) == 0; // two names may become one: those that change get the run's number
+    char *whole =
+        same ? cli_format("%s-%s", plain, name) : cli_format("%s-%d-%s", plain, (int)(run - r->runs) + 1, name);
+    free(plain);
     return whole;
 }
 

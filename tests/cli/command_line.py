@@ -173,6 +173,18 @@ for args, key in ((["fit", "steep/run0003_on.h5", "-o", "m4.h5", "--set", "fit.m
          f"{args[0]} with failed pixels ends with {done.returncode}, {key} and the reason")
 r.ok(xani("verify", "o4", "m4.h5").returncode == 0, "and the results stand")
 
+# ---- runs whose names are no plain file names keep their pictures apart
+for name in ("é", "ü", "a<b>"):
+    os.makedirs(f"{SCRATCH}/pictures/{name}")
+    shutil.copy(f"{SCRATCH}/c.h5", f"{SCRATCH}/pictures/{name}/cube.h5")
+done = xani("report", "pictures")
+with open(f"{SCRATCH}/pictures/report.json", encoding="utf-8") as f:
+    named = [p["file"] for p in json.load(f)["pictures"]]
+with open(f"{SCRATCH}/pictures/report.html", encoding="utf-8") as f:
+    page = f.read()
+r.ok(done.returncode == 0 and len(named) == len(set(named)) == 6 and all(os.path.exists(f"{SCRATCH}/pictures/{n}") for n in named)
+     and "a<b>" not in page and "a&lt;b&gt;" in page, f"{len(named)} pictures of three runs, each its own")
+
 # ---- a signal while the report is drawn
 os.makedirs(f"{SCRATCH}/r")
 shutil.copy(f"{SCRATCH}/c.h5", f"{SCRATCH}/r/cube.h5")
