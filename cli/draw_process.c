@@ -30,6 +30,7 @@ static void child(int png, int errors, int width, int height, draw_fn fn, const 
 {
     signal(SIGINT, SIG_IGN); // the parent decides
     signal(SIGTERM, SIG_DFL);
+    signal(SIGHUP, SIG_DFL);
     alarm(CHILD_SECONDS);
     dup2(errors, STDERR_FILENO);
     dup2(errors, STDOUT_FILENO);

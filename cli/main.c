@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // main.c -- the switchboard: signals, one context, one command, one exit code.
 //
-// SIGINT, SIGTERM and SIGUSR1 (what batch systems send before the time is up) ask the running stage to
-// stop at the next safe point; the command then ends with 75 and a second run resumes.  A second SIGINT
-// kills.  Whatever happens, at most one line "xani: ..." says why the command failed.
+// SIGINT, SIGTERM, SIGHUP (the terminal is gone) and SIGUSR1 (what batch systems send before the time is up) ask the
+// running stage to stop at the next safe point; the command then ends with 75 and a second run resumes.  A second
+// SIGINT kills.  Whatever happens, at most one line "xani: ..." says why the command failed.
 #include <errno.h>
 #include <fcntl.h>
 #include <math.h>
@@ -32,12 +32,14 @@ static void on_signal(int number)
 
 static void install_signals(xani_context *context)
 {
-    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+    struct sigaction action = {.sa_handler = on_signal, .sa_flags = SA_RESTART}, before;
     sigemptyset(&action.sa_mask);
     signal_context = context;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGUSR1, &action, NULL);
+    bool kept_alive = sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler == SIG_IGN; // nohup
+    if (!kept_alive) sigaction(SIGHUP, &action, NULL);
 }
 
 // A missing standard stream must not become a data file: what is printed would go into it.  Who reads the first lines
@@ -285,6 +287,7 @@ int main(int argc, char **argv)
     if (c.context != NULL) {
         signal(SIGINT, SIG_DFL);
         signal(SIGTERM, SIG_DFL);
+        signal(SIGHUP, SIG_IGN);
         signal(SIGUSR1, SIG_IGN);
         xani_destroy(&c.context);
     }

@@ -191,7 +191,7 @@ shutil.copy(f"{SCRATCH}/c.h5", f"{SCRATCH}/r/cube.h5")
 with subprocess.Popen([XANI, "report", "r"], cwd=SCRATCH, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as p:
     while p.poll() is None and not os.path.isdir(f"{SCRATCH}/r/report"):
         time.sleep(0.002)
-    p.send_signal(signal.SIGTERM)
+    p.send_signal(signal.SIGHUP)
     said = p.communicate()[1]
 r.ok(p.returncode == 75 and "interrupted" in said and not os.path.exists(f"{SCRATCH}/r/report.html"), f"a report stops when asked to: {p.returncode}")
 print(f"1..{r.n}")
