@@ -253,6 +253,11 @@ second_cube(f"{SCRATCH}/two_motors.h5", [("off", S_OFF), ("on", S_ON)], STEPS, m
 refused("motor", [f"{SCRATCH}/two_motors.h5"], 2, "input.delay.parts", **keys)
 compare("motor_named", [f"{SCRATCH}/two_motors.h5"], WANT2, AT,
         delay={"sign": 1, "zero_ps": ZERO, "parts": [{"source": "lxt", "scale_ps": 1e12}]}, **keys)
+for lost in ("lxt", "step_value"):
+    second_cube(f"{SCRATCH}/no_{lost}.h5", [("off", S_OFF), ("on", S_ON)], STEPS)
+    with h5py.File(f"{SCRATCH}/no_{lost}.h5", "r+") as f:
+        del f[lost]
+    refused(f"no_{lost}", [f"{SCRATCH}/no_{lost}.h5"], 3, "no scanned motor", "step_value", **keys)
 second_cube(f"{SCRATCH}/ragged.h5", [("off", S_OFF), ("on", [s[:-1] for s in S_ON])], np.repeat(STEPS, 2))
 refused("a_step_lacks", [f"{SCRATCH}/ragged.h5"], 3, "step_value", **keys)
 refused("no_such_sums", [RUN], 3, "jungfrau4M/calib", **{**keys, "frames": "jungfrau4M/calib"})

@@ -37,6 +37,7 @@ typedef struct xn_lcls2_cube {
     char on[64], off[64];      // labels; both "" where the file has none
     int64_t steps;             // rows of each label
     char motor[XN_KEY_LENGTH]; // the only scanned motor, "": none or several
+    int n_motors;              // scanned
     int n_labels;              // that hold the frames
     char labels[256];          // their names, for messages
 } xn_lcls2_cube;

@@ -103,21 +103,21 @@ static bool is_motor(xn_ctx *ctx, const xn_h5 *h5, const char *name)
 {
     xn_h5_info info, step;
     return strncmp(name, "step_", 5) != 0 && xn_h5_info_get(ctx, h5, name, &info) == XANI_OK && !info.is_group &&
-           xn_is_number(info.type) && xn_h5_info_get(ctx, h5, STEP, &step) == XANI_OK && info.size == step.size;
+           xn_is_number(info.type) && xn_h5_exists(h5, STEP) && xn_h5_info_get(ctx, h5, STEP, &step) == XANI_OK &&
+           info.size == step.size;
 }
 
 xani_status xn_lcls2_cube_look(xn_ctx *ctx, const xn_h5 *h5, const char *frames, const char *laser, xn_lcls2_cube *c)
 {
     char **names = NULL, path[2 * XN_KEY_LENGTH];
     xn_h5_info info;
-    int motors = 0;
     memset(c, 0, sizeof *c);
     XN_TRY(xn_h5_names(ctx, h5, "/", &names));
     for (int i = 0; names[i] != NULL; i++) {
         snprintf(path, sizeof path, "%s/%s", names[i], frames);
         if (xn_h5_exists(h5, path) && strlen(names[i]) < sizeof c->on) take_label(names[i], laser, c);
         if (!is_motor(ctx, h5, names[i])) continue;
-        snprintf(c->motor, sizeof c->motor, "%s", motors++ == 0 ? names[i] : "");
+        snprintf(c->motor, sizeof c->motor, "%s", c->n_motors++ == 0 ? names[i] : "");
     }
     xn_h5_names_free(names);
     if (c->n_labels == 0 && !xn_h5_exists(h5, frames))
@@ -201,6 +201,8 @@ static xani_status read_places(const reader *r, const xn_h5 *h5, const xn_lcls2_
     for (int k = 0; k < r->rule->n_parts; k++)
         XN_TRY(add_motor(r, h5, c, r->rule->source[k], r->rule->scale_ps[k], r->rule->origin[k], p->place_ps));
     if (r->rule->n_parts == 0) {
+        if (c->n_motors == 0)
+            return xn_fail(r->ctx, XANI_ERR_INPUT, "%s: holds no scanned motor, one value for each of " STEP, p->path);
         if (c->motor[0] == '\0')
             return xn_config_require(r->ctx, r->config, "input.delay.parts",
                                      "which of the scanned motors is the delay");
