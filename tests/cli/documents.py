@@ -123,6 +123,12 @@ for name, content in text.items():
         n += 1
 r.ok(n >= 8, f"{n} pieces of configuration are printed")
 
+# ---- options
+for command in re.findall(r"^  (\w+) ", xani("--help").stdout, re.M):
+    shown = set(re.findall(r"--[a-z][\w-]*", xani("help", command).stdout.split("Options:")[-1]))
+    lost = sorted(o for o in shown if f"*{o}*" not in text["docs/man/xani.1.scd"])
+    r.ok(not lost, f"xani(1) has the options of {command} {lost}")
+
 # ---- targets and files
 with open(f"{root}/Makefile", encoding="utf-8") as f:
     targets = set(re.findall(r"^([a-z][\w-]*)(?:\s[^:=]*)?:", f.read(), re.M))
