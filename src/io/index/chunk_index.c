@@ -137,7 +137,8 @@ static bool ask_each(answers *a, hid_t dataset, hid_t space, hsize_t stored)
 
 // *damaged: the library says what cannot be: two chunks at one place, one outside, one of another size.  H5Dread would
 // return whatever lies in memory for them.
-static bool ask_library(xn_chunk_map *map, const xn_chunk_file *f, hid_t dataset, hid_t space, bool filtered,
+// live: the library opened the file while it was written, and may know an older index than the file has by now.
+static bool ask_library(xn_chunk_map *map, const xn_chunk_file *f, bool live, hid_t dataset, hid_t space, bool filtered,
                         bool *damaged)
 {
     hsize_t stored = 0;
@@ -154,7 +155,7 @@ static bool ask_library(xn_chunk_map *map, const xn_chunk_file *f, hid_t dataset
     }
     clear(map);
     if (stored > ASK_MAX || ask_each(&a, dataset, space, stored)) return stored <= ASK_MAX;
-    *damaged = !a.good && !xn_chunk_file_live(f);
+    *damaged = !a.good && !live && !xn_chunk_file_live(f);
     return false;
 }
 
@@ -196,7 +197,7 @@ static xani_status shape(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t
     return XANI_OK;
 }
 
-static xani_status fill(xn_ctx *ctx, hid_t dataset, hid_t space, hid_t created, const xn_chunk_file *f,
+static xani_status fill(xn_ctx *ctx, bool live, hid_t dataset, hid_t space, hid_t created, const xn_chunk_file *f,
                         xn_chunk_map *map)
 {
     xn_hdf_object_info info;
@@ -220,7 +221,7 @@ static xani_status fill(xn_ctx *ctx, hid_t dataset, hid_t space, hid_t created, 
         if (still) break; // it will not be better the next time
     }
     bool damaged = false;
-    if (!map->walked && !ask_library(map, &now, dataset, space, H5Pget_nfilters(created) > 0, &damaged)) {
+    if (!map->walked && !ask_library(map, &now, live, dataset, space, H5Pget_nfilters(created) > 0, &damaged)) {
         xn_chunk_map_free(map); // no table: the caller lets H5Dread do it
         return damaged ? xn_fail(ctx, XANI_ERR_INPUT, "its chunk index is damaged") : XANI_OK;
     }
@@ -235,7 +236,8 @@ xani_status xn_chunk_map_make(xn_ctx *ctx, const xn_h5 *file, const char *name, 
     memset(map, 0, sizeof *map);
     hid_t space = H5Dget_space(dataset), created = H5Dget_create_plist(dataset), type = H5Dget_type(dataset);
     xani_status st = shape(ctx, file, name, space, created, type < 0 ? 0 : H5Tget_size(type), map);
-    if (st == XANI_OK) st = xn_context(ctx, fill(ctx, dataset, space, created, f, map), "%s: %s", file->path, name);
+    if (st == XANI_OK)
+        st = xn_context(ctx, fill(ctx, file->live, dataset, space, created, f, map), "%s: %s", file->path, name);
     if (type >= 0) H5Tclose(type);
     if (created >= 0) H5Pclose(created);
     if (space >= 0) H5Sclose(space);
