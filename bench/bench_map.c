@@ -159,7 +159,7 @@ static double run_map(runner *r)
     const xn_modes *list = &r->modes;
     xn_dispersion d;
     double begin = xn_seconds(), seconds = NAN;
-    xani_status st = xn_map(r->bench->context, r->config, &list, 1, &d);
+    xani_status st = xn_map(r->bench->context, r->config, &list, 1, NULL, &d);
     if (st == XANI_OK && d.points.n == N && d.n_branches == 3) seconds = xn_seconds() - begin;
     if (st == XANI_OK) xn_dispersion_free(&d);
     return seconds;

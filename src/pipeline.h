@@ -9,6 +9,7 @@
 #include "data/cube.h"
 #include "data/modes.h"
 #include "data/source.h"
+#include "map/map.h"
 #include "result/result.h"
 
 xani_status xn_pipeline_sim(xn_ctx *ctx, const xn_config *config, const char *directory);
@@ -69,6 +70,12 @@ xani_status xn_stage_judge(xn_ctx *ctx, const xn_config *config, int64_t fitted,
 // Maps and writes; what came out goes to summary["dispersion"] unless summary is NULL.
 xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n,
                          const char *const *inputs, const char *identity, const char *path, json_t *summary);
+
+// traces.c: the cubes of these modes files, for averages of traces; both outlive the reader.
+typedef struct xn_trace_files xn_trace_files;
+xani_status xn_trace_files_open(xn_ctx *ctx, const xn_modes *const *modes, const char *const *paths,
+                                xn_trace_files **files, xn_traces *traces);
+void xn_trace_files_close(xn_trace_files **files);
 
 // check.c: what a run would read, need and pass over.
 xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer);

@@ -100,11 +100,16 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
                          const char *const *inputs, const char *identity, const char *path, json_t *summary)
 {
     xn_dispersion d = {0};
+    xn_trace_files *files = NULL;
+    xn_traces traces;
     double start = xn_seconds();
     char **all = NULL;
     XN_TRY(xn_inputs_map(ctx, config, inputs, &all));
     xani_status st = xn_inputs_spare(ctx, path, (const char *const *)all);
-    if (st == XANI_OK) st = xn_map(ctx, config, modes, n, &d);
+    if (st == XANI_OK && xn_config_bool(config, "map.average_traces"))
+        st = xn_trace_files_open(ctx, modes, inputs, &files, &traces);
+    if (st == XANI_OK) st = xn_map(ctx, config, modes, n, files != NULL ? &traces : NULL, &d);
+    xn_trace_files_close(&files);
     const xn_provenance p = {.config = config, .inputs = (const char *const *)all, .identity = identity};
     if (st == XANI_OK) st = xn_result_write_dispersion(ctx, path, &d, &p);
     if (st == XANI_OK && summary != NULL)

@@ -53,8 +53,9 @@ typedef struct xn_dispersion {
     // folded volume, conventional units: axes h, k, l and frequency
     int64_t shape[4]; // h, k, l, frequency
     double *axis[4];
-    float *intensity;  // (h, k, l, frequency); NaN where coverage is 0
-    int32_t *coverage; // (h, k, l) samples
+    float *intensity;                  // (h, k, l, frequency); NaN where coverage is 0
+    int32_t *coverage;                 // (h, k, l) samples
+    float *averaged, *averaged_errors; // of traces averaged with their phase; NULL: no traces
     // path
     int n_labels;
     xn_path_label *labels;
@@ -62,6 +63,7 @@ typedef struct xn_dispersion {
     int64_t path_n, path_nf;                           // along the path; along frequency
     double *path_distance, *path_frequency, *path_hkl; // path_hkl (path_n, 3)
     float *path_intensity;                             // (distance, frequency)
+    float *path_averaged, *path_averaged_errors;       // likewise; NULL: no traces
     // branches
     int n_branches;
     bool branches_known;                      // told apart by force constants; else by continuity along the path

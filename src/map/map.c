@@ -189,7 +189,32 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const xn_modes
     return XANI_OK;
 }
 
-xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, xn_dispersion *out)
+// Spectra of averaged traces, run by run.
+static xani_status average_runs(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, xn_scene *s,
+                                const xn_path *p, const xn_collection *c, const xn_traces *traces, xn_dispersion *d)
+{
+    xn_average volume = {0}, path = {0};
+    xn_view v = {0};
+    double used = 0.0, budget = xn_config_double(config, "engine.memory_gib");
+    if (isnan(budget)) budget = 16.0;
+    xani_status st = xn_average_open(ctx, d->shape[0] * d->shape[1] * d->shape[2], d->shape[3], &volume);
+    if (st == XANI_OK) st = xn_average_open(ctx, d->path_n, d->path_nf, &path);
+    for (int i = 0; i < n && st == XANI_OK; i++) {
+        XN_GOTO(out, st, group_for(ctx, s, modes[i]));
+        XN_GOTO(out, st, xn_scene_view(ctx, config, s, modes[i]->angles_deg, modes[i]->n_angles, &v));
+        keep_fitted(modes[i], &v);
+        XN_GOTO(out, st, xn_average_run(ctx, s, &v, modes[i], i, c->kind, traces, p, d, budget, &volume, &path));
+    }
+    for (int64_t i = 0; st == XANI_OK && i < volume.slots; i++) used += volume.count[i];
+out:
+    xn_view_free(&v);
+    xn_average_close(&volume, used > 0.0 ? &d->averaged : NULL, &d->averaged_errors);
+    xn_average_close(&path, used > 0.0 ? &d->path_averaged : NULL, &d->path_averaged_errors);
+    return st;
+}
+
+xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, const xn_traces *traces,
+                   xn_dispersion *out)
 {
     memset(out, 0, sizeof *out);
     if (n < 1) return xn_fail(ctx, XANI_ERR_USAGE, "no modes to map");
@@ -205,6 +230,7 @@ xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *
     double top = known.given ? xn_forces_max_thz(&known.start, FREQUENCY_GRID) : NAN;
     if (top > 0.0) s.max_thz = top; // of this crystal, not of its element
     if (st == XANI_OK) st = map_runs(ctx, config, modes, n, &s, &known, &p, &c, out);
+    if (st == XANI_OK && traces != NULL) st = average_runs(ctx, config, modes, n, &s, &p, &c, traces, out);
     out->points = c.points;
     out->combinations = c.combinations;
     memset(&c.points, 0, sizeof c.points);

@@ -14,8 +14,18 @@
 #include "data/points.h"
 #include "physics/lattice.h"
 
-// modes[n]: the runs in order; their angles are inside. Geometry, crystal and grid come from the configuration.
-xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, xn_dispersion *out);
+// The traces behind the modes. open: delays of a run, valid until the next is opened; 0 bins where there are none.
+// plane: signal and errors (y, x) of one bin of the run opened.
+typedef struct xn_traces {
+    xani_status (*open)(xn_ctx *ctx, void *user, int run, int *bins, const double **delay_ps);
+    xani_status (*plane)(xn_ctx *ctx, void *user, int run, int bin, float *signal, float *errors);
+    void *user;
+} xn_traces;
+
+// modes[n]: the runs in order; their angles are inside. Geometry, crystal and grid come from the configuration. traces
+// may be NULL.
+xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, const xn_traces *traces,
+                   xn_dispersion *out);
 // True when the configuration says enough to map (energy, geometry, orientation, crystal); else *why names the first
 // key.
 bool xn_map_possible(const xn_config *config, const char **why);

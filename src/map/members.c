@@ -43,7 +43,7 @@ int xn_path_hits(const xn_path *p, const double q[3], xn_hit *hits)
         if (d2 > p->tube * p->tube) continue;
         double width = s->length / (double)s->n;
         int64_t b = xn_max64(0, xn_min64(s->n - 1, (int64_t)floor(u / width)));
-        const xn_hit hit = {s->first + b, u - ((double)b + 0.5) * width, sqrt(d2)};
+        const xn_hit hit = {s->first + b, u - ((double)b + 0.5) * width, sqrt(d2), p->list[i]};
         n = add_hit(hits, n, &hit);
     }
     return n;

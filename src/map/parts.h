@@ -11,6 +11,7 @@
 #include "core/config.h"
 #include "data/modes.h"
 #include "data/points.h"
+#include "map/map.h"
 #include "physics/forces/match.h"
 #include "physics/geometry.h"
 #include "physics/lattice.h"
@@ -74,6 +75,8 @@ typedef struct xn_collection {
 xani_status xn_points_add(xn_ctx *ctx, const xn_scene *s, const xn_view *v, const xn_modes *m, int run,
                           xn_collection *c);
 void xn_collection_free(xn_collection *c);
+// Does this pixel group show coherent modes?
+bool xn_pixel_coherent(const xn_scene *s, const xn_view *v, xn_kind kind, int64_t pixel);
 // combination[mode, y, x] = 1 for accepted lines f = nu_a +- nu_b.
 xani_status xn_combinations_find(xn_ctx *ctx, const xn_modes *m, int threads, uint8_t *combination);
 static inline bool xn_mode_accepted(const xn_modes *m, int64_t pixel, int k)
@@ -86,6 +89,8 @@ static inline bool xn_mode_accepted(const xn_modes *m, int64_t pixel, int k)
 
 // Axes h, k, l and the coverage, zero; the frequency axis is set by the caller (xn_frequency_axis).
 xani_status xn_volume_plan(xn_ctx *ctx, const xn_config *config, const xn_scene *s, xn_dispersion *d);
+// Voxel of a total hkl with its G.
+int64_t xn_volume_voxel(const xn_dispersion *d, const double *hkl, const int32_t *g);
 void xn_volume_count(const xn_scene *s, const xn_view *v, xn_dispersion *d);
 xani_status xn_volume_fill(xn_ctx *ctx, const xn_scene *s, const xn_collection *c, xn_dispersion *d);
 xani_status xn_frequency_axis(xn_ctx *ctx, double top_thz, int64_t n, double **axis);
@@ -125,6 +130,7 @@ typedef struct xn_hit {
     int64_t bin;
     double along;    // from the bin's centre, 1/Angstrom
     double distance; // from the line
+    int32_t image;
 } xn_hit;
 
 // footprint: edge of a pixel group in 1/Angstrom.
@@ -166,6 +172,22 @@ xani_status xn_cluster(xn_ctx *ctx, xn_line_sample *s, int64_t n, int most, doub
 xani_status xn_assign(xn_ctx *ctx, int n, const double *cost, int *column);
 xani_status xn_branches_find(xn_ctx *ctx, const xn_scene *s, const xn_path *p, const xn_members *m, xn_points *points,
                              xn_dispersion *d);
+
+// ---- average.c: spectra of averaged traces, in voxels or bins of the path
+
+typedef struct xn_average {
+    int64_t slots, nf;
+    float *sum, *variance; // (slots, nf)
+    double *count;         // (slots) traces
+} xn_average;
+
+xani_status xn_average_open(xn_ctx *ctx, int64_t slots, int64_t nf, xn_average *a);
+// Sums to means and their errors, owned by the caller; NULL: nothing is wanted any more.
+void xn_average_close(xn_average *a, float **intensity, float **errors);
+// Adds the traces of one run; nothing where there are none.
+xani_status xn_average_run(xn_ctx *ctx, const xn_scene *s, const xn_view *v, const xn_modes *m, int run, xn_kind kind,
+                           const xn_traces *traces, const xn_path *p, const xn_dispersion *d, double budget_gib,
+                           xn_average *volume, xn_average *path);
 
 // ---- forces.c, known.c: phonons of given force constants, refined to the points, and the branches they explain
 

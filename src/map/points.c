@@ -47,12 +47,12 @@ typedef struct run_facts {
     double nyquist_thz;    // NaN: unknown
 } run_facts;
 
-static bool is_coherent(const run_facts *r, int64_t pixel)
+bool xn_pixel_coherent(const xn_scene *s, const xn_view *v, xn_kind kind, int64_t pixel)
 {
-    if (r->kind != XN_KIND_AUTO) return r->kind == XN_KIND_COHERENT;
-    if (r->scene->atoms == 1) return false;
-    const double *q = r->view->q + 3 * pixel;
-    double near = fmax(1.01 * (double)r->scene->q_group[pixel], NEAR_BRAGG * r->scene->zone_scale);
+    if (kind != XN_KIND_AUTO) return kind == XN_KIND_COHERENT;
+    if (s->atoms == 1) return false;
+    const double *q = v->q + 3 * pixel;
+    double near = fmax(1.01 * (double)s->q_group[pixel], NEAR_BRAGG * s->zone_scale);
     return q[0] * q[0] + q[1] * q[1] + q[2] * q[2] <= near * near;
 }
 
@@ -67,7 +67,7 @@ static void put(const run_facts *r, int64_t pixel, int k, bool combination, xn_c
     xn_points *p = combination ? &c->combinations : &c->points;
     const xn_modes *m = r->modes;
     int64_t i = (int64_t)k * m->ny * m->nx + pixel;
-    bool coherent = !combination && is_coherent(r, pixel);
+    bool coherent = !combination && xn_pixel_coherent(r->scene, r->view, r->kind, pixel);
     double factor = combination || coherent ? 1.0 : 0.5, f = (double)m->frequency[i];
     double sigma = factor * (double)m->frequency_errors[i], box = factor * r->resolution_thz;
     memcpy(p->hkl + 3 * at, r->view->hkl + 3 * pixel, 3 * sizeof *p->hkl);

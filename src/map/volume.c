@@ -82,7 +82,7 @@ static int64_t voxel_of(const xn_dispersion *d, const double hkl[3])
     return index;
 }
 
-static int64_t voxel_of_total(const xn_dispersion *d, const double *hkl, const int32_t *g)
+int64_t xn_volume_voxel(const xn_dispersion *d, const double *hkl, const int32_t *g)
 {
     const double folded[3] = {hkl[0] - g[0], hkl[1] - g[1], hkl[2] - g[2]};
     return voxel_of(d, folded);
@@ -93,7 +93,7 @@ void xn_volume_count(const xn_scene *s, const xn_view *v, xn_dispersion *d)
 #pragma omp parallel for schedule(static) num_threads(s->threads)
     for (int64_t i = 0; i < v->n; i++) {
         if (!v->seen[i]) continue;
-        int64_t voxel = voxel_of_total(d, v->hkl + 3 * i, v->g + 3 * i);
+        int64_t voxel = xn_volume_voxel(d, v->hkl + 3 * i, v->g + 3 * i);
 #pragma omp atomic update
         d->coverage[voxel]++;
     }
@@ -122,9 +122,9 @@ static xani_status sort_points(xn_ctx *ctx, const xn_points *p, const xn_dispers
     if (*first == NULL || *order == NULL)
         return xn_fail_memory(ctx, "the points of the voxels", (size_t)(voxels + p->n) * 8);
     // first[v + 2] counts voxel v; summed, first[v + 1] is where v begins, and after filling where it ends
-    for (int64_t i = 0; i < p->n; i++) (*first)[voxel_of_total(d, p->hkl + 3 * i, p->g + 3 * i) + 2]++;
+    for (int64_t i = 0; i < p->n; i++) (*first)[xn_volume_voxel(d, p->hkl + 3 * i, p->g + 3 * i) + 2]++;
     for (int64_t v = 1; v < voxels + 2; v++) (*first)[v] += (*first)[v - 1];
-    for (int64_t i = 0; i < p->n; i++) (*order)[(*first)[voxel_of_total(d, p->hkl + 3 * i, p->g + 3 * i) + 1]++] = i;
+    for (int64_t i = 0; i < p->n; i++) (*order)[(*first)[xn_volume_voxel(d, p->hkl + 3 * i, p->g + 3 * i) + 1]++] = i;
     return XANI_OK;
 }
 

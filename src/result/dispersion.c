@@ -72,6 +72,30 @@ static const xn_field fields[] = {
      "conventional units"},
 };
 
+// Only where there were traces to average.
+static const xn_field averaged_fields[] = {
+    {"/entry/averaged_volume/intensity", offsetof(xn_dispersion, averaged), XN_F32, 4, DIMS(H, K, L, NU), false, "",
+     "S(q, nu) of averaged traces, folded; NaN where not covered"},
+    {"/entry/averaged_volume/intensity_errors", offsetof(xn_dispersion, averaged_errors), XN_F32, 4, DIMS(H, K, L, NU),
+     false, "", "one standard deviation"},
+    {"/entry/averaged_volume/h", offsetof(xn_dispersion, axis[0]), XN_F64, 1, DIMS(H), false, "",
+     "h, conventional units"},
+    {"/entry/averaged_volume/k", offsetof(xn_dispersion, axis[1]), XN_F64, 1, DIMS(K), false, "",
+     "k, conventional units"},
+    {"/entry/averaged_volume/l", offsetof(xn_dispersion, axis[2]), XN_F64, 1, DIMS(L), false, "",
+     "l, conventional units"},
+    {"/entry/averaged_volume/frequency", offsetof(xn_dispersion, axis[3]), XN_F64, 1, DIMS(NU), false, "THz",
+     "phonon frequency"},
+    {"/entry/averaged_path/intensity", offsetof(xn_dispersion, path_averaged), XN_F32, 2, DIMS(STEP, PATH_NU), false,
+     "", "S(q, nu) of averaged traces along the path"},
+    {"/entry/averaged_path/intensity_errors", offsetof(xn_dispersion, path_averaged_errors), XN_F32, 2,
+     DIMS(STEP, PATH_NU), false, "", "one standard deviation"},
+    {"/entry/averaged_path/distance", offsetof(xn_dispersion, path_distance), XN_F64, 1, DIMS(STEP), false,
+     "1/angstrom", "distance along the path"},
+    {"/entry/averaged_path/frequency", offsetof(xn_dispersion, path_frequency), XN_F64, 1, DIMS(PATH_NU), false, "THz",
+     "phonon frequency"},
+};
+
 static const xn_scalar scalars[] = {
     {"/entry/tube", offsetof(xn_dispersion, tube_inv_ang), XN_F64, "1/angstrom"},
     {"/entry/nyquist", offsetof(xn_dispersion, nyquist_thz), XN_F64, "THz"},
@@ -234,6 +258,13 @@ static xani_status write_all(xn_ctx *ctx, xn_writer *w, const xn_dispersion *d)
     xn_nexus_data(w, "/entry/path", "intensity", path_axes, 2, "S(q, nu) along the path");
     xn_nexus_data(w, "/entry/branches", "frequency", branch_axes, 2, "branches along the path");
     xn_nexus_fields(w, fields, XN_COUNT(fields), d, extent);
+    if (d->averaged != NULL) {
+        xn_nexus_data(w, "/entry/averaged_volume", "intensity", volume_axes, 4,
+                      "S(q, nu) of traces averaged with their phase");
+        xn_nexus_data(w, "/entry/averaged_path", "intensity", path_axes, 2,
+                      "S(q, nu) of traces averaged with their phase");
+        xn_nexus_fields(w, averaged_fields, XN_COUNT(averaged_fields), d, extent);
+    }
     xn_nexus_scalars(w, scalars, XN_COUNT(scalars), d);
     xn_writer_attr_text(w, "/entry/branches/frequency", "interpretation", "spectrum");
     xn_writer_attr_text(w, "/entry/branches", "method", d->branches_known ? "force constants" : "continuity");

@@ -159,7 +159,7 @@ static void run(const experiment *e, xn_ctx *ctx, const char *crystal, double st
             modes[i].frequency[k] = (float)fmin(modes[i].frequency[k], 1.0 / step_ps - modes[i].frequency[k]);
         list[i] = &modes[i];
     }
-    ck_assert_int_eq(xn_map(ctx, config, list, e->runs, d), XANI_OK);
+    ck_assert_int_eq(xn_map(ctx, config, list, e->runs, NULL, d), XANI_OK);
     for (int i = 0; i < e->runs; i++) xn_modes_free(&modes[i]);
     xani_config_destroy(&config);
 }

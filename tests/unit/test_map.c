@@ -163,7 +163,7 @@ static void check_lattice(const char *cell, const char *group, const springs *mo
     const xn_modes *list[3] = {&m[0], &m[1], &m[2]};
     xn_dispersion d;
     for (int i = 0; i < 3; i++) make_modes(NULL, config, model, 11.0 * i, &m[i]);
-    ck_assert_int_eq(xn_map(NULL, config, list, 3, &d), XANI_OK);
+    ck_assert_int_eq(xn_map(NULL, config, list, 3, NULL, &d), XANI_OK);
     ck_assert_int_eq(d.points.n + d.combinations.n, 3 * 3 * 40 * 32);
     ck_assert_int_le(d.combinations.n, 0);
     for (int64_t i = 0; i < d.points.n; i++) {
@@ -225,7 +225,7 @@ START_TEST(boundary)
         xn_modes m;
         const xn_modes *list = &m;
         make_modes(NULL, config, &p, 5 + 1e-11 * i, &m);
-        ck_assert_int_eq(xn_map(NULL, config, &list, 1, &d[i]), XANI_OK);
+        ck_assert_int_eq(xn_map(NULL, config, &list, 1, NULL, &d[i]), XANI_OK);
         xn_modes_free(&m);
     }
     ck_assert_int_eq(d[0].points.n, d[1].points.n);
@@ -305,7 +305,7 @@ START_TEST(empty)
         xn_dispersion d;
         make_modes(NULL, config, NULL, 0, &m);
         if (masked) memset(m.status, XN_FIT_MASKED, (size_t)(m.ny * m.nx));
-        ck_assert_int_eq(xn_map(NULL, config, &list, 1, &d), XANI_OK);
+        ck_assert_int_eq(xn_map(NULL, config, &list, 1, NULL, &d), XANI_OK);
         ck_assert(d.points.n == 0 && d.points.hkl != NULL && d.combinations.n == 0 && d.combinations.hkl != NULL);
         int64_t looked = 0;
         for (int64_t v = 0; v < d.shape[0] * d.shape[1] * d.shape[2]; v++) {
@@ -334,7 +334,7 @@ static void refused(const char *group, const char *rest, int change, xani_status
     make_modes(NULL, config, NULL, 0, &m);
     if (change == 1) m.n_angles = 2;
     if (change == 2) m.spatial_bin = 2;
-    ck_assert_int_eq(xn_map(ctx, used, &list, change == 3 ? 0 : 1, &d), status);
+    ck_assert_int_eq(xn_map(ctx, used, &list, change == 3 ? 0 : 1, NULL, &d), status);
     ck_assert_msg(strstr(xani_error_text(ctx), needle) != NULL, "\"%s\" does not name %s", xani_error_text(ctx),
                   needle);
     ck_assert(d.points.hkl == NULL && d.intensity == NULL && d.run_names == NULL);
@@ -506,7 +506,7 @@ START_TEST(threads)
         xn_modes m[2];
         const xn_modes *list[2] = {&m[0], &m[1]};
         for (int k = 0; k < 2; k++) make_modes(NULL, config, &p, 9.0 * k, &m[k]);
-        ck_assert_int_eq(xn_map(NULL, config, list, 2, &d[i]), XANI_OK);
+        ck_assert_int_eq(xn_map(NULL, config, list, 2, NULL, &d[i]), XANI_OK);
         for (int k = 0; k < 2; k++) xn_modes_free(&m[k]);
         xani_config_destroy(&config);
     }
@@ -533,6 +533,25 @@ static bool fail_at(void *user, uint64_t number)
 }
 
 // Every single allocation may fail: one error, no leak, no crash.
+static double ten[10];
+
+static xani_status open_ten(xn_ctx *ctx, void *user, int run, int *bins, const double **delay_ps)
+{
+    (void)ctx, (void)user, (void)run;
+    for (int b = 0; b < 10; b++) ten[b] = 0.1 * b;
+    *bins = 10;
+    *delay_ps = ten;
+    return XANI_OK;
+}
+
+static xani_status flat_plane(xn_ctx *ctx, void *user, int run, int bin, float *signal, float *sigma)
+{
+    const int64_t *n = user;
+    (void)ctx, (void)run;
+    for (int64_t i = 0; i < *n; i++) signal[i] = bin == 3 ? NAN : 0.01F, sigma[i] = 0.001F;
+    return XANI_OK;
+}
+
 START_TEST(memory)
 {
     const springs p = {3, {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}};
@@ -545,13 +564,17 @@ START_TEST(memory)
     int failures = 0;
     bool done = false;
     make_modes(NULL, config, &p, 0, &m);
+    int64_t pixels = m.ny * m.nx;
+    m.delay_lo_ps = 0.0, m.delay_hi_ps = 1.0;
+    const xn_traces traces = {open_ten, flat_plane, &pixels};
     for (failing = 1; !done && failing < 2000; failing++) {
         xn_mem_set_hook(fail_at, NULL);
-        xani_status st = xn_map(NULL, config, &list, 1, &d);
+        xani_status st = xn_map(NULL, config, &list, 1, &traces, &d);
         xn_mem_set_hook(NULL, NULL);
         if (st == XANI_OK) {
             // an allocation of the table of elements may fail unseen; past the last one all succeed
             done = failing > 40 && d.points.n > 0;
+            ck_assert(!done || (d.averaged != NULL && d.path_averaged != NULL));
             xn_dispersion_free(&d);
             continue;
         }

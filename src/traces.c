@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// traces.c -- the cubes behind the modes of a map, read one delay at a time.
+//
+// The cube of a modes file lies beside it (xani run), or is the first of its inputs (xani fit CUBE).  It is taken when
+// its pixel groups and its run are those of the modes; a run without one takes no part in averages of traces, and
+// that is said.
+#include <string.h>
+
+#include "io/h5.h"
+#include "io/write/publish.h"
+#include "pipeline.h"
+
+struct xn_trace_files {
+    const xn_modes *const *modes;
+    const char *const *paths; // of the modes
+    xn_h5 *file;              // cube of the run opened
+    xn_cube head;
+};
+
+static bool fits(const xn_cube *c, const xn_modes *m)
+{
+    return c->ny == m->ny && c->nx == m->nx && c->spatial_bin == m->spatial_bin && c->nbins > 0 &&
+           strcmp(c->run != NULL ? c->run : "", m->run != NULL ? m->run : "") == 0;
+}
+
+// Opens the cube at `path`, which is freed; false: it is none, or another one's.
+static bool take(xn_ctx *ctx, xn_trace_files *t, char *path, const xn_modes *m)
+{
+    bool good = path != NULL && xn_published(path) && xn_result_read_cube_head(ctx, path, &t->head) == XANI_OK;
+    if (good && (!fits(&t->head, m) || xn_h5_open(ctx, path, &t->file) != XANI_OK)) {
+        xn_cube_free(&t->head);
+        good = false;
+    }
+    if (!good) xn_clear_error(ctx);
+    xn_free(path);
+    return good;
+}
+
+static void forget(xn_trace_files *t)
+{
+    if (t->file != NULL) xn_cube_free(&t->head);
+    if (t->file != NULL) xn_h5_close(&t->file);
+}
+
+static xani_status open_run(xn_ctx *ctx, void *user, int run, int *bins, const double **delay_ps)
+{
+    xn_trace_files *t = user;
+    const char *slash = strrchr(t->paths[run], '/');
+    char **inputs = NULL;
+    *bins = 0;
+    forget(t);
+    char *beside = xn_format("%.*scube.h5", slash != NULL ? (int)(slash - t->paths[run]) + 1 : 0, t->paths[run]);
+    if (beside == NULL) return xn_fail_memory(ctx, "a path", strlen(t->paths[run]));
+    if (!take(ctx, t, beside, t->modes[run])) {
+        if (xn_result_read_inputs(ctx, t->paths[run], &inputs) == XANI_OK && inputs != NULL && inputs[0] != NULL)
+            take(ctx, t, xn_strdup(inputs[0]), t->modes[run]);
+        xn_h5_names_free(inputs);
+        xn_clear_error(ctx);
+    }
+    if (t->file == NULL) {
+        xn_note(ctx, "%s: no cube beside it: its traces are in no average", t->paths[run]);
+        return XANI_OK;
+    }
+    *bins = t->head.nbins;
+    *delay_ps = t->head.delay_ps;
+    return XANI_OK;
+}
+
+static xani_status read_plane(xn_ctx *ctx, void *user, int run, int bin, float *signal, float *errors)
+{
+    xn_trace_files *t = user;
+    (void)run;
+    XN_TRY(xn_h5_read_rows(ctx, t->file, "/entry/cube/signal", XN_F32, bin, 1, signal));
+    return xn_h5_read_rows(ctx, t->file, "/entry/cube/signal_errors", XN_F32, bin, 1, errors);
+}
+
+xani_status xn_trace_files_open(xn_ctx *ctx, const xn_modes *const *modes, const char *const *paths,
+                                xn_trace_files **files, xn_traces *traces)
+{
+    *files = xn_calloc(1, sizeof **files);
+    if (*files == NULL) return xn_fail_memory(ctx, "traces", sizeof **files);
+    (*files)->modes = modes;
+    (*files)->paths = paths;
+    *traces = (xn_traces){open_run, read_plane, *files};
+    return XANI_OK;
+}
+
+void xn_trace_files_close(xn_trace_files **files)
+{
+    if (*files != NULL) forget(*files);
+    xn_free(*files);
+    *files = NULL;
+}
