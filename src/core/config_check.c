@@ -298,23 +298,40 @@ static xani_status check_node(checker *c, xn_node *node)
     return bad(c, node, "'%.60s' is neither true nor false", node->text);
 }
 
-// A run's name is that of a folder of results, so it is a plain one and no other run has it.
+static const xn_node *run_of(const xn_node *runs, int i)
+{
+    return runs->kind == XN_NODE_LIST ? xn_node_element(runs, i) : runs;
+}
+
+// As given, else run0001, run0002, ... by its place (pipeline.c). The node to blame.
+static const xn_node *name_of_run(const xn_node *run, int i, char name[XN_KEY_LENGTH])
+{
+    const xn_node *given = run != NULL && run->kind == XN_NODE_MAP ? xn_node_member(run, "name") : NULL;
+    if (given != NULL && given->kind == XN_NODE_SCALAR)
+        snprintf(name, XN_KEY_LENGTH, "%s", given->text);
+    else
+        snprintf(name, XN_KEY_LENGTH, "run%04d", i + 1);
+    return given != NULL ? given : run;
+}
+
+// A run's name is that of a folder of results, so it is a plain one, no other run has it and nothing beside it.
 static xani_status check_run_names(checker *c, const xn_node *root)
 {
+    static const char *const taken[] = {"dispersion.h5", "report", "report.html", "report.json"};
     const xn_node *runs = xn_node_member(root, "runs");
     int n = runs == NULL ? 0 : runs->kind == XN_NODE_LIST ? xn_node_count(runs) : 1;
+    char name[XN_KEY_LENGTH], before[XN_KEY_LENGTH];
     for (int i = 0; i < n; i++) {
-        const xn_node *run = runs->kind == XN_NODE_LIST ? xn_node_element(runs, i) : runs;
-        const xn_node *name = run != NULL && run->kind == XN_NODE_MAP ? xn_node_member(run, "name") : NULL;
-        if (name == NULL || name->kind != XN_NODE_SCALAR) continue;
+        const xn_node *blame = name_of_run(run_of(runs, i), i, name);
         snprintf(c->key, sizeof c->key, "runs[%d].name", i);
-        if (name->text[0] == '.' || strchr(name->text, '/') != NULL)
-            return bad(c, name, "'%.60s' cannot be the name of a folder", name->text);
+        bool plain = name[0] != '.' && strchr(name, '/') == NULL && strlen(name) < XN_KEY_LENGTH - 1;
+        for (size_t k = 0; k < sizeof taken / sizeof taken[0]; k++) plain = plain && strcmp(name, taken[k]) != 0;
+        if (!plain) return bad(c, blame, "'%.60s' cannot be the name of a folder", name);
         for (int j = 0; j < i; j++) {
-            const xn_node *before = xn_node_member(xn_node_element(runs, j), "name");
-            if (before != NULL && before->kind == XN_NODE_SCALAR && strcmp(before->text, name->text) == 0)
-                return bad(c, name, "runs %d and %d are both named '%.60s'; each has a folder of results", j + 1, i + 1,
-                           name->text);
+            name_of_run(run_of(runs, j), j, before);
+            if (strcmp(before, name) == 0)
+                return bad(c, blame, "runs %d and %d are both named '%.60s'; each has a folder of results", j + 1,
+                           i + 1, name);
         }
     }
     return XANI_OK;

@@ -190,6 +190,11 @@ START_TEST(test_run_names)
     refuse("runs: [{name: ../a}]\n", "exp.yaml:1: runs[0].name: '../a' cannot be the name of a folder");
     refuse("runs: [{name: a/b}]\n", "exp.yaml:1: runs[0].name: 'a/b' cannot be the name of a folder");
     refuse("runs: {name: .}\n", "exp.yaml:1: runs[0].name: '.' cannot be the name of a folder");
+    refuse("runs: [{name: dispersion.h5}]\n",
+           "exp.yaml:1: runs[0].name: 'dispersion.h5' cannot be the name of a folder");
+    refuse("runs:\n- name: run0002\n- files: x.h5\n",
+           "exp.yaml:3: runs[1].name: runs 1 and 2 are both named 'run0002'; each has a folder of results");
+    parse("runs: [{files: a}, {files: b}, {name: run0004}]\n");
 }
 END_TEST
 
