@@ -471,6 +471,35 @@ START_TEST(imaginary)
 END_TEST
 
 // What a configuration lacks is named, the first thing first.
+START_TEST(doubtful)
+{
+    // A line between two branches that are seen alike is off by half of their distance if it is the other's; on one of
+    // them it is not, unless the branches themselves are uncertain.
+    xn_crystal c;
+    xn_forces f;
+    xn_matcher m;
+    xn_matched out;
+    xn_match_options options = {.temperature_k = 300, .reach = 5};
+    xn_observed line = {.q = {3.0, 2.2, 0.9}, .sigma_thz = 0.02};
+    double nu[3];
+    ck_assert_int_eq(xn_crystal_load(NULL, "cu_49k", &c), XANI_OK);
+    ck_assert_int_eq(xn_forces_from_crystal(NULL, &c, &f), XANI_OK);
+    ck_assert_int_eq(xn_forces_modes(NULL, &f, line.q, NULL, nu, NULL), XANI_OK);
+    ck_assert(xn_matcher_open(&f, &m));
+    line.nu_thz = nu[1];
+    ck_assert(xn_match(&m, &f, &line, 1, &options, 0.0, &out) && out.branch >= 0);
+    ck_assert_double_lt(out.doubt_thz, 1e-6);
+    line.nu_thz = 0.5 * (nu[1] + nu[2]);
+    options.reach = 1e3;
+    ck_assert(xn_match(&m, &f, &line, 1, &options, 0.3, &out) && out.branch >= 0);
+    ck_assert_double_gt(out.doubt_thz, 0.1 * (nu[2] - nu[1]));
+    ck_assert_double_lt(out.doubt_thz, nu[2] - nu[0]);
+    xn_matcher_close(&m);
+    xn_forces_free(&f);
+    xn_crystal_free(&c);
+}
+END_TEST
+
 START_TEST(possible)
 {
     const char *parts[5] = {"geometry:\n  detector: {shape: [4, 4], pixel_mm: 1, centre_px: [0, 0]}\n",
@@ -640,6 +669,7 @@ static void add(TCase *t)
     tcase_add_test(t, errors);
     tcase_add_test(t, degenerate);
     tcase_add_test(t, imaginary);
+    tcase_add_test(t, doubtful);
     tcase_add_test(t, possible);
     tcase_add_test(t, threads);
     tcase_add_test(t, memory);

@@ -228,8 +228,9 @@ typedef struct judge {
     const xn_matcher *m;
     const xn_observed *line;
     const xn_match_options *o;
-    double slack, least; // cost of the best so far
-    double *best, *mix;  // shares of the best; room for those of a candidate
+    double slack, least;       // cost of the best so far
+    double odds, mean, square; // of all candidates, exp(-cost/2), with the moments of their frequencies about the line
+    double *best, *mix;        // shares of the best; room for those of a candidate
 } judge;
 
 // Sums over the places of one branch: shares, what they shift the line by, and the rms of nu about the line.
@@ -265,10 +266,14 @@ static void consider(judge *j, double nu, double seen, xn_matched *out)
     double sigma = sqrt(j->line->sigma_thz * j->line->sigma_thz + j->o->least_sigma_thz * j->o->least_sigma_thz +
                         own * own + unsure);
     double z = (j->line->nu_thz - nu) / hypot(sigma, j->slack * nu), cost = z * z - 2.0 * log(seen + FAINT);
+    double odds = exp(-0.5 * cost), off = nu - j->line->nu_thz;
+    j->odds += odds;
+    j->mean += odds * off;
+    j->square += odds * off * off;
     if (!(cost < j->least)) return;
     j->least = cost;
     memcpy(j->best, j->mix, (size_t)m->places * (size_t)m->branches * sizeof *j->mix);
-    *out = (xn_matched){branch, nu, sigma, spread, j->best};
+    *out = (xn_matched){branch, nu, sigma, spread, 0.0, j->best};
 }
 
 // Every branch a line of its own: the mean over the patch.
@@ -316,13 +321,23 @@ bool xn_match(xn_matcher *m, const xn_forces *f, const xn_observed *line, int n,
     if (!look_well(m, f, line, o->temperature_k)) return false;
     size_t size = (size_t)m->places * (size_t)m->branches;
     for (int k = 0; k < n; k++) {
-        judge j = {m, &line[k], o, slack, o->reach * o->reach, m->mix + (size_t)k * size, m->mix + (size_t)n * size};
+        judge j = {.m = m,
+                   .line = &line[k],
+                   .o = o,
+                   .slack = slack,
+                   .least = o->reach * o->reach,
+                   .best = m->mix + (size_t)k * size,
+                   .mix = m->mix + (size_t)n * size};
         const filter t = {2.0 * M_PI * line[k].f_per_nu, line[k].damping_per_ps, line[k].window_ps};
         int found = choose_components(m, &t, line, n, k);
         if (t.window > 0.0)
             match_filtered(&j, &t, m->component, found, &out[k]);
         else
             match_plainly(&j, m->component, found, &out[k]);
+        if (out[k].branch >= 0 && j.odds > 0.0) {
+            double off = out[k].nu_thz - line[k].nu_thz;
+            out[k].doubt_thz = sqrt(fmax(0.0, j.square - 2 * off * j.mean + off * off * j.odds) / j.odds);
+        }
     }
     return true;
 }

@@ -45,6 +45,7 @@ typedef struct xn_matched {
     double nu_thz;     // to be expected
     double sigma_thz;  // of the difference
     double spread_thz; // rms of the branch within the group
+    double doubt_thz;  // rms of what the line would be off by, were it the other branches' that also explain it
     const double *mix; // (places, branches) d nu_thz / d nu; in the matcher's memory
 } xn_matched;
 
