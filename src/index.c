@@ -219,13 +219,21 @@ static xani_status answer_of(const job *j, const xn_refine_result *r, json_t **a
     return *answer ? XANI_OK : xn_fail_memory(j->ctx, "the answer", 4096);
 }
 
+static double temperature_of(const xn_config *config)
+{
+    static const char *const keys[] = {"geometry.index.temperature_k", "map.force_constants.temperature_k"};
+    for (int k = 0; k < 2; k++)
+        if (xn_config_has(config, keys[k])) return xn_config_double(config, keys[k]);
+    return 296.0;
+}
+
 static xani_status refine(job *j, json_t **answer)
 {
     double inverse[9];
     xn_refine_input in = {.forces = &j->forces,
                           .n_runs = j->n_runs,
                           .range_deg = xn_config_double(j->config, "geometry.index.range_deg"),
-                          .temperature_k = xn_config_double(j->config, "geometry.index.temperature_k"),
+                          .temperature_k = temperature_of(j->config),
                           .threads = j->threads};
     XN_TRY(load_msd(j, in.temperature_k));
     double to_q[9];

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // refine.c -- see refine.h.
 //
-// Expected counts of a pixel are factor * (s I1(q) + b): one-phonon scattering of the force constants at
-// q = to_q R(w)^-1 R_goniometer^-1 Q_lab, with a scale s and a background b for each run and one rotation vector w. For
-// given w the scales and backgrounds follow from linear least squares, two for each run; w from a grid over the range
-// on some of the points, then Gauss-Newton steps with Levenberg's damping on all, derivatives by central differences.
+// Expected counts of a pixel are factor * (s I1(q) (1 + d Q^2) + b): one-phonon scattering of the force constants at
+// q = to_q R(w)^-1 R_goniometer^-1 Q_lab, with a scale s, a background b and a slope d for each run and one rotation
+// vector w. The slope takes up what a wrong temperature, Debye-Waller factor, absorption or several phonons do to the
+// fall of the intensity, which would otherwise turn the crystal. For given w scale, background and slope follow from
+// linear least squares; w from a grid over the range on some of the points, then Gauss-Newton steps with Levenberg's
+// damping on all, derivatives by central differences.
 // Variances carry a share of the counts beside counting noise, because the one-phonon model is not exact near Bragg
 // peaks.
 #include "physics/refine.h"
@@ -20,8 +22,11 @@
 #define COARSE 3000   // points that the grid looks at
 #define STEP_RAD 2e-4 // of the differences
 #define STEPS_MOST 30
+#define Q2_UNIT 100.0 // 1/Angstrom^2
 #define DONE_DEG 1e-5
 #define SLACK 1.5 // times the range: steps from a point of the grid at its end
+
+enum { LINEAR = 3 }; // scale, background, slope with Q^2
 
 typedef struct {
     const xn_refine_input *in;
@@ -73,39 +78,60 @@ static xani_status intensities(xn_ctx *ctx, const xn_refine_input *in, const dou
     return memory ? xn_fail_memory(ctx, "phonons of a pixel", 65536) : XANI_OK;
 }
 
-// Scale and background of each run at the model's values: linear least squares. Returns chi^2; fills sb (n_runs, 2).
-static double fit_linear(const xn_refine_input *in, const double *model, int64_t stride, double *sb, int64_t *used)
+// ---- what is linear: of each run coefficients, normal matrix and its right-hand side
+
+typedef struct {
+    double coefficient[LINEAR], matrix[LINEAR * LINEAR], right[LINEAR];
+} linear;
+
+// Columns of a point at its model value.
+static void columns_of(const xn_refine_point *p, double model, double c[LINEAR], double *q2)
 {
-    double *sum = sb + 2 * in->n_runs, chi2 = 0.0; // (n_runs, 5): mm, m1, 11, mi, 1i
-    memset(sum, 0, (size_t)in->n_runs * 5 * sizeof *sum);
+    *q2 = (p->q[0] * p->q[0] + p->q[1] * p->q[1] + p->q[2] * p->q[2]) / Q2_UNIT;
+    c[0] = p->factor * model;
+    c[1] = p->factor;
+    c[2] = p->factor * model * *q2;
+}
+
+static double expected(const linear *l, const double c[LINEAR])
+{
+    return l->coefficient[0] * c[0] + l->coefficient[1] * c[1] + l->coefficient[2] * c[2];
+}
+
+// Solves each run at the model's values; returns chi^2.
+static double fit_linear(const xn_refine_input *in, const double *model, int64_t stride, linear *runs, int64_t *used)
+{
+    double c[LINEAR], q2, chi2 = 0.0;
+    memset(runs, 0, (size_t)in->n_runs * sizeof *runs);
     *used = 0;
     for (int64_t i = 0; i < in->n; i += stride) {
         const xn_refine_point *p = &in->point[i];
+        linear *l = &runs[p->run];
         if (isnan(model[i])) continue;
-        double *s = sum + 5 * p->run, w = 1.0 / p->variance, m = p->factor * model[i], one = p->factor;
-        s[0] += w * m * m;
-        s[1] += w * m * one;
-        s[2] += w * one * one;
-        s[3] += w * m * p->counts;
-        s[4] += w * one * p->counts;
+        columns_of(p, model[i], c, &q2);
+        for (int a = 0; a < LINEAR; a++) {
+            l->right[a] += c[a] * p->counts / p->variance;
+            for (int b = 0; b < LINEAR; b++) l->matrix[LINEAR * a + b] += c[a] * c[b] / p->variance;
+        }
         ++*used;
     }
     for (int r = 0; r < in->n_runs; r++) {
-        const double *s = sum + 5 * r;
-        double d = s[0] * s[2] - s[1] * s[1];
-        sb[2 * r] = d > 1e-12 * s[0] * s[2] ? (s[3] * s[2] - s[4] * s[1]) / d : 0.0;
-        sb[2 * r + 1] = d > 1e-12 * s[0] * s[2] ? (s[0] * s[4] - s[1] * s[3]) / d : 0.0;
+        double inverse[LINEAR * LINEAR];
+        if (xn_mat3_inverse(runs[r].matrix, inverse)) xn_mat3_vec(inverse, runs[r].right, runs[r].coefficient);
     }
     for (int64_t i = 0; i < in->n; i += stride) {
         const xn_refine_point *p = &in->point[i];
         if (isnan(model[i])) continue;
-        double away = p->counts - p->factor * (sb[2 * p->run] * model[i] + sb[2 * p->run + 1]);
+        columns_of(p, model[i], c, &q2);
+        double away = p->counts - expected(&runs[p->run], c);
         chi2 += away * away / p->variance;
     }
     return chi2;
 }
 
-static xani_status coarse(xn_ctx *ctx, state *s, double *sb, double w[3])
+// ---- the rotation
+
+static xani_status coarse(xn_ctx *ctx, state *s, linear *runs, double w[3])
 {
     const xn_refine_input *in = s->in;
     int64_t stride = xn_max64(1, in->n / COARSE), used;
@@ -115,7 +141,7 @@ static xani_status coarse(xn_ctx *ctx, state *s, double *sb, double w[3])
         double t[3];
         for (int a = 0; a < 3; a++) t[a] = from[a] + in->range_deg * (2.0 * at[a] / (GRID - 1) - 1.0);
         XN_TRY(intensities(ctx, in, t, stride, s->model));
-        double chi2 = fit_linear(in, s->model, stride, sb, &used) / (double)xn_max64(1, used);
+        double chi2 = fit_linear(in, s->model, stride, runs, &used) / (double)xn_max64(1, used);
         if (chi2 < best) {
             best = chi2;
             memcpy(w, t, sizeof t);
@@ -125,48 +151,46 @@ static xani_status coarse(xn_ctx *ctx, state *s, double *sb, double w[3])
     return XANI_OK;
 }
 
-// Normal equations of w, with scales and backgrounds projected out: residuals and derivatives are made orthogonal to
-// the two columns of their run.
-static void normal_equations(const state *s, const double *sb, double a[9], double b[3])
+// Normal equations of w, with what is linear projected out: residuals and derivatives are made orthogonal to the
+// columns of their run.
+static void normal_equations(const state *s, const linear *runs, double a[9], double b[3])
 {
     const xn_refine_input *in = s->in;
-    const double *sum = sb + 2 * in->n_runs;
     enum { COLUMNS = 4 };
     memset(a, 0, 9 * sizeof *a);
     memset(b, 0, 3 * sizeof *b);
     for (int r = 0; r < in->n_runs; r++) {
-        double cross[COLUMNS][2] = {{0.0}}, full[COLUMNS][COLUMNS] = {{0.0}};
+        const linear *l = &runs[r];
+        double cross[COLUMNS][LINEAR] = {{0.0}}, full[COLUMNS][COLUMNS] = {{0.0}}, inverse[LINEAR * LINEAR];
         for (int64_t i = 0; i < in->n; i++) {
             const xn_refine_point *p = &in->point[i];
             if (p->run != r || isnan(s->model[i])) continue;
-            double w = 1.0 / p->variance, m = p->factor * s->model[i], v[COLUMNS];
+            double c[LINEAR], v[COLUMNS], q2;
             bool good = true;
+            columns_of(p, s->model[i], c, &q2);
             for (int k = 0; k < 3; k++) {
-                v[k] = sb[2 * r] * p->factor * s->model[(k + 1) * in->n + i];
+                v[k] = (l->coefficient[0] + l->coefficient[2] * q2) * p->factor * s->model[(k + 1) * in->n + i];
                 good = good && isfinite(v[k]);
             }
             if (!good) continue;
-            v[3] = p->counts - sb[2 * r] * m - sb[2 * r + 1] * p->factor;
+            v[3] = p->counts - expected(l, c);
             for (int k = 0; k < COLUMNS; k++) {
-                cross[k][0] += w * v[k] * m;
-                cross[k][1] += w * v[k] * p->factor;
-                for (int l = 0; l < COLUMNS; l++) full[k][l] += w * v[k] * v[l];
+                for (int m = 0; m < LINEAR; m++) cross[k][m] += v[k] * c[m] / p->variance;
+                for (int m = 0; m < COLUMNS; m++) full[k][m] += v[k] * v[m] / p->variance;
             }
         }
-        const double *t = sum + 5 * r;
-        double d = t[0] * t[2] - t[1] * t[1];
-        if (!(d > 0.0)) continue;
-        for (int k = 0; k < 3; k++)
-            for (int l = 0; l < COLUMNS; l++) {
-                double out =
-                    (t[2] * cross[k][0] * cross[l][0] - t[1] * (cross[k][0] * cross[l][1] + cross[k][1] * cross[l][0]) +
-                     t[0] * cross[k][1] * cross[l][1]) /
-                    d;
-                if (l < 3)
-                    a[3 * k + l] += full[k][l] - out;
+        if (!xn_mat3_inverse(l->matrix, inverse)) continue;
+        for (int k = 0; k < COLUMNS; k++) {
+            double along[LINEAR];
+            xn_mat3_vec(inverse, cross[k], along);
+            for (int m = 0; m < 3; m++) {
+                double out = along[0] * cross[m][0] + along[1] * cross[m][1] + along[2] * cross[m][2];
+                if (k < 3)
+                    a[3 * k + m] += full[k][m] - out;
                 else
-                    b[k] += full[k][3] - out;
+                    b[m] += full[k][m] - out;
             }
+        }
     }
 }
 
@@ -189,16 +213,16 @@ static xani_status derivatives(xn_ctx *ctx, state *s, const double w[3])
     return st;
 }
 
-static xani_status descend(xn_ctx *ctx, state *s, double *sb, double w[3], xn_refine_result *out)
+static xani_status descend(xn_ctx *ctx, state *s, linear *runs, double w[3], xn_refine_result *out)
 {
     const xn_refine_input *in = s->in;
     int64_t used;
     double damping = 1e-3, a[9], b[3];
     XN_TRY(intensities(ctx, in, w, 1, s->model));
-    double chi2 = fit_linear(in, s->model, 1, sb, &used);
+    double chi2 = fit_linear(in, s->model, 1, runs, &used);
     for (out->steps = 0; out->steps < STEPS_MOST && !out->converged; out->steps++) {
         XN_TRY(derivatives(ctx, s, w));
-        normal_equations(s, sb, a, b);
+        normal_equations(s, runs, a, b);
         bool better = false;
         for (int attempt = 0; attempt < 8 && !better; attempt++) {
             double m[9], step[3], next[3];
@@ -210,7 +234,7 @@ static xani_status descend(xn_ctx *ctx, state *s, double *sb, double w[3], xn_re
             for (int k = 0; k < 3; k++) next[k] = w[k] + step[k];
             double size = sqrt(step[0] * step[0] + step[1] * step[1] + step[2] * step[2]);
             XN_TRY(intensities(ctx, in, next, 1, s->model));
-            double now = fit_linear(in, s->model, 1, sb, &used);
+            double now = fit_linear(in, s->model, 1, runs, &used);
             better = now <= chi2;
             damping = better ? 0.1 * damping : 10.0 * damping;
             out->converged = size < DONE_DEG || (better && chi2 - now < 1e-9 * chi2);
@@ -222,14 +246,14 @@ static xani_status descend(xn_ctx *ctx, state *s, double *sb, double w[3], xn_re
         }
         if (!better) { // nothing is to be had any more
             XN_TRY(intensities(ctx, in, w, 1, s->model));
-            chi2 = fit_linear(in, s->model, 1, sb, &used);
+            chi2 = fit_linear(in, s->model, 1, runs, &used);
             out->converged = true;
         }
         XN_TRY(xn_check_interrupt(ctx));
     }
     XN_TRY(derivatives(ctx, s, w));
-    normal_equations(s, sb, a, b);
-    out->chi2_after = chi2 / (double)xn_max64(1, used - 3 - 2 * in->n_runs);
+    normal_equations(s, runs, a, b);
+    out->chi2_after = chi2 / (double)xn_max64(1, used - 3 - LINEAR * in->n_runs);
     double inverse[9];
     bool known = xn_mat3_inverse(a, inverse);
     for (int k = 0; k < 3; k++) out->error_deg[k] = known ? sqrt(fmax(0.0, inverse[4 * k] * out->chi2_after)) : NAN;
@@ -237,18 +261,18 @@ static xani_status descend(xn_ctx *ctx, state *s, double *sb, double w[3], xn_re
 }
 
 // chi^2 of a background alone, one for each run.
-static double flat_chi2(const xn_refine_input *in, double *sum)
+static double flat_chi2(const xn_refine_input *in, linear *runs)
 {
     double chi2 = 0.0;
-    memset(sum, 0, 2 * (size_t)in->n_runs * sizeof *sum);
+    memset(runs, 0, (size_t)in->n_runs * sizeof *runs);
     for (int64_t i = 0; i < in->n; i++) {
         const xn_refine_point *p = &in->point[i];
-        sum[2 * p->run] += p->factor * p->counts / p->variance;
-        sum[2 * p->run + 1] += p->factor * p->factor / p->variance;
+        runs[p->run].right[1] += p->factor * p->counts / p->variance;
+        runs[p->run].matrix[LINEAR + 1] += p->factor * p->factor / p->variance;
     }
     for (int64_t i = 0; i < in->n; i++) {
         const xn_refine_point *p = &in->point[i];
-        double away = p->counts - p->factor * sum[2 * p->run] / sum[2 * p->run + 1];
+        double away = p->counts - p->factor * runs[p->run].right[1] / runs[p->run].matrix[LINEAR + 1];
         chi2 += away * away / p->variance;
     }
     return chi2 / (double)xn_max64(1, in->n);
@@ -257,25 +281,26 @@ static double flat_chi2(const xn_refine_input *in, double *sum)
 xani_status xn_refine_orientation(xn_ctx *ctx, const xn_refine_input *in, xn_refine_result *out)
 {
     memset(out, 0, sizeof *out);
-    double w[3] = {0.0, 0.0, 0.0}, *sb = xn_calloc((size_t)in->n_runs, 7 * sizeof *sb);
+    double w[3] = {0.0, 0.0, 0.0};
+    linear *runs = xn_calloc((size_t)in->n_runs, sizeof *runs);
     state s = {.in = in, .model = xn_alloc((size_t)in->n, 4 * sizeof(double))};
     int64_t used = 0;
-    xani_status st = sb != NULL && s.model != NULL ? XANI_OK : xn_fail_memory(ctx, "the model", (size_t)in->n * 32);
+    xani_status st = runs != NULL && s.model != NULL ? XANI_OK : xn_fail_memory(ctx, "the model", (size_t)in->n * 32);
     if (st == XANI_OK) st = intensities(ctx, in, w, 1, s.model);
     if (st == XANI_OK) {
-        double chi2 = fit_linear(in, s.model, 1, sb, &used);
-        out->chi2_before = chi2 / (double)xn_max64(1, used - 3 - 2 * in->n_runs);
-        if (used < 100 + 2 * in->n_runs)
+        double chi2 = fit_linear(in, s.model, 1, runs, &used);
+        out->chi2_before = chi2 / (double)xn_max64(1, used - 3 - LINEAR * in->n_runs);
+        if (used < 100 + LINEAR * in->n_runs)
             st = xn_fail(ctx, XANI_ERR_INPUT, "%lld usable pixels do not determine an orientation", (long long)used);
     }
-    if (st == XANI_OK && in->range_deg > 0.0) st = coarse(ctx, &s, sb, w);
-    if (st == XANI_OK) st = descend(ctx, &s, sb, w, out);
+    if (st == XANI_OK && in->range_deg > 0.0) st = coarse(ctx, &s, runs, w);
+    if (st == XANI_OK) st = descend(ctx, &s, runs, w, out);
     memcpy(out->rotation_deg, w, sizeof w);
     out->angle_deg = sqrt(w[0] * w[0] + w[1] * w[1] + w[2] * w[2]);
     for (int k = 0; k < 3; k++)
         out->outside = out->outside || (in->range_deg > 0.0 && fabs(w[k]) > SLACK * in->range_deg);
-    if (st == XANI_OK) out->explained = 1.0 - out->chi2_after / flat_chi2(in, sb);
-    xn_free(sb);
+    if (st == XANI_OK) out->explained = 1.0 - out->chi2_after / flat_chi2(in, runs);
+    xn_free(runs);
     xn_free(s.model);
     return st;
 }

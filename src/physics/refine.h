@@ -20,7 +20,7 @@ typedef struct xn_refine_input {
     double to_q[9]; // from the laboratory at zero angles to the frame of the force constants
     int64_t n;
     const xn_refine_point *point;
-    int n_runs; // each has its own scale and background
+    int n_runs; // each has its own scale, background and slope with Q^2
     double range_deg;
     int threads;
 } xn_refine_input;

@@ -83,6 +83,11 @@ if r.ok(code == 0, f"index, 0.3 degrees off: {code} {err}"):
     r.ok("off" in answer["verdict"] and abs(answer["off_by_deg"] - 0.3) < 0.02, f"noticed: {answer['verdict']}, {answer['off_by_deg']:.4f}")
     r.ok(away < 5 * answer["error_deg"] < 0.1, f"its error is {answer['error_deg']:.4f} degrees")
     r.ok(answer["chi2_after"] < answer["chi2_before"], f"chi^2 {answer['chi2_before']:.4f} to {answer['chi2_after']:.4f}")
+few = ["--set", "geometry.index.points=4000", "--set", "geometry.index.shots=200"]
+code, warm, err = index(U, *few, "--set", "map.force_constants.temperature_k=326")  # the crystal has 296
+r.ok(code == 0 and warm["off_by_deg"] < 0.05, f"a temperature wrong by 30 K turns the crystal by {warm.get('off_by_deg', 9):.4f} degrees")
+code, cold, err = index(U, *few, "--set", "map.force_constants.temperature_k=326", "--set", "geometry.index.temperature_k=296")
+r.ok(code == 0 and cold["chi2_after"] < warm["chi2_after"], "geometry.index.temperature_k goes before map.force_constants.temperature_k")
 code, answer, err = index(U, "--set", "map.crystal.basis=[{element: Au, position: [0, 0, 0]}]")
 r.ok(code == 2 and "map.force_constants" in err, f"a crystal without force constants is refused: {code} {err.strip()}")
 code, answer, err = index([[1, 0, 0], [0, 1, 0], [0, 0, 0]])
