@@ -107,7 +107,7 @@ static double run_points(runner *r)
     xn_collection c = {.kind = XN_KIND_PAIR};
     double begin = xn_seconds(), seconds = NAN;
     xani_status st = xn_scene_view(r->bench->context, r->config, &r->scene, NULL, 0, &v);
-    if (st == XANI_OK) st = xn_points_add(r->bench->context, &r->scene, &v, &r->modes, 0, &c);
+    if (st == XANI_OK) st = xn_points_add(r->bench->context, &r->scene, &v, &r->modes, 0, NULL, &c);
     if (st == XANI_OK && c.points.n == N) {
         seconds = xn_seconds() - begin;
         r->checksum = sum_squares(c.points.q);

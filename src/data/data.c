@@ -239,7 +239,7 @@ void xn_points_free(xn_points *p)
 {
     void *all[] = {
         p->hkl,      p->g,      p->q,     p->frequency, p->frequency_errors, p->amplitude, p->amplitude_errors,
-        p->coherent, p->branch, p->pixel, p->run,       p->weight,           p->alias};
+        p->coherent, p->branch, p->pixel, p->run,       p->weight,           p->alias,     p->images};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(p, 0, sizeof *p);
 }

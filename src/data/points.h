@@ -21,6 +21,7 @@ typedef struct xn_points {
     double *weight;
     uint8_t *alias; // 1: may be the mirror image of an oscillation above the Nyquist frequency f_N,
                     // because 2 f_N - f is within reach of the crystal
+    float *images;  // (n, 2) nu if it is: of 2 f_N - f and 2 f_N + f; NaN where the crystal does not reach
 } xn_points;
 
 typedef struct xn_path_label {

@@ -49,8 +49,8 @@ static xani_status list_runs(xn_ctx *ctx, const xn_scene *s, const xn_modes *con
         for (int k = 0; k < d->n_angles; k++)
             d->run_angles[i * d->n_angles + k] =
                 modes[i]->n_angles > k ? modes[i]->angles_deg[k] : s->goniometer.circle[k].angle_deg;
-        for (int j = 0; j < i; j++)
-            if (strcmp(d->run_names[j], name) == 0)
+        for (int j = 0; j < i && xn_other_bins_of(modes, i) < 0; j++)
+            if (strcmp(d->run_names[j], name) == 0 && xn_other_bins_of(modes, j) < 0)
                 xn_warn(ctx, "modes %d and %d are both of run \"%s\"", j + 1, i + 1, name);
     }
     return XANI_OK;
@@ -80,14 +80,19 @@ static xani_status group_for(xn_ctx *ctx, xn_scene *s, const xn_modes *m)
                    m->spatial_bin, m->spatial_bin, (long long)m->ny, (long long)m->nx);
 }
 
-static xani_status add_run(xn_ctx *ctx, const xn_config *config, xn_scene *s, const xn_modes *m, int run, xn_view *v,
-                           xn_collection *c, xn_path *p, xn_dispersion *d)
+static xani_status add_run(xn_ctx *ctx, const xn_config *config, xn_scene *s, const xn_modes *const *modes, int n,
+                           int run, xn_view *v, xn_collection *c, xn_path *p, xn_dispersion *d)
 {
+    const xn_modes *m = modes[run];
+    float *unfolded;
     XN_TRY(group_for(ctx, s, m));
     XN_TRY(xn_scene_view(ctx, config, s, m->angles_deg, m->n_angles, v));
     int64_t lost = keep_fitted(m, v);
     if (lost > 0) xn_warn(ctx, "%lld modes are on pixels that the geometry does not place", (long long)lost);
-    XN_TRY(xn_points_add(ctx, s, v, m, run, c));
+    XN_TRY(xn_unfold(ctx, s, modes, n, run, c->kind, &unfolded));
+    xani_status st = xn_points_add(ctx, s, v, m, run, unfolded, c);
+    xn_free(unfolded);
+    XN_TRY(st);
     xn_volume_count(s, v, d);
     return xn_path_count(ctx, s, v, p);
 }
@@ -128,7 +133,8 @@ static void report_aliasing(xn_ctx *ctx, const xn_scene *s, const xn_modes *cons
     d->crystal_max_thz = s->max_thz;
     d->nyquist_thz = NAN;
     double step = NAN;
-    for (int i = 0; i < n; i++) step = fmax(step, modes[i]->step_ps);
+    for (int i = 0; i < n; i++)
+        if (xn_other_bins_of(modes, i) < 0) step = fmax(step, modes[i]->step_ps);
     if (step > 0.0) d->nyquist_thz = 0.5 / step;
     double reach = c->kind == XN_KIND_COHERENT ? s->max_thz : 2.0 * s->max_thz;
     if (!(d->nyquist_thz < reach * (1.0 - 1e-9))) return;
@@ -146,9 +152,11 @@ static double top_frequency(const xn_scene *s, const xn_modes *const *modes, int
     double band = 0.0, highest = 1.1 * s->max_thz;
     for (int i = 0; i < n; i++)
         band = fmax(band, modes[i]->band_thz[1] * (c->kind == XN_KIND_PAIR || c->coherent == 0 ? 0.5 : 1.0));
-    for (int64_t i = 0; i < c->points.n; i++) highest = fmax(highest, 1.05 * c->points.frequency[i]);
+    double points = 0.0; // which lie above the band where other bins told so
+    for (int64_t i = 0; i < c->points.n; i++) points = fmax(points, 1.05 * c->points.frequency[i]);
+    highest = fmax(highest, points);
     if (!(highest > 0.0)) return band > 0.0 ? band : 10.0;
-    return band > 0.0 && band < highest ? band : highest;
+    return band > points && band < highest ? band : highest;
 }
 
 static xani_status finish(xn_ctx *ctx, const xn_scene *s, const xn_known *k, const xn_path *p, xn_collection *c,
@@ -174,7 +182,7 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const xn_modes
     XN_TRY(plan(ctx, config, modes, n, s, p, d));
     for (int i = 0; i < n && st == XANI_OK; i++) {
         xn_progress(ctx, "map", i, n, "runs");
-        st = add_run(ctx, config, s, modes[i], i, &v, c, p, d);
+        if (xn_other_bins_of(modes, i) < 0) st = add_run(ctx, config, s, modes, n, i, &v, c, p, d);
         if (st != XANI_OK && n > 1) xn_context(ctx, st, "run %s", d->run_names[i]);
         if (st == XANI_OK) st = xn_check_interrupt(ctx);
     }
@@ -200,6 +208,7 @@ static xani_status average_runs(xn_ctx *ctx, const xn_config *config, const xn_m
     xani_status st = xn_average_open(ctx, d->shape[0] * d->shape[1] * d->shape[2], d->shape[3], &volume);
     if (st == XANI_OK) st = xn_average_open(ctx, d->path_n, d->path_nf, &path);
     for (int i = 0; i < n && st == XANI_OK; i++) {
+        if (xn_other_bins_of(modes, i) >= 0) continue;
         XN_GOTO(out, st, group_for(ctx, s, modes[i]));
         XN_GOTO(out, st, xn_scene_view(ctx, config, s, modes[i]->angles_deg, modes[i]->n_angles, &v));
         keep_fitted(modes[i], &v);

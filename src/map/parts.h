@@ -71,9 +71,20 @@ typedef struct xn_collection {
     int64_t aliased, runs_aliased;
 } xn_collection;
 
-// Adds the points of one run; modes that are combinations go to c->combinations with frequency f.
+// Adds the points of one run; modes that are combinations go to c->combinations with frequency f. unfolded (mode, y, x)
+// or NULL: true frequencies where they are known.
 xani_status xn_points_add(xn_ctx *ctx, const xn_scene *s, const xn_view *v, const xn_modes *m, int run,
-                          xn_collection *c);
+                          const float *unfolded, xn_collection *c);
+
+// ---- unfold.c: lines above the Nyquist frequency, told by other bins
+
+// The run of which modes[i] are the same photons in other bins; -1: none.
+int xn_other_bins_of(const xn_modes *const *modes, int i);
+// Frequencies of the oscillations of a run, (mode, y, x), owned; NaN where other bins do not tell; NULL: there are
+// none.
+xani_status xn_unfold(xn_ctx *ctx, const xn_scene *s, const xn_modes *const *modes, int n, int run, xn_kind kind,
+                      float **unfolded);
+
 void xn_collection_free(xn_collection *c);
 // Does this pixel group show coherent modes?
 bool xn_pixel_coherent(const xn_scene *s, const xn_view *v, xn_kind kind, int64_t pixel);

@@ -24,14 +24,14 @@ static xani_status reserve(xn_ctx *ctx, xn_points *p, int64_t n)
 {
     if (n <= p->capacity && p->hkl != NULL) return XANI_OK;
     n = xn_max64(xn_max64(n, 1), p->capacity / 2 * 3); // runs come one after the other
-    bool ok = grow(&p->hkl, 3 * n, sizeof *p->hkl) && grow(&p->g, 3 * n, sizeof *p->g) &&
-              grow(&p->q, 3 * n, sizeof *p->q) && grow(&p->frequency, n, sizeof *p->frequency) &&
-              grow(&p->frequency_errors, n, sizeof *p->frequency_errors) &&
-              grow(&p->amplitude, n, sizeof *p->amplitude) &&
-              grow(&p->amplitude_errors, n, sizeof *p->amplitude_errors) && grow(&p->coherent, n, 1) &&
-              grow(&p->branch, n, sizeof *p->branch) && grow(&p->pixel, 2 * n, sizeof *p->pixel) &&
-              grow(&p->run, n, sizeof *p->run) && grow(&p->weight, n, sizeof *p->weight) && grow(&p->alias, n, 1);
-    if (!ok) return xn_fail_memory(ctx, "the points", (size_t)n * 133);
+    bool ok =
+        grow(&p->hkl, 3 * n, sizeof *p->hkl) && grow(&p->g, 3 * n, sizeof *p->g) && grow(&p->q, 3 * n, sizeof *p->q) &&
+        grow(&p->frequency, n, sizeof *p->frequency) && grow(&p->frequency_errors, n, sizeof *p->frequency_errors) &&
+        grow(&p->amplitude, n, sizeof *p->amplitude) && grow(&p->amplitude_errors, n, sizeof *p->amplitude_errors) &&
+        grow(&p->coherent, n, 1) && grow(&p->branch, n, sizeof *p->branch) &&
+        grow(&p->pixel, 2 * n, sizeof *p->pixel) && grow(&p->run, n, sizeof *p->run) &&
+        grow(&p->weight, n, sizeof *p->weight) && grow(&p->alias, n, 1) && grow(&p->images, 2 * n, sizeof *p->images);
+    if (!ok) return xn_fail_memory(ctx, "the points", (size_t)n * 141);
     p->capacity = n;
     return XANI_OK;
 }
@@ -45,6 +45,7 @@ typedef struct run_facts {
     int run;
     double resolution_thz; // 1/T in f
     double nyquist_thz;    // NaN: unknown
+    const float *unfolded; // (mode, y, x) or NULL
 } run_facts;
 
 bool xn_pixel_coherent(const xn_scene *s, const xn_view *v, xn_kind kind, int64_t pixel)
@@ -68,7 +69,8 @@ static void put(const run_facts *r, int64_t pixel, int k, bool combination, xn_c
     const xn_modes *m = r->modes;
     int64_t i = (int64_t)k * m->ny * m->nx + pixel;
     bool coherent = !combination && xn_pixel_coherent(r->scene, r->view, r->kind, pixel);
-    double factor = combination || coherent ? 1.0 : 0.5, f = (double)m->frequency[i];
+    bool told = r->unfolded != NULL && !isnan(r->unfolded[i]);
+    double factor = combination || coherent ? 1.0 : 0.5, f = (double)(told ? r->unfolded : m->frequency)[i];
     double sigma = factor * (double)m->frequency_errors[i], box = factor * r->resolution_thz;
     memcpy(p->hkl + 3 * at, r->view->hkl + 3 * pixel, 3 * sizeof *p->hkl);
     memcpy(p->g + 3 * at, r->view->g + 3 * pixel, 3 * sizeof *p->g);
@@ -84,7 +86,11 @@ static void put(const run_facts *r, int64_t pixel, int k, bool combination, xn_c
     p->run[at] = r->run;
     if (!isfinite(sigma)) sigma = box;
     p->weight[at] = 1.0 / (sigma * sigma + box * box / 12.0);
-    p->alias[at] = may_be_alias(r, f, factor);
+    p->alias[at] = !told && may_be_alias(r, f, factor);
+    for (int e = 0; e < 2; e++) {
+        double image = factor * (2.0 * r->nyquist_thz + (e == 0 ? -f : f));
+        p->images[2 * at + e] = p->alias[at] && image <= r->scene->max_thz ? (float)image : NAN;
+    }
     if (combination) return;
     c->width[at] = (float)fmax(sigma, factor * fmax(0.0, (double)m->damping[i]) / (2.0 * M_PI));
     xn_view_edges(r->scene, r->view, pixel, c->edge + 6 * at);
@@ -135,12 +141,12 @@ static void fill_points(const run_facts *r, const uint8_t *combination, int64_t 
 }
 
 xani_status xn_points_add(xn_ctx *ctx, const xn_scene *s, const xn_view *v, const xn_modes *m, int run,
-                          xn_collection *c)
+                          const float *unfolded, xn_collection *c)
 {
     size_t plane = (size_t)(m->ny * m->nx);
     xani_status st = XANI_OK;
     double window = m->delay_hi_ps - m->delay_lo_ps;
-    const run_facts r = {s, v, m, c->kind, run, window > 0.0 ? 1.0 / window : 0.1, 0.5 / m->step_ps};
+    const run_facts r = {s, v, m, c->kind, run, window > 0.0 ? 1.0 / window : 0.1, 0.5 / m->step_ps, unfolded};
     uint8_t *combination = xn_calloc(plane * (size_t)m->n_modes + 1, 1);
     int64_t *first[2] = {xn_alloc(plane + 1, sizeof **first), xn_alloc(plane + 1, sizeof **first)};
     if (combination == NULL || first[0] == NULL || first[1] == NULL) {

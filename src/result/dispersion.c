@@ -39,6 +39,9 @@ static const column columns[] = {
     {"alias",
      {NULL, offsetof(xn_points, alias), XN_U8, COLUMN, NULL,
       "1: the crystal reaches beyond the bins' Nyquist frequency"}},
+    {"alias_candidates",
+     {NULL, offsetof(xn_points, images), XN_F32, 2, DIMS(POINT, TWO), false, "THz",
+      "frequency if it is mirrored: 2 f_N - f, 2 f_N + f; NaN where it is not or the crystal does not reach"}},
 };
 
 static const xn_field fields[] = {
