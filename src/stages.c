@@ -6,6 +6,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fit/fit.h"
@@ -318,6 +319,17 @@ static void compare_angles(xn_ctx *ctx, const xn_config *config, const xn_modes 
     }
 }
 
+// Their points would count twice.
+static xani_status check_twice(xn_ctx *ctx, const char *const *paths, size_t n)
+{
+    struct stat a, b;
+    for (size_t i = 1; i < n; i++)
+        for (size_t k = 0; k < i && stat(paths[i], &a) == 0; k++)
+            if (stat(paths[k], &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+                return xn_fail(ctx, XANI_ERR_USAGE, "%s: is given twice", paths[i]);
+    return XANI_OK;
+}
+
 xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *given, const char *const *paths, size_t n,
                             const char *dispersion_path)
 {
@@ -328,6 +340,7 @@ xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *given, const char *con
     const char **inputs = xn_calloc(n + 1, sizeof(char *));
     xani_status st = n == 0 ? xn_fail(ctx, XANI_ERR_USAGE, "no modes to map") : XANI_OK;
     if (modes == NULL || list == NULL || inputs == NULL) st = xn_fail_memory(ctx, "the modes", n * sizeof *modes);
+    if (st == XANI_OK) st = check_twice(ctx, paths, n);
     if (st == XANI_OK && given == NULL) st = common_config(ctx, paths, n, &config);
     if (st != XANI_OK) goto out;
     const xn_config *used = given ? given : config;

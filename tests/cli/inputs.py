@@ -120,6 +120,9 @@ with open(f"{SCRATCH}/out/report.json") as f:
 done = subprocess.run([XANI, "verify", f"{SCRATCH}/out", "--json"], capture_output=True, text=True)
 r.ok(done.returncode == 0 and json.loads(done.stdout)["good"] == 3, "xani verify counts three results")
 r.ok(subprocess.run([XANI, "verify", f"{SCRATCH}/out/cube.h5"], capture_output=True).returncode == 0, "and takes the link's name too")
+done = subprocess.run([XANI, "map", "out/only/modes.h5", "out/modes.h5", "-o", "twice.h5"], capture_output=True, text=True, cwd=SCRATCH)
+r.ok(done.returncode == 2 and "given twice" in done.stderr and not os.path.exists(f"{SCRATCH}/twice.h5"),
+     f"the same modes under two names are not mapped twice: {done.stderr.strip()}")
 for what, path, args in (("reduce", "run0003_off.h5", ["xani.yaml"]), ("reduce", "mask.h5", ["xani.yaml"]),
                          ("fit", "out/only/cube.h5", ["out/only/cube.h5"]), ("map", "out/only/modes.h5", ["out/only/modes.h5"]),
                          ("map", "flat.geom", ["out/only/modes.h5"]), ("fit", "run0003_on.h5", ["run0003_on.h5", "--model", "constant"])):
