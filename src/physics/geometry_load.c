@@ -12,6 +12,8 @@
 #include "physics/lattice.h"
 #include "physics/panel.h"
 
+#define NEAREST_PIXELS 10 // no detector is nearer to the sample
+
 // ---- the arm
 
 static xani_status turn_arm(xn_ctx *ctx, const xn_config *config, xn_geometry *g)
@@ -113,6 +115,10 @@ xani_status xn_geometry_load(xn_ctx *ctx, const xn_config *config, int64_t ny, i
 {
     memset(g, 0, sizeof *g);
     xani_status st = place(ctx, config, false, false, g);
+    if (st == XANI_OK && xn_config_has(config, "geometry.distance_mm") && g->distance_m < NEAREST_PIXELS * g->pixel_m)
+        st = xn_config_bad(ctx, config, "geometry.distance_mm",
+                           "%g mm is no distance for pixels of %g mm; is it in metres?", 1e3 * g->distance_m,
+                           1e3 * g->pixel_m);
     if (st == XANI_OK && ny > 0 && (g->ny != ny || g->nx != nx))
         st = xn_config_bad(ctx, config, xn_config_has(config, "geometry.file") ? "geometry.file" : "geometry.detector",
                            "describes %lld x %lld pixels (y, x), the frames have %lld x %lld", (long long)g->ny,

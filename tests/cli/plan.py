@@ -337,6 +337,7 @@ def errors():
                          ({"map.force_constants.file": "cu_296k", "plan.softening": [{"shell": "110", "factor": -1}]}, "plan.softening: makes the crystal unstable"),
                          ({"plan.results": [f"{SCRATCH}/copper/out"], "map.crystal.cell": [4.04, 4.04, 4.04, 90, 90, 90]}, "the results in"),
                          ({"plan.results": [f"{SCRATCH}/copper/out"], "experiment.energy_kev": 9.5}, "the results in"),
+                         ({"geometry.distance_mm": 0.06}, "geometry.distance_mm: 0.06 mm is no distance"),
                          ({"plan.photons": -1}, "plan.photons"), ({"plan.photon": 1}, "plan.photons"),
                          ({"plan.results": ["nowhere"]}, "plan.results")]:
         code = subprocess.run([XANI, "plan", config, "-q", *sets({"input": {}, **values})], capture_output=True, text=True)
