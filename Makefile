@@ -92,7 +92,7 @@ bench-peers:
 	tools/build-no-cuda $(PEERS)
 
 check-phonons: build
-	@test -n "$(DIR)" || { echo "usage: make check-phonons DIR=folder with copies of phonopy/ and alamode/"; exit 2; }
+	@test -n "$(DIR)" || { echo "usage: make check-phonons DIR=folder with copies of phonopy/, alamode/ and euphonic/"; exit 2; }
 	@PATH="$(CURDIR)/$(PEERS)/bin:$$PATH" tools/check-phonons $(BUILD)/xani "$(DIR)"
 
 check-plan: setup-test

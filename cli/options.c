@@ -58,7 +58,7 @@ static const option_row option_rows[] = {
      {"at", CLI_KEY_PHONONS, "A,B,C", 0, "Point in reciprocal vectors of the primitive cell (repeatable)", 0}},
     {O_PHONONS, {"q", CLI_KEY_PHONONS + 1, "X,Y,Z", 0, "Point in 1/Angstrom, Cartesian (repeatable)", 0}},
     {O_PHONONS, {"steps", CLI_KEY_PHONONS + 2, "N", 0, "Go from point to point in N steps", 0}},
-    {O_PHONONS, {"format", CLI_KEY_PHONONS + 3, "NAME", 0, "xdscode, phonopy, qe, alamode; default: by the name", 0}},
+    {O_PHONONS, {"format", CLI_KEY_PHONONS + 3, "NAME", 0, "xdscode, phonopy, qe, alamode, vasp; default: by the name", 0}},
     {O_PHONONS, {"born", CLI_KEY_PHONONS + 4, "FILE", 0, "Dielectric constant and Born charges", 0}},
     {O_PHONONS, {"mixed-space", CLI_KEY_PHONONS + 5, NULL, 0, "Polar crystals as Wang et al. (2010)", 0}},
     {O_PHONONS, {"sum-rule", CLI_KEY_PHONONS + 6, NULL, 0, "Impose the acoustic sum rule", 0}},

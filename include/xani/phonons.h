@@ -14,7 +14,7 @@ typedef struct xani_phonons xani_phonons;
 
 typedef struct xani_phonons_options {
     size_t size;        /* sizeof(xani_phonons_options), set by xani_phonons_options_init */
-    const char *format; /* bvk, xdscode, phonopy, qe, alamode; NULL: told by the file's name; truth_before and
+    const char *format; /* bvk, xdscode, phonopy, qe, alamode, vasp; NULL: told by the file's name; truth_before and
                            truth_after of a simulation's truth.h5 */
     const char *born; /* file of dielectric constant and Born charges; NULL: BORN beside phonopy's constants, if any */
     int mixed_space;  /* polar crystals: 0 dipoles by an Ewald sum (Gonze and Lee 1997), 1 Wang et al. 2010 */

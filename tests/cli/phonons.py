@@ -146,6 +146,22 @@ def fc_compact_hdf5():
     return f"{d}/force_constants.hdf5"
 
 
+def vasp(name="vasp", scale=1.0, primitive=True, rows=3 * N):
+    """vaspout.h5; a negative scale is the volume of the cell."""
+    d, factor = folder(name), scale if scale > 0 else (-scale / abs(np.linalg.det(CELL)))**(1 / 3)
+    with h5py.File(f"{d}/vaspout.h5", "w") as f:
+        g = f.create_group("input/poscar")
+        g["lattice_vectors"], g["scale"] = CELL / factor if scale > 0 else 2 * CELL, scale
+        g["position_ions"] = PLACES if scale > 0 else PLACES @ CELL
+        g["direct_coordinates"] = np.int32(scale > 0)
+        g["ion_types"], g["number_ion_types"] = np.array(ELEMENT, "S20"), np.array([(KIND == 0).sum(), (KIND == 1).sum()], "i4")
+        f["input/incar/POMASS"] = " ".join(str(m) for m in MASS)
+        if primitive:
+            f["results/phonons/primitive/lattice_vectors"], f["results/phonons/primitive/scale"] = FCC, 1.0
+        f["results/linear_response/force_constants"] = -PHI.transpose(0, 2, 1, 3).reshape(3 * N, 3 * N)[:rows] / EV
+    return f"{d}/vaspout.h5"
+
+
 def sets():
     """Displacements of one atom of each kind; in atomic units of length, as QE's and ABACUS's files have them."""
     d = folder("sets")
@@ -246,7 +262,8 @@ WANT = np.array([thz(matrix(q)) for q in QS])
 
 for name, make in (("FORCE_CONSTANTS with SPOSCAR", fc_full), ("compact force_constants.hdf5", fc_compact_hdf5),
                    ("FORCE_SETS in atomic units", sets), ("phonopy_params.yaml", params), ("q2r.x", qe),
-                   ("ALAMODE", alamode)):
+                   ("ALAMODE", alamode), ("vaspout.h5", vasp), ("vaspout.h5, cell by volume, primitive cell found",
+                    lambda: vasp("volume", -abs(np.linalg.det(CELL)), False))):
     def compare():
         worst = abs(frequencies(make(), QS) - WANT).max()
         r.ok(worst < 2e-6, f"{name}: frequencies of the springs to {worst:.1e} THz (2e-6 allowed)")
@@ -362,6 +379,7 @@ def wrong():
     with h5py.File(f"{d}/x.mat", "w") as f:
         f["a"] = 1
     refuse("HDF5 of something else", f"{d}/x.mat", "x.mat", "ifc")
+    refuse("VASP's constants cut short", vasp("short", rows=3 * N - 1), "vaspout.h5", "results/linear_response/force_constants")
     refuse("a missing file", f"{d}/none.fc", "none.fc")
     write(f"{d}/BORN", "14.4\n2 0 0 0 2 0 0 0 2\n1 0 0\n")
     refuse("charges cut short", f"{d}/FORCE_CONSTANTS", "BORN:")

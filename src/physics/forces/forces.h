@@ -62,9 +62,9 @@ typedef struct xn_forces {
     double (*g)[3], (*dipole_self)[9];
 } xn_forces;
 
-// format: bvk (a table as in data/crystals, or its name), xdscode, phonopy, qe or alamode; NULL: told by the file.
-// born: file of dielectric constant and Born charges; NULL: phonopy's BORN beside the constants where there is one.
-// Errors name the file and what is wrong in it.
+// format: bvk (a table as in data/crystals, or its name), xdscode, phonopy, qe, alamode or vasp; NULL: told by the
+// file. born: file of dielectric constant and Born charges; NULL: phonopy's BORN beside the constants where there is
+// one. Errors name the file and what is wrong in it.
 xani_status xn_forces_load(xn_ctx *ctx, const char *path, const char *format, const char *born, xn_polar_method method,
                            xn_forces *f);
 bool xn_forces_known(const char *path); // its name tells a format
@@ -144,5 +144,6 @@ xani_status xn_forces_xdscode(xn_ctx *ctx, const char *path, xn_forces *f);
 xani_status xn_forces_phonopy(xn_ctx *ctx, const char *path, xn_forces *f);
 xani_status xn_forces_qe(xn_ctx *ctx, const char *path, xn_forces *f);
 xani_status xn_forces_alamode(xn_ctx *ctx, const char *path, xn_forces *f);
+xani_status xn_forces_vasp(xn_ctx *ctx, const char *path, xn_forces *f);
 
 #endif

@@ -34,6 +34,7 @@ static bool is_bvk(const char *path)
 static bool is_qe(const char *path) { return ends_with(path, ".fc"); }
 static bool is_nothing(const char *path) { return path == NULL; } // asked for by name only
 static bool is_alamode(const char *path) { return ends_with(path, ".xml"); }
+static bool is_vasp(const char *path) { return strncmp(base_of(path), "vaspout", 7) == 0 && ends_with(path, ".h5"); }
 
 static const struct {
     const char *name;
@@ -45,7 +46,8 @@ static const struct {
                {"qe", is_qe, xn_forces_qe},
                {"truth_before", is_nothing, xn_forces_truth_before},
                {"truth_after", is_nothing, xn_forces_truth_after},
-               {"alamode", is_alamode, xn_forces_alamode}};
+               {"alamode", is_alamode, xn_forces_alamode},
+               {"vasp", is_vasp, xn_forces_vasp}};
 
 bool xn_forces_known(const char *path)
 {
@@ -74,12 +76,12 @@ xani_status xn_forces_load(xn_ctx *ctx, const char *path, const char *format, co
     size_t n = sizeof formats / sizeof formats[0], k = 0;
     while (k < n && !(format != NULL ? strcmp(formats[k].name, format) == 0 : formats[k].claims(path))) k++;
     if (k == n && format != NULL)
-        return xn_fail(ctx, XANI_ERR_CONFIG, "'%s' is no format of force constants: bvk, xdscode, phonopy, qe, alamode",
-                       format);
+        return xn_fail(ctx, XANI_ERR_CONFIG,
+                       "'%s' is no format of force constants: bvk, xdscode, phonopy, qe, alamode, vasp", format);
     if (k == n)
-        return xn_fail(ctx, XANI_ERR_INPUT,
-                       "%s: its name tells no format of force constants; give bvk, xdscode, phonopy, qe or alamode",
-                       path);
+        return xn_fail(
+            ctx, XANI_ERR_INPUT,
+            "%s: its name tells no format of force constants; give bvk, xdscode, phonopy, qe, alamode or vasp", path);
     bool charges = false;
     xani_status st = formats[k].load(ctx, path, f);
     if (st == XANI_OK && (born != NULL || formats[k].load == xn_forces_phonopy))
