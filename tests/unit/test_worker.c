@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "h5write.h"
@@ -135,6 +136,14 @@ START_TEST(test_missing_helper)
     ck_assert_int_eq(xani_set_isolation(ctx, 0), XANI_OK);
     make_good(1);
     setenv("XANI_WORKER", "../xani-worker", 1);
+    struct rlimit whole,
+        part; // a batch system's limit: what the helper would refuse for lack of room is read without it
+    ck_assert_int_eq(getrlimit(RLIMIT_AS, &whole), 0);
+    part = (struct rlimit){.rlim_cur = (rlim_t)4 << 30, .rlim_max = whole.rlim_max};
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &part), 0);
+    bool limited = xn_worker_use(true, why);
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &whole), 0);
+    ck_assert(!limited && strstr(why, "address space") && !xn_worker_used());
     ck_assert_int_eq(xani_set_isolation(ctx, 1), XANI_OK);
     setenv("XANI_WORKER", "/nowhere/xani-worker", 1); // gone between asking and using
     xn_h5 *f;

@@ -15,12 +15,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { SEEN = 8192, BAD = 64 };
+#define ROOM ((rlim_t)32 << 30)
 
 static atomic_bool used;
 static struct {
@@ -91,11 +93,21 @@ static bool start(void)
     return true;
 }
 
+// What its memory keeps out of reach (worker_memory.c) is address space, which batch systems may limit.
+static bool has_room(void)
+{
+    struct rlimit r;
+    return getrlimit(RLIMIT_AS, &r) != 0 || r.rlim_cur == RLIM_INFINITY || r.rlim_cur >= ROOM;
+}
+
 bool xn_worker_use(bool on, char why[XN_WORKER_TEXT])
 {
     char path[1024];
-    bool found = !on || find_program(path);
-    if (!found && why) snprintf(why, XN_WORKER_TEXT, "the program xani-worker cannot be found (XANI_WORKER names it)");
+    bool program = !on || find_program(path), found = program && (!on || has_room());
+    if (!program && why)
+        snprintf(why, XN_WORKER_TEXT, "the program xani-worker cannot be found (XANI_WORKER names it)");
+    else if (!found && why)
+        snprintf(why, XN_WORKER_TEXT, "xani-worker needs 32 GiB of address space (ulimit -v)");
     atomic_store(&used, on && found);
     if (on) return found;
     pthread_mutex_lock(&helper.lock);
