@@ -43,10 +43,11 @@ static void install_signals(xani_context *context)
 }
 
 // A missing standard stream must not become a data file: what is printed would go into it.  Who reads the first lines
-// only (head) does not end the work.
+// only (head) does not end the work; a file larger than allowed (ulimit -f) is an error like others.
 static void keep_streams(void)
 {
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDERR_FILENO ? O_WRONLY : O_RDONLY) < 0) _exit(1);
 }

@@ -10,6 +10,7 @@ Prints TAP.
 import json
 import os
 import pty
+import resource
 import shutil
 import signal
 import subprocess
@@ -146,6 +147,10 @@ for command in (["reduce", "good/xani.yaml"], ["fit", "c.h5"], ["merge", "c.h5"]
     refused(1, ["no/x.h5", "folder does not exist"], *command, "-o", "no/x.h5")
     refused(1, ["good", "is a folder"], *command, "-o", "good")
 refused(2, ["c.h5", "is an input"], "merge", "c.h5", "-o", "c.h5")
+
+done = xani("reduce", "good/xani.yaml", "-o", "limited.h5", preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)))
+left = [n for n in os.listdir(SCRATCH) if "limited" in n]
+r.ok(done.returncode == 1 and "limited.h5: cannot be written" in done.stderr and not left, f"ulimit -f is an error: {done.returncode} {done.stderr.strip()[-120:]} {left}")
 
 # ---- what stops a fit is found out before the reduction, and by xani check
 for code, words, settings in ((2, ["fit.modes_max", "at most 3"], ["fit.background=exponential", "fit.modes_max=4"]),
