@@ -178,12 +178,11 @@ XN_PART void block_start(struct block *b, const int K)
 {
     const struct kit *kit = b->kit;
     const real *y[XN_GROUPS];
-    vf w[XN_GROUPS];
+    vf w[XN_GROUPS], g[XN_GROUPS];
     for (int a = 0; a < XN_GROUPS; a++) y[a] = K == 1 ? b->y[a] : kit->rest + rest_at(b, a);
-    start_periodogram(b, y, w);
-    const vf g = v_min(v_max(v_set(R(kit->plan->window_rate)), bound_lo(kit, 0)), bound_hi(kit, 0));
+    start_periodogram(b, y, w, g);
     for (int a = 0; a < XN_GROUPS; a++) {
-        plane_store(b, a, PLANE_PARAMETER + 2 * K - 2, g);
+        plane_store(b, a, PLANE_PARAMETER + 2 * K - 2, g[a]);
         plane_store(b, a, PLANE_PARAMETER + 2 * K - 1, w[a]);
     }
 }

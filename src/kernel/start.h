@@ -7,14 +7,17 @@
 // E = Z_k + Z*_(M-k), O = -i exp(-i pi k/M) (Z_k - Z*_(M-k)).  (Two traces in one complex transform would be as cheap,
 // but each would change the other by rounding.)  Decimation in frequency, in place, four digits of two at a time, so
 // that results stand in digit-reversed order and are looked up.  Delays near a grid count as on it here; far from any:
-// the sums at their actual times from a table.  The peak is a local maximum inside the band, refined by a parabola
-// through the powers.
+// the sums at their actual times from a table.  The peak is a local maximum inside the band.  The power of a decaying
+// mode times the window is A/(gamma^2 + (omega - w)^2) near its peak, gamma = g + rate, but for what is left of it at
+// the end of the trace: a parabola through 1/power at the peak and beside it tells w and g.
 #ifndef XN_KERNEL_START_H
 #define XN_KERNEL_START_H
 
 #include "kernel/prepare.h"
 
-#define XN_DIRECT 4    // frequencies summed at once
+#define XN_DIRECT 4       // frequencies summed at once
+#define XN_SLOWEST R(0.5) // damping at the start, of the window's rate
+#define XN_FASTEST R(4)
 #define XN_TOWERS R(4) // power of a slope at 1/T over the highest maximum, to be a mode of less than two periods
 
 XN_FN vc c_load(const real *p, size_t pitch) { return (vc){v_load(p), v_load(p + pitch)}; }
@@ -233,8 +236,22 @@ XN_RARE void peak_inside(const struct kit *kit, const real *power, struct peak *
     p->at = v_sel(m, v_set(R(plan->grid_lo)), p->at);
 }
 
-// w of the highest local maximum; without one (a slope all over the band) its lower end.
-XN_FN vf peak(const struct kit *kit, const real *power)
+// w and g from the powers of a peak.
+XN_FN void peak_shape(const struct kit *kit, const struct peak *p, vf *w, vf *g)
+{
+    const vf none = v_set(R(0)), half = v_set(R(0.5));
+    const real rate = R(kit->plan->window_rate);
+    const vf least = v_max(p->best * R(1e-6), v_set(XN_TINY));
+    const vf left = p->best / v_max(p->left, least), right = p->best / v_max(p->right, least);
+    const vf bend = v_max(left + right - R(2), v_set(R(1e-3)));
+    const vf shift = v_min(v_max(R(0.5) * (left - right) / bend, -half), half);
+    const vf width = v_sqrt(v_max(R(2) / bend - shift * shift, none)) * kit->table->line;
+    *w = (p->at + v_sel(v_lt(none, p->best), shift, none)) * kit->table->line;
+    *g = v_min(v_max(width - rate, v_set(XN_SLOWEST * rate)), v_set(XN_FASTEST * rate));
+}
+
+// The highest local maximum; without one (a slope all over the band) its lower end.
+XN_FN void peak(const struct kit *kit, const real *power, vf *w, vf *g)
 {
     const xn_fit_plan *plan = kit->plan;
     const size_t pitch = XN_WAVE(kit);
@@ -256,13 +273,10 @@ XN_FN vf peak(const struct kit *kit, const real *power)
     p.right = v_load(right);
     vm slope = v_or(v_and(v_le(p.at, lo), v_ge(p.left, p.best)), v_and(v_ge(p.at, hi), v_gt(p.right, p.best)));
     if (v_any(slope)) peak_inside(kit, power, &p);
-    vf bend = p.left - R(2) * p.best + p.right;
-    vf shift = R(0.5) * (p.left - p.right) / v_sel(v_lt(bend, none), bend, v_set(R(-1)));
-    shift = v_sel(v_lt(none, p.best), v_min(v_max(shift, v_set(R(-0.5))), v_set(R(0.5))), none);
-    return (p.at + shift) * kit->table->line;
+    peak_shape(kit, &p, w, g);
 }
 
-XN_PART void start_periodogram(const struct block *b, const real *const y[XN_GROUPS], vf w[XN_GROUPS])
+XN_PART void start_periodogram(const struct block *b, const real *const y[XN_GROUPS], vf w[XN_GROUPS], vf g[XN_GROUPS])
 {
     const struct kit *kit = b->kit;
     const xn_fit_plan *plan = kit->plan;
@@ -270,8 +284,11 @@ XN_PART void start_periodogram(const struct block *b, const real *const y[XN_GRO
     real *power[XN_GROUPS];
     for (int a = 0; a < XN_GROUPS; a++) power[a] = kit->wave + (size_t)a * count;
     block_powers(b, y, power, kit->wave + XN_GROUPS * count);
-    for (int a = 0; a < XN_GROUPS; a++)
-        w[a] = v_min(v_max(peak(kit, power[a]), v_set(kit->table->lo[1])), v_set(kit->table->hi[1]));
+    for (int a = 0; a < XN_GROUPS; a++) {
+        peak(kit, power[a], &w[a], &g[a]);
+        w[a] = v_min(v_max(w[a], v_set(kit->table->lo[1])), v_set(kit->table->hi[1]));
+        g[a] = v_min(v_max(g[a], v_set(kit->table->lo[0])), v_set(kit->table->hi[0]));
+    }
 }
 
 #endif
