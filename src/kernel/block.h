@@ -114,6 +114,7 @@ XN_PART void lm_begin(const struct block *b, const int K, struct lm s[XN_GROUPS]
     for (int a = 0; a < XN_GROUPS; a++) {
         for (int j = 0; j < 2 * K; j++) s[a].trial[j] = s[a].parameter[j] = plane_load(b, a, PLANE_PARAMETER + j);
         s[a].lambda = v_set(XN_LAMBDA_FIRST);
+        s[a].decrease = v_set(R(0));
         s[a].now.chi2 = v_set(XN_UNKNOWN);
         for (int j = 0; j < 2 * K; j++) { // of a trace whose chi^2 is no number this is never replaced
             s[a].now.beta[j] = s[a].now.gradient[j] = v_set(R(0));
@@ -131,6 +132,7 @@ XN_PART void lm_resume(const struct block *b, const int K, struct lm s[XN_GROUPS
     lm_begin(b, K, s);
     for (int a = 0; a < XN_GROUPS; a++) {
         s[a].lambda = plane_load(b, a, PLANE_LAMBDA);
+        s[a].decrease = plane_load(b, a, PLANE_DECREASE);
         s[a].now.chi2 = plane_load(b, a, PLANE_CHI2);
         for (int j = 0; j < 2 * K; j++) {
             s[a].trial[j] = plane_load(b, a, PLANE_TRIAL + j);
@@ -159,6 +161,7 @@ XN_PART int lm_suspend(const struct block *b, const int K, const struct lm s[XN_
         }
         if (!whole) continue;
         plane_store(b, a, PLANE_LAMBDA, s[a].lambda);
+        plane_store(b, a, PLANE_DECREASE, s[a].decrease);
         for (int j = 0; j < 2 * K; j++) {
             plane_store(b, a, PLANE_TRIAL + j, s[a].trial[j]);
             plane_store(b, a, PLANE_GRADIENT + j, s[a].now.gradient[j]);

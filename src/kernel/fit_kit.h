@@ -136,8 +136,14 @@ struct sums {
     vf y0[XN_Q], y1[XN_Q];             // sum nu^p phi_i y
 };
 
+struct factor {
+    vf l[XN_Q][XN_Q], inverse[XN_Q]; // of the projected Gram matrix; inverse: 1/diagonal
+    vf v[XN_Q][XN_Q];                // L^-1 W: varpro.h
+};
+
 struct eval {
     vf chi2, beta[XN_Q], gradient[XN_Q], schur[XN_Q][XN_Q];
+    struct factor f;
 };
 
 // Planes of the work space, (slot, trace): what is known of each trace between passes.
@@ -153,6 +159,7 @@ enum {
     PLANE_CHI2 = PLANE_ROOT + XN_B * (XN_B + 1) / 2,
     PLANE_CHI2_BEFORE, // with one mode less
     PLANE_LAMBDA,
+    PLANE_DECREASE,
     PLANE_PARAMETER,                      // accepted g_1, w_1, g_2, ...
     PLANE_TRIAL = PLANE_PARAMETER + XN_Q, // to be tried next
     PLANE_BETA = PLANE_TRIAL + XN_Q,
@@ -196,6 +203,7 @@ struct block {
 // Levenberg-Marquardt state of one group
 struct lm {
     vf parameter[XN_Q], trial[XN_Q], lambda;
+    vf decrease; // that was predicted one pass ago; 0: none yet
     struct eval now;
     vm active, stuck;
 };

@@ -6,8 +6,10 @@
 // after tell c = (1 + over)(1 + lambda), over = -after/before, and lambda becomes c - 1: else such a lane jumps to and
 // fro across its valley until its passes are used up.  A lane stops when the *undamped* predicted decrease gradient^T
 // S^-1 gradient of its accepted state is below tolerance * s^2: a damped prediction shrinks after rejections and looks
-// converged; the change of chi^2 says nothing after a rejection. Bounds by projection; a parameter that stands at one
-// and would leave it is dropped from the step.
+// converged; the change of chi^2 says nothing after a rejection.  The step is known then and is taken, with what
+// becomes of amplitudes and chi^2 to first order.  So a lane may stop one evaluation earlier, where that step leaves as
+// little: the last one left decrease/(decrease before) of what there was, and this one will too. Bounds by projection;
+// a parameter that stands at one and would leave it is dropped from the step.
 #ifndef XN_KERNEL_LM_H
 #define XN_KERNEL_LM_H
 
@@ -17,6 +19,8 @@
 
 #define XN_LAMBDA_FIRST R(0.1) // the first acceptance makes it 0.01
 #define XN_OVERSHOT R(0.3)     // slope behind a step, of the one before it and against it
+#define XN_CLOSE R(100)        // times the tolerance: a step of 0.3 sigma
+#define XN_SURE R(0.5)         // of the tolerance: what that step leaves is a guess
 #define XN_UNKNOWN R(1e30)     // chi^2 before the first pass
 // Rounding of chi^2 = yy - v v, in units of yy: a step that gains less must not be refused over and over.
 #define XN_SLACK (XN_EPSILON * R(64))
@@ -52,7 +56,7 @@ XN_FN void evaluate(const int K, struct block *b, const vf *const parameter[XN_G
         for (int k = 0; k < K; k++) z[a][k] = v_pole(parameter[a][2 * k], parameter[a][2 * k + 1], v_set(R(1)));
     if (kit->moments == XN_MOMENTS_GOERTZEL || kit->moments == XN_MOMENTS_HORNER) moments(K, b, z, s);
     for (int a = 0; a < XN_GROUPS; a++) {
-        struct factor f;
+        struct factor *f = &e[a].f;
         if (kit->moments == XN_MOMENTS_EXPLICIT)
             sums_explicit(K, b, a, parameter[a], &s[a]);
         else if (kit->moments != XN_MOMENTS_GRIDDED)
@@ -62,9 +66,9 @@ XN_FN void evaluate(const int K, struct block *b, const vf *const parameter[XN_G
             sums_gridded(K, b, a, parameter[a], &s[a]);
 #endif
         if (kit->moments != XN_MOMENTS_EXPLICIT) varpro_mirror(K, &s[a]);
-        varpro_project(K, kit->plan->n_columns, &s[a], &f);
-        varpro_amplitudes(K, &s[a], b->yy[a], &f, &e[a]);
-        varpro_schur(K, &s[a], &f, &e[a]);
+        varpro_project(K, kit->plan->n_columns, &s[a], f);
+        varpro_amplitudes(K, &s[a], b->yy[a], f, &e[a]);
+        varpro_schur(K, &s[a], f, &e[a]);
     }
 }
 
@@ -87,7 +91,8 @@ XN_FN void exponential_fixed(const struct kit *kit, const vf *parameter, vf info
     fixed[1] = v_all();
 }
 
-XN_FN void lm_accept(const int Q, const struct block *b, int a, struct lm *s, const struct eval *e)
+// Which lanes took the trial.
+XN_FN vm lm_accept(const int Q, const struct block *b, int a, struct lm *s, const struct eval *e)
 {
     vf slack = b->yy[a] * XN_SLACK;
     vm better = v_and(s->active, v_le(e->chi2, s->now.chi2 + slack));
@@ -107,16 +112,38 @@ XN_FN void lm_accept(const int Q, const struct block *b, int a, struct lm *s, co
         for (int i = 0; i <= j; i++) s->now.schur[j][i] = v_sel(better, e->schur[j][i], s->now.schur[j][i]);
     }
     s->lambda = v_sel(better, v_max(next, v_set(R(1e-7))), v_min(s->lambda * R(8), v_set(R(1e6))));
+    return better;
+}
+
+// The last step, which is known when a lane is done, taken without another look at the data: parameters, and to first
+// order amplitudes and chi^2, of the lanes that `may` and do not meet a bound by it. Returns those.
+XN_FN vm lm_conclude(const int Q, const struct block *b, vm may, const vf *step, vf decrease, struct lm *s,
+                     struct eval *e)
+{
+    const real unit = b->kit->table->unit;
+    vf beta[XN_Q], to[XN_Q];
+    for (int j = 0; j < Q; j++) {
+        to[j] = v_fma(step[j], v_set(unit), s->parameter[j]);
+        may = v_and(may, v_and(v_le(bound_lo(b->kit, j), to[j]), v_le(to[j], bound_hi(b->kit, j))));
+        beta[j] = e->beta[j];
+    }
+    varpro_follow(Q, &e->f, step, beta);
+    for (int j = 0; j < Q; j++) {
+        s->parameter[j] = v_sel(may, to[j], s->parameter[j]);
+        s->now.beta[j] = v_sel(may, beta[j], s->now.beta[j]);
+    }
+    s->now.chi2 = v_sel(may, s->now.chi2 - decrease, s->now.chi2);
+    return may;
 }
 
 // Accepts or rejects the trial, decides who is done, makes the next trial.
-XN_FN void advance(const int K, const struct block *b, int a, struct lm *s, const struct eval *e, real tolerance)
+XN_FN void advance(const int K, const struct block *b, int a, struct lm *s, struct eval *e, real tolerance)
 {
     const int Q = 2 * K;
     const struct kit *kit = b->kit;
     vm fixed[XN_Q];
     vf schur[XN_Q][XN_Q], gradient[XN_Q], step[XN_Q];
-    lm_accept(Q, b, a, s, e);
+    const vm better = lm_accept(Q, b, a, s, e);
     bounds_active(Q, kit, s->parameter, s->now.gradient, fixed);
     for (int j = 0; j < Q; j++) {
         gradient[j] = s->now.gradient[j];
@@ -125,8 +152,11 @@ XN_FN void advance(const int K, const struct block *b, int a, struct lm *s, cons
     const vf s2 = variance_of(b, a, K, s->now.chi2);
     if (XN_EXPONENTIAL(kit)) exponential_fixed(kit, s->parameter, schur[0][0], s2, fixed);
     schur_without(Q, fixed, schur, gradient);
-    vf decrease = schur_step(Q, schur, v_set(R(0)), gradient, NULL);
-    vm done = v_lt(decrease, tolerance * s2);
+    const vf decrease = schur_step(Q, schur, v_set(R(0)), gradient, step), least = tolerance * s2;
+    vm done = v_lt(decrease, least), close = v_lt(decrease * decrease, XN_SURE * least * s->decrease);
+    close = v_and(v_or(done, v_and(close, v_lt(decrease, XN_CLOSE * least))), v_and(better, s->active));
+    if (v_any(close)) done = v_or(done, lm_conclude(Q, b, close, step, decrease, s, e));
+    s->decrease = decrease;
     vm stuck = v_and(v_and(s->active, v_not(done)), v_lt(v_set(R(1e5)), s->lambda));
     s->stuck = v_or(s->stuck, stuck);
     s->active = v_and(s->active, v_not(v_or(done, stuck)));
@@ -145,7 +175,7 @@ XN_FN void evaluate_modes(const int K, struct block *b, const vf *const *paramet
 {
     evaluate(K, b, parameter, e);
 }
-XN_FN void advance_modes(const int K, const struct block *b, int a, struct lm *s, const struct eval *e, real tolerance)
+XN_FN void advance_modes(const int K, const struct block *b, int a, struct lm *s, struct eval *e, real tolerance)
 {
     advance(K, b, a, s, e, tolerance);
 }
@@ -156,8 +186,8 @@ XN_FN void advance_modes(const int K, const struct block *b, int a, struct lm *s
     {                                                                                                                  \
         evaluate(K, b, parameter, e);                                                                                  \
     }                                                                                                                  \
-    static __attribute__((noinline)) void advance_##K(const struct block *b, int a, struct lm *s,                      \
-                                                      const struct eval *e, real tolerance)                            \
+    static __attribute__((noinline)) void advance_##K(const struct block *b, int a, struct lm *s, struct eval *e,      \
+                                                      real tolerance)                                                  \
     {                                                                                                                  \
         advance(K, b, a, s, e, tolerance);                                                                             \
     }
@@ -167,13 +197,13 @@ XN_LM_FOR(3)
 XN_LM_FOR(4)
 static void (*const evaluate_of[XN_M])(struct block *, const vf *const *, struct eval *) = {evaluate_1, evaluate_2,
                                                                                             evaluate_3, evaluate_4};
-static void (*const advance_of[XN_M])(const struct block *, int, struct lm *, const struct eval *,
+static void (*const advance_of[XN_M])(const struct block *, int, struct lm *, struct eval *,
                                       real) = {advance_1, advance_2, advance_3, advance_4};
 static void evaluate_modes(int K, struct block *b, const vf *const *parameter, struct eval *e)
 {
     evaluate_of[K - 1](b, parameter, e);
 }
-static void advance_modes(int K, const struct block *b, int a, struct lm *s, const struct eval *e, real tolerance)
+static void advance_modes(int K, const struct block *b, int a, struct lm *s, struct eval *e, real tolerance)
 {
     advance_of[K - 1](b, a, s, e, tolerance);
 }

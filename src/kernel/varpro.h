@@ -13,11 +13,6 @@
 
 #include "kernel/fit_kit.h"
 
-struct factor {
-    vf l[XN_Q][XN_Q], inverse[XN_Q]; // of the projected Gram matrix; inverse: 1/diagonal
-    vf v[XN_Q][XN_Q];                // L^-1 W
-};
-
 // Cholesky factor of the lower triangle a (Q x Q) with a floor under the pivots, so that a mode that has become
 // a combination of others stays finite.
 XN_FN void cholesky(const int Q, vf a[XN_Q][XN_Q], const vf *diagonal, vf l[XN_Q][XN_Q], vf *inverse)
@@ -121,6 +116,18 @@ XN_FN void varpro_schur(const int K, const struct sums *s, struct factor *f, str
             e->schur[j][i] = t;
         }
     }
+}
+
+// What beta becomes to first order where the parameters go on by `step`: A d beta = -W step.
+XN_FN void varpro_follow(const int Q, struct factor *f, const vf *step, vf *beta)
+{
+    vf right[XN_Q], change[XN_Q];
+    for (int i = 0; i < Q; i++) {
+        right[i] = v_set(R(0));
+        for (int j = 0; j < Q; j++) right[i] = v_fma(f->v[i][j], step[j], right[i]);
+    }
+    solve_upper(Q, f->l, f->inverse, right, change);
+    for (int i = 0; i < Q; i++) beta[i] = beta[i] - change[i];
 }
 
 // Parameters that stand at a bound and would leave it are taken out of the step: their rows become those of the
