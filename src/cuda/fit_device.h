@@ -125,7 +125,7 @@ static __global__ void __launch_bounds__(XN_THREADS) kernel_fit(const __grid_con
         s.tile.flags[t] &= (uint8_t)~XN_FLAG_STUCK;
         lm_begin(&b, K, state);
     }
-    lm_run(K, &b, state, s.passes, s.tolerance);
+    for (int pass = 0; pass < s.passes && lm_active(state); pass++) lm_pass(K, &b, state, s.tolerance);
     if (lm_suspend(&b, K, state, left, 0) == 0) return;
     if (s.last)
         s.tile.flags[t] |= XN_FLAG_STUCK;

@@ -9,6 +9,13 @@
 
 #include "kernel/lm.h"
 
+// Passes are counted for each trace where blocks are packed at any time; a device makes as many with each launch.
+#ifdef XN_DEVICE
+#define XN_COUNTED(what) ((void)0)
+#else
+#define XN_COUNTED(what) (what)
+#endif
+
 XN_FN vf plane_load(const struct block *b, int a, int slot)
 {
     const real *p = plane_of(b->kit, slot);
@@ -44,10 +51,31 @@ XN_FN size_t rest_at(const struct block *b, int a)
 
 XN_PART void pack_lanes(const real *data, size_t size, const int *trace, real *out)
 {
+#ifdef XN_PERMUTES // the traces of one group at once
+    integer lane[XN_W];
+    real place[XN_W];
+    for (int i = 0; i < XN_W; i++) {
+        lane[i] = (integer)(trace[i] % XN_W);
+        place[i] = R(i);
+    }
+    vi from;
+    memcpy(&from, lane, sizeof from);
+    for (int i = 0, end; i < XN_W; i = end) {
+        const int group = trace[i] / XN_W;
+        for (end = i + 1; end < XN_W && trace[end] / XN_W == group;) end++;
+        const real *p = data + (size_t)group * size;
+        const vm here = v_ge(v_load(place), v_set(R(i))); // the lanes behind are still to come
+        for (size_t s = 0; s < size; s += XN_W) {
+            const vf x = v_permute(from, v_load(p + s));
+            v_store(out + s, i == 0 ? x : v_sel(here, x, v_load(out + s)));
+        }
+    }
+#else
     for (int i = 0; i < XN_W; i++) {
         const real *p = data + (size_t)(trace[i] / XN_W) * size + trace[i] % XN_W;
         for (size_t s = 0; s < size; s += XN_W) out[s + (size_t)i] = p[s];
     }
+#endif
 }
 
 // The block of list[0..count), without its samples; count is at most XN_BLOCK and at least 1.
@@ -115,6 +143,7 @@ XN_PART void lm_begin(const struct block *b, const int K, struct lm s[XN_GROUPS]
         for (int j = 0; j < 2 * K; j++) s[a].trial[j] = s[a].parameter[j] = plane_load(b, a, PLANE_PARAMETER + j);
         s[a].lambda = v_set(XN_LAMBDA_FIRST);
         s[a].decrease = v_set(R(0));
+        XN_COUNTED(s[a].passes = v_set(R(0)));
         s[a].now.chi2 = v_set(XN_UNKNOWN);
         for (int j = 0; j < 2 * K; j++) { // of a trace whose chi^2 is no number this is never replaced
             s[a].now.beta[j] = s[a].now.gradient[j] = v_set(R(0));
@@ -133,6 +162,7 @@ XN_PART void lm_resume(const struct block *b, const int K, struct lm s[XN_GROUPS
     for (int a = 0; a < XN_GROUPS; a++) {
         s[a].lambda = plane_load(b, a, PLANE_LAMBDA);
         s[a].decrease = plane_load(b, a, PLANE_DECREASE);
+        XN_COUNTED(s[a].passes = plane_load(b, a, PLANE_PASSES));
         s[a].now.chi2 = plane_load(b, a, PLANE_CHI2);
         for (int j = 0; j < 2 * K; j++) {
             s[a].trial[j] = plane_load(b, a, PLANE_TRIAL + j);
@@ -142,6 +172,26 @@ XN_PART void lm_resume(const struct block *b, const int K, struct lm s[XN_GROUPS
         }
     }
 }
+
+#ifndef XN_DEVICE
+// Passes until no more than `few` of the block's traces go on; one that has made as many as a trace may is stuck.
+static void lm_run(const int K, struct block *b, struct lm s[XN_GROUPS], int few, real tolerance)
+{
+    const vf most = v_set(R(b->kit->plan->passes_max));
+    int left;
+    do {
+        lm_pass(K, b, s, tolerance);
+        left = 0;
+        for (int a = 0; a < XN_GROUPS; a++) {
+            s[a].passes = s[a].passes + v_set(R(1));
+            const vm over = v_and(s[a].active, v_ge(s[a].passes, most));
+            s[a].stuck = v_or(s[a].stuck, over);
+            s[a].active = v_and(s[a].active, v_not(over));
+            left += __builtin_popcount(v_bits_of(s[a].active) & block_lanes(b, a));
+        }
+    } while (left > few);
+}
+#endif
 
 // Stores the state and appends the lanes that are not done to `rest`; returns its new length.
 XN_PART int lm_suspend(const struct block *b, const int K, const struct lm s[XN_GROUPS], int *rest, int n_rest)
@@ -162,6 +212,7 @@ XN_PART int lm_suspend(const struct block *b, const int K, const struct lm s[XN_
         if (!whole) continue;
         plane_store(b, a, PLANE_LAMBDA, s[a].lambda);
         plane_store(b, a, PLANE_DECREASE, s[a].decrease);
+        XN_COUNTED(plane_store(b, a, PLANE_PASSES, s[a].passes));
         for (int j = 0; j < 2 * K; j++) {
             plane_store(b, a, PLANE_TRIAL + j, s[a].trial[j]);
             plane_store(b, a, PLANE_GRADIENT + j, s[a].now.gradient[j]);

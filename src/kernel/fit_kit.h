@@ -160,6 +160,7 @@ enum {
     PLANE_CHI2_BEFORE, // with one mode less
     PLANE_LAMBDA,
     PLANE_DECREASE,
+    PLANE_PASSES,
     PLANE_PARAMETER,                      // accepted g_1, w_1, g_2, ...
     PLANE_TRIAL = PLANE_PARAMETER + XN_Q, // to be tried next
     PLANE_BETA = PLANE_TRIAL + XN_Q,
@@ -204,6 +205,7 @@ struct block {
 struct lm {
     vf parameter[XN_Q], trial[XN_Q], lambda;
     vf decrease; // that was predicted one pass ago; 0: none yet
+    vf passes;   // that were made; not on a device
     struct eval now;
     vm active, stuck;
 };

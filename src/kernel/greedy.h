@@ -5,14 +5,15 @@
 // D = (chi^2(K-1) - chi^2(K))/s^2 exceeds the threshold, s^2 with the new mode.  Frequencies are searched, hence D of
 // noise lies far above chi^2 with 4 degrees: the threshold is calibrated (fit/threshold.h).  Until it is known
 // whether a mode stays, a fit converged to 0.1 s^2 is enough; the last one is taken to the plan's tolerance.
-// Work lists keep lanes busy: only traces that go on are in a list, and after a few passes those that still move are
-// packed into blocks of their own.
+// Work lists keep lanes busy: only traces that go on are in a list, and when only a few traces of a block still move
+// they are packed into blocks of their own.
 #ifndef XN_KERNEL_GREEDY_H
 #define XN_KERNEL_GREEDY_H
 
 #include "kernel/block.h"
 
-#define XN_PASSES_TOGETHER 5 // before stragglers are packed
+#define XN_PASSES_TOGETHER 5  // of a device before stragglers are packed
+#define XN_FEW (XN_BLOCK / 3) // of a processor: a block with no more that still move is left, and those are packed
 #define XN_COARSE R(0.1)
 #define XN_TOLERANCE(plan, K) ((K) == (plan)->modes_max ? R((plan)->tolerance) : XN_COARSE)
 
@@ -237,6 +238,9 @@ XN_FN bool stage_close(const struct kit *kit, const int K, int t)
 }
 
 #ifndef XN_DEVICE
+// How many of a block's traces are left to be packed with those of other blocks, if there are any.
+XN_FN int few_of(int count) { return count <= XN_BLOCK ? 0 : XN_FEW; }
+
 // Fits K poles of the listed traces to `tolerance`; search: with a new start for the last one.
 static void list_refine(const struct kit *kit, const int *list, int count, int K, real tolerance, bool search)
 {
@@ -249,18 +253,19 @@ static void list_refine(const struct kit *kit, const int *list, int count, int K
         if (search && K > 1) block_rest(&b, K - 1);
         if (search) block_start(&b, K);
         lm_begin(&b, K, s);
-        lm_run(K, &b, s, XN_PASSES_TOGETHER, tolerance);
+        lm_run(K, &b, s, few_of(count), tolerance);
         n_rest = lm_suspend(&b, K, s, rest, n_rest);
     }
-    int left = 0; // what is still active at the end did not converge
-    for (int i = 0; i < n_rest; i += XN_BLOCK) {
-        int many = n_rest - i < XN_BLOCK ? n_rest - i : XN_BLOCK;
-        block_open(kit, rest + i, many, &b);
-        lm_resume(&b, K, s);
-        lm_run(K, &b, s, kit->plan->passes_max - XN_PASSES_TOGETHER, tolerance);
-        left = lm_suspend(&b, K, s, rest, left); // behind the traces already read
+    while (n_rest > 0) {
+        const int n = n_rest;
+        n_rest = 0;
+        for (int i = 0; i < n; i += XN_BLOCK) {
+            block_open(kit, rest + i, n - i < XN_BLOCK ? n - i : XN_BLOCK, &b);
+            lm_resume(&b, K, s);
+            lm_run(K, &b, s, few_of(n), tolerance);
+            n_rest = lm_suspend(&b, K, s, rest, n_rest); // behind the traces already read
+        }
     }
-    for (int i = 0; i < left; i++) kit->tile->flags[rest[i]] |= XN_FLAG_STUCK;
 }
 
 // The K strongest given poles instead of a search; keeps the fit from the other start where that is better.

@@ -184,6 +184,18 @@ XN_FN vf v_zip_low(vf a, vf b) { return __builtin_shufflevector(a, b, XN_ZIP_LOW
 XN_FN vf v_zip_high(vf a, vf b) { return __builtin_shufflevector(a, b, XN_ZIP_HIGH); }
 #endif
 
+// Lane i of the result is lane from[i] of x, of the low bits of from[i] alone; XN_PERMUTES where there is such a thing.
+#if XN_VECTOR_BYTES == 64 && XN_REAL_BITS == 32
+#define XN_PERMUTES
+XN_FN vf v_permute(vi from, vf x) { return (vf)_mm512_permutexvar_ps((__m512i)from, (native)x); }
+#elif XN_VECTOR_BYTES == 64
+#define XN_PERMUTES
+XN_FN vf v_permute(vi from, vf x) { return (vf)_mm512_permutexvar_pd((__m512i)from, (native)x); }
+#elif XN_VECTOR_BYTES == 32 && XN_REAL_BITS == 32
+#define XN_PERMUTES
+XN_FN vf v_permute(vi from, vf x) { return (vf)_mm256_permutevar8x32_ps((native)x, (__m256i)from); }
+#endif
+
 XN_FN vm v_gt(vf a, vf b) { return v_lt(b, a); }
 XN_FN vm v_ge(vf a, vf b) { return v_le(b, a); }
 XN_FN vf v_abs(vf a) { return v_max(a, -a); }

@@ -216,17 +216,17 @@ XN_FN bool lm_active(const struct lm s[XN_GROUPS])
     return any;
 }
 
-XN_PART void lm_run(const int K, struct block *b, struct lm s[XN_GROUPS], int passes, real tolerance)
+XN_PART void lm_pass(const int K, struct block *b, struct lm s[XN_GROUPS], real tolerance)
 {
     struct eval e[XN_GROUPS];
     const vf *trial[XN_GROUPS];
     int64_t *evaluations = b->kit->tile->evaluations;
-    for (int a = 0; a < XN_GROUPS; a++) trial[a] = s[a].trial;
-    for (int pass = 0; pass < passes && lm_active(s); pass++) {
-        for (int a = 0; evaluations != NULL && a < XN_GROUPS; a++) evaluations[K - 1] += v_count(s[a].active);
-        evaluate_modes(K, b, trial, e);
-        for (int a = 0; a < XN_GROUPS; a++) advance_modes(K, b, a, &s[a], &e[a], tolerance);
+    for (int a = 0; a < XN_GROUPS; a++) {
+        trial[a] = s[a].trial;
+        if (evaluations != NULL) evaluations[K - 1] += v_count(s[a].active);
     }
+    evaluate_modes(K, b, trial, e);
+    for (int a = 0; a < XN_GROUPS; a++) advance_modes(K, b, a, &s[a], &e[a], tolerance);
 }
 
 #endif
