@@ -226,13 +226,21 @@ static void rest_store(const struct block *b, real *const *keep)
     }
 }
 
-// The fit itself knows chi^2 = yy - v v of one mode where the rounding of that, some units of yy, is below a part in
-// ten thousand; modes close to each other round worse.  The sums of a grid are a little less exact, but there the
+// The fit itself knows chi^2 = yy - v v where the rounding of that is below a part in ten thousand.  It is some units
+// of the largest term: of yy, or, where modes almost cancel, of the sum of their sizes |A| |exp(-g t)| squared, because
+// that is what rounding of the Gram matrix changes v v by.  The sums of a grid are a little less exact, but there the
 // residual costs several passes.
-XN_FN vm chi2_known(const struct block *b, const int K, int a, vf chi2)
+XN_FN vm chi2_known(const struct block *b, const int K, int a, const struct rest *r, vf chi2)
 {
     const bool gridded = b->kit->plan->gridded;
-    return v_lt(b->yy[a] * (gridded ? R(0.01) : K > 1 ? R(1) : XN_EPSILON * R(65536)), chi2);
+    vf size = v_set(R(0)), term = b->yy[a];
+    for (int k = 0; K > 1 && k < K; k++) {
+        const vf ca = r->beta[a][2 * k], cb = r->beta[a][2 * k + 1];
+        const vf samples = v_min(v_set(R(0.5)) / r->parameter[a][2 * k] + v_set(R(1)), b->samples[a]);
+        size = size + v_sqrt(v_fma(ca, ca, cb * cb) * samples);
+    }
+    term = v_max(term, R(0.25) * size * size);
+    return v_lt(term * (gridded ? R(0.01) : XN_EPSILON * R(65536)), chi2);
 }
 
 // chi^2 and background of a block's traces at the end; its samples are visited only where they are asked for or a
@@ -244,14 +252,14 @@ static void block_result(struct block *b, const int K, struct rest *r, real *con
     vf chi2[XN_GROUPS], c[XN_B];
     for (int a = 0; sums && a < XN_GROUPS; a++) {
         chi2[a] = plane_load(b, a, PLANE_CHI2);
-        known = known && !v_any(v_not(chi2_known(b, K, a, chi2[a])));
+        known = known && !v_any(v_not(chi2_known(b, K, a, r, chi2[a])));
     }
     if (!known) {
         block_data(b);
         block_residual(b, K, r, keep);
     }
     for (int a = 0; sums && a < XN_GROUPS; a++) {
-        const vm fit = chi2_known(b, K, a, chi2[a]);
+        const vm fit = chi2_known(b, K, a, r, chi2[a]);
         r->chi2[a] = known ? chi2[a] : v_sel(fit, chi2[a], r->chi2[a]);
         rest_columns(K, b, a, c, r);
         XN_COLUMNS (j, b->kit->plan->n_columns) r->c[a][j] = known ? c[j] : v_sel(fit, c[j], r->c[a][j]);
