@@ -54,6 +54,7 @@ static void pool_powers(const struct kit *kit, int K, float *powers, int64_t str
     struct block b;
     struct rest r;
     struct eval e[XN_GROUPS];
+    struct peak highest[XN_GROUPS];
     const size_t count = (size_t)(p->n_grid / 2 + 1) * XN_W;
     real *keep[XN_GROUPS], *const power[XN_GROUPS] = {kit->wave, kit->wave + count};
     for (int a = 0; a < XN_GROUPS; a++) keep[a] = kit->rest + (size_t)a * group_size(kit);
@@ -73,7 +74,7 @@ static void pool_powers(const struct kit *kit, int K, float *powers, int64_t str
             }
         }
         if (K > 0) block_residual(&b, K, &r, keep);
-        block_powers(&b, y, power, kit->wave + XN_GROUPS * count);
+        block_powers(&b, y, power, kit->wave + XN_GROUPS * count, highest);
         for (int a = 0; a < XN_GROUPS; a++) {
             real use[XN_W];
             const int *trace = b.trace + (size_t)a * XN_W;

@@ -52,8 +52,19 @@ XN_FN void butterfly(const struct table *t, vc *x, const int step, int j, int tu
     x[3 * step] = twiddle(t, 3 * j * turn, v[3]);
 }
 
-// One sweep: n/len transforms of length len, each split into 16 of length len/16.
-XN_PART void fourier_pass16(const struct kit *kit, int n, int len, int n_grid, real *x)
+// Samples 2i and 2i+1 of a uniform trace as a complex number, times the window; zeros behind the end
+XN_FN vc windowed(const struct kit *kit, const real *y, int i)
+{
+    const real *window = kit->table->window + 2 * i;
+    const int n = kit->plan->n - 2 * i;
+    const size_t pitch = XN_PITCH(kit);
+    const vf zero = v_set(R(0));
+    y += 2 * (size_t)i * pitch;
+    return (vc){n > 0 ? v_load(y) * window[0] : zero, n > 1 ? v_load(y + pitch) * window[1] : zero};
+}
+
+// One sweep: n/len transforms of length len, each split into 16 of length len/16. y: instead of what stands in x
+XN_FN void fourier_pass16(const struct kit *kit, int n, int len, int n_grid, const real *y, real *x)
 {
     const struct table *t = kit->table;
     const int q = len / 16, turn = n_grid / len;
@@ -63,7 +74,8 @@ XN_PART void fourier_pass16(const struct kit *kit, int n, int len, int n_grid, r
             real *p = x + (size_t)(s + j) * 2 * pitch;
             vc v[16];
             XN_UNROLL(16)
-            for (int i = 0; i < 16; i++) v[i] = c_load(p + (size_t)i * step, pitch);
+            for (int i = 0; i < 16; i++)
+                v[i] = y != NULL ? windowed(kit, y, j + i * q) : c_load(p + (size_t)i * step, pitch);
             XN_UNROLL(4)
             for (int i = 0; i < 4; i++) butterfly(t, v + i, 4, j + i * q, turn);
             XN_UNROLL(4)
@@ -92,11 +104,16 @@ XN_FN void fourier_tail(const struct kit *kit, int n, const int len, int n_grid,
     }
 }
 
-XN_PART void fourier(const struct kit *kit, real *x)
+// y: of samples that are not in x yet, where n_grid is at least 32
+XN_PART void fourier(const struct kit *kit, const real *y, real *x)
 {
     const int n_grid = kit->plan->n_grid, n = n_grid / 2;
     int len = n;
-    for (; len >= 16; len /= 16) fourier_pass16(kit, n, len, n_grid, x);
+    if (y != NULL) {
+        fourier_pass16(kit, n, len, n_grid, y, x);
+        len /= 16;
+    }
+    for (; len >= 16; len /= 16) fourier_pass16(kit, n, len, n_grid, NULL, x);
     if (len == 8) fourier_tail(kit, n, 8, n_grid, x);
     if (len == 4) fourier_tail(kit, n, 4, n_grid, x);
     if (len == 2) fourier_tail(kit, n, 2, n_grid, x);
@@ -114,12 +131,65 @@ static void fourier_places(int n, int *place)
 }
 #endif
 
-// Powers of the grid, 0..n_grid/2, of one group; x is work.
-XN_PART void powers_fourier(const struct block *b, int a, const real *y, real *x, real *power)
+struct peak {
+    vf at, best, left, right; // grid index, power there and beside it
+};
+
+XN_FN void peak_raise(vf power, vm higher, vf at, struct peak *p)
+{
+    p->at = v_sel(higher, at, p->at);
+    p->best = v_max(power, p->best);
+}
+
+// The highest power of the band
+XN_FN void peak_search(const struct kit *kit, const real *power, struct peak *p)
+{
+    p->at = v_set(R(kit->plan->grid_lo));
+    p->best = v_set(R(-1));
+    for (int j = kit->plan->grid_lo; j <= kit->plan->grid_hi; j++) {
+        const vf now = v_load(power + (size_t)j * XN_WAVE(kit));
+        peak_raise(now, v_gt(now, p->best), v_set(R(j)), p);
+    }
+}
+
+// Powers of the grid from the transform of a trace, one below the band to one above, and the highest one in it. One
+// turn gives those of j and of half - j.
+XN_PART void powers_band(const struct kit *kit, const real *x, real *power, struct peak *p)
+{
+    const struct table *t = kit->table;
+    const int half = kit->plan->n_grid / 2, lo = kit->plan->grid_lo, hi = kit->plan->grid_hi;
+    const int from = lo - 1 < half - hi - 1 ? lo - 1 : half - hi - 1, last = hi + 1 < half / 2 ? hi + 1 : half / 2;
+    const size_t pitch = XN_WAVE(kit);
+    struct peak high;
+    high.at = p->at = v_set(R(lo));
+    high.best = p->best = v_set(R(-1));
+    vf at = v_set(R(from));
+    for (int j = from; j <= last; j++, at = at + v_set(R(1))) {
+        const vc a = c_load(x + (size_t)t->place[j] * 2 * pitch, pitch);
+        const vc b = c_conj(c_load(x + (size_t)t->place[(half - j) & (half - 1)] * 2 * pitch, pitch));
+        const vc e = c_add(a, b), o = twiddle(t, j, c_turn(c_sub(a, b))), up = c_add(e, o), down = c_sub(e, o);
+        const vf below = v_fma(up.re, up.re, up.im * up.im), above = v_fma(down.re, down.re, down.im * down.im);
+        const int mirror = half - j;
+        v_store(power + (size_t)j * pitch, below);
+        if (j >= lo && j <= hi) peak_raise(below, v_gt(below, p->best), at, p);
+        if (mirror == j || mirror > hi + 1) continue;
+        v_store(power + (size_t)mirror * pitch, above);
+        if (mirror >= lo && mirror <= hi) peak_raise(above, v_ge(above, high.best), v_set(R(half)) - at, &high);
+    }
+    peak_raise(high.best, v_gt(high.best, p->best), high.at, p);
+}
+
+// Powers of one group, and the highest one; x is work.
+XN_PART void powers_fourier(const struct block *b, int a, const real *y, real *x, real *power, struct peak *p)
 {
     const struct kit *kit = b->kit;
     const struct table *t = kit->table;
-    const int n = kit->plan->n, half = kit->plan->n_grid / 2;
+    if (kit->plan->uniform && kit->plan->closed && !kit->plan->gridded && kit->plan->n_grid >= 32) {
+        fourier(kit, y, x);
+        powers_band(kit, x, power, p);
+        return;
+    }
+    const int n = kit->plan->n;
     const size_t pitch = XN_WAVE(kit);
 #ifndef XN_DEVICE
     const int points = kit->plan->gridded ? t->grid.start.points : 0; // y is on the grid; one turn of it may be shorter
@@ -140,22 +210,14 @@ XN_PART void powers_fourier(const struct block *b, int a, const real *y, real *x
         if (!kit->plan->closed) v = v * v_load(b->h[a] + (size_t)i * XN_PITCH(kit));
         v_store(x + (size_t)t->slot[i] * pitch, v);
     }
-    fourier(kit, x);
-    const int top = kit->plan->grid_hi + 1; // of the band
-    const bool upper = top > half / 2;
-    for (int j = 0; j <= (upper ? half / 2 : top); j++) {
-        vc p = c_load(x + (size_t)t->place[j] * 2 * pitch, pitch);
-        vc q = c_conj(c_load(x + (size_t)t->place[(half - j) & (half - 1)] * 2 * pitch, pitch));
-        vc e = c_add(p, q), o = twiddle(t, j, c_turn(c_sub(p, q)));
-        vc up = c_add(e, o), down = c_sub(e, o);
-        v_store(power + (size_t)j * pitch, v_fma(up.re, up.re, up.im * up.im));
-        if (upper) v_store(power + (size_t)(half - j) * pitch, v_fma(down.re, down.re, down.im * down.im));
-    }
+    fourier(kit, NULL, x);
+    powers_band(kit, x, power, p);
 #ifndef XN_DEVICE
-    for (int j = 0; points > 0 && j <= top; j++) {
+    for (int j = kit->plan->grid_lo - 1; points > 0 && j <= kit->plan->grid_hi + 1; j++) {
         real *at = power + (size_t)j * XN_W;
         v_store(at, v_set(t->grid.level[j]) * v_load(at));
     }
+    if (points > 0) peak_search(kit, power, p);
 #endif
 }
 
@@ -183,13 +245,14 @@ XN_PART void powers_direct(const struct block *b, const real *const y[XN_GROUPS]
     }
 }
 
-// Powers of the block's samples y, its own or what is left of them.
+// Powers of the block's samples y, its own or what is left of them, and the highest ones.
 XN_PART void block_powers(const struct block *b, const real *const y[XN_GROUPS], real *const power[XN_GROUPS],
-                          real *work)
+                          real *work, struct peak p[XN_GROUPS])
 {
     const struct kit *kit = b->kit;
     if (!kit->plan->near_grid) {
         powers_direct(b, y, power);
+        for (int a = 0; a < XN_GROUPS; a++) peak_search(kit, power[a], &p[a]);
         return;
     }
     for (int a = 0; a < XN_GROUPS; a++) {
@@ -201,13 +264,9 @@ XN_PART void block_powers(const struct block *b, const real *const y[XN_GROUPS],
             from = spread;
         }
 #endif
-        powers_fourier(b, a, from, work, power[a]);
+        powers_fourier(b, a, from, work, power[a], &p[a]);
     }
 }
-
-struct peak {
-    vf at, best, left, right; // grid index, power there and beside it
-};
 
 // The highest local maximum of a band whose highest power lies at its end.
 XN_RARE void peak_inside(const struct kit *kit, const real *power, struct peak *p)
@@ -250,30 +309,24 @@ XN_FN void peak_shape(const struct kit *kit, const struct peak *p, vf *w, vf *g)
     *g = v_min(v_max(width - rate, v_set(XN_SLOWEST * rate)), v_set(XN_FASTEST * rate));
 }
 
-// The highest local maximum; without one (a slope all over the band) its lower end.
-XN_FN void peak(const struct kit *kit, const real *power, vf *w, vf *g)
+// From the highest power to the highest local maximum, and w and g of that; without one (a slope all over the band) its
+// lower end.
+XN_FN void peak(const struct kit *kit, const real *power, struct peak *p, vf *w, vf *g)
 {
-    const xn_fit_plan *plan = kit->plan;
     const size_t pitch = XN_WAVE(kit);
-    const vf none = v_set(R(0)), lo = v_set(R(plan->grid_lo)), hi = v_set(R(plan->grid_hi));
-    struct peak p = {lo, v_set(R(-1)), none, none};
-    for (int j = plan->grid_lo; j <= plan->grid_hi; j++) {
-        vf now = v_load(power + (size_t)j * pitch);
-        p.at = v_sel(v_gt(now, p.best), v_set(R(j)), p.at);
-        p.best = v_max(now, p.best);
-    }
+    const vf lo = v_set(R(kit->plan->grid_lo)), hi = v_set(R(kit->plan->grid_hi));
     real at[XN_W], left[XN_W], right[XN_W];
-    v_store(at, p.at);
+    v_store(at, p->at);
     for (int i = 0; i < XN_W; i++) {
         const real *here = power + (size_t)(int)at[i] * pitch + (size_t)i;
         left[i] = *(here - pitch);
         right[i] = here[pitch];
     }
-    p.left = v_load(left);
-    p.right = v_load(right);
-    vm slope = v_or(v_and(v_le(p.at, lo), v_ge(p.left, p.best)), v_and(v_ge(p.at, hi), v_gt(p.right, p.best)));
-    if (v_any(slope)) peak_inside(kit, power, &p);
-    peak_shape(kit, &p, w, g);
+    p->left = v_load(left);
+    p->right = v_load(right);
+    vm slope = v_or(v_and(v_le(p->at, lo), v_ge(p->left, p->best)), v_and(v_ge(p->at, hi), v_gt(p->right, p->best)));
+    if (v_any(slope)) peak_inside(kit, power, p);
+    peak_shape(kit, p, w, g);
 }
 
 XN_PART void start_periodogram(const struct block *b, const real *const y[XN_GROUPS], vf w[XN_GROUPS], vf g[XN_GROUPS])
@@ -281,11 +334,12 @@ XN_PART void start_periodogram(const struct block *b, const real *const y[XN_GRO
     const struct kit *kit = b->kit;
     const xn_fit_plan *plan = kit->plan;
     const size_t count = (size_t)(plan->n_grid / 2 + 1) * XN_WAVE(kit);
+    struct peak p[XN_GROUPS];
     real *power[XN_GROUPS];
     for (int a = 0; a < XN_GROUPS; a++) power[a] = kit->wave + (size_t)a * count;
-    block_powers(b, y, power, kit->wave + XN_GROUPS * count);
+    block_powers(b, y, power, kit->wave + XN_GROUPS * count, p);
     for (int a = 0; a < XN_GROUPS; a++) {
-        peak(kit, power[a], &w[a], &g[a]);
+        peak(kit, power[a], &p[a], &w[a], &g[a]);
         w[a] = v_min(v_max(w[a], v_set(kit->table->lo[1])), v_set(kit->table->hi[1]));
         g[a] = v_min(v_max(g[a], v_set(kit->table->lo[0])), v_set(kit->table->hi[0]));
     }
