@@ -157,7 +157,7 @@ static bool row_epix10ka(const uint16_t *w, const float *const p[2], const float
         ADD_ROW(scale((real)v[i], (real)f[i]));                                                                        \
     }                                                                                                                  \
     FOR_LINEAR(T, real, linear)
-// Those that float32 holds, a vector at a time: converted by a plain loop, then one formula.
+// Those that float32 holds, a vector at a time.
 #define FOR_SHORT(T)                                                                                                   \
     static bool scale_##T(const T *restrict v, const float *restrict f, int64_t n, int32_t threshold,                  \
                           int32_t *restrict col)                                                                       \
@@ -165,10 +165,8 @@ static bool row_epix10ka(const uint16_t *w, const float *const p[2], const float
         int bad = 0;                                                                                                   \
         int64_t done = n - n % WORD_LANES;                                                                             \
         for (int64_t i = 0; i < done; i += WORD_LANES) {                                                               \
-            float value[WORD_LANES];                                                                                   \
-            for (int k = 0; k < WORD_LANES; k++) value[k] = (float)v[i + k];                                           \
             lane_f factor = lane_load(f + i);                                                                          \
-            lane_i q = lane_fixed(lane_mul(lane_load(value), factor), factor, &bad);                                   \
+            lane_i q = lane_fixed(lane_mul(lane_of_##T(v + i), factor), factor, &bad);                                 \
             lane_put(col + i, lane_add(lane_get(col + i), threshold > 0 ? lane_at_least(q, threshold) : q));           \
         }                                                                                                              \
         for (int64_t i = done; i < n; i++) {                                                                           \
@@ -266,13 +264,16 @@ static void row_gather(const int32_t *col, int k, int64_t groups, int64_t *v)
     }
 }
 
-static void row_bin(const int64_t *restrict v, int64_t groups, int32_t i0q, int64_t *restrict s1, int64_t *restrict s2,
-                    int64_t *restrict x, int64_t *restrict peak)
+static int64_t row_bin(const int64_t *restrict v, int64_t groups, int32_t i0q, int64_t *restrict s1,
+                       int64_t *restrict s2, int64_t *restrict x, int64_t *restrict peak)
 {
+    uint64_t sum = 0;
     for (int64_t g = 0; g < groups; g++) {
         peak[g] = xn_bin_peak(v[g], peak[g]);
         xn_bin_add(v[g], i0q, &s1[g], &s2[g], &x[g]);
+        sum += (uint64_t)v[g];
     }
+    return (int64_t)sum;
 }
 
 #define XN_TEXT2(x) #x

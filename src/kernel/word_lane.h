@@ -36,36 +36,49 @@ static inline lane_i lane_at_least(lane_i a, int32_t least)
 {
     return _mm512_maskz_mov_epi32(_mm512_cmpge_epi32_mask(a, _mm512_set1_epi32(least)), a);
 }
+// Numbers that float32 holds, as such.
+static inline lane_f lane_of_float(const float *v) { return lane_load(v); }
+static inline lane_f lane_of_uint16_t(const uint16_t *v) { return lane_float(lane_words(v)); }
+static inline lane_f lane_of_int16_t(const int16_t *v)
+{
+    return lane_float(_mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(const void *)v)));
+}
+static inline lane_f lane_of_uint8_t(const uint8_t *v)
+{
+    return lane_float(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)(const void *)v)));
+}
+static inline lane_f lane_of_int8_t(const int8_t *v)
+{
+    return lane_float(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)v)));
+}
 // xn_calib_fixed(x), 0 where f is 0; *bad: a lane has no number
 static inline lane_i lane_fixed(lane_f x, lane_f f, int *bad)
 {
     __mmask16 in = _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(XN_CALIB_LIMIT), _CMP_LT_OQ);
     __mmask16 on = _mm512_cmp_ps_mask(f, _mm512_setzero_ps(), _CMP_NEQ_UQ);
-    lane_i q = _mm512_mask_mov_epi32(_mm512_set1_epi32(XN_CALIB_BAD), in, _mm512_cvtps_epi32(x));
-    q = _mm512_maskz_mov_epi32(on, q);
-    *bad |= _mm512_cmpeq_epi32_mask(q, _mm512_set1_epi32(XN_CALIB_BAD)) != 0;
-    return q;
+    *bad |= on & ~in;
+    return _mm512_maskz_mov_epi32(on, _mm512_mask_cvtps_epi32(_mm512_set1_epi32(XN_CALIB_BAD), in, x));
 }
 // A word is in another stage, or full.
 static inline bool lane_others(lane_i w) { return _mm512_cmpge_epi32_mask(w, _mm512_set1_epi32(0x3fff)) != 0; }
 // xn_calib_jungfrau; planes at the first of the words
 static inline lane_i lane_jungfrau(lane_i w, const float *const p[3], const float *const f[3], int64_t i, int *bad)
 {
-    lane_i code = _mm512_srli_epi32(w, 14), none = _mm512_set1_epi32(XN_CALIB_BAD);
-    __mmask16 one = _mm512_cmpeq_epi32_mask(code, _mm512_set1_epi32(1));
-    __mmask16 more = _mm512_cmpge_epi32_mask(code, _mm512_set1_epi32(2));
-    lane_f first = lane_load(f[0] + i);
-    lane_f pedestal = _mm512_mask_loadu_ps(_mm512_mask_loadu_ps(lane_load(p[0] + i), one, p[1] + i), more, p[2] + i);
-    lane_f factor = _mm512_mask_loadu_ps(_mm512_mask_loadu_ps(first, one, f[1] + i), more, f[2] + i);
+    const __m512i stage = _mm512_set1_epi32(0xc000);
+    __mmask16 one = _mm512_cmpeq_epi32_mask(_mm512_and_si512(w, stage), _mm512_set1_epi32(0x4000));
+    __mmask16 two = _mm512_cmpgt_epi32_mask(w, stage); // not full
+    lane_f first = lane_load(f[0] + i), factor = _mm512_mask_loadu_ps(first, one, f[1] + i);
+    lane_f pedestal = _mm512_mask_loadu_ps(lane_load(p[0] + i), one, p[1] + i);
+    if (two != 0) {
+        factor = _mm512_mask_loadu_ps(factor, two, f[2] + i);
+        pedestal = _mm512_mask_loadu_ps(pedestal, two, p[2] + i);
+    }
     lane_f x = lane_mul(lane_sub(lane_float(lane_and(w, 0x3fff)), pedestal), factor);
     __mmask16 in = _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(XN_CALIB_LIMIT), _CMP_LT_OQ);
-    in &= _mm512_cmpneq_epi32_mask(code, _mm512_set1_epi32(2));
-    in &= _mm512_cmpneq_epi32_mask(w, _mm512_set1_epi32(XN_JUNGFRAU_FULL));
-    in &= _mm512_cmpneq_epi32_mask(w, _mm512_set1_epi32(XN_JUNGFRAU_FULL_G0));
-    lane_i q = _mm512_mask_mov_epi32(none, in, _mm512_cvtps_epi32(x));
-    q = _mm512_maskz_mov_epi32(_mm512_cmp_ps_mask(first, _mm512_setzero_ps(), _CMP_NEQ_UQ), q);
-    *bad |= _mm512_cmpeq_epi32_mask(q, none) != 0;
-    return q;
+    __mmask16 on = _mm512_cmp_ps_mask(first, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+    in &= one | two | _mm512_cmplt_epi32_mask(w, _mm512_set1_epi32(XN_JUNGFRAU_FULL_G0));
+    *bad |= on & ~in;
+    return _mm512_maskz_mov_epi32(on, _mm512_mask_cvtps_epi32(_mm512_set1_epi32(XN_CALIB_BAD), in, x));
 }
 #elif defined(__AVX2__)
 #include <immintrin.h>
@@ -89,6 +102,20 @@ static inline lane_i lane_add(lane_i a, lane_i b) { return _mm256_add_epi32(a, b
 static inline lane_i lane_at_least(lane_i a, int32_t least)
 {
     return _mm256_andnot_si256(_mm256_cmpgt_epi32(_mm256_set1_epi32(least), a), a);
+}
+static inline lane_f lane_of_float(const float *v) { return lane_load(v); }
+static inline lane_f lane_of_uint16_t(const uint16_t *v) { return lane_float(lane_words(v)); }
+static inline lane_f lane_of_int16_t(const int16_t *v)
+{
+    return lane_float(_mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(const void *)v)));
+}
+static inline lane_f lane_of_uint8_t(const uint8_t *v)
+{
+    return lane_float(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)v)));
+}
+static inline lane_f lane_of_int8_t(const int8_t *v)
+{
+    return lane_float(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)v)));
 }
 static inline lane_i lane_fixed(lane_f x, lane_f f, int *bad)
 {
@@ -141,6 +168,11 @@ static inline lane_i lane_get(const int32_t *p) { return *p; }
 static inline void lane_put(int32_t *p, lane_i a) { *p = a; }
 static inline lane_i lane_add(lane_i a, lane_i b) { return a + b; }
 static inline lane_i lane_at_least(lane_i a, int32_t least) { return a < least ? 0 : a; }
+static inline lane_f lane_of_float(const float *v) { return *v; }
+static inline lane_f lane_of_uint16_t(const uint16_t *v) { return (float)*v; }
+static inline lane_f lane_of_int16_t(const int16_t *v) { return (float)*v; }
+static inline lane_f lane_of_uint8_t(const uint8_t *v) { return (float)*v; }
+static inline lane_f lane_of_int8_t(const int8_t *v) { return (float)*v; }
 static inline lane_i lane_fixed(lane_f x, lane_f f, int *bad)
 {
     int32_t q = f == 0.0f ? 0 : xn_calib_fixed(x);

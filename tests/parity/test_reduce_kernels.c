@@ -120,6 +120,39 @@ START_TEST(test_jungfrau_rows)
 }
 END_TEST
 
+START_TEST(test_jungfrau_long_rows)
+{
+    // Rows of any length, all words in other stages among them.
+    enum { W = 2600 };
+    const xn_reduce_kernels *k = variant(_i);
+    if (k == NULL) return;
+    xn_rng r;
+    xn_rng_init(&r, 8, 0);
+    static float plane[6][4 * W];
+    static uint16_t w[4 * W];
+    static int32_t col[W], expected[W];
+    const float *p[3] = {plane[0], plane[1], plane[2]}, *f[3] = {plane[3], plane[4], plane[5]};
+    for (int i = 0; i < 4 * W; i++)
+        for (int s = 0; s < 3; s++) {
+            plane[s][i] = (float)(3000 + 50 * xn_rng_normal(&r));
+            plane[3 + s][i] = (float)(30 * (s + 1));
+        }
+    for (int round = 0; round < 6; round++) {
+        for (int i = 0; i < 4 * W; i++)
+            w[i] = (uint16_t)(xn_rng_uniform(&r) < 0.2 * round ? 0x4000 | i % 16000 : 2000 + i);
+        int n = W - 7 * round;
+        memset(expected, 0, sizeof expected);
+        for (int i = 0; i < 4; i++) {
+            const float *pi[3] = {p[0] + i * W, p[1] + i * W, p[2] + i * W};
+            const float *fi[3] = {f[0] + i * W, f[1] + i * W, f[2] + i * W};
+            ck_assert(!xn_reduce_scalar.jungfrau(w + i * W, pi, fi, n, 0, expected));
+        }
+        ck_assert(!k->jungfrau_rows(w, W, p, f, W, 4, n, 0, col));
+        ck_assert_mem_eq(col, expected, (size_t)n * sizeof *col);
+    }
+}
+END_TEST
+
 START_TEST(test_jungfrau_formula)
 {
     // The formula itself, by hand: stages, codes, saturation, mask.
@@ -255,8 +288,10 @@ START_TEST(test_gather_and_bin)
     memset(x, 0, sizeof x);
     memset(peak, 0, sizeof peak);
     for (int i = 0; i < N; i++) v[i] = (int64_t)(xn_rng_normal(&r) * 3e10);
-    k->bin(v, N, 777777, s1, s2, x, peak);
-    k->bin(v, N, 3, s1, s2, x, peak);
+    int64_t all = 0;
+    for (int i = 0; i < N; i++) all += v[i];
+    ck_assert_int_eq(k->bin(v, N, 777777, s1, s2, x, peak), all);
+    ck_assert_int_eq(k->bin(v, N, 3, s1, s2, x, peak), all);
     for (int i = 0; i < N; i++) {
         int64_t w = (int64_t)floor((double)v[i] / 256.0 + 0.5);
         ck_assert_int_eq(s1[i], 2 * v[i]);
@@ -290,6 +325,7 @@ static void add(TCase *t)
 {
     tcase_add_loop_test(t, test_jungfrau, 0, 3);
     tcase_add_loop_test(t, test_jungfrau_rows, 0, 3);
+    tcase_add_loop_test(t, test_jungfrau_long_rows, 0, 3);
     tcase_add_test(t, test_jungfrau_formula);
     tcase_add_loop_test(t, test_scale, 0, 3);
     tcase_add_loop_test(t, test_gather_and_bin, 0, 3);
