@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // accumulate.c -- frames to integer sums, batch by batch.
 //
-// While the frames of one batch are read and decoded, the batch before it is added to the sums (step.c), by the
-// processor or by devices.  All sums are integers, hence independent of threads, batches, devices and order.
+// Threads read and add frames of their own (solo.c); or, while the frames of one batch are read and decoded, the batch
+// before it is added to the sums (step.c), by the processor or by devices.  All sums are integers, hence independent of
+// threads, batches, devices and order.
 //
 // With an off reference per block of time, the sums of a block are folded in when it ends (fold_block): for bin b
 // and group p, with r = S1_off / M1_off of the block,
@@ -13,6 +14,7 @@
 
 #include "reduce/device.h"
 #include "reduce/keep.h"
+#include "reduce/solo.h"
 
 // ---- blocks of time
 
@@ -133,6 +135,7 @@ static xani_status run_list(xn_accumulator *a, const xn_pass *pass, xn_work_shot
         now = next;
         next = swap;
     }
+    XN_TRY(check_interrupt(a, pass));
     return complete(a, pass);
 }
 
@@ -140,7 +143,10 @@ static xani_status run_on_devices(xn_accumulator *a, const xn_pass *pass, xn_wor
                                   int64_t *done, int64_t total)
 {
     XN_TRY(xn_sum_open(a, pass, n));
-    a->batch_frames = a->devices != NULL ? a->devices->batch_frames : a->plan->batch_frames;
+    if (a->devices == NULL) XN_TRY(xn_solo_open(a, pass, n));
+    a->batch_frames = a->devices != NULL ? a->devices->batch_frames
+                      : a->solo != NULL  ? xn_solo_shots(a)
+                                         : a->plan->batch_frames;
     if (a->keep != NULL) {
         a->keep->complete = complete;
         a->keep->user = a;
@@ -156,6 +162,7 @@ static xani_status run_on_devices(xn_accumulator *a, const xn_pass *pass, xn_wor
     }
     if (st == XANI_OK) st = run_list(a, pass, list, n, done, total);
     xn_step_close(a);
+    xn_solo_close(a);
     if (a->keep != NULL) a->keep->complete = NULL;
     xn_sum_close(a);
     return st;

@@ -8,6 +8,7 @@
 
 typedef struct xn_sum_choice xn_sum_choice; // device.h
 typedef struct xn_sum_devices xn_sum_devices;
+typedef struct xn_solo xn_solo; // solo.h
 
 typedef struct xn_batch {
     uint8_t *frames;      // decoded, plan->frame_bytes apart
@@ -40,6 +41,7 @@ struct xn_accumulator {
     int threads;
     const xn_sum_choice *choice; // devices that may be used; NULL: none
     xn_sum_devices *devices;     // those in use, NULL: none
+    xn_solo *solo;               // threads with frames of their own; NULL: the batches are read, then added
     bool torn;                   // one failed in such a way that the pass is to be made anew
     int64_t batch_frames;        // that there is memory for
     xn_batch batch[2];           // one is added while the other is read
@@ -49,6 +51,19 @@ struct xn_accumulator {
     int64_t *v;              // a row of groups
     size_t scratch_stride, room_stride, col_stride, v_stride;
 };
+
+// What failed first in threads that work together on a batch.
+typedef struct xn_step {
+    xani_status failed;
+    int64_t failed_at;        // frame of its batch
+    const xn_work_shot *shot; // of it
+} xn_step;
+bool xn_step_failed(xn_step *step);
+void xn_step_note(xn_step *step, xani_status st, const xn_batch *batch, int64_t frame);
+// The status, with the words "while reading frame".
+xani_status xn_step_status(const xn_accumulator *a, const xn_step *step);
+// One frame, decoded and corrected, in the calling thread.
+xani_status xn_step_frame(const xn_accumulator *a, int64_t frame, uint8_t *dst);
 
 // step.c: memory of the threads and of so many batches of `frames` frames.
 xani_status xn_step_open(xn_accumulator *a, int64_t frames, int batches);

@@ -148,6 +148,7 @@ typedef struct xn_layout_plan {
     int64_t budget, fixed, per_bin; // bytes: given; without accumulators; accumulators of one bin
     int64_t batch_frames, frame_bytes;
     int bins_per_pass, passes, threads;
+    bool batch_given;
     bool in_memory; // results and sums of all bins; else they lie in a file
 } xn_layout_plan;
 
@@ -187,7 +188,7 @@ xani_status xn_finish_pass(xn_ctx *ctx, const xn_pass *pass, int threads, xn_cub
 void xn_light_check(xn_ctx *ctx, const xn_cube *cube);
 // Masked groups become NaN, and 0 in the sums; so do groups that are too bright for the sums or see no photons.
 xani_status xn_finish_mask(xn_ctx *ctx, int64_t bound, xn_cube *cube);
-void xn_finish_warn(xn_ctx *ctx, const xn_cube *cube); // where no pixel is left
+void xn_finish_warn(xn_ctx *ctx, const xn_cube *cube);                               // where no pixel is left
 xani_status xn_sums_alloc_bins(xn_ctx *ctx, int nbins, int64_t npix, xn_sums *sums); // per-bin arrays only
 
 xani_status xn_reduce_binned(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube);

@@ -121,6 +121,7 @@ xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source
     p->budget = budget < 0x1p62 ? (int64_t)budget : (int64_t)1 << 62;
     if (p->budget >= OWN_FROM) p->budget -= OWN_BYTES;
     p->threads = threads;
+    p->batch_given = batch_frames > 0;
     p->frame_bytes = xn_correct_frame_bytes(g);
     p->per_bin = npix * per_group(work);
     int64_t whole = xn_groups_planes_bytes(source, g) +

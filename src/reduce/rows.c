@@ -92,20 +92,14 @@ static xn_sums_row find_sums(const xn_accumulator *a, const xn_pass *pass, const
     return (xn_sums_row){all.s1 + at, all.s2 + at, all.x + at};
 }
 
+bool xn_rows_counts(const xn_pass *pass, const xn_work_shot *shot) { return shot->bin >= 0 || pass->with_off; }
+
+// And to the photons of the shot, which I0 is judged by.
 static void bin_row(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, int64_t y, const int64_t *v)
 {
     xn_sums_row to = find_sums(a, pass, shot, y);
-    a->kernels->bin(v, a->groups->nx, shot->i0q, to.s1, to.s2, to.x, a->peak + y * a->groups->nx);
-}
-
-bool xn_rows_counts(const xn_pass *pass, const xn_work_shot *shot) { return shot->bin >= 0 || pass->with_off; }
-
-// The photons of a shot, for what I0 is judged by.
-static void add_photons(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, const int64_t *v)
-{
+    int64_t sum = a->kernels->bin(v, a->groups->nx, shot->i0q, to.s1, to.s2, to.x, a->peak + y * a->groups->nx);
     if (a->photons == NULL || !xn_rows_counts(pass, shot)) return;
-    int64_t sum = 0;
-    for (int64_t i = 0; i < a->groups->nx; i++) sum += v[i];
 #pragma omp atomic
     a->photons[shot->row] += sum;
 }
@@ -136,6 +130,5 @@ void xn_rows_add(const xn_accumulator *a, const xn_pass *pass, const xn_batch *b
         if (i + 1 < batch->n) prefetch_next(a, pass, batch, batch->order[i + 1], y);
         xn_rows_group(a, batch, batch->order[i], y, col, v);
         bin_row(a, pass, batch->shots[batch->order[i]], y, v);
-        add_photons(a, pass, batch->shots[batch->order[i]], v);
     }
 }

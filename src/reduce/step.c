@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "reduce/device.h"
+#include "reduce/solo.h"
 
 void xn_batch_close(xn_accumulator *a, xn_batch *b)
 {
@@ -28,12 +29,13 @@ bool xn_batch_open(xn_accumulator *a, int64_t frames, int half, xn_batch *b)
 {
     size_t n = (size_t)frames, bytes = n * (size_t)a->plan->frame_bytes;
     *b = (xn_batch){.half = half};
-    b->frames = half < 0 ? xn_alloc_large(bytes, 1) : xn_sum_frames_alloc(a, bytes);
+    if (a->solo == NULL) b->frames = half < 0 ? xn_alloc_large(bytes, 1) : xn_sum_frames_alloc(a, bytes);
     b->shots = xn_alloc(n, sizeof(xn_work_shot *));
     b->order = xn_alloc(n, sizeof *b->order);
     b->frame = xn_alloc(n, sizeof *b->frame);
     b->reads = xn_alloc(n + 1, sizeof *b->reads);
-    return b->frames != NULL && b->shots != NULL && b->order != NULL && b->frame != NULL && b->reads != NULL;
+    return (b->frames != NULL || a->solo != NULL) && b->shots != NULL && b->order != NULL && b->frame != NULL &&
+           b->reads != NULL;
 }
 
 void xn_step_close(xn_accumulator *a)
@@ -94,10 +96,32 @@ void xn_step_batch(const xn_accumulator *a, xn_batch *b, xn_work_shot *const *sh
 
 // ---- one step: reads `next` and adds `now` (either may be empty)
 
-typedef struct step {
-    xani_status failed;
-    int64_t failed_at;
-} step;
+bool xn_step_failed(xn_step *s)
+{
+    xani_status before;
+#pragma omp atomic read
+    before = s->failed;
+    return before != XANI_OK;
+}
+
+void xn_step_note(xn_step *s, xani_status st, const xn_batch *b, int64_t frame)
+{
+    if (st == XANI_OK) return;
+#pragma omp critical // unnamed: a name would become a symbol that the library exports
+    if (s->failed == XANI_OK) {
+        s->failed_at = frame;
+        s->shot = b->shots[frame];
+#pragma omp atomic write
+        s->failed = st;
+    }
+}
+
+xani_status xn_step_status(const xn_accumulator *a, const xn_step *s)
+{
+    if (s->failed == XANI_OK) return XANI_OK;
+    return xn_context(a->ctx, s->failed, "while reading frame %lld, pulse id %llu", (long long)s->shot->frame,
+                      (unsigned long long)s->shot->pulse_id);
+}
 
 // Frames behind each other, to where each belongs: from the last one on, since places are farther apart.
 static void spread(uint8_t *dst, int64_t n, size_t bytes, int64_t apart)
@@ -106,36 +130,43 @@ static void spread(uint8_t *dst, int64_t n, size_t bytes, int64_t apart)
         memmove(dst + i * apart, dst + (size_t)i * bytes, bytes);
 }
 
-static void read_some(const xn_accumulator *a, const xn_batch *b, int64_t read, step *s)
+static xani_status correct(const xn_accumulator *a, int64_t frame, uint8_t *dst)
+{
+    size_t thread = (size_t)omp_get_thread_num();
+    if (!a->groups->correct.by_frame) return XANI_OK;
+    return xn_correct_frame(a->ctx, a->source, a->groups, a->kernels, frame, dst, a->room + thread * a->room_stride,
+                            a->scratch + thread * a->scratch_stride);
+}
+
+xani_status xn_step_frame(const xn_accumulator *a, int64_t frame, uint8_t *dst)
+{
+    uint8_t *scratch = a->scratch + (size_t)omp_get_thread_num() * a->scratch_stride;
+    XN_TRY(a->source->ops->read_frame(a->ctx, a->source, frame, dst, scratch));
+    return correct(a, frame, dst);
+}
+
+static xani_status read_together(const xn_accumulator *a, const int64_t *frame, int64_t n, uint8_t *dst)
+{
+    XN_TRY(a->source->ops->read_frames(a->ctx, a->source, frame, n, dst));
+    spread(dst, n, (size_t)(a->source->ny * a->source->nx) * xn_type_size(a->source->type), a->plan->frame_bytes);
+    for (int64_t i = 0; i < n; i++) XN_TRY(correct(a, frame[i], dst + i * a->plan->frame_bytes));
+    return XANI_OK;
+}
+
+static void read_some(const xn_accumulator *a, const xn_batch *b, int64_t read, xn_step *s)
 {
     int64_t first = b->reads[read], n = b->reads[read + 1] - first;
-    xani_status before;
-#pragma omp atomic read
-    before = s->failed;
-    if (before != XANI_OK) return;
-    uint8_t *scratch = a->scratch + (size_t)omp_get_thread_num() * a->scratch_stride;
+    if (xn_step_failed(s)) return;
     uint8_t *dst = b->frames + first * a->plan->frame_bytes;
     xani_status st = b->direct ? xn_sum_read(a, b, read)
-                     : n == 1  ? a->source->ops->read_frame(a->ctx, a->source, b->frame[first], dst, scratch)
-                               : a->source->ops->read_frames(a->ctx, a->source, b->frame + first, n, dst);
-    if (n > 1 && st == XANI_OK && !b->direct)
-        spread(dst, n, (size_t)(a->source->ny * a->source->nx) * xn_type_size(a->source->type), a->plan->frame_bytes);
-    for (int64_t i = 0; i < n && st == XANI_OK && a->groups->correct.by_frame; i++)
-        st = xn_correct_frame(a->ctx, a->source, a->groups, a->kernels, b->frame[first + i],
-                              dst + i * a->plan->frame_bytes, a->room + (size_t)omp_get_thread_num() * a->room_stride,
-                              scratch);
-    if (st == XANI_OK) return;
-#pragma omp critical // unnamed: a name would become a symbol that the library exports
-    if (s->failed == XANI_OK) {
-        s->failed_at = first;
-#pragma omp atomic write
-        s->failed = st;
-    }
+                     : n == 1  ? xn_step_frame(a, b->frame[first], dst)
+                               : read_together(a, b->frame + first, n, dst);
+    xn_step_note(s, st, b, first); // the first of those decoded together
 }
 
 // The two kinds of work alternate in proportion, so that neither is left over at the end.
 static void work_together(const xn_accumulator *a, const xn_pass *pass, const xn_batch *now, const xn_batch *next,
-                          bool add, step *s)
+                          bool add, xn_step *s)
 {
     int64_t reads = next->n_reads, rows = add ? a->groups->ny : 0, all = reads + rows;
 #pragma omp parallel for schedule(dynamic) num_threads(a->threads)
@@ -148,27 +179,20 @@ static void work_together(const xn_accumulator *a, const xn_pass *pass, const xn
     }
 }
 
-static xani_status read_fails(const xn_accumulator *a, const xn_batch *b, const step *s)
-{
-    const xn_work_shot *shot = b->shots[s->failed_at]; // the first of those decoded together
-    return xn_context(a->ctx, s->failed, "while reading frame %lld, pulse id %llu", (long long)shot->frame,
-                      (unsigned long long)shot->pulse_id);
-}
-
 // A batch that could not be read into the devices: the processor has the last word on whether files or a device are
 // bad.
-static xani_status read_again(xn_accumulator *a, xn_batch *b, const step *first)
+static xani_status read_again(xn_accumulator *a, xn_batch *b, const xn_step *first)
 {
     static const xn_batch none = {0};
     char why[XN_SUM_WHY];
-    step s = {XANI_OK, 0};
+    xn_step s = {.failed = XANI_OK};
     xn_batch asked = *b;
     (void)snprintf(why, sizeof why, "%s", xani_error_text(a->ctx));
     xn_clear_error(a->ctx);
     b->direct = false;
     xn_step_reads(a, b, b->shots, b->n);
     work_together(a, NULL, &none, b, false, &s);
-    if (s.failed != XANI_OK) return read_fails(a, b, &s);
+    if (s.failed != XANI_OK) return xn_step_status(a, &s);
     return xn_sum_read_failed(a, &asked, first->failed_at, why);
 }
 
@@ -180,11 +204,12 @@ static bool by_devices(const xn_accumulator *a, const xn_batch *b)
 
 xani_status xn_step_run(xn_accumulator *a, const xn_pass *pass, const xn_batch *now, xn_batch *next)
 {
-    step s = {XANI_OK, 0};
+    xn_step s = {.failed = XANI_OK};
     bool sent = now->n > 0 && by_devices(a, now);
+    if (a->solo != NULL) return xn_solo_add(a, pass, now);
     if (sent) XN_TRY(xn_sum_add(a, pass, now));
     work_together(a, pass, now, next, now->n > 0 && !sent, &s);
     if (sent) XN_TRY(xn_sum_wait(a, pass, now));
-    if (s.failed == XANI_OK) return XANI_OK;
-    return next->direct && s.failed != XANI_INTERRUPTED ? read_again(a, next, &s) : read_fails(a, next, &s);
+    bool again = s.failed != XANI_OK && s.failed != XANI_INTERRUPTED && next->direct;
+    return again ? read_again(a, next, &s) : xn_step_status(a, &s);
 }

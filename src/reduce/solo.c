@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// solo.c -- threads that each read and add frames of their own.
+//
+// A thread reads a few frames, which stay in its share of the last cache, then goes through the rows of groups and adds
+// that row of one frame after the other: calibration and sums of the row are near for all but the first of them.
+// Threads share nothing but the sums: whoever adds a row holds its lock, each begins at another row and leaves out for
+// later what it finds locked.  There is no barrier within a batch.  Sums are integers: the order does not change them.
+//
+// The sums of all bins are larger than the caches.  So a batch, of which only the frames at hand are in memory, has a
+// few shots of each bin; they are taken in the order of bins, and a thread has those of one or two.
+//
+// Frames are so read in jumps.  Where several lie in one chunk (source->together) each of them would cost the whole
+// chunk: those are read in their order and added by step.c, as are frames that devices add.
+#include "reduce/solo.h"
+
+#include <omp.h>
+#include <sched.h>
+#include <string.h>
+
+enum { SLOTS_LEAST = 4, SLOTS_MOST = 16, TURNS = 8, SHOTS_PER_BIN = 4, SHOTS_MOST = 4096 };
+#define SLOTS_BYTES ((int64_t)4 << 20) // of a thread
+#define BATCH_BYTES ((int64_t)4 << 30) // read between two looks at the clock and at interruptions
+
+struct xn_solo {
+    int64_t slots, shots;
+    uint8_t *frames;  // (threads, slots)
+    uint8_t *done;    // (threads, rows)
+    omp_lock_t *lock; // (rows)
+};
+
+// Frames of a thread: as many as stay in the cache, within the memory that the plan has for batches; 0: none.
+static int64_t choose_slots(const xn_accumulator *a, int64_t shots)
+{
+    int64_t threads = a->threads, room = 2 * a->plan->batch_frames / threads;
+    int64_t want = xn_max64(SLOTS_LEAST, xn_min64(SLOTS_MOST, SLOTS_BYTES / a->plan->frame_bytes));
+    if (a->source->ops->read_frames != NULL && a->source->together > 1) return 0;
+    return xn_min64(xn_min64(want, room), (shots + threads - 1) / threads);
+}
+
+static int64_t choose_shots(const xn_accumulator *a, int64_t slots, int bins)
+{
+    if (a->plan->batch_given) return a->plan->batch_frames;
+    int64_t share = slots * a->threads * TURNS, few = SHOTS_PER_BIN * (int64_t)bins;
+    return xn_max64(share, xn_min64(few, xn_min64(BATCH_BYTES / a->plan->frame_bytes, SHOTS_MOST)));
+}
+
+xani_status xn_solo_open(xn_accumulator *a, const xn_pass *pass, int64_t shots)
+{
+    int64_t slots = choose_slots(a, shots), rows = a->groups->ny;
+    size_t threads = (size_t)a->threads, bytes = threads * (size_t)slots * (size_t)a->plan->frame_bytes;
+    a->solo = NULL;
+    if (slots == 0) return XANI_OK;
+    xn_solo *s = xn_calloc(1, sizeof *s);
+    if (s == NULL) return xn_fail_memory(a->ctx, "frames of the threads", sizeof *s);
+    a->solo = s;
+    s->slots = slots;
+    s->shots = choose_shots(a, slots, pass->n);
+    s->frames = xn_alloc_large(bytes, 1);
+    s->done = xn_alloc(threads, (size_t)rows);
+    s->lock = s->done != NULL ? xn_alloc((size_t)rows, sizeof *s->lock) : NULL;
+    for (int64_t y = 0; s->lock != NULL && y < rows; y++) omp_init_lock(&s->lock[y]);
+    if (s->frames != NULL && s->lock != NULL) return XANI_OK;
+    xn_solo_close(a);
+    return xn_fail_memory(a->ctx, "frames of the threads", bytes);
+}
+
+void xn_solo_close(xn_accumulator *a)
+{
+    xn_solo *s = a->solo;
+    if (s == NULL) return;
+    for (int64_t y = 0; s->lock != NULL && y < a->groups->ny; y++) omp_destroy_lock(&s->lock[y]);
+    xn_free(s->lock);
+    xn_free(s->done);
+    xn_free(s->frames);
+    xn_free(s);
+    a->solo = NULL;
+}
+
+int64_t xn_solo_shots(const xn_accumulator *a) { return a->solo->shots; }
+
+// All rows: first those that nobody else is at, then the others.
+static void add_rows(const xn_accumulator *a, const xn_pass *pass, const xn_batch *own, int thread)
+{
+    int64_t rows = a->groups->ny, start = thread * rows / a->threads;
+    uint8_t *done = a->solo->done + thread * rows;
+    memset(done, 0, (size_t)rows);
+    for (int round = 0; round < 2; round++)
+        for (int64_t i = 0; i < rows; i++) {
+            int64_t y = (start + i) % rows;
+            if (done[y]) continue;
+            bool mine = omp_test_lock(&a->solo->lock[y]) != 0;
+            if (!mine && round == 0) continue;
+            for (; !mine; mine = omp_test_lock(&a->solo->lock[y]) != 0) (void)sched_yield(); // its owner may be waiting
+            xn_rows_add(a, pass, own, y, thread);
+            omp_unset_lock(&a->solo->lock[y]);
+            done[y] = 1;
+        }
+}
+
+// n frames of the batch from number `first` of its order on. *at: the one that cannot be read.
+static xani_status add_frames(const xn_accumulator *a, const xn_pass *pass, const xn_batch *b, int64_t first, int64_t n,
+                              int64_t *at)
+{
+    int thread = omp_get_thread_num();
+    int64_t frame[SLOTS_MOST] = {0}, step = a->plan->frame_bytes;
+    int32_t order[SLOTS_MOST] = {0};
+    xn_work_shot *shots[SLOTS_MOST] = {NULL};
+    xn_batch own = {.frames = a->solo->frames + thread * a->solo->slots * step,
+                    .shots = shots,
+                    .order = order,
+                    .frame = frame,
+                    .n = n,
+                    .half = -1};
+    for (int64_t i = 0; i < n; i++) {
+        *at = b->order[first + i];
+        order[i] = (int32_t)i;
+        shots[i] = b->shots[*at];
+        frame[i] = b->frame[*at];
+        XN_TRY(xn_step_frame(a, frame[i], own.frames + i * step));
+    }
+    add_rows(a, pass, &own, thread);
+    return XANI_OK;
+}
+
+xani_status xn_solo_add(const xn_accumulator *a, const xn_pass *pass, const xn_batch *b)
+{
+    xn_step s = {.failed = XANI_OK};
+#pragma omp parallel for schedule(dynamic) num_threads(a->threads)
+    for (int64_t first = 0; first < b->n; first += a->solo->slots) {
+        if (xn_step_failed(&s)) continue;
+        int64_t at = 0;
+        xani_status st = add_frames(a, pass, b, first, xn_min64(a->solo->slots, b->n - first), &at);
+        xn_step_note(&s, st, b, at);
+    }
+    return xn_step_status(a, &s);
+}

@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_reduce_solo.c -- sums of threads that each read and add frames of their own equal those of batches and of the
+// scalar kernels, bit by bit; a frame that cannot be read is named in the same words.
+#include "test.h"
+
+#include "core/rng.h"
+#include "reduce/internal.h"
+
+enum { FRAMES = 14, SHOTS = 42 };
+
+// A detector and its frames.
+typedef struct shape {
+    int ny, nx, modules, k;
+    xn_cal_kind kind;
+    xn_type type;
+    const char *more; // of the configuration of reduce
+} shape;
+
+static const shape shapes[] = {
+    {64, 512, 2, 4, XN_CAL_JUNGFRAU, XN_U16, ""},
+    {22, 30, 1, 2, XN_CAL_JUNGFRAU, XN_U16, ""},
+    {22, 30, 2, 4, XN_CAL_JUNGFRAU, XN_U16, ""}, // modules that do not fill groups
+    {40, 131, 1, 7, XN_CAL_JUNGFRAU, XN_U16, ", threshold_photons: 0.6"},
+    {64, 103, 1, 1, XN_CAL_JUNGFRAU, XN_U16, ""},
+    {33, 1030, 1, 2, XN_CAL_JUNGFRAU, XN_U16, ", off: {mode: blocks, block_shots: 12}"},
+    {24, 50, 1, 2, XN_CAL_SCALE, XN_U8, ""},
+    {24, 50, 1, 2, XN_CAL_SCALE, XN_U32, ""},
+    {24, 50, 1, 3, XN_CAL_SCALE, XN_F32, ", off: {mode: nearest, block_shots: 4}"},
+    {24, 50, 1, 24, XN_CAL_SCALE, XN_I16, ""}, // one row of groups for all threads
+    {24, 50, 1, 3, XN_CAL_JUNGFRAU, XN_U16, "}\ninput: {common_mode: {rows: true}"}, // whole frames are corrected
+};
+enum { SHAPES = sizeof shapes / sizeof shapes[0] };
+
+static xn_ctx *ctx;
+
+// ---- the experiment
+
+static void put_value(const shape *s, xn_rng *r, int64_t pixel, uint8_t *dst)
+{
+    double photons = (double)xn_rng_poisson(r, pixel % 37 == 5 ? 40 : 2);
+    if (s->kind == XN_CAL_JUNGFRAU) {
+        unsigned word =
+            (unsigned)(photons < 25 ? 3000 + 440 * photons + 13 * xn_rng_normal(r) : 0x4000 + 14500 - 15 * photons);
+        if (pixel == 77) word = 0x8000 | (word & 0x3fff); // a code that does not exist
+        if (xn_rng_uniform(r) < 0.001) word = pixel % 3 ? 0xc000 : pixel % 2 ? 0x3fff : 0xc000 | 13000;
+        memcpy(dst, &(uint16_t){(uint16_t)word}, 2);
+    } else if (s->type == XN_I16) {
+        memcpy(dst, &(int16_t){(int16_t)(photons - 1)}, 2);
+    } else if (s->type == XN_U8) {
+        *dst = (uint8_t)photons;
+    } else if (s->type == XN_U32) {
+        memcpy(dst, &(uint32_t){pixel == 99 ? 0xffffffff : (uint32_t)photons}, 4);
+    } else {
+        memcpy(dst, &(float){xn_rng_uniform(r) < 0.001 ? NAN : (float)photons}, 4);
+    }
+}
+
+static uint8_t *make_frames(const shape *s)
+{
+    size_t elem = xn_type_size(s->type), n = (size_t)(s->ny * s->nx);
+    uint8_t *frames = malloc(FRAMES * n * elem);
+    xn_rng r;
+    xn_rng_init(&r, 5, 0);
+    for (size_t i = 0; i < FRAMES * n; i++) put_value(s, &r, (int64_t)(i % n), frames + i * elem);
+    return frames;
+}
+
+typedef struct stack {
+    const uint8_t *data;
+    size_t bytes;   // of a frame
+    int64_t broken; // frame that cannot be read, -1: none
+} stack;
+
+static xani_status read_frame(xn_ctx *c, xn_source *s, int64_t frame, void *dst, void *scratch)
+{
+    const stack *f = s->impl;
+    (void)scratch;
+    if (frame == f->broken) return xn_fail(c, XANI_ERR_INPUT, "frames.h5: damaged");
+    memcpy(dst, f->data + (size_t)frame * f->bytes, f->bytes);
+    return XANI_OK;
+}
+
+static xani_status read_list(xn_ctx *c, xn_source *s, const int64_t *frames, int64_t n, void *dst)
+{
+    for (int64_t i = 0; i < n; i++)
+        XN_TRY(read_frame(c, s, frames[i], (uint8_t *)dst + (size_t)i * ((const stack *)s->impl)->bytes, NULL));
+    return XANI_OK;
+}
+
+// BATCHES: frames are to be read together, so step.c does it.
+typedef enum { BATCHES, SOLO } way;
+static const xn_source_ops ops[] = {{.layout = "batches", .read_frame = read_frame, .read_frames = read_list},
+                                    {.layout = "solo", .read_frame = read_frame}};
+
+static void make_source(const shape *s, stack *frames, way how, xn_source *source)
+{
+    size_t n = (size_t)(s->ny * s->nx);
+    xn_rng r;
+    *source = (xn_source){.ops = &ops[how],
+                          .together = how == BATCHES ? 2 : 0,
+                          .impl = frames,
+                          .ny = s->ny,
+                          .nx = s->nx,
+                          .type = s->type,
+                          .n_modules = s->modules};
+    source->stored_bytes = (int64_t)(FRAMES * n * xn_type_size(s->type));
+    source->module_rows = xn_alloc(2, sizeof(int64_t));
+    source->module_rows[0] = s->modules == 1 ? s->ny : s->ny / 2 - 1;
+    source->module_rows[1] = s->ny - source->module_rows[0];
+    source->cal = (xn_calibration){.kind = s->kind, .photons_per_unit = 0.75, .bank_rows = 8, .bank_columns = 25};
+    source->mask = xn_calloc(n, sizeof *source->mask);
+    source->mask[40] = 1;
+    xn_rng_init(&r, 6, 0);
+    for (int g = 0; g < 3 && s->kind == XN_CAL_JUNGFRAU; g++) {
+        source->cal.pedestal[g] = xn_alloc(n, sizeof(float));
+        source->cal.factor[g] = xn_alloc(n, sizeof(float));
+        for (size_t i = 0; i < n; i++) {
+            source->cal.pedestal[g][i] = (float)((g == 0 ? 3000 : 14500) + 30 * xn_rng_normal(&r));
+            source->cal.factor[g][i] = (float)(1 / ((g == 0 ? 40 : g == 1 ? -1.4 : -0.1) * 11));
+        }
+    }
+    ck_assert_int_eq(xn_shots_alloc(NULL, SHOTS, 0, &source->shots), XANI_OK);
+    for (int64_t i = 0; i < SHOTS; i++) { // frames are met several times, as bins are
+        source->shots.pulse_id[i] = 500 + (uint64_t)i;
+        source->shots.frame[i] = i * 5 % FRAMES;
+        source->shots.laser[i] = i % 4 == 3 ? XN_LASER_OFF : XN_LASER_ON;
+        source->shots.i0[i] = 1 + 0.3 * xn_rng_uniform(&r);
+        source->shots.delay_ps[i] = i % 4 == 3 ? NAN : 10 * xn_rng_uniform(&r);
+        source->shots.bin[i] = -1;
+    }
+}
+
+static void free_source(xn_source *s)
+{
+    for (int g = 0; g < 3; g++) {
+        xn_free(s->cal.pedestal[g]);
+        xn_free(s->cal.factor[g]);
+    }
+    xn_free(s->mask);
+    xn_free(s->module_rows);
+    xn_shots_free(&s->shots);
+}
+
+static uint64_t *failing; // number of the allocation that fails; NULL: none
+static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
+
+static xani_status reduce(const shape *s, const uint8_t *frames, way w, int threads, int64_t batch, int64_t broken,
+                          xn_cube *cube)
+{
+    char yaml[512];
+    snprintf(yaml, sizeof yaml,
+             "reduce: {delay_bins_ps: {start: 0, stop: 10, step: 2}, spatial_bin: %d%s}\n"
+             "engine: {threads: %d, memory_gib: 0.1, kernels: %s}\n",
+             s->k, s->more, threads, w == BATCHES ? "scalar" : "auto");
+    xn_config *config = NULL;
+    ck_assert_msg(xn_config_parse(ctx, yaml, "exp.yaml", ".", &config) == XANI_OK, "%s", xani_error_text(ctx));
+    stack f = {frames, (size_t)(s->ny * s->nx) * xn_type_size(s->type), broken};
+    xn_source source;
+    memset(cube, 0, sizeof *cube);
+    make_source(s, &f, w, &source);
+    if (failing) xn_mem_set_hook(fail_at, failing);
+    xani_status st = xn_reduce_batched(ctx, config, &source, NULL, batch, cube);
+    xn_mem_set_hook(NULL, NULL);
+    free_source(&source);
+    xani_config_destroy(&config);
+    return st;
+}
+
+static void same(const void *a, const void *b, size_t bytes, const char *what, int i)
+{
+    ck_assert_msg((a == NULL) == (b == NULL) && (a == NULL || memcmp(a, b, bytes) == 0), "shape %d: %s differ", i,
+                  what);
+}
+
+static void compare(const xn_cube *a, const xn_cube *b, int i)
+{
+    ck_assert_int_eq(a->nbins, b->nbins);
+    size_t npix = (size_t)(a->ny * a->nx), all = (size_t)a->nbins * npix;
+    same(a->on.s1, b->on.s1, all * 8, "sums", i);
+    same(a->on.s2, b->on.s2, all * 8, "squares", i);
+    same(a->on.x, b->on.x, all * 8, "products", i);
+    same(a->on.expect, b->on.expect, all * 8, "expectations", i);
+    same(a->on.cross, b->on.cross, all * 8, "cross terms", i);
+    same(a->off.s1, b->off.s1, npix * 8, "laser-off sums", i);
+    same(a->off.s2, b->off.s2, npix * 8, "laser-off squares", i);
+    same(a->off.x, b->off.x, npix * 8, "laser-off products", i);
+    same(a->signal, b->signal, all * 4, "signals", i);
+    same(a->errors, b->errors, all * 4, "errors", i);
+    same(a->mask, b->mask, npix * 4, "masks", i);
+    same(a->peak, b->peak, npix * 8, "peaks", i);
+    same(a->pixel_mask, b->pixel_mask, (size_t)(a->det_ny * a->det_nx) * 4, "pixel masks", i);
+    const double *p = xn_shots_find(&a->shots, XN_COLUMN_PHOTONS), *q = xn_shots_find(&b->shots, XN_COLUMN_PHOTONS);
+    same(p, q, (size_t)a->shots.n * 8, "photons of shots", i);
+    bool any = false;
+    for (size_t g = 0; g < all; g++) any |= a->on.s1[g] != 0;
+    ck_assert_msg(any, "shape %d: all sums are 0", i);
+}
+
+static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
+static void tear_down(void) { xani_destroy(&ctx); }
+
+START_TEST(test_same_bits)
+{
+    const shape *s = &shapes[_i];
+    uint8_t *frames = make_frames(s);
+    xn_cube batches, solo;
+    ck_assert_msg(reduce(s, frames, BATCHES, 1, 0, -1, &batches) == XANI_OK, "%s", xani_error_text(ctx));
+    for (int i = 0; i < 8; i++) {
+        int threads = 1 + i % 4;
+        xani_status st = reduce(s, frames, SOLO, threads, i < 4 ? 0 : 1 + 4 * threads, -1, &solo);
+        ck_assert_msg(st == XANI_OK, "shape %d: %s", _i, xani_error_text(ctx));
+        compare(&batches, &solo, _i);
+        xn_cube_free(&solo);
+    }
+    xn_cube_free(&batches);
+    free(frames);
+}
+END_TEST
+
+START_TEST(test_broken)
+{
+    // Whatever thread finds it.
+    const shape *s = &shapes[_i];
+    uint8_t *frames = make_frames(s);
+    xn_cube cube;
+    for (int threads = 1; threads <= 3; threads++) {
+        for (int64_t batch = 0; batch <= 12; batch += 12) {
+            ck_assert_int_eq(reduce(s, frames, SOLO, threads, batch, 9, &cube), XANI_ERR_INPUT);
+            ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "while reading frame 9, pulse id 5"));
+            ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "frames.h5: damaged"));
+            xn_clear_error(ctx);
+            xn_cube_free(&cube);
+        }
+    }
+    free(frames);
+}
+END_TEST
+
+START_TEST(test_memory)
+{
+    const shape *s = &shapes[1];
+    uint8_t *frames = make_frames(s);
+    xn_cube cube;
+    bool failed = true;
+    for (uint64_t number = 0, missed = 0; failed || missed < 3; number++) {
+        ck_assert_uint_lt(number, 500);
+        failing = &number;
+        xani_status st = reduce(s, frames, SOLO, 1, 0, -1, &cube);
+        failing = NULL;
+        failed = st != XANI_OK;
+        missed = failed ? 0 : missed + 1;
+        if (failed) ck_assert_msg(st == XANI_ERR_MEMORY, "%s", xani_error_text(ctx));
+        xn_clear_error(ctx);
+        xn_cube_free(&cube);
+    }
+    free(frames);
+}
+END_TEST
+
+static void add(TCase *t)
+{
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_loop_test(t, test_same_bits, 0, SHAPES);
+    tcase_add_loop_test(t, test_broken, 0, 2);
+    tcase_add_test(t, test_memory);
+}
+XN_TEST_MAIN("reduce by threads of their own", add)
