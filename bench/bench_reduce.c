@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench_reduce.c -- `xani bench reduce`: shots to sums, in GB/s of decoded frames.
 //
-// One detector of 1024 x 512 pixels, 128 frames in a file in a temporary folder, read over and over by 1024 shots
+// One detector of 1024 x 512 pixels, 128 frames in a file in a temporary folder, read over and over by 4096 shots
 // (a quarter laser-off, 100 delay bins, random delays, groups of 4 x 4).  Two cases: JUNGFRAU words in chunks of one
 // frame, bitshuffle+LZ4, as detectors write them; photons as uint16 in one contiguous piece.  Ours is the whole stage,
-// select to signal.
+// select to signal; with so many shots what is done once per run (memory, signal, errors) is some percent of it.
 // engine: what reading and decoding a frame costs inside the stage (its CPU time less that of the same stage on frames
 // that are copied from memory, and plus that of the copies) beside the engine's own CPU time for it.  floor:threads:
 // the fraction of their time in which all threads work, so what of reading, decoding and adding does not overlap.
-// Floors, with the same threads: reading and decoding the frames only; adding decoded frames in memory to one frame of
-// uint32; pread of the stored bytes (all three as decoded bytes per second).  numpy and numba reduce the first 128
-// shots, decoded already and in memory: they are spared file and decoder.
+// batches: the same stage where a batch is decoded and then added, as frames are that share chunks.
+// Floors, with the same threads: reading and decoding the frames only; a plain loop that adds words in memory to the
+// same sums of the bins, as if they were photons; adding them to one frame of uint32; pread of the stored bytes (all as
+// decoded bytes per second).  numpy and numba reduce the first 512 shots, decoded already and in memory: they are
+// spared file and decoder.
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -34,7 +36,7 @@ typedef struct runner {
 
 // ---- ours and the floors: seconds of one run, NaN with the error in the context when it fails
 
-static double run_stage(runner *r, bool memory)
+static double run_stage(runner *r, xn_bench_way way)
 {
     xn_ctx *ctx = r->bench->context;
     char yaml[256];
@@ -47,7 +49,7 @@ static double run_stage(runner *r, bool memory)
     xn_cube cube;
     if (xn_config_parse(ctx, yaml, "bench", ".", &config) != XANI_OK) return NAN;
     double seconds = NAN, begin = 0;
-    xani_status st = xn_bench_data_source(ctx, r->data, memory, &source);
+    xani_status st = xn_bench_data_source(ctx, r->data, way, &source);
     if (st == XANI_OK) {
         begin = xn_seconds();
         st = xn_reduce(ctx, config, &source, &cube);
@@ -61,8 +63,9 @@ static double run_stage(runner *r, bool memory)
     return seconds;
 }
 
-static double run_ours(runner *r) { return run_stage(r, false); }
-static double run_memory(runner *r) { return run_stage(r, true); }
+static double run_ours(runner *r) { return run_stage(r, XN_BENCH_READ); }
+static double run_batches(runner *r) { return run_stage(r, XN_BENCH_BATCHES); }
+static double run_memory(runner *r) { return run_stage(r, XN_BENCH_MEMORY); }
 
 static double run_copy(runner *r)
 {
@@ -117,6 +120,58 @@ static double run_sum(runner *r)
     return seconds;
 }
 
+// The plain loop: words as if they were photons, groups of pixels into the three sums of their bin, each thread some
+// rows of the detector, shot after shot.
+typedef struct bin_sums {
+    int64_t *s1, *s2, *x; // (bin, group)
+} bin_sums;
+
+enum { BINS = 100, GROUPS_X = XN_BENCH_NX / GROUP, GROUPS = XN_BENCH_PIXELS / (GROUP * GROUP) };
+
+static void add_groups(const uint16_t *restrict w, int64_t i0, int64_t *restrict s1, int64_t *restrict s2,
+                       int64_t *restrict x)
+{
+    int32_t col[XN_BENCH_NX];
+    for (int i = 0; i < XN_BENCH_NX; i++)
+        col[i] = w[i] + w[XN_BENCH_NX + i] + w[2 * XN_BENCH_NX + i] + w[3 * XN_BENCH_NX + i];
+    for (int g = 0; g < GROUPS_X; g++) {
+        int64_t v = col[GROUP * g] + col[GROUP * g + 1] + col[GROUP * g + 2] + col[GROUP * g + 3];
+        s1[g] += v;
+        s2[g] += v * v;
+        x[g] += v * i0;
+    }
+}
+
+static void add_shots(const runner *r, const xn_shots *shots, bin_sums to)
+{
+#pragma omp parallel num_threads(r->threads)
+    for (int64_t i = 0; i < shots->n; i++) {
+        int64_t bin = shots->laser[i] == XN_LASER_OFF ? BINS : (int64_t)(shots->delay_ps[i] / 0.1);
+        int64_t i0 = (int64_t)(shots->i0[i] * 65536.0);
+        const uint16_t *w = r->data->words + shots->frame[i] * XN_BENCH_PIXELS;
+#pragma omp for schedule(static) nowait
+        for (int64_t y = 0; y < XN_BENCH_NY / GROUP; y++) {
+            int64_t at = bin * GROUPS + y * GROUPS_X;
+            add_groups(w + y * GROUP * XN_BENCH_NX, i0, to.s1 + at, to.s2 + at, to.x + at);
+        }
+    }
+}
+
+static double run_bins(runner *r)
+{
+    xn_source source = {0};
+    double seconds = NAN;
+    int64_t n = (int64_t)(BINS + 1) * GROUPS, *sums = xn_calloc((size_t)n, 3 * sizeof *sums);
+    if (sums != NULL && xn_bench_data_source(r->bench->context, r->data, XN_BENCH_MEMORY, &source) == XANI_OK) {
+        double begin = xn_seconds();
+        add_shots(r, &source.shots, (bin_sums){sums, sums + n, sums + 2 * n});
+        seconds = xn_seconds() - begin;
+    }
+    xn_shots_free(&source.shots);
+    xn_free(sums);
+    return seconds;
+}
+
 static double run_pread(runner *r)
 {
     enum { PIECE = 1 << 20 };
@@ -142,10 +197,11 @@ static double median(double *v, int n)
     return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
 }
 
-static void report(const runner *r, const char *peer, double ours, double theirs, const char *why)
+// ratio_cpu: NAN where theirs is another process
+static void report(const runner *r, const char *peer, double ours, double theirs, double ratio_cpu, const char *why)
 {
     xn_bench_line line = {
-        .bench = "reduce", .name = r->name, .peer = peer, .unit = "GB/s", .ratio_cpu = NAN, .why = why};
+        .bench = "reduce", .name = r->name, .peer = peer, .unit = "GB/s", .ratio_cpu = ratio_cpu, .why = why};
     double bytes = (double)XN_BENCH_SHOTS * XN_BENCH_PIXELS * 2;
     line.ours = bytes / ours / 1e9;
     line.theirs = theirs;
@@ -160,7 +216,7 @@ static double process_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-enum { OURS, MEMORY, COPY, DECODE, SUM, PREAD, RUNS };
+enum { OURS, MEMORY, COPY, BATCHES, DECODE, BINNED, SUM, PREAD, RUNS };
 
 // CPU seconds of all threads, medians.
 static void report_cpu(const runner *r, double wall, double *const cpu[RUNS], int repeats)
@@ -187,13 +243,18 @@ static void report_cpu(const runner *r, double wall, double *const cpu[RUNS], in
 
 static xani_status run_case(const xn_bench *b, const char *name, xn_bench_kind kind)
 {
-    static const char *const floors[] = {"floor:decode", "floor:sum", "floor:pread"};
-    static double (*const run[RUNS])(runner *) = {run_ours, run_memory, run_copy, run_decode, run_sum, run_pread};
+    static const char *const peer[RUNS] = {[BATCHES] = "batches",
+                                           [DECODE] = "floor:decode",
+                                           [BINNED] = "floor:bins",
+                                           [SUM] = "floor:sum",
+                                           [PREAD] = "floor:pread"};
+    static double (*const run[RUNS])(runner *) = {run_ours,   run_memory, run_copy, run_batches,
+                                                  run_decode, run_bins,   run_sum,  run_pread};
     xn_bench_data data = {0};
     runner r = {.bench = b, .data = &data, .threads = xn_threads(b->threads), .name = name};
     int repeats = b->repeats > 5 ? b->repeats : 5;
     double *all = xn_calloc((size_t)repeats * (2 * RUNS + 2), sizeof *all), *wall[RUNS], *cpu[RUNS], *peers[2];
-    if (all == NULL) return xn_fail_memory(b->context, "the benchmark", (size_t)repeats * 112);
+    if (all == NULL) return xn_fail_memory(b->context, "the benchmark", (size_t)repeats * (2 * RUNS + 2) * sizeof *all);
     for (int k = 0; k < RUNS; k++) {
         wall[k] = all + 2 * k * repeats;
         cpu[k] = wall[k] + repeats;
@@ -215,12 +276,13 @@ static xani_status run_case(const xn_bench *b, const char *name, xn_bench_kind k
     }
     double ours = st == XANI_OK ? median(wall[OURS], repeats) : NAN;
     if (st == XANI_OK) report_cpu(&r, ours, cpu, repeats);
-    for (int f = 0; st == XANI_OK && f < 3; f++)
-        report(&r, floors[f], ours, bytes / median(wall[DECODE + f], repeats) / 1e9, NULL);
+    for (int k = BATCHES; st == XANI_OK && k < RUNS; k++)
+        report(&r, peer[k], ours, bytes / median(wall[k], repeats) / 1e9,
+               median(cpu[k], repeats) / median(cpu[OURS], repeats), NULL);
     for (int p = 0; st == XANI_OK && python != NULL && p < 2; p++) {
         const char *why = xn_bench_python_why(python, p);
         double rate = why ? NAN : (double)XN_BENCH_PYTHON_SHOTS * XN_BENCH_PIXELS * 2 / median(peers[p], repeats) / 1e9;
-        report(&r, p == 0 ? "numpy" : "numba", ours, rate, why);
+        report(&r, p == 0 ? "numpy" : "numba", ours, rate, NAN, why);
     }
     xn_bench_python_stop(&python);
     xn_bench_data_free(&data);

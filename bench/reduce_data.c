@@ -150,6 +150,12 @@ static xani_status read_frame(xn_ctx *ctx, xn_source *s, int64_t frame, void *ds
     return xn_frames_read(ctx, d->frames, frame, dst);
 }
 
+static xani_status read_list(xn_ctx *ctx, xn_source *s, const int64_t *frames, int64_t n, void *dst)
+{
+    xn_bench_data *d = s->impl;
+    return xn_frames_read_list(ctx, d->frames, frames, n, dst, 1);
+}
+
 static xani_status copy_frame(xn_ctx *ctx, xn_source *s, int64_t frame, void *dst, void *scratch)
 {
     const xn_bench_data *d = s->impl;
@@ -160,17 +166,21 @@ static xani_status copy_frame(xn_ctx *ctx, xn_source *s, int64_t frame, void *ds
 
 static const xn_frames *frames_of(const xn_source *s) { return ((const xn_bench_data *)s->impl)->frames; }
 
-static const xn_source_ops ops = {.layout = "bench", .read_frame = read_frame, .frames = frames_of},
-                           memory_ops = {.layout = "bench", .read_frame = copy_frame};
+static const xn_source_ops ops[] = {
+    [XN_BENCH_READ] = {.layout = "bench", .read_frame = read_frame, .frames = frames_of},
+    [XN_BENCH_BATCHES] = {.layout = "bench", .read_frame = read_frame, .read_frames = read_list},
+    [XN_BENCH_MEMORY] = {.layout = "bench", .read_frame = copy_frame},
+};
 
-xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *d, bool memory, xn_source *s)
+xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *d, xn_bench_way way, xn_source *s)
 {
-    *s = (xn_source){.ops = memory ? &memory_ops : &ops,
+    *s = (xn_source){.ops = &ops[way],
                      .impl = d,
                      .ny = XN_BENCH_NY,
                      .nx = XN_BENCH_NX,
                      .n_modules = 1,
                      .type = XN_U16,
+                     .together = way == XN_BENCH_BATCHES ? 2 : 0,
                      .mask = d->mask,
                      .stored_bytes = d->file_bytes};
     s->cal.kind = d->kind == XN_BENCH_JUNGFRAU ? XN_CAL_JUNGFRAU : XN_CAL_SCALE;

@@ -11,8 +11,8 @@ enum {
     XN_BENCH_NX = 1024,
     XN_BENCH_PIXELS = XN_BENCH_NY * XN_BENCH_NX,
     XN_BENCH_FRAMES = 128,
-    XN_BENCH_SHOTS = 1024,
-    XN_BENCH_PYTHON_SHOTS = 128,
+    XN_BENCH_SHOTS = 4096,
+    XN_BENCH_PYTHON_SHOTS = 512,
     XN_BENCH_BINS = 100
 };
 
@@ -32,9 +32,10 @@ typedef struct xn_bench_data {
 
 xani_status xn_bench_data_make(xn_ctx *ctx, xn_bench_kind kind, xn_bench_data *data);
 void xn_bench_data_free(xn_bench_data *data);
-// A source over the data; the caller frees source->shots, the rest is borrowed.
-// memory: frames are copied from `words` instead of read.
-xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *data, bool memory, xn_source *source);
+// A source over the data; the caller frees source->shots, the rest is borrowed.  Frames are read; are read as if two
+// always lay in one chunk, so that batches of them are decoded and then added; are copied from `words`.
+typedef enum { XN_BENCH_READ, XN_BENCH_BATCHES, XN_BENCH_MEMORY } xn_bench_way;
+xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *data, xn_bench_way way, xn_source *source);
 
 // numpy (0) and numba (1) in a child process; each run reduces XN_BENCH_PYTHON_SHOTS shots.
 typedef struct xn_bench_python xn_bench_python;

@@ -80,7 +80,7 @@ static xani_status run_stage(bench *b, const char *device, bool memory, double *
     for (int i = -1; st == XANI_OK && i < b->repeats; i++) { // -1: does not count
         xn_source source;
         xn_cube cube;
-        st = xn_bench_data_source(ctx, &b->data, memory, &source);
+        st = xn_bench_data_source(ctx, &b->data, memory ? XN_BENCH_MEMORY : XN_BENCH_READ, &source);
         const double begin = xn_seconds();
         if (st == XANI_OK) st = xn_reduce_on(ctx, config, &source, NULL, 0, b->tables, &cube);
         if (i >= 0) seconds[i] = xn_seconds() - begin;
@@ -236,7 +236,7 @@ static xani_status measure_kernels(bench *b, there *t, int k)
     double rate;
     (void)snprintf(yaml, sizeof yaml, "reduce: {spatial_bin: %d}\n", k);
     XN_TRY(xn_config_parse(ctx, yaml, "bench", ".", &config));
-    xani_status st = xn_bench_data_source(ctx, &b->data, true, &source);
+    xani_status st = xn_bench_data_source(ctx, &b->data, XN_BENCH_MEMORY, &source);
     if (st == XANI_OK) st = xn_groups_make(ctx, config, &source, &g);
     xn_shots_free(&source.shots);
     xani_config_destroy(&config);

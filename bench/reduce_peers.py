@@ -9,7 +9,7 @@ import sys
 import time
 
 folder, kind, threads, k = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4])
-NY, NX, SHOTS, BINS = 512, 1024, 128, 100
+NY, NX, SHOTS, BINS = 512, 1024, 512, 100
 try:
     import numpy as np
 except ImportError:
