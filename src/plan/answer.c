@@ -112,32 +112,29 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-// Over the groups: share-th smallest of |amplitude| in the pixel, or of f/2.
-static double over_groups(const xn_plan *p, int b, bool amplitude, double share)
+// Over the groups: share-th smallest of |amplitude| in the pixel, or of f/2. v: room for the groups.
+static double over_groups(const xn_plan *p, double *v, int b, bool amplitude, double share)
 {
-    double *v = xn_alloc((size_t)p->n_groups, sizeof *v), found = NAN;
     int64_t n = 0;
-    for (int64_t i = 0; v != NULL && i < p->n_groups; i++) {
+    for (int64_t i = 0; i < p->n_groups; i++) {
         const xn_plan_sight *s = &p->sight[i * p->branches + b];
         if (!(s->f_thz > 0.0)) continue;
         v[n++] = amplitude ? fabs(s->amplitude) * p->group[i].dilution * p->amplitude_scale : 0.5 * s->f_thz;
     }
     if (n > 0) qsort(v, (size_t)n, sizeof *v, compare_doubles);
-    if (n > 0) found = v[(int64_t)(share * (double)(n - 1) + 0.5)];
-    xn_free(v);
-    return found;
+    return n > 0 ? v[(int64_t)(share * (double)(n - 1) + 0.5)] : NAN;
 }
 
-static json_t *modes(const xn_plan *p)
+static json_t *modes(const xn_plan *p, double *work)
 {
     json_t *rows = json_array();
     for (int b = 0; b < p->branches; b++) {
         json_t *o = json_pack("{s:i}", "branch", b + 1);
-        set(o, "nu_thz", over_groups(p, b, false, 0.5));
-        set(o, "nu_lowest_thz", over_groups(p, b, false, 0.0));
-        set(o, "nu_highest_thz", over_groups(p, b, false, 1.0));
-        set(o, "amplitude_median", over_groups(p, b, true, 0.5));
-        set(o, "amplitude_best", over_groups(p, b, true, 0.9));
+        set(o, "nu_thz", over_groups(p, work, b, false, 0.5));
+        set(o, "nu_lowest_thz", over_groups(p, work, b, false, 0.0));
+        set(o, "nu_highest_thz", over_groups(p, work, b, false, 1.0));
+        set(o, "amplitude_median", over_groups(p, work, b, true, 0.5));
+        set(o, "amplitude_best", over_groups(p, work, b, true, 0.9));
         set(o, "damping_per_ps", p->damping_per_ps[b]);
         set(o, "timing_left", p->now ? p->now[b].clock : NAN);
         set(o, "grouping_left", p->now ? p->now[b].spread : NAN);
@@ -186,7 +183,7 @@ static json_t *clearest(const xn_plan *p)
     return o;
 }
 
-static json_t *budget(const xn_plan *p)
+static json_t *budget(const xn_plan *p, double *work)
 {
     json_t *rows = json_array();
     double photons = xn_plan_v(p, XN_PLAN_PHOTONS);
@@ -196,7 +193,7 @@ static json_t *budget(const xn_plan *p)
             int n = 1 << k;
             double on = xn_plan_reference(p) * (p->rho_needed / r->rho_median) * (p->rho_needed / r->rho_median);
             json_t *o = json_pack("{s:i, s:i}", "spatial_bin", n, "branch", b + 1);
-            set(o, "amplitude", over_groups(p, b, true, 0.5));
+            set(o, "amplitude", over_groups(p, work, b, true, 0.5));
             set(o, "photons_per_group_and_bin", r->rho_median > 0.0 ? ceil(on / p->n_bins * photons * n * n) : NAN);
             set(o, "grouping_left", r->spread);
             set_outcome(p, r, false, o);
@@ -312,9 +309,11 @@ static json_t *words(const xn_plan *p, int advised)
     return list;
 }
 
-void xn_plan_answer(const xn_plan *p, json_t *o)
+xani_status xn_plan_answer(const xn_plan *p, json_t *o)
 {
     int advised;
+    double *work = xn_alloc((size_t)p->n_groups + 1, sizeof *work);
+    if (work == NULL) return xn_fail_memory(p->ctx, "the pixel groups", (size_t)p->n_groups * sizeof *work);
     json_t *groupings = grouping(p, &advised);
     json_object_set_new(o, "conclusions", words(p, advised));
     json_object_set_new(o, "inputs", inputs(p));
@@ -332,11 +331,13 @@ void xn_plan_answer(const xn_plan *p, json_t *o)
     set(o, "frequency_scale", p->frequency_scale);
     json_object_set_new(o, "spatial_bin", json_integer(p->bin));
     json_object_set_new(o, "spatial_bin_advised", advised > 0 ? json_integer(advised) : json_null());
-    json_object_set_new(o, "modes", modes(p));
+    json_object_set_new(o, "modes", modes(p, work));
     json_object_set_new(o, "significance", significance(p));
     json_object_set_new(o, "clearest", clearest(p));
     json_object_set_new(o, "grouping", groupings);
-    json_object_set_new(o, "budget", budget(p));
+    json_object_set_new(o, "budget", budget(p, work));
     json_object_set_new(o, "timing", timing(p));
     if (json_array_size(p->results) > 0) json_object_set(o, "results", p->results);
+    xn_free(work);
+    return XANI_OK;
 }

@@ -52,7 +52,7 @@ static xani_status make(xn_plan *p, json_t *answer)
     XN_TRY(xn_plan_look(p));
     XN_TRY(xn_plan_compare(p));
     XN_TRY(xn_plan_predict(p));
-    xn_plan_answer(p, answer);
+    XN_TRY(xn_plan_answer(p, answer));
     return xn_plan_coverage(p, answer);
 }
 

@@ -155,7 +155,7 @@ xani_status xn_plan_predict(xn_plan *p);
 xani_status xn_plan_coverage(xn_plan *p, json_t *answer);
 
 // answer.c
-void xn_plan_answer(const xn_plan *p, json_t *answer);
+xani_status xn_plan_answer(const xn_plan *p, json_t *answer);
 void xn_plan_set(json_t *o, const char *key, double v); // null unless it is finite
 
 #endif
