@@ -6,18 +6,11 @@
 #include <string.h>
 
 #include "physics/geometry.h"
-#include "physics/lattice.h"
 
 xani_status xn_beam_load(xn_ctx *ctx, const xn_config *config, double energy_kev, xn_beam *beam)
 {
-    xn_goniometer arm;
-    double r[9];
-    const double along[3] = {0.0, 0.0, 1.0};
     memset(beam, 0, sizeof *beam);
     beam->k = XN_K_PER_KEV * energy_kev;
-    XN_TRY(xn_circles_load(ctx, config, "geometry.arm", &arm));
-    xn_goniometer_matrix(&arm, r);
-    xn_mat3_vec(r, along, beam->normal);
     xn_config_doubles(config, "geometry.polarisation.direction", beam->field, 3);
     double length = hypot(beam->field[0], beam->field[1]);
     if (!(length > 0.0)) return xn_config_bad(ctx, config, "geometry.polarisation.direction", "is not across the beam");
@@ -32,11 +25,4 @@ double xn_beam_polarisation(const xn_beam *b, const double q[3])
     const double u[2] = {q[0] / b->k, q[1] / b->k};
     double along = u[0] * b->field[0] + u[1] * b->field[1], across = u[1] * b->field[0] - u[0] * b->field[1];
     return b->linear * (1.0 - along * along) + (1.0 - b->linear) * (1.0 - across * across);
-}
-
-double xn_beam_factor(const xn_beam *b, const double q[3])
-{
-    const double u[3] = {q[0] / b->k, q[1] / b->k, q[2] / b->k + 1.0};
-    double c = u[0] * b->normal[0] + u[1] * b->normal[1] + u[2] * b->normal[2];
-    return xn_beam_polarisation(b, q) * fabs(c * c * c);
 }

@@ -42,6 +42,10 @@ xani_status xn_geometry_group(xn_ctx *ctx, const xn_geometry *g, int bin, float 
 // none.
 xani_status xn_geometry_solid_angles(xn_ctx *ctx, const xn_geometry *g, int bin, const float *position, int64_t gx,
                                      double **omega);
+// The same for one pixel of each block, relative to one across the beam at the detector's distance; where neighbours
+// say nothing, for pixels that face the sample.
+xani_status xn_geometry_shares(xn_ctx *ctx, const xn_geometry *g, int bin, const float *position, int64_t gx,
+                               double **share);
 // Q_lab in 1/Angstrom of n positions (n, 3) metres -> q (n, 3).
 void xn_geometry_q(const float *position, int64_t n, double energy_kev, double *q);
 // The same for one, in double precision; false where the position is the sample itself.

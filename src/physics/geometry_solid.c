@@ -52,3 +52,18 @@ xani_status xn_geometry_solid_angles(xn_ctx *ctx, const xn_geometry *g, int bin,
     }
     return XANI_OK;
 }
+
+xani_status xn_geometry_shares(xn_ctx *ctx, const xn_geometry *g, int bin, const float *position, int64_t gx,
+                               double **share)
+{
+    int64_t n = 0;
+    double edge = bin * g->pixel_m / g->distance_m;
+    XN_TRY(xn_geometry_solid_angles(ctx, g, bin, position, gx, share));
+    for (int m = 0; m < g->n_modules; m++) n += g->module_rows[m] / bin * gx;
+    for (int64_t i = 0; i < n; i++) {
+        const float *r = position + 3 * i;
+        double away = sqrt((double)r[0] * r[0] + (double)r[1] * r[1] + (double)r[2] * r[2]) / g->distance_m;
+        (*share)[i] = !((*share)[i] > 0.0) ? 1.0 / (away * away) : (*share)[i] / (edge * edge);
+    }
+    return XANI_OK;
+}

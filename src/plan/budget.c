@@ -63,7 +63,7 @@ static void clear(xn_plan *p)
         if (p->cube_path != NULL) xn_free(p->cube_path[run]);
         if (p->modes_path != NULL) xn_free(p->modes_path[run]);
     }
-    void *all[] = {p->measured, p->cube_path, p->modes_path, p->group, p->sight, p->msd, p->now};
+    void *all[] = {p->measured, p->cube_path, p->modes_path, p->group, p->sight, p->msd, p->now, p->solid};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     for (int k = 0; k < XN_PLAN_GROUPINGS; k++) xn_free(p->outcome[k]);
     for (int k = 0; k < 2; k++) xn_crystal_free(&p->table[k]);

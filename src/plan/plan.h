@@ -88,6 +88,7 @@ typedef struct xn_plan {
     xn_crystal table[2];
     xn_forces before, after;
     double to_q[9], (*msd)[9], temperature_k, max_thz;
+    double *solid; // (groups) solid angle of a pixel, relative to one in the middle of a flat detector
     double photons_per_eu, background_eu;
     double amplitude_scale; // of measured modes over the expected ones; 1 where not measured
     double frequency_scale; // the same of frequencies

@@ -79,6 +79,18 @@ static xani_status load_crystal(xn_plan *p)
     return xn_forces_msd(p->ctx, &p->before, p->temperature_k, MSD_GRID, p->threads, p->msd, &unstable);
 }
 
+// Solid angle of a pixel of each group, relative to one at the detector's distance across the beam.
+static xani_status look_at_pixels(xn_plan *p)
+{
+    const xn_geometry *geometry = &p->scene.geometry;
+    float *position = NULL;
+    int64_t gy, gx;
+    XN_TRY(xn_geometry_group(p->ctx, geometry, p->bin, &position, &gy, &gx));
+    xani_status st = xn_geometry_shares(p->ctx, geometry, p->bin, position, gx, &p->solid);
+    xn_free(position);
+    return st;
+}
+
 xani_status xn_plan_scene(xn_plan *p)
 {
     p->n_runs = xn_config_count(p->config, "runs");
@@ -90,6 +102,7 @@ xani_status xn_plan_scene(xn_plan *p)
     XN_TRY(xn_scene_load(p->ctx, p->config, &p->scene));
     p->max_thz = p->scene.max_thz;
     XN_TRY(xn_scene_group(p->ctx, &p->scene, p->bin, 0, NULL));
+    XN_TRY(look_at_pixels(p));
     XN_TRY(xn_beam_load(p->ctx, p->config, p->scene.energy_kev, &p->beam));
     return load_crystal(p);
 }
@@ -173,7 +186,7 @@ bool xn_plan_see(const xn_plan *p, xn_plan_eye *e, const xn_view *v, int64_t at,
     }
     g->at = at;
     g->intensity = i1 / p->before.n_atoms;
-    g->factor = xn_beam_factor(&p->beam, p->scene.q_lab + 3 * at);
+    g->factor = xn_beam_polarisation(&p->beam, p->scene.q_lab + 3 * at) * p->solid[at];
     return true;
 }
 

@@ -35,6 +35,7 @@ static xani_status make_panels(xn_ctx *ctx, const xn_config *config, xn_panels *
     if (p->panel == NULL) return xn_fail_memory(ctx, "panels", (size_t)n * sizeof *p->panel);
     p->n = n;
     p->energy_kev = energy_kev;
+    p->distance_m = distance_m;
     for (int m = 0; m < n; m++) {
         int row = m / (int)grid[1], column = m % (int)grid[1];
         double turn = m % 2 == 0 ? s : -s;

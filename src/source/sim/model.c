@@ -2,10 +2,10 @@
 // model.c -- crystal, detector and beam; brightness and lines of every pixel of a run.
 //
 // A pixel that sees Q counts, in a laser-off shot of mean intensity,
-//   photons = scale P(Q) cos^3(2 theta) (I1(Q) + B)
+//   photons = scale P(Q) omega (I1(Q) + B)
 // with the one-phonon intensity I1 and the static background B in electron units per atom, the polarisation factor
-// P = p (1 - (k.e)^2) + (1-p) (1 - (k.e')^2), e' = z x e, and the solid angle of a flat detector (science.md 13.2, 10).
-// The scale is such that the median pixel of the first run has sim.photons.  After the laser (science.md 13.3)
+// P = p (1 - (k.e)^2) + (1-p) (1 - (k.e')^2), e' = z x e, and the pixel's share of solid angle omega (science.md 13.2,
+// 10). The scale is such that the median pixel of the first run has sim.photons.  After the laser (science.md 13.3)
 //   y(t) = sum_l A_l [exp(-g_l t) cos(2 pi f_l t) - exp(-t/T_r)] + h d (1 - exp(-t/T_h)),   t >= 0
 // where A_l are the exact squeezing amplitudes times the dilution d = I1/(I1 + B), g of a pair line that of its branch
 // and of a combination line the mean of its two branches'.
@@ -17,14 +17,13 @@
 
 // ---- scattering geometry
 
-static double beam_factor(const xn_sim_model *m, const float *r)
+static double polarisation(const xn_sim_model *m, const float *r)
 {
     const double *e = m->polarisation;
     double x = (double)r[0], y = (double)r[1], z = (double)r[2], length = sqrt(x * x + y * y + z * z);
     double along = (x * e[0] + y * e[1] + z * e[2]) / length, across = (-x * e[1] + y * e[0]) / length;
     double p = m->polarised * (1.0 - along * along) + (1.0 - m->polarised) * (1.0 - across * across);
-    double cosine = z / length;
-    return p * fabs(cosine * cosine * cosine);
+    return p;
 }
 
 static xani_status load_beam(xn_ctx *ctx, const xn_config *config, xn_sim_model *m)
@@ -165,7 +164,7 @@ static void view_finish(xn_sim_view *v)
     for (int64_t i = 0; i < m->npix; i++) {
         double i1 = v->photons[i], total = i1 + m->background_eu;
         v->dilution[i] = total > 0.0 ? i1 / total : 0.0;
-        v->photons[i] = isnan(r[3 * i]) ? 0.0 : m->photons_per_eu * beam_factor(m, r + 3 * i) * total;
+        v->photons[i] = isnan(r[3 * i]) ? 0.0 : m->photons_per_eu * polarisation(m, r + 3 * i) * m->solid[i] * total;
         for (int l = 0; l < v->model->n_lines; l++) v->amplitude[l][i] *= v->dilution[i];
         pixel_fast(v, i);
     }
@@ -260,6 +259,9 @@ xani_status xn_sim_model_make(xn_ctx *ctx, const xn_config *config, xn_sim_model
     XN_GOTO(out, st, xn_goniometer_load(ctx, config, &m->goniometer));
     XN_GOTO(out, st, xn_sim_detector_make(ctx, config, &m->s, &m->detector));
     m->npix = m->detector.geometry.ny * m->detector.geometry.nx;
+    XN_GOTO(out, st,
+            xn_geometry_shares(ctx, &m->detector.geometry, 1, m->detector.geometry.position, m->detector.geometry.nx,
+                               &m->solid));
     XN_GOTO(out, st, set_scale(ctx, config, m));
 out:
     if (st != XANI_OK) xn_sim_model_free(m);
@@ -273,6 +275,7 @@ void xn_sim_model_free(xn_sim_model *m)
     xn_forces_free(&m->after);
     xn_free(m->msd);
     xn_free(m->line);
+    xn_free(m->solid);
     xn_sim_detector_free(&m->detector);
     memset(m, 0, sizeof *m);
 }

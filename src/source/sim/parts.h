@@ -94,6 +94,7 @@ typedef struct xn_sim_model {
     xn_lattice lattice;
     xn_goniometer goniometer;
     double polarisation[3], polarised;
+    double *solid;         // (npix) solid angles, steradians
     double background_eu;  // electron units per atom
     double photons_per_eu; // of a pixel in forward direction in a shot of mean intensity
     int64_t npix;
