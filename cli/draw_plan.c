@@ -63,8 +63,7 @@ static void nothing(const draw_axes *a, const char *why)
 // An axis of groupings: 1, 2, 4, ... at equal distances.
 static void grouping_axis(draw_axes *a)
 {
-    a->x0 = -0.25;
-    a->x1 = 5.25;
+    a->x0 = -0.25, a->x1 = 5.25;
     a->no_x_ticks = true;
 }
 
@@ -132,7 +131,7 @@ static void draw_times(const picture *p)
     draw_axes a = panel(0, 1);
     double lo = INFINITY, hi = 0, rate = number_of(p->plan, "shots_per_second"), unit = 1,
            planned = number_of(p->plan, "shots_planned");
-    series s[2 * BRANCHES];
+    series s[2 * BRANCHES] = {{.n = 0}};
     char label[80], head[120], text[80];
     for (int i = 0; i < p->n_branches; i++) {
         of_budget(p, p->branch[i], "shots_best", &s[2 * i]);
@@ -173,10 +172,11 @@ static void draw_times(const picture *p)
     if (hi > 0 && planned > 0) {
         double y = draw_y(&a, planned / unit);
         draw_line(&a, a.x0, planned / unit, a.x1, planned / unit, DRAW_GREY, 3, DRAW_DASHED);
-        double best = 0.6, word = y + 0.7 * DRAW_EM;
-        for (double x = 0.6; x < 4.5; x += 0.2)
-            if (clear_of(&a, s, 2 * p->n_branches, x, word) > clear_of(&a, s, 2 * p->n_branches, best, word) + 1)
-                best = x;
+        double best = 0.6, most = 0, word = y + 0.7 * DRAW_EM;
+        for (int k = 0; k < 20; k++) {
+            double x = 0.6 + 0.2 * k, room = clear_of(&a, s, 2 * p->n_branches, x, word);
+            if (room > most + 1) most = room, best = x;
+        }
         snprintf(text, sizeof text, planned < 1e7 ? "a run, %.0f shots" : "a run, %.4g shots", planned);
         draw_text(draw_x(&a, best), word, 0.5, 0.8, DRAW_GREY, text);
     }
@@ -216,7 +216,9 @@ static void of_timing(const picture *p, const char *key, series *out)
     out->n = 0;
     add(out, 0, 1);
     json_array_foreach((json_t *)json_object_get(p->plan, "timing"), n, row)
+    {
         add(out, number_of(row, "frequency_thz"), number_of(row, key));
+    }
 }
 
 static void draw_timing(const picture *p)
@@ -345,7 +347,7 @@ static void write_title(const picture *p)
                 (size_t)snprintf(line + used, sizeof line - used, v < 1e4 ? "%s%.4g%s (%s)" : "%s%.0f%s (%s)",
                                  words[i].before, v, words[i].behind, json_string_value(json_object_get(row, "from")));
         }
-    double y = HEIGHT - 1.5 * DRAW_EM;
+    const double y = HEIGHT - 1.5 * DRAW_EM;
     draw_text(0.5 * WIDTH, y, 0.5, 1.25, DRAW_INK, p->title);
     draw_text(0.5 * WIDTH, y - 1.7 * DRAW_EM, 0.5, 0.85, DRAW_INK, line);
     snprintf(line, sizeof line, "amplitudes: %s; delay step %.4g ps, resolution %.3g THz; rho needed %.3g",

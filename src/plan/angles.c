@@ -58,7 +58,7 @@ static xani_status circle_of(const xn_plan *p, int i, int *circle, double *start
     *start = xn_config_double(c, other);
     *step = xn_config_double(c, xn_key(other, "plan.angles[%d].step_deg", i));
     if (!(stop >= *start)) return xn_config_bad(p->ctx, c, key, "%g is below start_deg, %g", stop, *start);
-    *n = (int64_t)floor((stop - *start) / *step + 1e-9) + 1;
+    *n = (int64_t)fmin(floor((stop - *start) / *step + 1e-9) + 1.0, 1e9);
     return XANI_OK;
 }
 
@@ -73,9 +73,9 @@ static void add_view(job *j, int run, const double *angle, int n)
 static xani_status list_views(job *j)
 {
     xn_plan *p = j->p;
-    int n = xn_config_count(p->config, "plan.angles"), circle[8];
-    double start[8], step[8], angle[8];
-    int64_t count[8], all = n > 0 ? 1 : 0;
+    int n = xn_config_count(p->config, "plan.angles"), circle[8] = {0};
+    double start[8] = {0}, step[8] = {0}, angle[8] = {0};
+    int64_t count[8] = {0}, all = n > 0 ? 1 : 0;
     if (n > 8) return xn_config_bad(p->ctx, p->config, "plan.angles", "%d circles, at most 8", n);
     for (int i = 0; i < n; i++) {
         XN_TRY(circle_of(p, i, &circle[i], &start[i], &step[i], &count[i]));

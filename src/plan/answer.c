@@ -80,7 +80,8 @@ static json_t *timing(const xn_plan *p)
     double top = isfinite(p->max_thz) ? 2.0 * p->max_thz : ANY_TOP_THZ, step = top / TIMING_ROWS;
     double nice = pow(10.0, floor(log10(step))), ratio = step / nice;
     step = nice * (ratio < 1.5 ? 1.0 : ratio < 3.5 ? 2.0 : ratio < 7.5 ? 5.0 : 10.0);
-    for (double f = step; f < top + step; f += step) {
+    for (int k = 1; k * step < top + step; k++) {
+        double f = k * step;
         double clock = xn_plan_clock(f, xn_plan_v(p, XN_PLAN_TIMING));
         double box = p->trace.n > 0 ? fabs(xn_plan_box(f, p->trace.width_ps)) : NAN;
         double left = isnan(box) ? clock : clock * box;

@@ -140,8 +140,10 @@ static double jitter_of(const xn_shots *s)
 
 xani_status xn_plan_shots(xn_plan *p, const xn_shots *s, int n, const double *edges, const char *where)
 {
-    double *count = xn_calloc(3 * (size_t)n, sizeof *count), *sum = count + n, *square = count + 2 * n;
+    double *count = xn_calloc(3 * (size_t)n, sizeof *count), *sum, *square;
     if (count == NULL) return xn_fail_memory(p->ctx, "the shots of the bins", (size_t)n * 24);
+    sum = count + n;
+    square = count + 2 * n;
     double on = 0.0, off = 0.0, used = 0.0, spread = 0.0, freedom = 0.0, gap = INFINITY;
     for (int64_t i = 0; i < s->n; i++) {
         on += s->laser[i] == XN_LASER_ON;

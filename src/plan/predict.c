@@ -100,12 +100,12 @@ static int lines_of(const xn_plan *p, const xn_plan_group *g, const xn_plan_sigh
     qsort(out, (size_t)count, sizeof *out, by_frequency);
     int kept = 0;
     for (int i = 0; i < count; i++) {
-        seen_line *last = kept > 0 ? &out[kept - 1] : NULL;
-        double apart = last ? out[i].line.f_thz - last->line.f_thz : INFINITY;
-        if (apart > 0.5 * fmax(1.0 / span, out[i].line.damping_per_ps / M_PI)) {
+        double width = 0.5 * fmax(1.0 / span, out[i].line.damping_per_ps / M_PI);
+        if (kept == 0 || out[i].line.f_thz - out[kept - 1].line.f_thz > width) {
             out[kept++] = out[i];
             continue;
         }
+        seen_line *last = &out[kept - 1];
         double sum = last->line.amplitude + out[i].line.amplitude;
         if (out[i].rho > last->rho) *last = out[i];
         last->line.amplitude = sum;

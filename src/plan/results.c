@@ -172,8 +172,9 @@ xani_status xn_plan_results(xn_plan *p)
 static xani_status bins_of_counts(xn_plan *p, const xn_cube *c)
 {
     size_t n = (size_t)c->nbins;
-    double *edges = xn_alloc(2 * n + 2, sizeof *edges), *shots = edges + n + 1;
+    double *edges = xn_alloc(2 * n + 2, sizeof *edges), *shots;
     if (edges == NULL) return xn_fail_memory(p->ctx, "the delays", n * 16);
+    shots = edges + n + 1;
     for (int b = 0; b < c->nbins; b++) {
         double before = b > 0 ? c->delay_ps[b - 1] : 2.0 * c->delay_ps[0] - c->delay_ps[1];
         edges[b] = 0.5 * (before + c->delay_ps[b]);
