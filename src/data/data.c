@@ -258,17 +258,29 @@ void xn_dispersion_free(xn_dispersion *d)
     xn_points_free(&d->points);
     xn_points_free(&d->combinations);
     for (int i = 0; d->run_names != NULL && i < d->n_runs; i++) xn_free(d->run_names[i]);
-    void *all[] = {d->run_names,        d->run_angles,
-                   d->axis[0],          d->axis[1],
-                   d->axis[2],          d->axis[3],
-                   d->intensity,        d->coverage,
-                   d->labels,           d->label_distance,
-                   d->path_distance,    d->path_frequency,
-                   d->path_hkl,         d->path_intensity,
-                   d->averaged,         d->averaged_errors,
-                   d->path_averaged,    d->path_averaged_errors,
-                   d->branch_frequency, d->branch_errors,
-                   d->branch_count,     d->reference_frequency};
+    void *all[] = {d->run_names,
+                   d->run_angles,
+                   d->axis[0],
+                   d->axis[1],
+                   d->axis[2],
+                   d->axis[3],
+                   d->intensity,
+                   d->coverage,
+                   d->labels,
+                   d->label_distance,
+                   d->path_distance,
+                   d->path_frequency,
+                   d->path_hkl,
+                   d->path_intensity,
+                   d->averaged,
+                   d->averaged_errors,
+                   d->path_averaged,
+                   d->path_averaged_errors,
+                   d->branch_frequency,
+                   d->kind_evidence,
+                   d->branch_errors,
+                   d->branch_count,
+                   d->reference_frequency};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(d, 0, sizeof *d);
 }

@@ -74,6 +74,7 @@ typedef struct xn_dispersion {
     int n_reference;
     double *reference_frequency; // (n_reference, path_n) THz, negative where imaginary
     xn_refinement refinement;    // n 0: not refined
+    char *kind_evidence;         // why lines are pairs or coherent modes
     double tube_inv_ang;
     double nyquist_thz;     // of the delay bins; NaN when not uniform
     double crystal_max_thz; // highest phonon frequency known for the crystal, NaN when unknown

@@ -79,7 +79,7 @@ static void free_classes(classes *c)
 // Entries to classes, and room for their traces.
 static xani_status sort_classes(const job *j, classes *c)
 {
-    qsort(c->entry, (size_t)c->entries, sizeof *c->entry, by_class);
+    if (c->entries > 0) qsort(c->entry, (size_t)c->entries, sizeof *c->entry, by_class);
     c->begin = xn_alloc((size_t)c->entries + 1, sizeof *c->begin);
     c->slot = xn_alloc((size_t)c->entries + 1, sizeof *c->slot);
     if (c->begin == NULL || c->slot == NULL)

@@ -112,20 +112,6 @@ static xani_status plan(xn_ctx *ctx, const xn_config *config, const xn_modes *co
     return xn_path_plan(ctx, config, s, footprint, p, d);
 }
 
-static void report_kinds(xn_ctx *ctx, const xn_scene *s, const xn_collection *c)
-{
-    if (c->kind != XN_KIND_AUTO) return;
-    if (s->atoms == 1)
-        xn_note(ctx, "map.mode_kind auto: all modes are pairs, nu = f/2 (one atom per primitive cell: nothing vibrates "
-                     "coherently at q = 0)");
-    else
-        xn_note(
-            ctx,
-            "map.mode_kind auto: %lld modes of %lld pixels at Bragg peaks (within the pixel, or 2 %% of the zone) are "
-            "coherent, nu = f; all others are pairs, nu = f/2",
-            (long long)c->coherent, (long long)c->bragg_pixels);
-}
-
 // Rule of science.md 9: dt <= 1/(4 nu_max) for pairs. One line for all runs.
 static void report_aliasing(xn_ctx *ctx, const xn_scene *s, const xn_modes *const *modes, int n, const xn_collection *c,
                             xn_dispersion *d)
@@ -188,7 +174,7 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const xn_modes
     }
     xn_view_free(&v);
     XN_TRY(st);
-    report_kinds(ctx, s, c);
+    XN_TRY(xn_kinds_report(ctx, s, k, c, d));
     if (k->given && c->aliased > 0) XN_TRY(xn_mirrored_tell(ctx, s, k, modes, c));
     report_aliasing(ctx, s, modes, n, c, d);
     XN_TRY(xn_known_map(ctx, config, s, c, k, d));

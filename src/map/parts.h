@@ -223,6 +223,9 @@ bool xn_known_observe(const xn_known *k, const xn_collection *c, int64_t i, xn_o
 // mirrored.c: takes the mark `alias` off points that the constants, as given, explain without mirrors.
 xani_status xn_mirrored_tell(xn_ctx *ctx, const xn_scene *s, const xn_known *k, const xn_modes *const *modes,
                              xn_collection *c);
+// kinds.c: why lines are pairs or coherent, said and kept in d.
+xani_status xn_kinds_report(xn_ctx *ctx, const xn_scene *s, const xn_known *k, const xn_collection *c,
+                            xn_dispersion *d);
 xani_status xn_branches_known(xn_ctx *ctx, const xn_scene *s, const xn_known *k, const xn_path *p, const xn_members *m,
                               xn_collection *c, xn_dispersion *d);
 

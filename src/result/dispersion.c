@@ -279,6 +279,7 @@ static xani_status write_all(xn_ctx *ctx, xn_writer *w, const xn_dispersion *d)
     XN_TRY(write_labels(ctx, w, d));
     XN_TRY(write_forces(ctx, w, d));
     XN_TRY(write_points(ctx, w, "/entry/points", "phonon frequency nu", &d->points, d));
+    if (d->kind_evidence != NULL) xn_writer_attr_text(w, "/entry/points", "kind_evidence", d->kind_evidence);
     return write_points(ctx, w, "/entry/combination_points",
                         "frequency f of the oscillation, nu_i + nu_j or |nu_i - nu_j|", &d->combinations, d);
 }

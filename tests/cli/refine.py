@@ -95,7 +95,21 @@ def copper():
     basis = {"space_group": "Fm-3m", "basis": [{"element": "Cu", "position": [0, 0, 0]}]}
     config, modes, _ = experiment("copper", "cu_296k", [3.61, 3.61, 3.61, 90, 90, 90], basis, [{"shell": "110", "factor": 0.95}])
     check("copper", config, modes, "cu_296k", 2, 0.95, 1)
+    kinds(config, modes)
     refuse(config, modes)
+
+
+def kinds(config, modes):
+    """Pair lines are told from coherent ones by the constants: said, kept, and warned of where the configuration is wrong."""
+    for kind, warned in (("pair", False), ("coherent", True)):
+        settings = [x for k in ("mode_kind=" + kind, "force_constants.file=cu_296k") for x in ("--set", "map." + k)]
+        _, _, stderr = xani("map", "--config", config, *settings, *modes, "-o", f"{SCRATCH}/kind.h5")
+        with h5py.File(f"{SCRATCH}/kind.h5") as f:
+            kept = f["entry/points"].attrs["kind_evidence"]
+            kept = kept.decode() if isinstance(kept, bytes) else kept
+        odds = float(kept.rsplit(" ", 1)[1])
+        r.ok(kept in stderr.replace("\nxani: map.mode_kind ", "; ") and odds > 100, f"{kind}: evidence for pairs, 2 ln of the odds {odds:+.0f}")
+        r.ok(("better as pairs" in stderr) == warned, f"{kind}: {'warned' if warned else 'no warning'}")
 
 
 def refuse(config, modes):
