@@ -203,7 +203,7 @@ static xani_status answer_of(const job *j, const xn_refine_result *r, json_t **a
     xn_mat3_mul(ub, b_inv, u);
     for (int k = 0; k < 3; k++) error = fmax(error, r->error_deg[k]);
     const char *verdict =
-        !r->converged ? "not converged"
+        !r->converged ? "not converged; do not take the one below"
         : r->outside  ? "not found within geometry.index.range_deg: the orientation is farther off, or a sign, "
                         "an angle or the geometry is wrong; do not take the one below"
         : r->explained < LEAST_EXPLAINED
