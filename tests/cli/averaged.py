@@ -27,11 +27,11 @@ A, PHOTONS, ANGLES = 3.61, 2e3, (0, 17)
 r = Report()
 
 
-def xani(*args):
+def xani(*args, out=False):
     done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=300)
     if done.returncode != 0:
         raise AssertionError(f"xani {args[0]}: exit {done.returncode}: {done.stderr[-400:]}")
-    return done.stderr
+    return done.stdout if out else done.stderr
 
 
 def simulate():
@@ -148,7 +148,14 @@ def compare():
 def main():
     simulate()
     settings = ["--set", "input.counts_per_photon=1"]
-    xani("run", f"{SCRATCH}/raw/xani.yaml", "-o", f"{SCRATCH}/out", *settings)
+    with open(f"{SCRATCH}/raw/xani.yaml") as f:
+        text = f.read()
+    second = text.index("- name: r2") if "- name: r2" in text else text.index('- name: "r2"')
+    with open(f"{SCRATCH}/raw/one.yaml", "w") as f:
+        f.write(text[:second] + text[text.index("\nmap:") + 1:])
+    xani("run", f"{SCRATCH}/raw/one.yaml", "-o", f"{SCRATCH}/out", *settings)
+    done = json.loads(xani("run", f"{SCRATCH}/raw/xani.yaml", "-o", f"{SCRATCH}/out", "--json", *settings, out=True))["runs"]
+    r.ok([(x["reduce"], x["fit"]) for x in done] == [("kept", "kept"), ("done", "done")], "a run that is added does not redo the other")
     compare()
     modes = [f"{SCRATCH}/out/r{i + 1}/modes.h5" for i in range(len(ANGLES))]
     xani("map", "--config", f"{SCRATCH}/raw/xani.yaml", *modes, "--set", "map.average_traces=false", "-o", f"{SCRATCH}/none.h5")
