@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // lattice_label_oblique.c -- named points of monoclinic and triclinic zones, in conventional reciprocal units.
 //
-// Points and names of Setyawan and Curtarolo (2010): MCL, MCLC1 to 5, TRI.  Their monoclinic cell has the unique axis a,
-// the angle alpha < 90 degrees between b and c, and the centred face across c; any given setting (unique axis, P A B C I,
-// a sheared cell) is brought to it in the plane of b and c: the two shortest vectors that span it, with b in the centred
-// face.  Their formulas hold where c reaches along b by no more than half of b.  The triclinic points are halves of
-// reduced reciprocal vectors, turned so that their angles are all acute or all obtuse, that of the first two the nearest
-// to a right one.
+// Points and names of Setyawan and Curtarolo (2010): MCL, MCLC1 to 5, TRI.  Their monoclinic cell has the unique axis
+// a, the angle alpha < 90 degrees between b and c, and the centred face across c; any given setting (unique axis, P A B
+// C I, a sheared cell) is brought to it in the plane of b and c: the two shortest vectors that span it, with b in the
+// centred face.  Their formulas hold where c reaches along b by no more than half of b.  The triclinic points are
+// halves of reduced reciprocal vectors, turned so that their angles are all acute or all obtuse, that of the first two
+// the nearest to a right one.
 #include <math.h>
 #include <string.h>
 
