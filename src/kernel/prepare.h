@@ -12,9 +12,9 @@
 #include "kernel/gridded.h"
 #endif
 
-#define XN_ROUNDING 2         // of chi^2, which is a difference of sums as large as yy, per degree of freedom
-#define XN_AHEAD 4            // rows fetched ahead: each lies in another page
-#define XN_CHUNK (512 / XN_W) // groups loaded together: 2 KiB of each row, so that rows are read as streams
+#define XN_ROUNDING 2          // of chi^2, which is a difference of sums as large as yy, per degree of freedom
+#define XN_AHEAD 4             // rows fetched ahead: each lies in another page
+#define XN_CHUNK (1024 / XN_W) // groups loaded together: up to 4 KiB of each row, so that rows are read as streams
 
 XN_FN real *plane_of(const struct kit *kit, int slot) { return kit->plane + (size_t)slot * (size_t)kit->room; }
 XN_FN size_t group_size(const struct kit *kit) { return (size_t)kit->plan->n * XN_W; }
