@@ -49,7 +49,8 @@ XN_FN size_t rest_at(const struct block *b, int a)
 #endif
 }
 
-XN_PART void pack_lanes(const real *data, size_t size, const int *trace, real *out)
+// Returns out.
+XN_PART const real *pack_lanes(const real *data, size_t size, const int *trace, real *out)
 {
 #ifdef XN_PERMUTES // the traces of one group at once
     integer lane[XN_W];
@@ -76,6 +77,7 @@ XN_PART void pack_lanes(const real *data, size_t size, const int *trace, real *o
         for (size_t s = 0; s < size; s += XN_W) out[s + (size_t)i] = p[s];
     }
 #endif
+    return out;
 }
 
 // The block of list[0..count), without its samples; count is at most XN_BLOCK and at least 1.
@@ -105,20 +107,21 @@ XN_PART void block_data(struct block *b)
     for (int a = 0; a < XN_GROUPS; a++) {
         const int *trace = b->trace + a * XN_W;
         const bool direct = b->direct[a];
-        size_t at = group_at(kit, trace[0] / XN_W);
-        real *y = kit->pack + (size_t)a * group_size(kit), *h = y + XN_GROUPS * group_size(kit);
-        b->y[a] = direct ? kit->y + at : y;
-        b->h[a] = kit->plan->closed ? NULL : direct ? kit->h + at : h;
-        b->s[a] = NULL;
-        if (!direct) {
-            pack_lanes(kit->y, group_size(kit), trace, y);
-            if (!kit->plan->closed) pack_lanes(kit->h, group_size(kit), trace, h);
+        b->y[a] = b->h[a] = b->s[a] = NULL;
+        if (direct) {
+            size_t at = group_at(kit, trace[0] / XN_W);
+            b->y[a] = kit->y + at;
+            if (!kit->plan->closed) b->h[a] = kit->h + at;
+        } else { // devices, whose blocks are one trace, have no room to pack into
+            real *y = kit->pack + (size_t)a * group_size(kit), *h = y + XN_GROUPS * group_size(kit);
+            b->y[a] = pack_lanes(kit->y, group_size(kit), trace, y);
+            if (!kit->plan->closed) b->h[a] = pack_lanes(kit->h, group_size(kit), trace, h);
         }
 #ifndef XN_DEVICE
         if (kit->plan->gridded) {
             real *s = kit->pack + XN_GROUPS * group_size(kit) + (size_t)a * grid_size(kit);
-            b->s[a] = direct ? kit->s + (size_t)(trace[0] / XN_W) * grid_size(kit) : s;
-            if (!direct) pack_lanes(kit->s, grid_size(kit), trace, s);
+            b->s[a] = direct ? kit->s + (size_t)(trace[0] / XN_W) * grid_size(kit)
+                             : pack_lanes(kit->s, grid_size(kit), trace, s);
         }
 #endif
     }
