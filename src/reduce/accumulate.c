@@ -153,6 +153,7 @@ static xani_status run_on_devices(xn_accumulator *a, const xn_pass *pass, xn_wor
     }
     xani_status st = xn_step_open(a, a->batch_frames, 2);
     if (st != XANI_OK && a->devices != NULL && !a->choice->devices.asked) { // too little pinned memory, perhaps
+        xn_sum_stop(a);
         xn_step_close(a);
         xn_sum_close(a);
         xn_clear_error(a->ctx);
@@ -161,6 +162,7 @@ static xani_status run_on_devices(xn_accumulator *a, const xn_pass *pass, xn_wor
         st = xn_step_open(a, a->batch_frames, 2);
     }
     if (st == XANI_OK) st = run_list(a, pass, list, n, done, total);
+    xn_sum_stop(a);
     xn_step_close(a);
     xn_solo_close(a);
     if (a->keep != NULL) a->keep->complete = NULL;

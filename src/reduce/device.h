@@ -79,6 +79,8 @@ xani_status xn_sum_choose(xn_ctx *ctx, const xn_config *config, const xn_sum_tab
                           const xn_groups *groups, const xn_work *work, xn_sum_choice *choice);
 // a->devices for the pass, of at most `shots` shots; NULL: none could be had, and none was asked for.
 xani_status xn_sum_open(xn_accumulator *a, const xn_pass *pass, int64_t shots);
+// Devices are done with what they were given, and take no more: frames may be freed then.
+void xn_sum_stop(xn_accumulator *a);
 void xn_sum_close(xn_accumulator *a);
 // Memory of the host for batches of frames, and back.
 uint8_t *xn_sum_frames_alloc(xn_accumulator *a, size_t bytes);

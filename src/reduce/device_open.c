@@ -279,6 +279,21 @@ xani_status xn_sum_open(xn_accumulator *a, const xn_pass *pass, int64_t shots)
     return st;
 }
 
+void xn_sum_stop(xn_accumulator *a)
+{
+    xn_sum_devices *s = a->devices;
+    for (int i = 0; s != NULL && s->device != NULL && i < s->count; i++) {
+        xn_sum_device *d = &s->device[i];
+        char why[XN_SUM_WHY];
+        int before;
+        if (d->stream == NULL) continue;
+        bool in = xn_sum_enter(s, d, &before, why);
+        s->choice->tables.io->close(d->stream); // waits
+        d->stream = NULL;
+        if (in) xn_sum_leave(s, d, before);
+    }
+}
+
 void xn_sum_close(xn_accumulator *a)
 {
     xn_sum_devices *s = a->devices;
