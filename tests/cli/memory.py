@@ -21,6 +21,6 @@ with open(sys.argv[1], "rb") as f:
         sys.exit(77)
 os.environ["XANI_FRAMES"], os.environ["XANI_BINS"] = "10000", "3000"
 # how many chunks of all delays (6 MB) are encoded at once is chance; all frames held would be 74 MB more
-os.environ["XANI_THREADS"], os.environ["XANI_SLACK_CHUNKS"] = "1", "3"
+os.environ["XANI_THREADS"], os.environ["XANI_SLACK_CHUNKS"] = "1", "5"
 sys.argv = [script, *sys.argv[1:3], "frames"]
 runpy.run_path(script, run_name="__main__")

@@ -255,8 +255,8 @@ static void serve(int in, int out)
     char path[600];
     xn_ctx *ctx;
     struct rlimit memory = {(rlim_t)3 << 30, (rlim_t)3 << 30};
-    if (!SANITIZED) setrlimit(RLIMIT_AS, &memory);
     if (xani_create(&ctx) != XANI_OK || !xn_worker_use(true, NULL)) _exit(9);
+    if (!SANITIZED) setrlimit(RLIMIT_AS, &memory); // enough for the helper too, with files as small as these
     for (ssize_t n; (n = read(in, path, sizeof path - 1)) > 0;) {
         path[n] = '\0';
         double start = xn_seconds();
