@@ -28,8 +28,8 @@ xani_status xn_identity_map(xn_ctx *ctx, const xn_config *config, const char *co
 // beside them that their dispersion depends on. Owned, NULL-terminated (xn_h5_names_free).
 xani_status xn_inputs_find(xn_ctx *ctx, const xn_config *config, int run, char ***inputs);
 xani_status xn_inputs_map(xn_ctx *ctx, const xn_config *config, const char *const *modes, char ***inputs);
-// Before the work begins: XANI_ERR_USAGE when the output is one of the inputs (NULL-terminated), XANI_ERR_OUTPUT when its
-// folder cannot be written to.
+// Before the work begins: XANI_ERR_USAGE when the output is one of the inputs (NULL-terminated), XANI_ERR_OUTPUT when
+// its folder cannot be written to.
 xani_status xn_inputs_spare(xn_ctx *ctx, const char *output, const char *const *inputs);
 
 #endif
