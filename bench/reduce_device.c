@@ -231,7 +231,7 @@ static xani_status measure_kernels(bench *b, there *t, int k)
     xn_ctx *ctx = b->bench->context;
     xn_config *config = NULL;
     xn_source source;
-    xn_groups g;
+    xn_groups g = {0};
     xn_sum_job job;
     double rate;
     (void)snprintf(yaml, sizeof yaml, "reduce: {spatial_bin: %d}\n", k);

@@ -135,6 +135,7 @@ static int start_of(const engine *e, bool given)
 static void report(const engine *e, worker *k, way w, const xn_fit_tile *tile, int i, const int *slot)
 {
     const xn_fit_kernel *kernel = e->kernel[deep(&w)];
+    // cppcheck-suppress uninitvar ; xn_fit_result_make fills all of it
     xani_fit_result own, *r = e->job->results != NULL ? &e->job->results[tile->pixel[i]] : &own;
     xn_fit_result_make(e->plans, w.plan, kernel, tile, i, r);
     if (e->rounds && xn_fit_sigma(tile, i) == 0.0) r->chi2_reduced *= k->rounds.unit[slot[i]];
