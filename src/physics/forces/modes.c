@@ -117,8 +117,8 @@ double xn_forces_max_thz(const xn_forces *f, int grid)
     double *nu = xn_alloc(3 * (size_t)f->n_atoms, sizeof *nu), b[9], q[3], most = NAN;
     xn_forces_reciprocal(f, b);
     for (int k = 1; work != NULL && nu != NULL && k < grid * grid * grid; k++) {
-        const double part[3] = {(double)(k / (grid * grid)) / grid, (double)(k / grid % grid) / grid,
-                                (double)(k % grid) / grid};
+        const int at[3] = {k / (grid * grid), k / grid % grid, k % grid};
+        const double part[3] = {(double)at[0] / grid, (double)at[1] / grid, (double)at[2] / grid};
         xn_mat3_vec(b, part, q);
         if (xn_forces_solve(f, q, NULL, work, nu, NULL)) most = fmax(most, nu[3 * f->n_atoms - 1]);
     }
