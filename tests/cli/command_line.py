@@ -101,7 +101,11 @@ line = f"'{XANI}' phonons cu_296k --at 0,0,0 --at 0.5,0.5,0 --steps 3000 2>error
 done = subprocess.run(["bash", "-c", line], cwd=SCRATCH, capture_output=True, text=True)
 r.ok(done.stdout.endswith("\n0\n") and os.path.getsize(f"{SCRATCH}/errors") == 0, f"| head -1 ends nothing and is no error: {done.stdout.split()[-1]}")
 for no_color, expected in (("", True), ("1", False)):
-    parent, child = pty.openpty()
+    try:
+        parent, child = pty.openpty()
+    except OSError as none:  # a root without /dev/pts
+        print(f"# no terminals here: {none}")
+        break
     xani("fit", "good/run0003_on.h5", "-o", "m.h5", stderr=child, env=os.environ | {"TERM": "xterm", "NO_COLOR": no_color})
     os.close(child)
     shown = os.read(parent, 100000)
