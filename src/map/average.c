@@ -177,8 +177,7 @@ static xani_status read_planes(const job *j, classes *c, int sets, bool *known)
     *known = false;
     for (int first = 0; st == XANI_OK && first < j->bins; first += (int)batch) {
         int n = (int)xn_min64(batch, j->bins - first);
-        for (int b = 0; st == XANI_OK && b < n; b++)
-            st = j->traces->plane(j->ctx, j->traces->user, j->run, first + b, signal + b * plane, errors + b * plane);
+        st = j->traces->planes(j->ctx, j->traces->user, first, n, signal, errors);
         for (int64_t i = 0; st == XANI_OK && !*known && i < n * plane; i++) *known = isfinite(errors[i]);
         for (int k = 0; st == XANI_OK && k < sets; k++) add_planes(j, &c[k], first, n, signal, errors);
         if (st == XANI_OK) st = xn_check_interrupt(j->ctx);

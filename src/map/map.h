@@ -15,10 +15,11 @@
 #include "physics/lattice.h"
 
 // The traces behind the modes. open: delays of a run, valid until the next is opened; 0 bins where there are none.
-// plane: signal and errors (y, x) of one bin of the run opened.
+// planes: signal and errors (n, y, x) of n bins from `first` of the run opened. Many at once: where a chunk holds all
+// delays of some pixels, each call unpacks the whole cube.
 typedef struct xn_traces {
     xani_status (*open)(xn_ctx *ctx, void *user, int run, int *bins, const double **delay_ps);
-    xani_status (*plane)(xn_ctx *ctx, void *user, int run, int bin, float *signal, float *errors);
+    xani_status (*planes)(xn_ctx *ctx, void *user, int first, int n, float *signal, float *errors);
     void *user;
 } xn_traces;
 

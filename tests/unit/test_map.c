@@ -573,11 +573,11 @@ static xani_status open_ten(xn_ctx *ctx, void *user, int run, int *bins, const d
     return XANI_OK;
 }
 
-static xani_status flat_plane(xn_ctx *ctx, void *user, int run, int bin, float *signal, float *sigma)
+static xani_status flat_planes(xn_ctx *ctx, void *user, int first, int n, float *signal, float *sigma)
 {
-    const int64_t *n = user;
-    (void)ctx, (void)run;
-    for (int64_t i = 0; i < *n; i++) signal[i] = bin == 3 ? NAN : 0.01F, sigma[i] = 0.001F;
+    const int64_t *pixels = user;
+    (void)ctx;
+    for (int64_t i = 0; i < n * *pixels; i++) signal[i] = first + i / *pixels == 3 ? NAN : 0.01F, sigma[i] = 0.001F;
     return XANI_OK;
 }
 
@@ -595,7 +595,7 @@ START_TEST(memory)
     make_modes(NULL, config, &p, 0, &m);
     int64_t pixels = m.ny * m.nx;
     m.delay_lo_ps = 0.0, m.delay_hi_ps = 1.0;
-    const xn_traces traces = {open_ten, flat_plane, &pixels};
+    const xn_traces traces = {open_ten, flat_planes, &pixels};
     for (failing = 1; !done && failing < 2000; failing++) {
         xn_mem_set_hook(fail_at, NULL);
         xani_status st = xn_map(NULL, config, &list, 1, &traces, &d);
