@@ -149,7 +149,6 @@ static bool row_epix10ka(const uint16_t *w, const float *const p[2], const float
 }
 
 // float32 holds 8- and 16-bit values exactly; wider ones go through float64.
-
 #define FOR_TYPE(T, real, scale, linear)                                                                               \
     static bool scale_##T(const T *restrict v, const float *restrict f, int64_t n, int32_t threshold,                  \
                           int32_t *restrict col)                                                                       \

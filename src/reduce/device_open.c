@@ -127,7 +127,7 @@ void xn_sum_device_close(const xn_sum_devices *s, xn_sum_device *d)
     d->n = 0;
 }
 
-// Bytes of the host to the device, through the staging halves; `apart` from one to the next frame does not matter here.
+// Bytes of the host to the device, through the first of the staging halves.
 static bool send(const xn_sum_devices *s, xn_sum_device *d, void *to, const void *from, size_t bytes, char *why)
 {
     const xn_device_io *io = s->choice->tables.io;

@@ -154,8 +154,6 @@ static void clear_bin(xn_cube *c, const uint8_t *what, int b)
     xn_cube_let_go(c, c->errors + at, (size_t)npix * 4);
 }
 
-// What was added to a masked group before a shot of it turned out bad depends on what was read first: it goes.  Groups
-// without laser-off photons have no reference, but their sums are sums.
 void xn_finish_warn(xn_ctx *ctx, const xn_cube *c)
 {
     int64_t npix = c->ny * c->nx, seen = 0;
@@ -163,6 +161,8 @@ void xn_finish_warn(xn_ctx *ctx, const xn_cube *c)
     if (seen == 0) xn_warn(ctx, "no pixel has intensity in laser-off shots and no mask: all of the signal is NaN");
 }
 
+// What was added to a masked group before a shot of it turned out bad depends on what was read first: it goes.  Groups
+// without laser-off photons have no reference, but their sums are sums.
 xani_status xn_finish_mask(xn_ctx *ctx, int64_t bound, xn_cube *c)
 {
     int64_t npix = c->ny * c->nx;

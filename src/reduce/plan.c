@@ -7,9 +7,9 @@
 // is still read once, since it belongs to one bin.  At least one bin must fit beside what has the detector's size (33
 // bytes a pixel for a JUNGFRAU) and the laser-off sums (40 per group): 105 bytes a pixel without grouping.
 //
-// Batches: large enough to share the work among the threads, small enough to stay near the cache; where groups are
-// single pixels, the sums' own traffic (48 bytes per pixel and shot) weighs more than the frames, and larger batches
-// let several shots of one bin meet.
+// Batches, as step.c adds them: large enough to share the work among the threads, small enough to stay near the cache;
+// where groups are single pixels, the sums' own traffic (48 bytes per pixel and shot) weighs more than the frames, and
+// larger batches let several shots of one bin meet.  Threads with frames of their own (solo.c) hold no more than two.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

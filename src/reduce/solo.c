@@ -19,7 +19,7 @@
 
 enum { SLOTS_LEAST = 4, SLOTS_MOST = 16, TURNS = 8, SHOTS_PER_BIN = 4, SHOTS_MOST = 4096 };
 #define SLOTS_BYTES ((int64_t)4 << 20) // of a thread
-#define BATCH_BYTES ((int64_t)4 << 30) // read between two looks at the clock and at interruptions
+#define BATCH_BYTES ((int64_t)4 << 30) // between two looks at clock and interruptions, if the threads' share is less
 
 struct xn_solo {
     int64_t slots, shots;
