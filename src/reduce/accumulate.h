@@ -14,6 +14,7 @@ typedef struct xn_batch {
     uint8_t *frames;      // decoded, plan->frame_bytes apart
     xn_work_shot **shots; // frame i belongs to shots[i]
     int32_t *order;       // 0 .. n-1 sorted by bin, laser off first
+    int64_t *key;         // work, for that
     int64_t *frame;       // numbers of the frames, in the order of shots
     int32_t *reads;       // read k is of the frames reads[k] ... reads[k + 1] - 1: those that are decoded together
     int64_t n, n_reads;

@@ -7,10 +7,13 @@
 // (device.h) the batch is sent to them first, and the threads only read.
 #include <omp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "reduce/device.h"
 #include "reduce/solo.h"
+
+#define KEY_BIN ((int64_t)1 << 32) // of a sort key; below it stands the place of the shot
 
 void xn_batch_close(xn_accumulator *a, xn_batch *b)
 {
@@ -20,6 +23,7 @@ void xn_batch_close(xn_accumulator *a, xn_batch *b)
         xn_sum_frames_free(a, b->frames);
     xn_free(b->shots);
     xn_free(b->order);
+    xn_free(b->key);
     xn_free(b->frame);
     xn_free(b->reads);
     memset(b, 0, sizeof *b);
@@ -32,10 +36,11 @@ bool xn_batch_open(xn_accumulator *a, int64_t frames, int half, xn_batch *b)
     if (a->solo == NULL) b->frames = half < 0 ? xn_alloc_large(bytes, 1) : xn_sum_frames_alloc(a, bytes);
     b->shots = xn_alloc(n, sizeof(xn_work_shot *));
     b->order = xn_alloc(n, sizeof *b->order);
+    b->key = xn_alloc(n, sizeof *b->key);
     b->frame = xn_alloc(n, sizeof *b->frame);
     b->reads = xn_alloc(n + 1, sizeof *b->reads);
-    return (b->frames != NULL || a->solo != NULL) && b->shots != NULL && b->order != NULL && b->frame != NULL &&
-           b->reads != NULL;
+    return (b->frames != NULL || a->solo != NULL) && b->shots != NULL && b->order != NULL && b->key != NULL &&
+           b->frame != NULL && b->reads != NULL;
 }
 
 void xn_step_close(xn_accumulator *a)
@@ -81,17 +86,23 @@ void xn_step_reads(const xn_accumulator *a, xn_batch *b, xn_work_shot *const *sh
     b->reads[b->n_reads] = (int32_t)n;
 }
 
-// Frames by bin: the sums of a row stay in the cache from one shot of a bin to the next.  Insertion: a delay scan is
-// nearly sorted already, and a batch is short.
+static int by_key(const void *x, const void *y)
+{
+    int64_t a = *(const int64_t *)x, b = *(const int64_t *)y;
+    return (a > b) - (a < b);
+}
+
+// Frames by bin: the sums of a row stay in the cache from one shot of a bin to the next.  Those of a bin keep their
+// order, in which they lie in the file.
 void xn_step_batch(const xn_accumulator *a, xn_batch *b, xn_work_shot *const *shots, int64_t n)
 {
     xn_step_reads(a, b, shots, n);
     for (int64_t i = 0; i < n; i++) {
-        int64_t k = i;
         b->shots[i] = shots[i];
-        for (; k > 0 && b->shots[b->order[k - 1]]->bin > shots[i]->bin; k--) b->order[k] = b->order[k - 1];
-        b->order[k] = (int32_t)i;
+        b->key[i] = shots[i]->bin * KEY_BIN + i;
     }
+    qsort(b->key, (size_t)n, sizeof *b->key, by_key);
+    for (int64_t k = 0; k < n; k++) b->order[k] = (int32_t)(uint32_t)b->key[k];
 }
 
 // ---- one step: reads `next` and adds `now` (either may be empty)
