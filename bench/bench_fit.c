@@ -8,23 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "bench/figures.h"
 #include "bench/fit_bench.h"
 #include "bench/io_device.h"
 #include "bench/reduce_device.h"
 
 #define MOST_PEERS 16
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double xn_fit_bench_median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return v[n / 2];
-}
 
 // ---- ours
 
@@ -135,7 +124,7 @@ static void emit(const xn_fit_bench *s, const char *name, double ours, double ou
                           .ratio_cpu = NAN,
                           .why = why};
     if (p->n > 0) {
-        line.theirs = xn_fit_bench_median(p->rate, p->n);
+        line.theirs = xn_bench_median(p->rate, p->n);
         line.ratio = ours / line.theirs;
         snprintf(why, sizeof why, "success %.4f, theirs %.4f", ours_success, p->success / p->n);
     } else {
@@ -167,7 +156,7 @@ static xani_status run_case(xn_fit_bench *s, const xn_fit_case *c, int repeats)
             peers[p].success += other.success;
         }
     }
-    double rate = xn_fit_bench_median(ours, repeats);
+    double rate = xn_bench_median(ours, repeats);
     for (int p = 0; p < n_peers; p++) emit(s, c->name, rate, mine.success, &peers[p]);
     return c->peak ? xn_fit_bench_peak(s, c, rate) : XANI_OK;
 }

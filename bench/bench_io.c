@@ -14,7 +14,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
+#include "bench/figures.h"
 #include "bench/io_bench.h"
 #include "reader/reader.h"
 
@@ -68,20 +68,6 @@ typedef struct {
     int repeats;
     double ours[2][REPEATS_MAX], theirs[PEERS][2][REPEATS_MAX]; // wall, CPU
 } run;
-
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-double xn_io_median(double *v, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (isnan(v[i])) return NAN;
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
 
 static void emit(const xn_bench *bench, const char *name, const char *peer, double ours, double theirs,
                  const char *unit, double ratio, double ratio_cpu, const char *why)
@@ -144,11 +130,11 @@ static const char *refused(int peer, char why[160])
 static void report(run *r, xn_io_python *const python[PEERS])
 {
     double gb = 1e-9 * (double)r->c->n * (double)r->c->frame_bytes;
-    double wall = xn_io_median(r->ours[0], r->repeats), cpu = xn_io_median(r->ours[1], r->repeats);
+    double wall = xn_bench_median(r->ours[0], r->repeats), cpu = xn_bench_median(r->ours[1], r->repeats);
     for (int k = 0; k < PEERS; k++) {
         if (!(r->spec->peers & BIT(k))) continue;
-        double their_wall = xn_io_median(r->theirs[k][0], r->repeats);
-        double their_cpu = xn_io_median(r->theirs[k][1], r->repeats);
+        double their_wall = xn_bench_median(r->theirs[k][0], r->repeats);
+        double their_cpu = xn_bench_median(r->theirs[k][1], r->repeats);
         char text[160];
         const char *why = python[k] ? xn_io_python_why(python[k]) : refused(k, text);
         if (isnan(wall))
@@ -208,9 +194,9 @@ static xani_status run_index(const xn_bench *bench, const xn_io_case *c)
         cpu[i] = xn_cpu_seconds() - t_cpu;
     }
     xn_io_pass p = xn_io_library_index(c);
-    double mine = xn_io_median(wall, LEAST);
+    double mine = xn_bench_median(wall, LEAST);
     emit(bench, c->name, "H5Dread", 1e3 * mine, 1e3 * p.wall_s, "ms", p.wall_s / mine,
-         p.cpu_s / xn_io_median(cpu, LEAST),
+         p.cpu_s / xn_bench_median(cpu, LEAST),
          isnan(p.wall_s) ? "the library's index failed" : "H5Dget_chunk_info for every chunk, once");
     return XANI_OK;
 }
@@ -242,10 +228,10 @@ static xani_status run_repack(const xn_bench *bench, const char *folder, const c
         XN_TRY(xn_check_interrupt(bench->context));
     }
     gb = 1e-9 * (double)c.n * (double)c.frame_bytes;
-    double wall = xn_io_median(mine[0], LEAST), cpu = xn_io_median(mine[1], LEAST),
-           their_wall = xn_io_median(theirs[0], LEAST);
+    double wall = xn_bench_median(mine[0], LEAST), cpu = xn_bench_median(mine[1], LEAST),
+           their_wall = xn_bench_median(theirs[0], LEAST);
     emit(bench, name, "h5repack", gb / wall, gb / their_wall, "GB/s", their_wall / wall,
-         xn_io_median(theirs[1], LEAST) / cpu, isnan(wall) ? xani_error_text(bench->context) : why);
+         xn_bench_median(theirs[1], LEAST) / cpu, isnan(wall) ? xani_error_text(bench->context) : why);
     return XANI_OK;
 }
 
@@ -292,7 +278,7 @@ static void sample_scaling(scaling *s, const xn_io_case *c, xn_io_room *room)
 static void report_scaling(const xn_bench *bench, scaling *s, double gb)
 {
     if (s->n == 0) return;
-    double one = xn_io_median(s->one, s->n), all = xn_io_median(s->all, s->n), ratio = one / all;
+    double one = xn_bench_median(s->one, s->n), all = xn_bench_median(s->all, s->n), ratio = one / all;
     emit(bench, "machine", "memcpy-1-thread", gb / all, gb / one, "GB/s", ratio, NAN,
          ratio >= 1.7 ? "memcpy on all threads scales: wall ratios count"
                       : "memcpy on all threads does not scale (1.7): CPU ratios count");

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/bench.h"
+#include "bench/figures.h"
 #include "bench/fit_peers.h"
 #include "core/core.h"
 #include "core/rng.h"
@@ -141,18 +141,6 @@ static int disagreements(const room *a)
     return n;
 }
 
-static int by_size(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, by_size);
-    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
-
 static xani_status measure(const xn_bench *bench, const trial *t, lmder_fn lmder, room *a)
 {
     static double ours[2][MOST_REPEATS], theirs[MOST_REPEATS];
@@ -172,7 +160,8 @@ static xani_status measure(const xn_bench *bench, const trial *t, lmder_fn lmder
     for (int guessed = 0; guessed < 2; guessed++) {
         char name[64];
         snprintf(name, sizeof name, "%s%s", t->name, guessed ? "-guessed" : "");
-        const double own = median(ours[guessed], repeats), other = lmder != NULL ? median(theirs, repeats) : NAN;
+        const double own = xn_bench_median(ours[guessed], repeats),
+                     other = lmder != NULL ? xn_bench_median(theirs, repeats) : NAN;
         const xn_bench_line line = {.bench = "lsq",
                                     .name = name,
                                     .peer = "lmder",

@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
+#include "bench/figures.h"
 #include "map/map.h"
 #include "map/parts.h"
 #include "physics/crystal.h"
@@ -233,18 +233,6 @@ static double run_numpy(runner *r, const char *name)
 
 // ---- in turn
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return v[n / 2];
-}
-
 static xani_status run_case(runner *r, const char *name, bool points)
 {
     const xn_bench *b = r->bench;
@@ -266,11 +254,8 @@ static xani_status run_case(runner *r, const char *name, bool points)
         xn_bench_line line = {
             .bench = "map", .name = name, .peer = peer == 1 ? "floor:read" : "numpy", .ratio_cpu = NAN};
         line.unit = points ? "points/s" : "pixels/s";
-        if (peer == 1)
-            line.ours = (double)N / median(times, n);
-        else
-            line.ours = (double)N / times[n / 2]; // sorted by now
-        line.theirs = missing ? NAN : (double)N / median(times + peer * n, n);
+        line.ours = (double)N / xn_bench_median(times, n);
+        line.theirs = missing ? NAN : (double)N / xn_bench_median(times + peer * n, n);
         line.ratio = line.ours / line.theirs;
         line.why = missing ? r->why : NULL;
         b->emit(b->user, &line);
@@ -291,8 +276,8 @@ static xani_status run_alone(runner *r, const char *name, bool points, int64_t n
     }
     xn_bench_line line = {.bench = "map", .name = name, .peer = "floor:read", .ratio_cpu = NAN};
     line.unit = points ? "points/s" : "pixels/s";
-    line.ours = (double)n / median(times[0], 5);
-    line.theirs = (double)n / median(times[1], 5);
+    line.ours = (double)n / xn_bench_median(times[0], 5);
+    line.theirs = (double)n / xn_bench_median(times[1], 5);
     line.ratio = line.ours / line.theirs;
     r->bench->emit(r->bench->user, &line);
     return XANI_OK;

@@ -21,7 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "bench/bench.h"
+#include "bench/figures.h"
 #include "bench/reduce_data.h"
 #include "reduce/internal.h"
 
@@ -126,7 +126,7 @@ typedef struct bin_sums {
     int64_t *s1, *s2, *x; // (bin, group)
 } bin_sums;
 
-enum { BINS = 100, GROUPS_X = XN_BENCH_NX / GROUP, GROUPS = XN_BENCH_PIXELS / (GROUP * GROUP) };
+enum { GROUPS_X = XN_BENCH_NX / GROUP, GROUPS = XN_BENCH_PIXELS / (GROUP * GROUP) };
 
 static void add_groups(const uint16_t *restrict w, int64_t i0, int64_t *restrict s1, int64_t *restrict s2,
                        int64_t *restrict x)
@@ -146,7 +146,7 @@ static void add_shots(const runner *r, const xn_shots *shots, bin_sums to)
 {
 #pragma omp parallel num_threads(r->threads)
     for (int64_t i = 0; i < shots->n; i++) {
-        int64_t bin = shots->laser[i] == XN_LASER_OFF ? BINS : (int64_t)(shots->delay_ps[i] / 0.1);
+        int64_t bin = shots->laser[i] == XN_LASER_OFF ? XN_BENCH_BINS : (int64_t)(shots->delay_ps[i] / 0.1);
         int64_t i0 = (int64_t)(shots->i0[i] * 65536.0);
         const uint16_t *w = r->data->words + shots->frame[i] * XN_BENCH_PIXELS;
 #pragma omp for schedule(static) nowait
@@ -161,7 +161,7 @@ static double run_bins(runner *r)
 {
     xn_source source = {0};
     double seconds = NAN;
-    int64_t n = (int64_t)(BINS + 1) * GROUPS, *sums = xn_calloc((size_t)n, 3 * sizeof *sums);
+    int64_t n = (int64_t)(XN_BENCH_BINS + 1) * GROUPS, *sums = xn_calloc((size_t)n, 3 * sizeof *sums);
     if (sums != NULL && xn_bench_data_source(r->bench->context, r->data, XN_BENCH_MEMORY, &source) == XANI_OK) {
         double begin = xn_seconds();
         add_shots(r, &source.shots, (bin_sums){sums, sums + n, sums + 2 * n});
@@ -191,12 +191,6 @@ static double run_pread(runner *r)
 
 // ---- in turn
 
-static double median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, xn_double_compare);
-    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
-
 // ratio_cpu: NAN where theirs is another process
 static void report(const runner *r, const char *peer, double ours, double theirs, double ratio_cpu, const char *why)
 {
@@ -222,7 +216,7 @@ enum { OURS, MEMORY, COPY, BATCHES, DECODE, BINNED, SUM, PREAD, RUNS };
 static void report_cpu(const runner *r, double wall, double *const cpu[RUNS], int repeats)
 {
     double gb = (double)XN_BENCH_SHOTS * XN_BENCH_PIXELS * 2e-9, m[RUNS];
-    for (int k = 0; k < RUNS; k++) m[k] = median(cpu[k], repeats);
+    for (int k = 0; k < RUNS; k++) m[k] = xn_bench_median(cpu[k], repeats);
     double inside = m[OURS] - m[MEMORY] + m[COPY], busy = m[OURS] / (wall * r->threads);
     xn_bench_line line = {.bench = "reduce",
                           .name = r->name,
@@ -274,14 +268,15 @@ static xani_status run_case(const xn_bench *b, const char *name, xn_bench_kind k
         for (int p = 0; python != NULL && p < 2; p++) peers[p][i] = xn_bench_python_run(python, p);
         if (st == XANI_OK) st = xn_check_interrupt(b->context);
     }
-    double ours = st == XANI_OK ? median(wall[OURS], repeats) : NAN;
+    double ours = st == XANI_OK ? xn_bench_median(wall[OURS], repeats) : NAN;
     if (st == XANI_OK) report_cpu(&r, ours, cpu, repeats);
     for (int k = BATCHES; st == XANI_OK && k < RUNS; k++)
-        report(&r, peer[k], ours, bytes / median(wall[k], repeats) / 1e9,
-               median(cpu[k], repeats) / median(cpu[OURS], repeats), NULL);
+        report(&r, peer[k], ours, bytes / xn_bench_median(wall[k], repeats) / 1e9,
+               xn_bench_median(cpu[k], repeats) / xn_bench_median(cpu[OURS], repeats), NULL);
     for (int p = 0; st == XANI_OK && python != NULL && p < 2; p++) {
         const char *why = xn_bench_python_why(python, p);
-        double rate = why ? NAN : (double)XN_BENCH_PYTHON_SHOTS * XN_BENCH_PIXELS * 2 / median(peers[p], repeats) / 1e9;
+        double rate =
+            why ? NAN : (double)XN_BENCH_PYTHON_SHOTS * XN_BENCH_PIXELS * 2 / xn_bench_median(peers[p], repeats) / 1e9;
         report(&r, p == 0 ? "numpy" : "numba", ours, rate, NAN, why);
     }
     xn_bench_python_stop(&python);

@@ -52,7 +52,6 @@ xani_status xn_fit_bench_run(xn_fit_bench *s, const xn_fit_case *c, bool plain, 
                              xn_peer_answer *out);
 // The same by the general least squares of xani_model_fit.
 xani_status xn_fit_bench_model(xn_fit_bench *s, const xn_fit_case *c, xn_peer_answer *out);
-double xn_fit_bench_median(double *v, int n);
 // Floating-point operations of one trace that no implementation can do without, and passes over its samples.
 xani_status xn_fit_bench_flops(xn_fit_bench *s, const xn_fit_case *c, double *flops, double *passes);
 // Lines of the driver's first device; without one: nothing, or, said aloud, why not.

@@ -8,6 +8,7 @@
 // processor, with all its threads, on the same traces.
 #include <stdio.h>
 
+#include "bench/figures.h"
 #include "bench/fit_bench.h"
 #include "fit/engine.h"
 
@@ -75,7 +76,7 @@ static xani_status measure_kernels(const xn_bench *bench, device_bench *d, int r
     }
     if (lane != NULL) d->driver->close(lane);
     if (!ok) return xn_fail(bench->context, XANI_ERR_INTERNAL, "device 0: %s", d->why);
-    d->kernel_rate = xn_fit_bench_median(rate, repeats);
+    d->kernel_rate = xn_bench_median(rate, repeats);
     return XANI_OK;
 }
 
@@ -104,7 +105,7 @@ static xani_status measure_end_to_end(const xn_bench *bench, device_bench *d, in
         XN_TRY(xn_fit_run(bench->context, &job));
         rate[r] = (double)job.count / (xn_seconds() - start);
     }
-    d->end_rate = xn_fit_bench_median(rate, repeats);
+    d->end_rate = xn_bench_median(rate, repeats);
     return XANI_OK;
 }
 

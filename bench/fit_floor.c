@@ -7,6 +7,7 @@
 // anything, beside what it costs a loop of multiply-adds alone (clock, shared units).
 #include <stdio.h>
 
+#include "bench/figures.h"
 #include "bench/fit_bench.h"
 #include "fit/engine.h"
 
@@ -148,7 +149,7 @@ static xani_status moments_cases(xn_fit_bench *s, pass *p, int repeats)
             XN_TRY(xn_check_interrupt(s->bench->context));
             pass_measure(p, rows[c].moments, rows[c].modes, &ours[r], &theirs[r]);
         }
-        const double own = xn_fit_bench_median(ours, repeats), peak = xn_fit_bench_median(theirs, repeats);
+        const double own = xn_bench_median(ours, repeats), peak = xn_bench_median(theirs, repeats);
         const double flop = (rows[c].moments == XN_MOMENTS_HORNER ? 16 : 8) * XN_TRACE_SAMPLES * rows[c].modes;
         snprintf(why, sizeof why, "one pass over the data in %.1f ns per trace, kernel %s", flop / own,
                  p->kernel->name);
@@ -208,7 +209,7 @@ static xani_status crowd_measure(xn_fit_bench *s, const crowd *w, int repeats)
         ours[r] = two / one / 2;
         theirs[r] = xn_peer_fma_sustained(2) / xn_peer_fma_sustained(1) / 2;
     }
-    emit(s, "K1-snr10-2threads", "floor:fma", xn_fit_bench_median(ours, repeats), xn_fit_bench_median(theirs, repeats),
+    emit(s, "K1-snr10-2threads", "floor:fma", xn_bench_median(ours, repeats), xn_bench_median(theirs, repeats),
          "of 1 thread", "rate per core with two threads over the rate with one, both by the clock on the wall");
     return XANI_OK;
 }

@@ -65,7 +65,6 @@ xn_io_pass xn_io_repack_ours(xani_context *ctx, const xn_io_case *c, const char 
 xn_io_pass xn_io_repack_library(const xn_io_case *c, const char *out, const char **why);
 
 // bench_io.c, io_storage.c
-double xn_io_median(double *v, int n); // NaN if any is; v is sorted
 bool xn_io_room_make(xn_io_room *room, int threads, size_t frame_bytes, size_t source_bytes);
 void xn_io_room_free(xn_io_room *room);
 xani_status xn_io_compare(const xn_bench *bench, const xn_io_case *c, xn_io_room *room); // warm, with all peers

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/figures.h"
 #include "bench/io_bench.h"
 #include "io/array.h"
 
@@ -44,30 +45,9 @@ typedef struct {
     char why[256];
 } run;
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, by_value);
-    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
-}
-
 static void emit(const run *r, const char *name, const char *peer, double ours, double theirs, const char *why)
 {
-    const xn_bench_line line = {.bench = "io",
-                                .name = name,
-                                .peer = peer,
-                                .ours = 1e-9 * ours,
-                                .theirs = 1e-9 * theirs,
-                                .unit = "GB/s",
-                                .ratio = theirs > 0.0 ? ours / theirs : NAN,
-                                .ratio_cpu = NAN,
-                                .why = why};
-    r->bench->emit(r->bench->user, &line);
+    xn_bench_emit_rates(r->bench, "io", name, peer, ours, theirs, why);
 }
 
 static xani_status device_fails(const run *r)
@@ -88,7 +68,7 @@ static bool copy_rate(run *r, void *to, const void *from, int how, double *rate)
              r->io->between(r->begin, r->end, &seconds[i], r->why, sizeof r->why);
         if (!ok) return false;
     }
-    *rate = (double)COPY / median(seconds, COPIES);
+    *rate = (double)COPY / xn_bench_median(seconds, COPIES);
     return true;
 }
 
@@ -133,7 +113,7 @@ static xani_status passes(run *r, const xn_io_case *c, xn_array *a, void *dst, d
         if (i >= 0) seconds[i] = xn_seconds() - start;
         XN_TRY(xn_check_interrupt(r->bench->context));
     }
-    *rate = (double)r->bytes * times / median(seconds, r->repeats);
+    *rate = (double)r->bytes * times / xn_bench_median(seconds, r->repeats);
     return XANI_OK;
 }
 
@@ -227,7 +207,7 @@ static bool time_kernels(run *r, const xn_device_unpack *job, double *rate)
         if (!ok) return false;
         if (i >= 0) seconds[i] = s;
     }
-    *rate = (double)r->bytes / median(seconds, r->repeats);
+    *rate = (double)r->bytes / xn_bench_median(seconds, r->repeats);
     return true;
 }
 

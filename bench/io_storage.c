@@ -15,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/figures.h"
 #include "bench/io_bench.h"
 #include "io/array_parts.h"
 
@@ -181,8 +182,8 @@ static void report(storage *s, const xn_io_case *c)
     double gb = 1e-9 * (double)c->n * (double)c->frame_bytes, floor = NAN;
     for (int i = 0; i < s->n; i++) {
         contender *w = &s->way[i];
-        w->gb_s = gb / xn_io_median(w->wall, REPEATS);
-        w->cpu_gb = xn_io_median(w->cpu, REPEATS) / gb;
+        w->gb_s = gb / xn_bench_median(w->wall, REPEATS);
+        w->cpu_gb = xn_bench_median(w->cpu, REPEATS) / gb;
         if ((w->what == FLOOR_PREAD || w->what == FLOOR_URING) && !(w->gb_s <= floor)) floor = w->gb_s;
     }
     for (int i = 1; i < s->n; i++)

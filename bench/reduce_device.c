@@ -13,10 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/figures.h"
 #include "bench/reduce_data.h"
 #include "io/device/device.h"
 
-enum { COPY = 64 << 20, MOST = 31, BINS = 101 }; // bins: a hundred and the laser-off class
+enum { COPY = 64 << 20, MOST = 31, BINS = XN_BENCH_BINS + 1 }; // with the laser-off class
 
 typedef struct bench {
     const xn_bench *bench;
@@ -32,27 +33,12 @@ static void emit(const bench *b, const char *what, const char *peer, double ours
 {
     char name[96];
     (void)snprintf(name, sizeof name, "%s-%s", b->name, what);
-    const xn_bench_line line = {.bench = "reduce",
-                                .name = name,
-                                .peer = peer,
-                                .ours = 1e-9 * ours,
-                                .theirs = 1e-9 * theirs,
-                                .unit = "GB/s",
-                                .ratio = theirs > 0.0 ? ours / theirs : NAN,
-                                .ratio_cpu = NAN,
-                                .why = why};
-    b->bench->emit(b->bench->user, &line);
+    xn_bench_emit_rates(b->bench, "reduce", name, peer, ours, theirs, why);
 }
 
 static xani_status device_fails(const bench *b)
 {
     return xn_fail(b->bench->context, XANI_ERR_INTERNAL, "device 0: %s", b->why);
-}
-
-static double median(double *v, int n)
-{
-    qsort(v, (size_t)n, sizeof *v, xn_double_compare);
-    return n % 2 ? v[n / 2] : 0.5 * (v[n / 2 - 1] + v[n / 2]);
 }
 
 // ---- the stage
@@ -92,7 +78,7 @@ static xani_status run_stage(bench *b, const char *device, bool memory, double *
         if (st == XANI_OK) st = xn_check_interrupt(ctx);
     }
     xani_config_destroy(&config);
-    if (st == XANI_OK) *rate = (double)XN_BENCH_SHOTS * XN_BENCH_PIXELS * 2 / median(seconds, b->repeats);
+    if (st == XANI_OK) *rate = (double)XN_BENCH_SHOTS * XN_BENCH_PIXELS * 2 / xn_bench_median(seconds, b->repeats);
     return st;
 }
 
@@ -151,7 +137,7 @@ static bool copy_rate(bench *b, there *t, void *to, const void *from, bool in, d
             !t->io->mark(t->stream, t->end, b->why, XN_SUM_WHY) || !t->io->wait(t->end, b->why, XN_SUM_WHY) ||
             !t->io->between(t->begin, t->end, &seconds[i], b->why, XN_SUM_WHY))
             return false;
-    *rate = COPY / median(seconds, b->repeats);
+    *rate = COPY / xn_bench_median(seconds, b->repeats);
     return true;
 }
 
@@ -200,7 +186,7 @@ static bool time_kernels(bench *b, there *t, const xn_sum_job *job, double *rate
             return false;
         if (i >= 0) seconds[i] = one;
     }
-    *rate = (double)XN_BENCH_FRAMES * XN_BENCH_PIXELS * 2 / median(seconds, b->repeats);
+    *rate = (double)XN_BENCH_FRAMES * XN_BENCH_PIXELS * 2 / xn_bench_median(seconds, b->repeats);
     return true;
 }
 
