@@ -321,3 +321,9 @@ char *xn_format(const char *fmt, ...)
 }
 
 void xn_free(void *p) { free(p); }
+
+int xn_double_compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}

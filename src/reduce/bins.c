@@ -20,12 +20,6 @@ void xn_bins_free(xn_bins *bins)
     memset(bins, 0, sizeof *bins);
 }
 
-int xn_double_compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static xani_status alloc_edges(xn_ctx *ctx, int n, xn_bins *bins)
 {
     bins->n = n;

@@ -24,7 +24,6 @@ typedef struct xn_bins {
 xani_status xn_bins_make(xn_ctx *ctx, const xn_config *config, const double *delays_ps, int64_t n, xn_bins *bins);
 int xn_bins_find(const xn_bins *bins, double delay_ps); // -1 outside
 void xn_bins_free(xn_bins *bins);
-int xn_double_compare(const void *a, const void *b); // for qsort
 
 // ---- corrections that need a whole frame (correct.c); none is made unless it is asked for
 typedef enum { XN_DOUBLE_KEEP, XN_DOUBLE_MASK, XN_DOUBLE_INTERPOLATE } xn_double_pixels;
