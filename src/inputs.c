@@ -13,6 +13,7 @@
 
 #include "identity.h"
 #include "io/h5.h"
+#include "io/write/publish.h"
 #include "source/source.h"
 
 typedef struct list {
@@ -133,14 +134,13 @@ static xani_status check_folder(xn_ctx *ctx, const char *output)
                    error == ENOENT ? "its folder does not exist" : strerror(error));
 }
 
-// Also under another name of the same file (a link).
 xani_status xn_inputs_spare(xn_ctx *ctx, const char *output, const char *const *inputs)
 {
-    struct stat a, b;
-    if (stat(output, &a) != 0) return check_folder(ctx, output);
-    if (S_ISDIR(a.st_mode)) return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be written: it is a folder", output);
+    struct stat s;
+    if (stat(output, &s) == 0 && S_ISDIR(s.st_mode))
+        return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be written: it is a folder", output);
     for (; *inputs != NULL; inputs++)
-        if (stat(*inputs, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+        if (xn_same_file(output, *inputs))
             return xn_fail(ctx, XANI_ERR_USAGE, "%s: is an input; give another name to write to", output);
     return check_folder(ctx, output);
 }

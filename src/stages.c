@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fit/fit.h"
@@ -322,11 +321,9 @@ static void compare_angles(xn_ctx *ctx, const xn_config *config, const xn_modes 
 // Their points would count twice.
 static xani_status check_twice(xn_ctx *ctx, const char *const *paths, size_t n)
 {
-    struct stat a, b;
     for (size_t i = 1; i < n; i++)
-        for (size_t k = 0; k < i && stat(paths[i], &a) == 0; k++)
-            if (stat(paths[k], &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-                return xn_fail(ctx, XANI_ERR_USAGE, "%s: is given twice", paths[i]);
+        for (size_t k = 0; k < i; k++)
+            if (xn_same_file(paths[i], paths[k])) return xn_fail(ctx, XANI_ERR_USAGE, "%s: is given twice", paths[i]);
     return XANI_OK;
 }
 

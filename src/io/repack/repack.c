@@ -105,9 +105,8 @@ static xani_status check_options(xn_repack_job *job)
     if (o->level < 0 || o->level > most)
         return xn_fail(job->ctx, XANI_ERR_USAGE, "--level %d: 1 to %d is needed for %s", o->level, most, o->filter);
     if (job->n_inputs < 1) return xn_fail(job->ctx, XANI_ERR_USAGE, "no input");
-    struct stat a, b;
-    for (int i = 0; stat(job->output, &a) == 0 && i < job->n_inputs; i++)
-        if (stat(job->inputs[i], &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+    for (int i = 0; i < job->n_inputs; i++)
+        if (xn_same_file(job->output, job->inputs[i]))
             return xn_fail(job->ctx, XANI_ERR_USAGE, "%s: is an input too; the output needs another name", job->output);
     return XANI_OK;
 }

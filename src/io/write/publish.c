@@ -171,6 +171,12 @@ xani_status xn_publish_text(xn_ctx *ctx, const char *path, const void *bytes, si
     return st;
 }
 
+bool xn_same_file(const char *a, const char *b)
+{
+    struct stat s, t;
+    return stat(a, &s) == 0 && stat(b, &t) == 0 && s.st_dev == t.st_dev && s.st_ino == t.st_ino;
+}
+
 xani_status xn_make_dirs(xn_ctx *ctx, const char *dir)
 {
     char *path = xn_strdup(dir);

@@ -52,6 +52,7 @@ xani_status xn_publish_text(xn_ctx *ctx, const char *path, const void *bytes, si
 // XANI_ERR_INPUT when file or manifest is missing.
 xani_status xn_publish_verify(xn_ctx *ctx, const char *path);
 bool xn_published(const char *path);                    // file and manifest both exist
+bool xn_same_file(const char *a, const char *b);        // also under another name (a link); false: one is not there
 xani_status xn_make_dirs(xn_ctx *ctx, const char *dir); // mkdir -p; XANI_ERR_OUTPUT names the folder
 
 // Test hook: called before each write, sync, rename and removal on the way to a published file; a number other
