@@ -223,6 +223,7 @@ static xani_status look_at(const reader *d, const xn_xf_file *f, int64_t *column
     *pulse_ids = *pulse_ids || xn_h5_exists(h5, path);
 out:
     xn_free(first);
+    xn_xf_rows_close(&rows);
     xn_h5_close(&h5);
     return st;
 }
