@@ -15,10 +15,8 @@ import time
 
 sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
 try:
-    import h5py
-
     import experiment
-    from walk import Report
+    from walk import Report, hashes
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
     sys.exit(77)
@@ -35,11 +33,6 @@ ways = {"one pass": [], "several passes": ["--set", "engine.memory_gib=%g"],
 def command(out, way, save="0.000001"):
     return [XANI, "reduce", CONFIG, "-o", out, "-q", "--set", f"engine.save_seconds={save}",
             "--set", "reduce.spatial_bin=1", "--set", "engine.threads=1", *way]
-
-
-def hashes(path):
-    with open(f"{path}.manifest.json") as f:
-        return {k: v for k, v in json.load(f)["datasets"].items() if "process" not in k}
 
 
 def left():

@@ -8,7 +8,6 @@ spread, default 16; `make kill-test` takes all.  A snapshot that is published wh
 each of these calls, with the process stopped: it is always a whole cube.  Prints TAP.
 """
 import ctypes
-import json
 import os
 import signal
 import subprocess
@@ -19,7 +18,7 @@ try:
     import h5py
 
     import experiment
-    from walk import Report
+    from walk import Report, hashes
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
     sys.exit(77)
@@ -93,11 +92,6 @@ def command(save, config=CONFIG):
             "--set", "reduce.spatial_bin=1", "--set", "engine.reader=pread"]
 
 
-def hashes():
-    with open(f"{OUT}.manifest.json") as f:
-        return {k: v for k, v in json.load(f)["datasets"].items() if "process" not in k}
-
-
 def clean():
     there = sorted(n for n in os.listdir(SCRATCH) if n.startswith((".cube", "cube")))
     for n in there:
@@ -115,7 +109,7 @@ if os.waitstatus_to_exitcode(os.waitpid(probe, 0)[1]) != 0:
 experiment.swissfel(f"{SCRATCH}/raw", shots=240)
 code, calls, _ = traced(command("0.000001"), -1)
 r.ok(code == 0 and calls > 20, f"left alone: {calls} calls that change files")
-whole = hashes()
+whole = hashes(OUT)
 clean()
 places = range(1, calls + 1) if MOST >= calls else sorted({1 + round(i * (calls - 1) / (MOST - 1)) for i in range(MOST)})
 killed, went_on, named, wrong, names = 0, 0, 0, [], {}
@@ -132,7 +126,7 @@ for at in places:
     went_on += any(n.startswith(".cube") for n in os.listdir(SCRATCH))
     done = subprocess.run(command("0.000001"), capture_output=True, text=True)
     rest = [n for n in os.listdir(SCRATCH) if n.startswith(".cube")]
-    if done.returncode != 0 or hashes() != whole or rest:
+    if done.returncode != 0 or hashes(OUT) != whole or rest:
         wrong.append(f"{at} ({name}): exit {done.returncode} {done.stderr.strip()[-200:]} left {rest}")
     clean()
 for w in wrong[:20]:
@@ -159,12 +153,12 @@ def look():
 
 plain = command("0", f"{SCRATCH}/long/xani.yaml")
 r.ok(subprocess.run(plain, capture_output=True).returncode == 0, "a longer run")
-whole, end = hashes(), size(OUT)
+whole, end = hashes(OUT), size(OUT)
 clean()
 code, _, _ = traced(plain + ["--set", "output.snapshot_seconds=1e-9"], -1, look)
 r.ok(code == 0 and len(seen) >= 2 and all(0 < s[0] <= end[0] and 0 < s[1] <= end[1] and s[2] == end[2] for s in seen),
      f"snapshots are whole cubes: {sorted(s[0] for s in seen)} of {end[0]} shots with the laser on")
-r.ok(not os.path.exists(partial) and not os.path.exists(f"{partial}.manifest.json") and hashes() == whole,
+r.ok(not os.path.exists(partial) and not os.path.exists(f"{partial}.manifest.json") and hashes(OUT) == whole,
      "they go when the cube is there, which is as without them")
 print(f"1..{r.n}")
 sys.exit(r.failed > 0)

@@ -16,7 +16,7 @@ try:
     import h5py
 
     import experiment
-    from walk import Report
+    from walk import Report, hashes
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
     sys.exit(77)
@@ -44,12 +44,6 @@ def merge(name, *cubes):
     path = f"{SCRATCH}/{name}.h5"
     code, _, error = xani("merge", *cubes, "-o", path, "-q")
     return path, code, error
-
-
-def hashes(path):
-    """Dataset hashes of a manifest, without those of the provenance."""
-    with open(f"{path}.manifest.json") as f:
-        return {k: v for k, v in json.load(f)["datasets"].items() if "process" not in k}
 
 
 def differing(a, b):

@@ -18,7 +18,7 @@ try:
     import h5py
 
     import experiment
-    from walk import Report
+    from walk import Report, hashes
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
     sys.exit(77)
@@ -44,13 +44,6 @@ def interrupt_after(out, path, *more):
         time.sleep(0.001)
     p.send_signal(signal.SIGINT)
     return p.wait(timeout=120)
-
-
-def hashes(path):
-    """Dataset hashes of a manifest, those of the results proper."""
-    with open(f"{path}.manifest.json") as f:
-        manifest = json.load(f)
-    return {k: v for k, v in manifest["datasets"].items() if "process" not in k and "configuration" not in k}
 
 
 experiment.swissfel(f"{SCRATCH}/raw", shots=1200)

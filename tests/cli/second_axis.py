@@ -17,7 +17,7 @@ try:
     import yaml
 
     import experiment
-    from walk import Report
+    from walk import Report, hashes
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
     sys.exit(77)
@@ -35,11 +35,6 @@ def xani(*arguments):
 def reduce(name, *more):
     path = f"{SCRATCH}/{name}.h5"
     return path, *xani("reduce", CONFIG, "-o", path, "-q", *[w for m in more for w in ("--set", m)])
-
-
-def hashes(path):
-    with open(f"{path}.manifest.json") as f:
-        return {k: v for k, v in json.load(f)["datasets"].items() if "process" not in k}
 
 
 def used(path):

@@ -156,6 +156,12 @@ def dispersion(r, path, n_axes):
     return f
 
 
+def hashes(path):
+    """Dataset hashes of a result's manifest, without those of the provenance."""
+    with open(f"{path}.manifest.json") as f:
+        return {k: v for k, v in json.load(f)["datasets"].items() if "process" not in k}
+
+
 def manifests(r, folder):
     found = [os.path.join(d, n) for d, _, names in os.walk(folder) for n in names if n.endswith("manifest.json")]
     for path in found:
