@@ -22,6 +22,7 @@ try:
     import h5py
     import numpy as np
     import yaml
+    from experiment import write_field_cube
     from walk import Report
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
@@ -47,10 +48,7 @@ def write_cubes(folder, signal_of, noise=20):
     os.makedirs(folder)
     t = np.arange(60) * 0.05
     y = 1e4 * (1 + signal_of(t[:, None, None])) + np.random.default_rng(1).normal(0, noise, (60, 4, 5))
-    for half, var, imgs in (("on", t, y), ("off", np.zeros(1), np.full((1, 4, 5), 1e4))):
-        with h5py.File(f"{folder}/run0003_{half}.h5", "w") as f:
-            f["scan_var"], f["imgs"] = var, imgs
-            f["i0"] = f["bin_counts"] = np.full(len(var), 100.0)
+    write_field_cube(f"{folder}/run0003", t, y, np.full((4, 5), 1e4), 100)
 
 
 def configuration(folder, text, name="xani.yaml"):

@@ -19,6 +19,7 @@ sys.path.insert(0, os.path.join(root, "tests", "contract"))
 try:
     import h5py
     import numpy as np
+    from experiment import write_field_cube
     from walk import Report
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
@@ -41,10 +42,7 @@ os.makedirs(f"{SCRATCH}/raw")
 t = np.arange(60) * 0.05
 y = 1e4 * (1 + 0.05 * np.cos(12 * t)[:, None, None]) + np.random.default_rng(1).normal(0, 20, (60, 6, 8))
 for number in ("0042", "0043"):
-    for half, var, imgs in (("on", t, y), ("off", np.zeros(1), np.full((1, 6, 8), 1e4))):
-        with h5py.File(f"{SCRATCH}/run{number}_{half}.h5", "w") as f:
-            f["scan_var"], f["imgs"] = var, imgs
-            f["i0"] = f["bin_counts"] = np.full(len(var), 100.0)
+    write_field_cube(f"{SCRATCH}/run{number}", t, y, np.full((6, 8), 1e4), 100)
 for half in ("on", "off"):
     shutil.copy(f"{SCRATCH}/run0042_{half}.h5", f"{SCRATCH}/raw")
 with h5py.File(f"{SCRATCH}/run0042.h5", "w") as f:

@@ -15,6 +15,7 @@ try:
     import h5py
     import numpy as np
     import yaml
+    from experiment import write_field_cube
     from walk import Report
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
@@ -35,10 +36,7 @@ def everything():
 shutil.rmtree(SCRATCH, ignore_errors=True)
 os.makedirs(SCRATCH)
 t = np.arange(50) * 0.05
-for half, var, imgs in (("on", t, 1e4 + 500 * np.cos(12 * t)[:, None, None] * np.ones((4, 5))), ("off", np.zeros(1), np.full((1, 4, 5), 1e4))):
-    with h5py.File(f"{SCRATCH}/run0003_{half}.h5", "w") as f:
-        f["scan_var"], f["imgs"] = var, imgs
-        f["i0"] = f["bin_counts"] = np.full(len(var), 100.0)
+write_field_cube(f"{SCRATCH}/run0003", t, 1e4 + 500 * np.cos(12 * t)[:, None, None] * np.ones((4, 5)), np.full((4, 5), 1e4), 100)
 with h5py.File(f"{SCRATCH}/dark.JF01T01V01.h5", "w") as f:
     g = f.create_group("data/JF01T01V01")
     g["data"] = np.random.default_rng(1).normal(2000, 5, (40, 16, 16)).astype("u2")

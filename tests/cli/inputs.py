@@ -18,6 +18,7 @@ try:
     import h5py
     import numpy as np
     import yaml
+    from experiment import write_field_cube
     from walk import Report, text
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
@@ -35,10 +36,7 @@ def write_inputs():
     t = np.arange(NT) * 0.05
     y = 1 + 0.05 * np.cos(2 * np.pi * 2.0 * t)[:, None, None] * np.ones((NY, NX))
     noise = 1 + 1e-4 * np.random.default_rng(3).standard_normal(y.shape)
-    for half, var, imgs in (("on", t, 1e4 * y * noise), ("off", np.zeros(1), np.full((1, NY, NX), 1e4))):
-        with h5py.File(f"{SCRATCH}/run0003_{half}.h5", "w") as f:
-            f["scan_var"], f["imgs"] = var, imgs
-            f["i0"] = f["bin_counts"] = np.full(len(var), 100.0)
+    write_field_cube(f"{SCRATCH}/run0003", t, 1e4 * y * noise, np.full((NY, NX), 1e4), 100)
     with h5py.File(f"{SCRATCH}/mask.h5", "w") as f:
         f["mask"] = np.zeros((NY, NX), "u1")
     with h5py.File(f"{SCRATCH}/dark.h5", "w") as f:

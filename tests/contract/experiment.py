@@ -91,14 +91,13 @@ def traces(before, after, hkl, temperature, t, damping, combinations=False):
     return y, nu, pair, intensity
 
 
-def write_field_cube(prefix, delay, on, off):
-    """on (t, y, x), off (y, x) intensities at I0 = 1."""
+def write_field_cube(prefix, delay, on, off, shots=1):
+    """on (t, y, x), off (y, x) intensities summed over so many shots a bin with I0 = 1 each."""
     for name, var, img in (("on", delay, on), ("off", np.zeros(1), off[None])):
         with h5py.File(f"{prefix}_{name}.h5", "w") as f:
             f["scan_var"] = var
             f["imgs"] = img.astype("f8")
-            f["i0"] = np.ones(len(var))
-            f["bin_counts"] = np.ones(len(var))
+            f["i0"] = f["bin_counts"] = np.full(len(var), float(shots))
 
 
 def noiseless(folder, crystal_name="cu_49", runs=((0.0, 4.0), (12.0, -7.0))):
