@@ -101,8 +101,8 @@ def sets(values):
     return [w for key, v in values.items() for w in ("--set", f"{key}={json.dumps(v)}")]
 
 
-def plan(config, values=(), *more):
-    return json.loads(xani("plan", config, "--json", "-q", *sets(dict(values)), *more))
+def plan(config, values, *results):
+    return json.loads(xani("plan", config, *results, "--json", "-q", *sets(values)))
 
 
 def grouped(x, n):
@@ -216,18 +216,18 @@ def states():
          f"raw shots: I0 {came['i0_rms']['value']:.3g} rms, its monitor {came['monitor_rms']['value']:.3g} rms")
     r.ok(abs(raw["jitter_rms_ps"] - 0.06) < 0.01, f"raw shots: jitter {raw['jitter_rms_ps']:.3g} ps of 0.06")
     compare("raw shots", "", raw, folder)
-    cube = json.loads(xani("plan", config, f"{folder}/out", "--json", "-q", *sets(known)))
+    cube = plan(config, known, f"{folder}/out")
     r.ok({q["quantity"]: q["from"] for q in cube["inputs"]}["photons_per_pixel_and_shot"] == "cube.h5", "cube: brightness is the cube's")
     r.ok(abs(cube["sigma_measured"] / cube["sigma_expected"] - 1) < 0.1,
          f"cube: sigma {cube['sigma_measured']:.4f} measured, {cube['sigma_expected']:.4f} by the formula")
     compare("cube", "", cube, folder)
     del known["plan.softening"], known["plan.damping_per_ps"]  # the nearest shell by 5 % is assumed, the truth is 18 %
-    modes = json.loads(xani("plan", config, f"{folder}/out/a/cube.h5", f"{folder}/out/a/modes.h5", "--json", "-q", *sets(known)))
+    modes = plan(config, known, f"{folder}/out/a/cube.h5", f"{folder}/out/a/modes.h5")
     r.ok(modes["amplitudes_from"] == "modes.h5" and 2.5 < modes["amplitude_scale"] < 6, f"modes: amplitudes times {modes['amplitude_scale']:.2f}")
     compare("modes", "", modes, folder)
     del known["map.force_constants.file"]
     known["map.crystal.basis"] = [{"element": "Ge", "position": [0, 0, 0]}]  # whose force constants are not shipped
-    bare = json.loads(xani("plan", config, f"{folder}/out", "--json", "-q", *sets(known)))
+    bare = plan(config, known, f"{folder}/out")
     middle = bare["significance"][1]
     rho = np.sqrt(obtained(folder)[0] - 4)
     r.ok(not bare["force_constants"] and abs(middle["rho_median"] / rho - 1) < SHORT_OF,
@@ -240,10 +240,9 @@ def without_crystal():
     with open(config, "w") as f:
         yaml.safe_dump({"reduce": {"delay_bins_ps": {"start": 0, "stop": 10, "step": 0.05}, "spatial_bin": 1},
                         "fit": {"modes_max": 1, "background": "constant"}}, f)
-    given = {"plan.photons": 4, "plan.shots": 1e5, "plan.off_fraction": 0.2, "plan.used_fraction": 0.5, "plan.i0_rms": 0,
+    given = {"plan.photons": 4, "plan.shots": 100000, "plan.off_fraction": 0.2, "plan.used_fraction": 0.5, "plan.i0_rms": 0,
              "plan.monitor_rms": 0, "plan.noise_photons": 0, "plan.timing_rms_ps": 0.02,
              "plan.modes": [{"frequency_thz": 4, "amplitude": 0.02, "damping_per_ps": 0.5}]}
-    given["plan.shots"] = 100000
     p = plan(config, given)
     left = 0.881 * np.sinc(4 * 0.05)
     sigma = 1 / np.sqrt(4 * 100000 * 0.8 * 0.5 / 200)
