@@ -187,7 +187,7 @@ def measure(name, lab, write, angles, mean, n, step, off_every=4):
     r.ok(code == 0, f"{name}: xani run: {code} {err.strip()[-300:] if code else ''}")
     warned = [line for line in err.splitlines() if "warning" in line]
     r.ok(not warned, f"{name}: nothing is warned of {warned}")
-    return runs, f"{folder}/out", err
+    return runs, f"{folder}/out"
 
 
 # ---- comparisons
@@ -224,7 +224,7 @@ def check_cube(name, lab, runs, out):
     pulls(f"{name}: signal", z, 0.06, 0.05)
 
 
-def time_response(run, shots, step):
+def time_response(run, step):
     """What bins and the tool's noise leave of a line."""
     return np.sinc(2 * run.nu * step) * np.exp(-2 * (2 * np.pi * run.nu * 0.001)**2)
 
@@ -232,10 +232,10 @@ def time_response(run, shots, step):
 def check_fit(name, lab, runs, out, step):
     """Lines that hold more than noise and stand alone, chosen by the truth."""
     z, n, lost = {k: [] for k in ("frequency", "amplitude", "damping", "phase")}, 0, 0
-    for folder, run, shots in runs:
+    for folder, run, _ in runs:
         with h5py.File(f"{out}/{folder}/modes.h5") as f:
             m = {k: f[f"entry/modes/{k}"][()] for k in (*z, *(f"{k}_errors" for k in z))}
-        a = run.amplitude * time_response(run, shots, step)
+        a = run.amplitude * time_response(run, step)
         noise = np.nanmedian(m["amplitude_errors"]) * np.sqrt(np.median(run.intensity) / run.intensity)
         for b in range(run.nu.shape[-1]):
             f = 2 * run.nu[..., b]
@@ -310,7 +310,7 @@ def check_forces(name, lab, out, shells):
 
 
 def whole(name, lab, write, angles, mean, n, step, shells, off_every=4):
-    runs, out, _ = measure(name, lab, write, angles, mean, n, step, off_every)
+    runs, out = measure(name, lab, write, angles, mean, n, step, off_every)
     r.guard(f"{name} cube", check_cube, name, lab, runs, out)
     r.guard(f"{name} fit", check_fit, name, lab, runs, out, step)
     r.guard(f"{name} points", check_points, name, lab, runs, out)

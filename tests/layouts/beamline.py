@@ -70,7 +70,7 @@ class Run:
         rotation = np.eye(3)
         for (axis, sign), angle in zip(lab.circles, angles):
             rotation = rotation @ turn(axis, sign * angle)
-        self.lab, self.angles = lab, angles
+        self.lab = lab
         self.hkl = lab.detector.q_lab(lab.energy_kev) @ np.linalg.inv(rotation @ lab.ub).T
         flat = self.hkl.reshape(-1, 3)
         nu, strength = lab.excited.visible(flat)
@@ -105,16 +105,14 @@ class Shots:
     """Readings of n shots as a beamline has them, the laser off in every fourth; delays swept `sweeps` times."""
 
     def __init__(self, n, start, stop, seed=1, sweeps=7, jitter_ps=0.05, tool_ps=0.004, modes=20, monitor_noise=0.002,
-                 bend=0.0, offset=0.0, steps=None, off_every=4):
+                 off_every=4):
         rng = self.rng = np.random.default_rng(seed)
         self.n, self.id = n, np.arange(n)
         self.on = np.ones(n, bool) if off_every == 0 else np.arange(n) % off_every != off_every - 1
         self.beam = rng.gamma(modes, 1 / modes, n)
-        self.monitor = 3.1 * self.beam * (1 + bend * (self.beam - 1)) * (1 + rng.normal(0, monitor_noise, n)) + offset
+        self.monitor = 3.1 * self.beam * (1 + rng.normal(0, monitor_noise, n))
         u = np.arange(n) * sweeps / n % 1
         nominal = start + (stop - start) * np.where(np.arange(n) * sweeps // n % 2, 1 - u, u)
-        if steps is not None:
-            nominal = np.asarray(steps)[rng.integers(0, len(steps), n)]
         self.nominal = nominal
         jitter = rng.normal(0, jitter_ps, n)
         self.delay = nominal + jitter  # of X-rays after the laser, the truth
