@@ -163,7 +163,7 @@ if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96k", "tmpfs", full], cap
     finally:
         subprocess.run(["umount", full], check=False)
 else:
-    print("ok - disk full # SKIP no right to mount a tmpfs")
+    r.skip("disk full", "no right to mount a tmpfs")
 
 code, stderr, out = run(f"{SCRATCH}/good")
 r.ok(code == 0 and os.path.exists(f"{out}/dispersion.h5"), f"the same experiment unharmed: exit {code} {errors_of(stderr)}")

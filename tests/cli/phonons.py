@@ -323,8 +323,7 @@ r.guard("polar", polar)
 def real(name):
     path = os.path.join(SHARED, name)
     if not os.path.exists(path):
-        r.n += 1
-        print(f"ok {r.n} - {name} # SKIP ../shared/data is not there")
+        r.skip(name, "../shared/data is not there")
         return
     with h5py.File(path) as f:
         phi, mass, cell = f["ifc/ifc"][()], f["geometry/masses"][()], f["geometry/realvecs"][()]

@@ -183,7 +183,7 @@ def settings():
         if (ONLY and name not in ONLY) or (not ALL and seed > 1):
             continue
         if name == "germanium" and not os.path.exists(GE):
-            print("ok - germanium # SKIP its force constants are not here")
+            r.skip("germanium", "its force constants are not here")
             continue
         folder = simulate(name, {**values, "sim.seed": seed})
         config = f"{folder}/raw/xani.yaml"

@@ -144,7 +144,7 @@ def check_kernels(folder, base):
         code, stderr = xani("fit", f"{folder}/out/angle1/cube.h5", "-o", folder_out, "-q",
                             *settings(("fit.modes_max=2", f"engine.kernels={kernels}")))
         if code == 2 and "processor" in stderr:
-            print(f"ok - {kernels} # SKIP not on this processor")
+            r.skip(kernels, "not on this processor")
             continue
         m = modes(folder_out)
         same = m["n"] == base["n"]

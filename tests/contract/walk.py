@@ -21,6 +21,11 @@ class Report:
         print(f"{'ok' if good else 'not ok'} {self.n} - {text}")
         return bool(good)
 
+    def skip(self, text, why):
+        """What cannot run on this machine; counted by tools/run-tests."""
+        self.n += 1
+        print(f"ok {self.n} - {text} # SKIP {why}")
+
     def guard(self, text, fn, *args):
         try:
             fn(*args)
