@@ -107,12 +107,6 @@ static double shots_for(const xn_plan *p, double rho)
     return rho > 0.0 ? ceil(on / ((1.0 - xn_plan_v(p, XN_PLAN_OFF)) * xn_plan_v(p, XN_PLAN_USED))) : NAN;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // Over the groups: share-th smallest of |amplitude| in the pixel, or of f/2. v: room for the groups.
 static double over_groups(const xn_plan *p, double *v, int b, bool amplitude, double share)
 {
@@ -122,8 +116,7 @@ static double over_groups(const xn_plan *p, double *v, int b, bool amplitude, do
         if (!(s->f_thz > 0.0)) continue;
         v[n++] = amplitude ? fabs(s->amplitude) * p->group[i].dilution * p->amplitude_scale : 0.5 * s->f_thz;
     }
-    if (n > 0) qsort(v, (size_t)n, sizeof *v, compare_doubles);
-    return n > 0 ? v[(int64_t)(share * (double)(n - 1) + 0.5)] : NAN;
+    return xn_plan_quantile(v, n, share);
 }
 
 static json_t *modes(const xn_plan *p, double *work)

@@ -20,18 +20,6 @@
 
 static const double clear_snr[LEVELS] = {8.0, 5.0, 3.0};
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, int64_t n)
-{
-    qsort(v, (size_t)n, sizeof *v, compare_doubles);
-    return n > 0 ? v[n / 2] : NAN;
-}
-
 typedef struct {
     double *ratio, *pitch, *damping[XN_PLAN_BRANCHES]; // of amplitudes, of frequencies
     int64_t n, n_damping[XN_PLAN_BRANCHES];
@@ -110,9 +98,9 @@ static xani_status without_crystal(xn_plan *p, const xn_modes *m)
             int64_t from = b * n / 3, k = (b + 1) * n / 3 - from;
             const plain_mode *third = list + from;
             for (int64_t i = 0; i < k; i++) v[i] = third[i].f;
-            p->sight[b].f_thz = median(v, k);
+            p->sight[b].f_thz = xn_plan_median(v, k);
             for (int64_t i = 0; i < k; i++) v[i] = third[i].damping;
-            p->damping_per_ps[b] = median(v, k);
+            p->damping_per_ps[b] = xn_plan_median(v, k);
             p->sight[b].amplitude = third[k / 2].amplitude;
         }
         p->amplitude_from = "modes.h5";
@@ -137,9 +125,9 @@ static json_t *row_of(const xn_plan *p, int run, const xn_modes *m)
     json_t *o = json_pack("{s:s, s:I, s:I}", "run", xn_plan_run_name(p, run), "groups", (json_int_t)fitted,
                           "with_modes", (json_int_t)with);
     if (v != NULL) {
-        xn_plan_set(o, "frequency_thz", median(v, n));
-        xn_plan_set(o, "amplitude", median(a, n));
-        xn_plan_set(o, "sigma_nu_thz", 0.5 * median(e, n));
+        xn_plan_set(o, "frequency_thz", xn_plan_median(v, n));
+        xn_plan_set(o, "amplitude", xn_plan_median(a, n));
+        xn_plan_set(o, "sigma_nu_thz", 0.5 * xn_plan_median(e, n));
     }
     xn_free(v);
     return o;
@@ -148,8 +136,8 @@ static json_t *row_of(const xn_plan *p, int run, const xn_modes *m)
 static bool conclude(xn_plan *p, const matches *found)
 {
     if (found->n < ENOUGH) return false;
-    p->amplitude_scale = median(found->ratio, found->n);
-    p->frequency_scale = median(found->pitch, found->n);
+    p->amplitude_scale = xn_plan_median(found->ratio, found->n);
+    p->frequency_scale = xn_plan_median(found->pitch, found->n);
     p->amplitude_from = "modes.h5";
     for (int64_t i = 0; i < p->n_groups * p->branches; i++) {
         xn_plan_sight *s = &p->sight[i];
@@ -158,7 +146,8 @@ static bool conclude(xn_plan *p, const matches *found)
     }
     bool given = xn_config_has(p->config, "plan.damping_per_ps");
     for (int b = 0; b < p->branches && !given; b++)
-        if (found->n_damping[b] >= ENOUGH) p->damping_per_ps[b] = median(found->damping[b], found->n_damping[b]);
+        if (found->n_damping[b] >= ENOUGH)
+            p->damping_per_ps[b] = xn_plan_median(found->damping[b], found->n_damping[b]);
     return true;
 }
 

@@ -8,7 +8,6 @@
 // photons of whole frames, whose counting noise is nothing.  What a shot table adds without frames being read: the
 // number of used shots in each bin and how far their delays spread there.
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "plan/plan.h"
@@ -23,29 +22,24 @@ static const char first_shots[] = "first shots";
 
 // ---- from sums
 
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
-
 // Photons per pixel of every group, NaN where masked; their median.
 static xani_status brightness(xn_plan *p, int run, const xn_cube *c, const char *where)
 {
-    int64_t n = c->ny * c->nx, k = 0;
-    float *sorted = xn_alloc((size_t)n, sizeof *sorted), *each = xn_alloc((size_t)n, sizeof *each);
-    if (sorted == NULL || each == NULL) {
-        xn_free(sorted);
+    int64_t n = c->ny * c->nx;
+    double *work = xn_alloc((size_t)n, sizeof *work), typical;
+    float *each = xn_alloc((size_t)n, sizeof *each);
+    if (work == NULL || each == NULL) {
+        xn_free(work);
         xn_free(each);
-        return xn_fail_memory(p->ctx, "the mean frame", (size_t)n * 8);
+        return xn_fail_memory(p->ctx, "the mean frame", (size_t)n * 12);
     }
     for (int64_t i = 0; i < n; i++) {
         each[i] = c->mask[i] == 0 ? c->mean_frame[i] / (float)(c->spatial_bin * c->spatial_bin) : NAN;
-        if (isfinite(each[i])) sorted[k++] = each[i];
+        work[i] = (double)each[i];
     }
-    qsort(sorted, (size_t)k, sizeof *sorted, compare_floats);
-    if (k > 0 && run == 0) xn_plan_measured(p, XN_PLAN_PHOTONS, (double)sorted[k / 2], where);
-    xn_free(sorted);
+    typical = xn_plan_median(work, n);
+    xn_free(work);
+    if (run == 0) xn_plan_measured(p, XN_PLAN_PHOTONS, typical, where);
     bool same = p->has_scene && p->scene.ny == c->ny && p->scene.nx == c->nx && c->spatial_bin == p->bin;
     bool given = strcmp(p->value[XN_PLAN_PHOTONS].from, where) != 0 && run == 0;
     if (same && !given && p->measured[run] == NULL)

@@ -155,6 +155,11 @@ xani_status xn_plan_predict(xn_plan *p);
 // angles.c
 xani_status xn_plan_coverage(xn_plan *p, json_t *answer);
 
+// quantile.c
+// Of n numbers those that are finite: the value that a share of them lies below; NaN: there are none. Reorders.
+double xn_plan_quantile(double *v, int64_t n, double share);
+double xn_plan_median(double *v, int64_t n);
+
 // answer.c
 xani_status xn_plan_answer(const xn_plan *p, json_t *answer);
 void xn_plan_set(json_t *o, const char *key, double v); // null unless it is finite

@@ -234,23 +234,6 @@ static void add_clearest(const xn_plan *p, const columns *c, int64_t i)
     c->found[at] = 1.0 - missed;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-// Value that a share of n numbers lies below; NaN ones are left out. Reorders.
-static double quantile(double *v, int64_t n, double share)
-{
-    int64_t k = 0;
-    for (int64_t i = 0; i < n; i++)
-        if (isfinite(v[i])) v[k++] = v[i];
-    if (k == 0) return NAN;
-    qsort(v, (size_t)k, sizeof *v, compare_doubles);
-    return v[(int64_t)(share * (double)(k - 1) + 0.5)];
-}
-
 static void sum_up(const xn_plan *p, const columns *c, int b, int n, xn_plan_outcome *o)
 {
     int64_t m = p->n_groups, at = b * m;
@@ -262,14 +245,14 @@ static void sum_up(const xn_plan *p, const columns *c, int b, int n, xn_plan_out
     o->groups = p->all_groups * scale;
     o->share = found / (double)m;
     o->found = o->share * o->groups;
-    o->rho_best = quantile(c->rho + at, m, 0.9);
-    o->rho_median = quantile(c->rho + at, m, 0.5);
-    o->snr_best = quantile(c->snr + at, m, 0.9);
-    o->snr_median = quantile(c->snr + at, m, 0.5);
-    o->sigma_nu_thz = 0.5 * quantile(c->sigma + at, m, 0.5);
-    o->clock = quantile(c->clock + at, m, 0.5);
-    o->spread = quantile(c->spread + at, m, 0.5);
-    o->common = quantile(c->common + at, m, 0.5);
+    o->rho_best = xn_plan_quantile(c->rho + at, m, 0.9);
+    o->rho_median = xn_plan_median(c->rho + at, m);
+    o->snr_best = xn_plan_quantile(c->snr + at, m, 0.9);
+    o->snr_median = xn_plan_median(c->snr + at, m);
+    o->sigma_nu_thz = 0.5 * xn_plan_median(c->sigma + at, m);
+    o->clock = xn_plan_median(c->clock + at, m);
+    o->spread = xn_plan_median(c->spread + at, m);
+    o->common = xn_plan_median(c->common + at, m);
 }
 
 static xani_status predict_grouping(xn_plan *p, int n, columns *c, xn_plan_outcome *out)

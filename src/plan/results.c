@@ -4,7 +4,6 @@
 // Results of another energy or cell are refused: they say nothing of this experiment.  A cube gives brightness, noise
 // and shots as they are, and the error of its own samples before time zero, which replaces the formula's (noise_scale).
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -207,18 +206,6 @@ xani_status xn_plan_cubes(xn_plan *p, bool *measured)
     return XANI_OK;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-static double median(double *v, int64_t n)
-{
-    qsort(v, (size_t)n, sizeof *v, compare_doubles);
-    return n > 0 ? v[n / 2] : NAN;
-}
-
 // The bin with most shots of those before time zero, else of all.
 static int fullest(const xn_plan *p, const xn_cube *c, bool *quiet)
 {
@@ -253,10 +240,10 @@ static xani_status compare_errors(xn_plan *p, const char *path, const xn_cube *c
         ratio[k++] = sigma * sigma / v;
     }
     if (st == XANI_OK && k >= ENOUGH) {
-        p->sigma_measured = median(seen, k);
-        p->sigma_expected = median(expected, k);
+        p->sigma_measured = xn_plan_median(seen, k);
+        p->sigma_expected = xn_plan_median(expected, k);
         // a variance from `shots` shots scatters about its mean like chi^2, whose median is lower
-        if (quiet) p->noise_scale = median(ratio, k) / pow(1.0 - 2.0 / (9.0 * (shots - 1.0)), 3.0);
+        if (quiet) p->noise_scale = xn_plan_median(ratio, k) / pow(1.0 - 2.0 / (9.0 * (shots - 1.0)), 3.0);
     }
     xn_free(e);
     xn_free(ratio);

@@ -8,7 +8,6 @@
 // Lines are those of a sudden change of the constants (scatter.h); amplitudes are of the diffuse intensity alone.
 // A frequency changes across a group: its slope is taken from the nearest neighbour along rows and along columns.
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "physics/forces/configured.h"
@@ -192,12 +191,6 @@ bool xn_plan_see(const xn_plan *p, xn_plan_eye *e, const xn_view *v, int64_t at,
 
 // ---- all groups
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static xani_status look_at_run(xn_plan *p, int run, int64_t most, xn_view *v)
 {
     double angles[8];
@@ -227,12 +220,6 @@ static xani_status look_at_run(xn_plan *p, int run, int64_t most, xn_view *v)
     return memory ? xn_fail_memory(p->ctx, "phonons of a pixel", (size_t)p->branches * 80) : XANI_OK;
 }
 
-static double median_of(double *v, int64_t n)
-{
-    qsort(v, (size_t)n, sizeof *v, compare_doubles);
-    return n > 0 ? v[n / 2] : NAN;
-}
-
 // Background and scale from the medians of the first run, as the simulator defines them.
 static xani_status set_scale(xn_plan *p)
 {
@@ -241,7 +228,7 @@ static xani_status set_scale(xn_plan *p)
     int64_t n = 0;
     for (int64_t i = 0; i < p->n_groups && p->group[i].run == 0; i++)
         if (p->group[i].intensity > 0.0) work[n++] = p->group[i].intensity;
-    double middle = median_of(work, n);
+    double middle = xn_plan_median(work, n);
     xn_plan_measured(p, XN_PLAN_BACKGROUND, xn_plan_background(p) / middle, "brightness");
     p->background_eu = xn_plan_v(p, XN_PLAN_BACKGROUND) * middle;
     if (n == 0) {
@@ -252,7 +239,7 @@ static xani_status set_scale(xn_plan *p)
     n = 0;
     for (int64_t i = 0; i < p->n_groups && p->group[i].run == 0; i++)
         if (p->group[i].intensity > 0.0) work[n++] = p->group[i].factor * (p->group[i].intensity + p->background_eu);
-    double typical = median_of(work, n);
+    double typical = xn_plan_median(work, n);
     xn_free(work);
     double pulse = xn_config_double(p->config, "plan.pulse_photons");
     if (isfinite(pulse)) {
