@@ -55,7 +55,7 @@ static void match_group(const xn_plan *p, const xn_modes *m, double least, const
         double f = (double)m->frequency[at];
         int b = usable(m, at, least) ? branch_of(p, s, f) : -1;
         if (b < 0) continue;
-        double left = xn_plan_clock(f, xn_plan_v(p, XN_PLAN_TIMING)) * xn_plan_box(f, p->trace.width_ps);
+        double left = xn_plan_left(p, f);
         out->pitch[out->n] = f / s[b].f_thz;
         out->ratio[out->n++] = (double)m->amplitude[at] / fabs(s[b].amplitude * g->dilution * left);
         out->damping[b][out->n_damping[b]++] = (double)m->damping[at];
@@ -89,7 +89,7 @@ static xani_status without_crystal(xn_plan *p, const xn_modes *m)
     for (int64_t i = 0; st == XANI_OK && i < all; i++) {
         if (!usable(m, i, 0.0)) continue;
         double f = (double)m->frequency[i];
-        double left = xn_plan_clock(f, xn_plan_v(p, XN_PLAN_TIMING)) * xn_plan_box(f, p->trace.width_ps);
+        double left = xn_plan_left(p, f);
         list[n++] = (plain_mode){(double)m->amplitude[i] / left, f, (double)m->damping[i]};
     }
     if (st == XANI_OK && n >= ENOUGH && p->branches == 3) {

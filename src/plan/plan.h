@@ -148,6 +148,8 @@ void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_
                         double least, double *work, xn_plan_odds *odds, double *clock, double *spread);
 // Variance of one shot relative to its mean, the signal's own spread left out; offset: of the signal's mean.
 double xn_plan_shot_variance(const xn_plan *p, double photons, int pixels, double offset);
+// What timing and bins leave of an oscillation at f.
+double xn_plan_left(const xn_plan *p, double f_thz);
 double xn_plan_found_in(const xn_plan *p, const xn_plan_odds *o, double f_thz);
 double xn_plan_reference(const xn_plan *p); // used laser-on shots that the outcomes are for
 xani_status xn_plan_predict(xn_plan *p);

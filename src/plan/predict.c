@@ -39,9 +39,9 @@ double xn_plan_shot_variance(const xn_plan *p, double mu, int pixels, double off
     return (1.0 + offset) / mu + pixels * noise * noise / (mu * mu) + monitor_variance(p, offset);
 }
 
-static double left_of(const xn_plan *p, double f)
+double xn_plan_left(const xn_plan *p, double f)
 {
-    return xn_plan_clock(f, p->trace.timing_ps) * xn_plan_box(f, p->trace.width_ps);
+    return xn_plan_clock(f, xn_plan_v(p, XN_PLAN_TIMING)) * xn_plan_box(f, p->trace.width_ps);
 }
 
 // Share of the shots that lie in the samples.
@@ -95,7 +95,7 @@ static int lines_of(const xn_plan *p, const xn_plan_group *g, const xn_plan_sigh
         out[count++] =
             (seen_line){{s[b].f_thz, a, 0.0, p->damping_per_ps[b], {n * s[b].slope_thz[0], n * s[b].slope_thz[1]}},
                         b,
-                        fabs(a * left_of(p, s[b].f_thz))};
+                        fabs(a * xn_plan_left(p, s[b].f_thz))};
     }
     qsort(out, (size_t)count, sizeof *out, by_frequency);
     int kept = 0;
@@ -109,7 +109,7 @@ static int lines_of(const xn_plan *p, const xn_plan_group *g, const xn_plan_sigh
         double sum = last->line.amplitude + out[i].line.amplitude;
         if (out[i].rho > last->rho) *last = out[i];
         last->line.amplitude = sum;
-        last->rho = fabs(sum * left_of(p, last->line.f_thz));
+        last->rho = fabs(sum * xn_plan_left(p, last->line.f_thz));
     }
     qsort(out, (size_t)kept, sizeof *out, by_strength);
     return kept;
@@ -127,7 +127,7 @@ static double variance_of_signal(const xn_plan *p, const seen_line *l, int n)
 {
     double sum = 0.0, i0 = xn_plan_v(p, XN_PLAN_I0);
     for (int k = 0; k < n; k++) {
-        double left = left_of(p, l[k].line.f_thz), a = l[k].line.amplitude;
+        double left = xn_plan_left(p, l[k].line.f_thz), a = l[k].line.amplitude;
         sum += 0.5 * a * a * decay_mean(&p->trace, l[k].line.damping_per_ps) * (1.0 - left * left);
     }
     return (1.0 + i0 * i0) * sum;
@@ -192,7 +192,7 @@ void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_
     bool known = isfinite(g->photons);
     for (int b = 0; b < p->branches; b++) {
         odds[b] = known ? (xn_plan_odds){0.0, 0.0, INFINITY, NAN} : (xn_plan_odds){NAN, NAN, NAN, NAN};
-        clock[b] = left_of(p, s[b].f_thz);
+        clock[b] = xn_plan_left(p, s[b].f_thz);
         spread[b] = NAN;
     }
     if (!known || !(g->photons > 0.0)) return;
