@@ -121,13 +121,6 @@ static int64_t voxel_at(const job *j, const xn_view *v, int64_t i)
     return xn_wedge_voxel(&j->wedge, hkl);
 }
 
-static void photons_of(const xn_plan *p, xn_plan_group *g)
-{
-    double total = g->intensity + p->background_eu;
-    g->dilution = g->intensity / total;
-    g->photons = p->photons_per_eu * g->factor * total;
-}
-
 // Adds log(1 - p) of each branch of every stride-th group.
 static bool find_lines(const job *j, const xn_view *v, int64_t stride, double *miss)
 {
@@ -150,7 +143,7 @@ static bool find_lines(const job *j, const xn_view *v, int64_t stride, double *m
             double clock[XN_PLAN_BRANCHES], spread[XN_PLAN_BRANCHES];
             int64_t voxel = v->seen[i] ? voxel_at(j, v, i) : -1;
             if (eye == NULL || work == NULL || voxel < 0 || !xn_plan_see(p, eye, v, i, &g, s)) continue;
-            photons_of(p, &g);
+            xn_plan_light(p, &g);
             xn_plan_group_odds(p, &g, s, p->bin, on, HOPELESS, work, odds, clock, spread);
             for (int b = 0; b < p->branches; b++) {
                 double found = xn_plan_found_in(p, &odds[b], s[b].f_thz);

@@ -135,6 +135,8 @@ xani_status xn_plan_scene(xn_plan *p);
 xani_status xn_plan_look(xn_plan *p);        // fills group and sight
 double xn_plan_background(const xn_plan *p); // background.c: electron units per atom; NaN: not measured
 int xn_plan_angles_of(const xn_plan *p, int run, double angles_deg[8]); // 0: the goniometer's
+// Photons of a group and the share of the diffuse intensity in them, as the force constants have it.
+void xn_plan_light(const xn_plan *p, xn_plan_group *g);
 // Lines of one group of a view, and of its neighbours; false where the crystal scatters nothing.
 typedef struct xn_plan_eye xn_plan_eye; // room of one thread
 xn_plan_eye *xn_plan_eye_open(const xn_plan *p);

@@ -254,13 +254,18 @@ static xani_status set_scale(xn_plan *p)
     return XANI_OK;
 }
 
+void xn_plan_light(const xn_plan *p, xn_plan_group *g)
+{
+    double total = g->intensity + p->background_eu;
+    g->dilution = total > 0.0 ? g->intensity / total : 0.0;
+    g->photons = p->photons_per_eu * g->factor * total;
+}
+
 static void set_photons(xn_plan *p)
 {
     for (int64_t i = 0; i < p->n_groups; i++) {
         xn_plan_group *g = &p->group[i];
-        double total = g->intensity + p->background_eu;
-        g->dilution = total > 0.0 ? g->intensity / total : 0.0;
-        g->photons = p->photons_per_eu * g->factor * total;
+        xn_plan_light(p, g);
         const float *measured = p->measured[g->run];
         if (measured != NULL) g->photons = (double)measured[g->at] > 0.0 ? (double)measured[g->at] : 0.0;
     }
