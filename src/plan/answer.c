@@ -46,15 +46,21 @@ static json_t *inputs(const xn_plan *p)
 
 // ---- delays
 
+// Highest phonon frequency: of the crystal, else the highest of its elements; NaN: unknown.
+static double highest_phonon(const xn_plan *p)
+{
+    double top = p->max_thz;
+    char key[XN_KEY_LENGTH];
+    for (int i = 0; isnan(p->max_thz) && i < xn_config_count(p->config, "map.crystal.basis"); i++) {
+        const char *element = xn_config_string(p->config, xn_key(key, "map.crystal.basis[%d].element", i));
+        if (element != NULL) top = fmax(top, xn_element_max_thz(element));
+    }
+    return top;
+}
+
 static void delays(const xn_plan *p, json_t *o)
 {
-    double top = p->max_thz, most = 1.0 / (4.0 * top), step = p->trace.n > 0 ? p->trace.step_ps : NAN;
-    char key[XN_KEY_LENGTH];
-    for (int i = 0; isnan(top) && i < xn_config_count(p->config, "map.crystal.basis"); i++) {
-        const char *element = xn_config_string(p->config, xn_key(key, "map.crystal.basis[%d].element", i));
-        if (element != NULL) most = fmin(INFINITY, 1.0 / (4.0 * xn_element_max_thz(element)));
-    }
-    if (isnan(top) && isfinite(most)) top = 1.0 / (4.0 * most);
+    double top = highest_phonon(p), step = p->trace.n > 0 ? p->trace.step_ps : NAN;
     double span = p->trace.end_ps - p->trace.begin_ps;
     xn_plan_set(o, "delay_step_ps", step);
     xn_plan_set(o, "nyquist_thz", 1.0 / (2.0 * step));
