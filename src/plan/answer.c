@@ -58,6 +58,9 @@ static double highest_phonon(const xn_plan *p)
     return top;
 }
 
+// Pairs of phonons oscillate twice as fast as phonons.
+static bool aliases(double step_ps, double top_thz) { return step_ps > (1.0 + 1e-9) / (4.0 * top_thz); }
+
 static void delays(const xn_plan *p, json_t *o)
 {
     double top = highest_phonon(p), step = p->trace.n > 0 ? p->trace.step_ps : NAN;
@@ -67,7 +70,7 @@ static void delays(const xn_plan *p, json_t *o)
     xn_plan_set(o, "highest_phonon_thz", top);
     xn_plan_set(o, "largest_step_without_aliasing_ps", 1.0 / (4.0 * top));
     xn_plan_set(o, "largest_step_without_loss_ps", BOX_TENTH / (2.0 * top));
-    bool known = isfinite(step) && isfinite(top), aliased = known && step > (1.0 + 1e-9) / (4.0 * top);
+    bool known = isfinite(step) && isfinite(top), aliased = known && aliases(step, top);
     json_object_set_new(o, "delay_step", json_string(!known ? "unknown" : aliased ? "aliased" : "fine"));
     if (aliased)
         xn_warn(p->ctx,
@@ -280,8 +283,8 @@ static void say_unknown(const xn_plan *p, json_t *list)
 
 static void say_delays(const xn_plan *p, json_t *list)
 {
-    double step = p->trace.step_ps, top = p->max_thz;
-    if (p->trace.n > 0 && step > (1.0 + 1e-9) / (4.0 * top))
+    double step = p->trace.step_ps, top = highest_phonon(p);
+    if (p->trace.n > 0 && aliases(step, top))
         say(list, xn_format("delays %.4g ps apart alias pairs of phonons above %.3g THz: take steps of at most %.4g ps",
                             step, 1.0 / (4.0 * step), 1.0 / (4.0 * top)));
 }
