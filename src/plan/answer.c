@@ -110,10 +110,15 @@ static json_t *timing(const xn_plan *p)
 
 // ---- modes
 
+// Used laser-on shots until a mode is found that has rho after those of the outcomes.
+static double on_shots_for(const xn_plan *p, double rho)
+{
+    return rho > 0.0 ? xn_plan_reference(p) * (p->rho_needed / rho) * (p->rho_needed / rho) : NAN;
+}
+
 static double shots_for(const xn_plan *p, double rho)
 {
-    double on = xn_plan_reference(p) * (p->rho_needed / rho) * (p->rho_needed / rho);
-    return rho > 0.0 ? ceil(on / ((1.0 - xn_plan_v(p, XN_PLAN_OFF)) * xn_plan_v(p, XN_PLAN_USED))) : NAN;
+    return ceil(on_shots_for(p, rho) / ((1.0 - xn_plan_v(p, XN_PLAN_OFF)) * xn_plan_v(p, XN_PLAN_USED)));
 }
 
 // Over the groups: share-th smallest of |amplitude| in the pixel, or of f/2. v: room for the groups.
@@ -194,10 +199,9 @@ static json_t *budget(const xn_plan *p, double *work)
         for (int b = 0; b < p->branches; b++) {
             const xn_plan_outcome *r = &p->outcome[k][b];
             int n = 1 << k;
-            double on = xn_plan_reference(p) * (p->rho_needed / r->rho_median) * (p->rho_needed / r->rho_median);
             json_t *o = json_pack("{s:i, s:i}", "spatial_bin", n, "branch", b + 1);
             set(o, "amplitude", over_groups(p, work, b, true, 0.5));
-            set(o, "photons_per_group_and_bin", r->rho_median > 0.0 ? ceil(on / p->n_bins * photons * n * n) : NAN);
+            set(o, "photons_per_group_and_bin", ceil(on_shots_for(p, r->rho_median) / p->n_bins * photons * n * n));
             set(o, "grouping_left", r->spread);
             set_outcome(p, r, false, o);
             json_array_append_new(rows, o);
