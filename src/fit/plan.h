@@ -71,4 +71,10 @@ void xn_fit_background(xn_fit_plan *p, bool before, double (*legendre)[XN_FIT_CO
 // lines: independent frequencies, band times length; samples: of a trace, less the background's columns.
 double xn_fit_threshold(double asked, double lines, double samples, double *false_alarm);
 
+// Whether a frequency with this error is determined well enough to be reported as a mode (result.c).
+static inline bool xn_fit_determined(double f_thz, double error_thz)
+{
+    return error_thz < 0.3 && error_thz < 0.25 * f_thz;
+}
+
 #endif

@@ -12,9 +12,6 @@
 #include "data/modes.h"
 #include "fit/engine.h"
 
-#define WIDEST_THZ 0.3
-#define WIDEST_SHARE 0.25
-
 #define INLINE static inline __attribute__((always_inline)) // once for each precision, told by `bits`
 
 INLINE double out(const int bits, const xn_fit_tile *t, int slot, int i)
@@ -40,8 +37,7 @@ INLINE void result_clear(xani_fit_result *r)
 INLINE bool makes_sense(const int bits, const xn_fit_plans *all, int kind, const xn_fit_tile *t, int i, int m)
 {
     const double f = out(bits, t, XN_OUT_W + m, i) * all->thz, df = out(bits, t, XN_OUT_W_ERROR + m, i) * all->thz;
-    return df < WIDEST_THZ && df < WIDEST_SHARE * f &&
-           out(bits, t, XN_OUT_G + m, i) < 0.999999 * all->plan[kind].g_hi &&
+    return xn_fit_determined(f, df) && out(bits, t, XN_OUT_G + m, i) < 0.999999 * all->plan[kind].g_hi &&
            isfinite(out(bits, t, XN_OUT_AMPLITUDE + m, i));
 }
 

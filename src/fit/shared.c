@@ -14,8 +14,6 @@
 
 #define TWO_PI 6.28318530717958647693
 #define MOST XN_COVARIANCE_MOST
-#define WIDEST_THZ 0.3 // as in result.c: a mode that is hardly determined is none
-#define WIDEST_SHARE 0.25
 
 typedef struct {
     const xn_fit_plan *plan;
@@ -146,7 +144,7 @@ bool xn_shared_finish(xn_joint *j, int plan, const xn_shared_modes *m, xn_joint_
     xn_covariance_of(K, modes, &samples, s2, m->known, full);
     for (int k = 0; k < K; k++) { // the most significant first
         const double df = sqrt(full[4 * k * side + 4 * k]);
-        if (!(df < WIDEST_THZ && df < WIDEST_SHARE * modes[k].f) || m->g[k] >= 0.999999 * l.plan->g_hi) continue;
+        if (!xn_fit_determined(modes[k].f, df) || m->g[k] >= 0.999999 * l.plan->g_hi) continue;
         int at = n++;
         for (; at > 0 && significance[order[at - 1]] < significance[k]; at--) order[at] = order[at - 1];
         order[at] = k;

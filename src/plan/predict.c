@@ -20,12 +20,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "fit/plan.h"
 #include "plan/plan.h"
 
-#define FAINT 0.3      // rho below which a line is no company for another
-#define ANY_SHOTS 1e6  // where the number of shots is not known
-#define WIDEST_THZ 0.3 // as fit/result.c
-#define WIDEST_SHARE 0.25
+#define FAINT 0.3     // rho below which a line is no company for another
+#define ANY_SHOTS 1e6 // where the number of shots is not known
 
 static double monitor_variance(const xn_plan *p, double offset)
 {
@@ -202,9 +201,8 @@ void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_
 
 double xn_plan_found_in(const xn_plan *p, const xn_plan_odds *o, double f)
 {
-    bool sensible = o->sigma_f_thz < WIDEST_THZ && o->sigma_f_thz < WIDEST_SHARE * f;
     bool inside = f >= p->trace.band_thz[0] && f <= p->trace.band_thz[1];
-    return sensible && inside ? xn_plan_found(o->rho, p->trace.threshold) : 0.0;
+    return inside && xn_fit_determined(f, o->sigma_f_thz) ? xn_plan_found(o->rho, p->trace.threshold) : 0.0;
 }
 
 // ---- all groups
