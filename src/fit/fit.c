@@ -69,14 +69,8 @@ static void read_linear_prediction(const xn_config *c, xani_lp_options *o)
 
 static xani_status read_background(xn_ctx *ctx, const xn_config *c, int *degree)
 {
-    static const char *const names[] = {"none", "constant", "polynomial1", "polynomial2", "polynomial3"};
-    const char *s = xn_config_string(c, "fit.background");
-    for (int i = 0; i < 5; i++)
-        if (strcmp(s, names[i]) == 0) {
-            *degree = i - 1;
-            return XANI_OK;
-        }
-    *degree = XANI_BACKGROUND_EXPONENTIAL;
+    *degree = xn_fit_background_asked(c);
+    if (*degree != XANI_BACKGROUND_EXPONENTIAL) return XANI_OK;
     if (xn_config_int(c, "fit.modes_max") == XANI_MAX_MODES)
         return xn_config_bad(ctx, c, "fit.modes_max", "4 is too many: at most 3 with fit.background: exponential");
     if (strcmp(xn_config_string(c, "fit.start"), "neighbours") == 0)
@@ -114,9 +108,7 @@ static xani_status read_settings(xn_ctx *ctx, const xn_config *c, fit_job *j)
         return xn_config_bad(ctx, c, "engine.kernels", "this processor does not have %s", kernels);
     s->modes_max = (int)xn_config_int(c, "fit.modes_max");
     if (xn_config_has(c, "fit.frequency_thz")) xn_config_doubles(c, "fit.frequency_thz", s->band_thz, 2);
-    const double d = xn_config_double(c, "fit.significance");
-    s->significance = d > 0.0 ? d : 0.0;
-    if (d == 0.0) s->significance = 1e-300; // asked for: accept everything
+    s->significance = xn_fit_significance_asked(c);
     return XANI_OK;
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // settings.c -- quantities of the plan: given, else measured, else assumed; the delays that a fit would use.
 #include <math.h>
-#include <string.h>
 
+#include "fit/fit.h"
 #include "fit/plan.h"
 #include "plan/plan.h"
 #include "reduce/internal.h"
@@ -74,11 +74,8 @@ double xn_plan_on_shots(const xn_plan *p)
 
 static int background_degree(const xn_config *c)
 {
-    static const char *const names[] = {"none", "constant", "polynomial1", "polynomial2", "polynomial3"};
-    const char *s = xn_config_string(c, "fit.background");
-    for (int i = 0; i < 5; i++)
-        if (strcmp(s, names[i]) == 0) return i - 1;
-    return 2; // an exponential takes about as much from a trace as a parabola
+    int degree = xn_fit_background_asked(c);
+    return degree == XANI_BACKGROUND_EXPONENTIAL ? 2 : degree; // it takes about as much from a trace as a parabola
 }
 
 // As the fit chooses them (fit/fit.c): bins wholly after time zero, or those with a mean in fit.delay_ps.
@@ -104,8 +101,7 @@ static void set_band(const xn_config *c, xn_plan_trace *t)
     if (xn_config_has(c, "fit.frequency_thz")) xn_config_doubles(c, "fit.frequency_thz", asked, 2);
     t->band_thz[0] = fmin(fmax(asked[0], lowest), highest);
     t->band_thz[1] = fmin(fmax(asked[1], t->band_thz[0]), highest);
-    double significance = xn_config_double(c, "fit.significance");
-    t->threshold = xn_fit_threshold(significance > 0.0 ? significance : 0.0, (t->band_thz[1] - t->band_thz[0]) * span,
+    t->threshold = xn_fit_threshold(xn_fit_significance_asked(c), (t->band_thz[1] - t->band_thz[0]) * span,
                                     t->n - t->degree - 1.0, &false_alarm);
 }
 
