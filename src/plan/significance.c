@@ -22,15 +22,17 @@ void xn_plan_trace_free(xn_plan_trace *t)
     memset(t, 0, sizeof *t);
 }
 
-static double sinc(double x) { return fabs(x) < 1e-6 ? 1.0 - x * x / 6.0 : sin(x) / x; }
-
 double xn_plan_clock(double f_thz, double timing_ps)
 {
     double x = M_PI * f_thz * timing_ps;
     return exp(-2.0 * x * x);
 }
 
-double xn_plan_box(double f_thz, double width_ps) { return sinc(M_PI * f_thz * width_ps); }
+double xn_plan_box(double f_thz, double width_ps)
+{
+    double x = M_PI * f_thz * width_ps;
+    return fabs(x) < 1e-6 ? 1.0 - x * x / 6.0 : sin(x) / x;
+}
 
 size_t xn_plan_work(const xn_plan_trace *t) { return (size_t)t->n * COLUMNS; }
 
@@ -83,7 +85,7 @@ static double envelope(const xn_plan_trace *t, const xn_plan_line *l, int i)
 {
     double x = t->t_ps[i];
     if (x < 0.0) return 0.0;
-    double group = sinc(M_PI * l->across_thz[0] * x) * sinc(M_PI * l->across_thz[1] * x);
+    double group = xn_plan_box(l->across_thz[0], x) * xn_plan_box(l->across_thz[1], x);
     return sqrt(t->share[i]) * group * exp(-l->damping_per_ps * x);
 }
 
