@@ -257,6 +257,11 @@ def without_crystal():
     unknown = plan(config, {"plan.modes": given["plan.modes"]})
     r.ok(unknown["significance"][0]["shots_median"] is None and any("plan.photons" in c["text"] for c in unknown["conclusions"]),
          "bare: without brightness it says what is missing")
+    pair = [{"element": e, "position": [x, x, x]} for e, x in (("Al", 0), ("Cu", 0.5))]
+    top = [plan(config, {"map.crystal.basis": b})["highest_phonon_thz"] for b in (pair[:1], pair, pair[::-1])]
+    r.ok(top[0] == top[1] == top[2] > 9, f"bare: aluminium is the highest of aluminium and copper in either order, {top} THz")
+    any_mode = plan(config, {**given, "fit.significance": 0})
+    r.ok(any_mode["significance"][0]["share"] == 1 and any_mode["significance_threshold"] < 1e-200, "bare: fit.significance 0 accepts everything")
 
 
 def angles():
