@@ -22,7 +22,6 @@
 #define NEAR_BRAGG 3.0 // half diagonals of a group
 #define MODEL_SHARE 0.02
 #define LEAST_EXPLAINED 0.5 // of how the frames differ from an even background
-#define WELL_EXPLAINED 0.9  // so well that a rotation beyond the range is believed
 
 typedef struct {
     xn_ctx *ctx;
