@@ -52,19 +52,18 @@ static int holds(const xn_modes *m, int64_t pixel, double f, double sigma)
     return lines > 0 ? 0 : -1;
 }
 
-// The true frequency of a line of run `run`, NaN where the other bins do not tell.
-static double unfold_line(const xn_modes *const *modes, int n, int run, int64_t pixel, double f, double sigma,
+// The true frequency of a line seen up to f_N, NaN where the n other bins do not tell.
+static double unfold_line(double nyquist, const xn_modes *const *other, int n, int64_t pixel, double f, double sigma,
                           double reach)
 {
-    double nyquist = 0.5 / modes[run]->step_ps, found = NAN;
+    double found = NAN;
     const double candidate[CANDIDATES] = {f, 2.0 * nyquist - f, 2.0 * nyquist + f, 4.0 * nyquist - f};
     if (!isfinite(sigma)) sigma = 0.0;
     for (int c = 0; c < CANDIDATES; c++) {
         int asked = 0, yes = 0;
         if (c > 0 && candidate[c] > reach) continue;
-        for (int j = run + 1; j < n; j++) {
-            if (xn_other_bins_of(modes, j) != run) continue;
-            int answer = holds(modes[j], pixel, candidate[c], sigma);
+        for (int j = 0; j < n; j++) {
+            int answer = holds(other[j], pixel, candidate[c], sigma);
             asked += answer >= 0;
             yes += answer > 0;
         }
@@ -79,15 +78,24 @@ xani_status xn_unfold(xn_ctx *ctx, const xn_scene *s, const xn_modes *const *mod
                       float **unfolded)
 {
     const xn_modes *m = modes[run];
+    const xn_modes **other = xn_alloc((size_t)n, sizeof *other);
     int others = 0;
     *unfolded = NULL;
-    for (int j = run + 1; j < n; j++) others += xn_other_bins_of(modes, j) == run;
-    if (others == 0) return XANI_OK;
+    if (other == NULL) return xn_fail_memory(ctx, "other bins", (size_t)n * sizeof *other);
+    for (int j = run + 1; j < n; j++)
+        if (xn_other_bins_of(modes, j) == run) other[others++] = modes[j];
+    if (others == 0) {
+        xn_free(other);
+        return XANI_OK;
+    }
     size_t plane = (size_t)(m->ny * m->nx);
     double reach = (kind == XN_KIND_COHERENT ? 1.02 : 2.04) * s->max_thz;
     if (isnan(reach)) reach = INFINITY;
     *unfolded = xn_alloc(plane * (size_t)m->n_modes + 1, sizeof **unfolded);
-    if (*unfolded == NULL) return xn_fail_memory(ctx, "unfolded frequencies", plane * 4);
+    if (*unfolded == NULL) {
+        xn_free(other);
+        return xn_fail_memory(ctx, "unfolded frequencies", plane * (size_t)m->n_modes * 4);
+    }
     int64_t own = 0, moved = 0, open = 0;
 #pragma omp parallel for schedule(static) num_threads(s->threads) reduction(+ : own, moved, open)
     for (int64_t i = 0; i < (int64_t)plane * m->n_modes; i++) {
@@ -95,12 +103,13 @@ xani_status xn_unfold(xn_ctx *ctx, const xn_scene *s, const xn_modes *const *mod
         double f = (double)m->frequency[i];
         (*unfolded)[i] = NAN;
         if (!xn_mode_accepted(m, pixel, (int)(i / (int64_t)plane))) continue;
-        double told = unfold_line(modes, n, run, pixel, f, (double)m->frequency_errors[i], reach);
+        double told = unfold_line(0.5 / m->step_ps, other, others, pixel, f, (double)m->frequency_errors[i], reach);
         (*unfolded)[i] = (float)told;
         own += told == f;
         moved += !isnan(told) && told != f;
         open += isnan(told);
     }
+    xn_free(other);
     xn_note(ctx,
             "aliasing: %d other bin width%s tell %lld lines of run %s to be their own, %lld to lie above the Nyquist "
             "frequency; %lld stay open",
