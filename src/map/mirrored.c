@@ -17,12 +17,6 @@
 #define FAINT 1e-3  // as in match.c
 #define PAIR_F 2.0  // f over nu
 
-static double image_of(double f, double nyquist)
-{
-    double rest = fmod(f, 2.0 * nyquist);
-    return rest > nyquist ? 2.0 * nyquist - rest : rest;
-}
-
 static double visible(double f, double nyquist)
 {
     double x = M_PI * f / (2.0 * nyquist);
@@ -43,7 +37,7 @@ static bool is_own(const xn_matcher *m, const xn_observed *line, double nyquist)
         double f = PAIR_F * m->nu[b], share = m->share[b] * visible(f, nyquist), sigma = CHANGE * m->nu[b];
         if (!(f > 0.0)) continue;
         double *least = f <= nyquist ? &own : &image;
-        *least = fmin(*least, cost(line, image_of(f, nyquist) / PAIR_F, sigma, share));
+        *least = fmin(*least, cost(line, xn_shown_at(f, nyquist) / PAIR_F, sigma, share));
     }
     return own + BETTER < image;
 }

@@ -8,6 +8,8 @@
 #ifndef XN_MAP_PARTS_H
 #define XN_MAP_PARTS_H
 
+#include <math.h>
+
 #include "core/config.h"
 #include "data/modes.h"
 #include "data/points.h"
@@ -77,6 +79,13 @@ xani_status xn_points_add(xn_ctx *ctx, const xn_scene *s, const xn_view *v, cons
                           const float *unfolded, xn_collection *c);
 
 // ---- unfold.c: lines above the Nyquist frequency, told by other bins
+
+// Where bins show an oscillation f: at its distance from the nearest multiple of 2 f_N.
+static inline double xn_shown_at(double f, double nyquist)
+{
+    double rest = fmod(f, 2.0 * nyquist);
+    return rest > nyquist ? 2.0 * nyquist - rest : rest;
+}
 
 // The run of which modes[i] are the same photons in other bins; -1: none.
 int xn_other_bins_of(const xn_modes *const *modes, int i);

@@ -30,16 +30,10 @@ int xn_other_bins_of(const xn_modes *const *modes, int i)
     return -1;
 }
 
-static double seen_at(double f, double nyquist)
-{
-    double rest = fmod(f, 2.0 * nyquist);
-    return rest > nyquist ? 2.0 * nyquist - rest : rest;
-}
-
 // Is there a line of the pixel group where f would show? Groups without lines say nothing: -1.
 static int holds(const xn_modes *m, int64_t pixel, double f, double sigma)
 {
-    double at = seen_at(f, 0.5 / m->step_ps), window = m->delay_hi_ps - m->delay_lo_ps;
+    double at = xn_shown_at(f, 0.5 / m->step_ps), window = m->delay_hi_ps - m->delay_lo_ps;
     int lines = 0;
     for (int k = 0; k < m->n_modes; k++) {
         if (!xn_mode_accepted(m, pixel, k)) continue;
