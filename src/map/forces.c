@@ -16,7 +16,6 @@
 
 #define LEAST_SIGMA_THZ 0.004 // what constants of few shells are worth, and lines of groups of pixels
 #define REACH_SIGMA 5.0
-#define UNREFINED 0.03     // doubt about the phonons of constants that are not refined: what the laser changes
 #define NO_CONSTANT 1e-6   // N/m
 #define IMAGINARY_THZ 0.01 // less is rounding of the constants at a zone centre
 #define MANY 0.1           // of the points near no branch: chi^2 is of those that are
@@ -38,7 +37,7 @@ xani_status xn_known_load(xn_ctx *ctx, const xn_config *config, const xn_scene *
     static const char key[] = "map.force_constants.file";
     memset(k, 0, sizeof *k);
     k->model_share = 1.0;
-    k->doubt = UNREFINED;
+    k->doubt = XN_CHANGE; // until they are refined
     if (!xn_config_has(config, key)) {
         if (!xn_config_bool(config, "map.force_constants.refine")) return XANI_OK;
         return xn_config_require(ctx, config, key, "the constants to begin with");

@@ -3,8 +3,8 @@
 //
 // The rule of `auto` is one of place: a coherent mode is seen at a Bragg peak, and only where the cell has optical
 // modes (points.c).  Force constants can tell more: each line has a phonon at f/2 or at f, or not.  With errors s of f,
-// the line's own and CHANGE of the phonon's, -2 ln L is z^2 + 2 ln s for the nearest visible branch, and that of a line
-// anywhere in the band, 2 ln (2 nu_max), where none is near.  The sums over lines are compared; where they speak
+// the line's own and XN_CHANGE of the phonon's, -2 ln L is z^2 + 2 ln s for the nearest visible branch, and that of a
+// line anywhere in the band, 2 ln (2 nu_max), where none is near.  The sums over lines are compared; where they speak
 // against what was assumed that is a warning.  What is said stands in the result.
 #include <math.h>
 #include <string.h>
@@ -12,8 +12,7 @@
 #include "map/parts.h"
 
 #define MOST_LINES 2000
-#define CHANGE 0.03 // relative, of an excited crystal's phonons
-#define CLEAR 20.0  // of 2 ln of the odds
+#define CLEAR 20.0 // of 2 ln of the odds
 #define NEAR 3.0
 
 // Of lines at Bragg peaks, and of the others.
@@ -31,8 +30,8 @@ static double cost(xn_matcher *m, const xn_known *k, xn_observed line, double f,
     line.sigma_thz = sigma / f_per_nu;
     line.f_per_nu = f_per_nu;
     *near = false;
-    if (!xn_match(m, &k->start, &line, 1, &k->match, CHANGE, &out) || out.branch < 0) return 2.0 * log(2.0 * most);
-    double s = f_per_nu * hypot(line.sigma_thz, CHANGE * out.nu_thz), z = (f - f_per_nu * out.nu_thz) / s;
+    if (!xn_match(m, &k->start, &line, 1, &k->match, XN_CHANGE, &out) || out.branch < 0) return 2.0 * log(2.0 * most);
+    double s = f_per_nu * hypot(line.sigma_thz, XN_CHANGE * out.nu_thz), z = (f - f_per_nu * out.nu_thz) / s;
     *near = fabs(z) < NEAR;
     return fmin(z * z + 2.0 * log(s), 2.0 * log(2.0 * most));
 }

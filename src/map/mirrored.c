@@ -5,13 +5,12 @@
 // crystal that reaches beyond f_N makes every line below it ambiguous (points.c); where its constants are known, most
 // are not: a line is its own when branches at its Q explain it better, by far, than the images of those above f_N do,
 // by the cost of match.h, -2 ln of the odds.  Bins leave sin(pi f dt) / (pi f dt) of a line, which makes images faint.
-// What the laser changed is not yet known here: phonons count as uncertain by CHANGE of themselves.
+// What the laser changed is not yet known here: phonons count as uncertain by XN_CHANGE of themselves.
 #include <math.h>
 #include <string.h>
 
 #include "map/parts.h"
 
-#define CHANGE 0.03 // relative, of an excited crystal's phonons
 #define BETTER 10.0 // odds of 150 to 1
 #define REACH 25.0  // what costs more explains nothing
 #define FAINT 1e-3  // as in match.c
@@ -34,7 +33,7 @@ static bool is_own(const xn_matcher *m, const xn_observed *line, double nyquist)
 {
     double own = REACH, image = INFINITY;
     for (int b = 0; b < m->branches; b++) {
-        double f = PAIR_F * m->nu[b], share = m->share[b] * visible(f, nyquist), sigma = CHANGE * m->nu[b];
+        double f = PAIR_F * m->nu[b], share = m->share[b] * visible(f, nyquist), sigma = XN_CHANGE * m->nu[b];
         if (!(f > 0.0)) continue;
         double *least = f <= nyquist ? &own : &image;
         *least = fmin(*least, cost(line, xn_shown_at(f, nyquist) / PAIR_F, sigma, share));
@@ -60,7 +59,7 @@ xani_status xn_mirrored_tell(xn_ctx *ctx, const xn_scene *s, const xn_known *k, 
             bool seen = xn_known_observe(k, c, i, &line);
             memset(line.edge, 0, sizeof line.edge); // branches at the middle of the group, each a line of its own:
             line.window_ps = 0.0;                   // maxima of a filter are not asked for
-            bool own = seen && xn_match(&m, &k->start, &line, 1, &k->match, CHANGE, &out) &&
+            bool own = seen && xn_match(&m, &k->start, &line, 1, &k->match, XN_CHANGE, &out) &&
                        is_own(&m, &line, 0.5 / modes[c->points.run[i]]->step_ps);
             c->points.alias[i] = !own;
             told += own;

@@ -211,6 +211,8 @@ xani_status xn_average_run(xn_ctx *ctx, const xn_scene *s, const xn_view *v, con
 
 // ---- forces.c, known.c: phonons of given force constants, refined to the points, and the branches they explain
 
+#define XN_CHANGE 0.03 // what the laser may change of a phonon's frequency, relative: doubt about given constants
+
 typedef struct xn_known {
     bool given;
     xn_forces start, now; // as given; changed to agree with the points where that is asked for, else a copy
