@@ -13,7 +13,6 @@
 
 #define BETTER 10.0 // odds of 150 to 1
 #define REACH 25.0  // what costs more explains nothing
-#define FAINT 1e-3  // as in match.c
 #define PAIR_F 2.0  // f over nu
 
 static double visible(double f, double nyquist)
@@ -25,7 +24,7 @@ static double visible(double f, double nyquist)
 static double cost(const xn_observed *line, double expected, double sigma, double share)
 {
     double z = (line->nu_thz - expected) / sqrt(line->sigma_thz * line->sigma_thz + sigma * sigma);
-    return z * z - 2.0 * log(share + FAINT);
+    return xn_match_cost(z, share);
 }
 
 // After xn_match of the line: whether it is that of a branch below f_N.

@@ -10,7 +10,6 @@
 #include <string.h>
 
 #define HALF_QUANTUM_K 23.99621537 // h / 2 kB, K per THz
-#define FAINT 1e-3                 // least visibility: what is nearly invisible may still be seen by its neighbours
 #define LEAST_THZ 0.05             // below, 1/nu says nothing
 #define UNSURE 0.35                // of the rms of nu within a group: amplitudes go with what the pump does too
 #define MIXING 0.2                 // of what the branches shift a line by, likewise
@@ -265,7 +264,7 @@ static void consider(judge *j, double nu, double seen, xn_matched *out)
     double own = UNSURE * spread * fmin(1.0, spread * j->line->f_per_nu * j->line->window_ps);
     double sigma = sqrt(j->line->sigma_thz * j->line->sigma_thz + j->o->least_sigma_thz * j->o->least_sigma_thz +
                         own * own + unsure);
-    double z = (j->line->nu_thz - nu) / hypot(sigma, j->slack * nu), cost = z * z - 2.0 * log(seen + FAINT);
+    double z = (j->line->nu_thz - nu) / hypot(sigma, j->slack * nu), cost = xn_match_cost(z, seen);
     double odds = exp(-0.5 * cost), off = nu - j->line->nu_thz;
     j->odds += odds;
     j->mean += odds * off;

@@ -15,10 +15,16 @@
 #ifndef XN_PHYSICS_FORCES_MATCH_H
 #define XN_PHYSICS_FORCES_MATCH_H
 
+#include <math.h>
+
 #include "physics/forces/scatter.h"
 
 #define XN_MATCH_LINES 16 // of one pixel group
 #define XN_MATCH_PLACES 9
+#define XN_MATCH_FAINT 1e-3 // least visibility: what is nearly invisible may still be seen by its neighbours
+
+// -2 ln of the odds of a line that is z errors away from where something of this strength should be seen.
+static inline double xn_match_cost(double z, double strength) { return z * z - 2.0 * log(strength + XN_MATCH_FAINT); }
 
 // Lines that follow each other with the same q are of one pixel group.
 typedef struct xn_observed {
