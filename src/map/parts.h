@@ -70,7 +70,7 @@ typedef struct xn_collection {
     float *edge;                    // (n, 2, 3) edges of its pixel group, hkl
     float *window, *damping;        // and its delay window in ps, damping in 1/ps
     int64_t coherent, bragg_pixels; // lines taken as coherent, and the pixels they come from
-    int64_t aliased, runs_aliased;
+    int64_t aliased;
 } xn_collection;
 
 // Adds the points of one run; modes that are combinations go to c->combinations with frequency f. unfolded (mode, y, x)

@@ -137,7 +137,6 @@ static void fill_points(const run_facts *r, const uint8_t *combination, int64_t 
     c->coherent += coherent;
     c->bragg_pixels += bragg;
     c->aliased += aliased;
-    c->runs_aliased += aliased > 0;
 }
 
 xani_status xn_points_add(xn_ctx *ctx, const xn_scene *s, const xn_view *v, const xn_modes *m, int run,
