@@ -123,10 +123,7 @@ static bool unstable_at(const xn_forces *f, double complex *work, double *nu, do
     double b[9];
     xn_forces_reciprocal(f, b);
     for (int k = 1; k < STABLE_GRID * STABLE_GRID * STABLE_GRID; k++) {
-        const int at[3] = {k / (STABLE_GRID * STABLE_GRID), k / STABLE_GRID % STABLE_GRID, k % STABLE_GRID};
-        double part[3];
-        for (int c = 0; c < 3; c++) part[c] = (double)at[c] / STABLE_GRID;
-        xn_mat3_vec(b, part, q);
+        xn_forces_grid_point(b, STABLE_GRID, 0.0, k, q);
         if (!xn_forces_solve(f, q, NULL, work, nu, NULL) || !(nu[0] > CENTRE)) return true;
     }
     return false;

@@ -80,6 +80,9 @@ xani_status xn_forces_modes(xn_ctx *ctx, const xn_forces *f, const double q[3], 
 size_t xn_forces_work(const xn_forces *f);
 bool xn_forces_solve(const xn_forces *f, const double q[3], const double *towards, double complex *work, double *nu_thz,
                      double complex *e);
+// Point k of a grid of so many points a side over the primitive cell of the reciprocal lattice, whose first point is
+// shift of a step from Gamma. b: xn_forces_reciprocal.
+void xn_forces_grid_point(const double b[9], int grid, double shift, int64_t k, double q[3]);
 // Highest frequency on a grid of so many points a side over the primitive cell, Gamma left out; NAN: none found.
 double xn_forces_max_thz(const xn_forces *f, int grid);
 // Dynamical matrix without the non-analytic part, row-major, N/m/u.

@@ -111,15 +111,21 @@ xani_status xn_forces_modes(xn_ctx *ctx, const xn_forces *f, const double q[3], 
     return good ? XANI_OK : xn_fail(ctx, XANI_ERR_INTERNAL, "the dynamical matrix has no eigenvalues");
 }
 
+void xn_forces_grid_point(const double b[9], int grid, double shift, int64_t k, double q[3])
+{
+    const int64_t at[3] = {k / ((int64_t)grid * grid), k / grid % grid, k % grid};
+    double part[3];
+    for (int c = 0; c < 3; c++) part[c] = ((double)at[c] + shift) / grid;
+    xn_mat3_vec(b, part, q);
+}
+
 double xn_forces_max_thz(const xn_forces *f, int grid)
 {
     double complex *work = xn_alloc(xn_forces_work(f), sizeof *work);
     double *nu = xn_alloc(3 * (size_t)f->n_atoms, sizeof *nu), b[9], q[3], most = NAN;
     xn_forces_reciprocal(f, b);
     for (int k = 1; work != NULL && nu != NULL && k < grid * grid * grid; k++) {
-        const int at[3] = {k / (grid * grid), k / grid % grid, k % grid};
-        const double part[3] = {(double)at[0] / grid, (double)at[1] / grid, (double)at[2] / grid};
-        xn_mat3_vec(b, part, q);
+        xn_forces_grid_point(b, grid, 0.0, k, q);
         if (xn_forces_solve(f, q, NULL, work, nu, NULL)) most = fmax(most, nu[3 * f->n_atoms - 1]);
     }
     xn_free(nu);

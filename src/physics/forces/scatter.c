@@ -50,11 +50,9 @@ typedef struct {
 static bool add_point(const zone *z, int64_t number, double *nu, double complex *e, double complex *work, double *msd,
                       int64_t *unstable)
 {
-    int n = z->f->n_atoms, g = z->grid;
-    const int64_t at[3] = {number / (g * g), number / g % g, number % g};
-    double part[3] = {((double)at[0] + 0.5) / g, ((double)at[1] + 0.5) / g, ((double)at[2] + 0.5) / g}, q[3];
-    for (int c = 0; c < 3; c++)
-        q[c] = z->reciprocal[3 * c] * part[0] + z->reciprocal[3 * c + 1] * part[1] + z->reciprocal[3 * c + 2] * part[2];
+    int n = z->f->n_atoms;
+    double q[3];
+    xn_forces_grid_point(z->reciprocal, z->grid, 0.5, number, q);
     if (!xn_forces_solve(z->f, q, NULL, work, nu, e)) return false;
     for (int s = 0; s < 3 * n; s++) {
         if (!(nu[s] > 0.0)) {
