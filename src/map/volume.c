@@ -16,15 +16,10 @@
 #define MOST_CELLS (32LL << 20) // of (h, k, l, frequency) by default: 128 MiB
 #define FREQUENCIES 128
 
-static double column_length(const double b[9], int i)
-{
-    return sqrt(b[i] * b[i] + b[3 + i] * b[3 + i] + b[6 + i] * b[6 + i]);
-}
-
 // Odd number of voxels of edge `step` across a box of half width `half` (hkl) along axis i.
 static int64_t voxels_along(const xn_lattice *l, int i, double half, double step)
 {
-    double n = ceil(2.0 * half * column_length(l->b, i) / step - 1e-9);
+    double n = ceil(2.0 * half * xn_lattice_axis_inv_ang(l, i) / step - 1e-9);
     return n < 1.0 ? 1 : n > 4096.0 ? 4097 : (int64_t)n | 1;
 }
 

@@ -33,17 +33,12 @@ static int64_t cube_of(const xn_wedge *w, const double hkl[3])
 
 int64_t xn_wedge_voxel(const xn_wedge *w, const double hkl[3]) { return w->number[cube_of(w, hkl)]; }
 
-static double axis_length(const xn_lattice *l, int i)
-{
-    return sqrt(l->b[i] * l->b[i] + l->b[3 + i] * l->b[3 + i] + l->b[6 + i] * l->b[6 + i]);
-}
-
 static void mark(const xn_wedge *w, int threads)
 {
     const xn_lattice *l = w->lattice;
     double finest = INFINITY;
     int64_t n[3];
-    for (int i = 0; i < 3; i++) finest = fmin(finest, w->edge[i] * axis_length(l, i) / FINER);
+    for (int i = 0; i < 3; i++) finest = fmin(finest, w->edge[i] * xn_lattice_axis_inv_ang(l, i) / FINER);
     for (int i = 0; i < 3; i++) {
         const double *p = l->prim + 3 * i;
         n[i] = (int64_t)ceil(sqrt(p[0] * p[0] + p[1] * p[1] + p[2] * p[2]) / finest);
@@ -73,7 +68,7 @@ xani_status xn_wedge_make(xn_ctx *ctx, const xn_config *config, const xn_lattice
     w->lattice = l;
     xn_lattice_zone_box(l, half);
     for (int i = 0; i < 3; i++) {
-        w->edge[i] = isnan(step) ? EDGE : step / axis_length(l, i);
+        w->edge[i] = isnan(step) ? EDGE : step / xn_lattice_axis_inv_ang(l, i);
         double n = 2.0 * (ceil(half[i] / w->edge[i]) + 1.0);
         size *= n;
         if (!(size <= 1e8))

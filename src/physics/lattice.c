@@ -113,6 +113,11 @@ xani_status xn_lattice_make(xn_ctx *ctx, const double cell[6], char centring, xn
     return xn_lattice_find_symmetry(ctx, l);
 }
 
+double xn_lattice_axis_inv_ang(const xn_lattice *l, int i)
+{
+    return sqrt(l->b[i] * l->b[i] + l->b[3 + i] * l->b[3 + i] + l->b[6 + i] * l->b[6 + i]);
+}
+
 void xn_lattice_cartesian(const xn_lattice *l, const double hkl[3], double q[3]) { xn_mat3_vec(l->b, hkl, q); }
 
 // ---- goniometer

@@ -56,6 +56,7 @@ void xn_goniometer_matrix(const xn_goniometer *g, double r[9]);
 // q = B (hkl - G), the shortest.  Ties within 1e-9 relative go to the lexicographically smallest G.
 void xn_lattice_fold(const xn_lattice *l, const double hkl[3], int g[3], double q[3]);
 void xn_lattice_cartesian(const xn_lattice *l, const double hkl[3], double q[3]); // B hkl
+double xn_lattice_axis_inv_ang(const xn_lattice *l, int i);                       // length of a*, b*, c* with 2 pi
 // Half-widths of the first zone along h, k, l in conventional units (bounding box of its vertices).
 void xn_lattice_zone_box(const xn_lattice *l, double half[3]);
 // hkl of a conventional label (G or Gamma, X, L, K, U, W for F; G, H, N, P for I; G, X, M, R for cubic P; ...).
