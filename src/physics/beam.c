@@ -22,7 +22,11 @@ xani_status xn_beam_load(xn_ctx *ctx, const xn_config *config, double energy_kev
 
 double xn_beam_polarisation(const xn_beam *b, const double q[3])
 {
-    const double u[2] = {q[0] / b->k, q[1] / b->k};
-    double along = u[0] * b->field[0] + u[1] * b->field[1], across = u[1] * b->field[0] - u[0] * b->field[1];
+    return xn_beam_polarisation_towards(b, q[0] / b->k, q[1] / b->k, 1.0);
+}
+
+double xn_beam_polarisation_towards(const xn_beam *b, double x, double y, double length)
+{
+    double along = (x * b->field[0] + y * b->field[1]) / length, across = (y * b->field[0] - x * b->field[1]) / length;
     return b->linear * (1.0 - along * along) + (1.0 - b->linear) * (1.0 - across * across);
 }

@@ -16,5 +16,7 @@ typedef struct xn_beam {
 // geometry.polarisation.
 xani_status xn_beam_load(xn_ctx *ctx, const xn_config *config, double energy_kev, xn_beam *beam);
 double xn_beam_polarisation(const xn_beam *beam, const double q_lab[3]);
+// The same of light that goes along (x, y, .), a vector of this length.
+double xn_beam_polarisation_towards(const xn_beam *beam, double x, double y, double length);
 
 #endif

@@ -19,22 +19,8 @@
 
 static double polarisation(const xn_sim_model *m, const float *r)
 {
-    const double *e = m->polarisation;
-    double x = (double)r[0], y = (double)r[1], z = (double)r[2], length = sqrt(x * x + y * y + z * z);
-    double along = (x * e[0] + y * e[1] + z * e[2]) / length, across = (-x * e[1] + y * e[0]) / length;
-    double p = m->polarised * (1.0 - along * along) + (1.0 - m->polarised) * (1.0 - across * across);
-    return p;
-}
-
-static xani_status load_beam(xn_ctx *ctx, const xn_config *config, xn_sim_model *m)
-{
-    xn_config_doubles(config, "geometry.polarisation.direction", m->polarisation, 3);
-    double length = sqrt(m->polarisation[0] * m->polarisation[0] + m->polarisation[1] * m->polarisation[1]);
-    if (!(length > 0.0)) return xn_config_bad(ctx, config, "geometry.polarisation.direction", "is not across the beam");
-    for (int i = 0; i < 2; i++) m->polarisation[i] /= length;
-    m->polarisation[2] = 0.0; // a field is transverse to its beam
-    m->polarised = xn_config_double(config, "geometry.polarisation.fraction");
-    return XANI_OK;
+    double x = (double)r[0], y = (double)r[1], z = (double)r[2];
+    return xn_beam_polarisation_towards(&m->beam, x, y, sqrt(x * x + y * y + z * z));
 }
 
 // ---- one run
@@ -254,7 +240,7 @@ xani_status xn_sim_model_make(xn_ctx *ctx, const xn_config *config, xn_sim_model
     xani_status st;
     m->threads = xn_threads((int)xn_config_int(config, "engine.threads"));
     XN_GOTO(out, st, xn_sim_settings_load(ctx, config, &m->s));
-    XN_GOTO(out, st, load_beam(ctx, config, m));
+    XN_GOTO(out, st, xn_beam_load(ctx, config, m->s.energy_kev, &m->beam));
     XN_GOTO(out, st, xn_sim_crystals(ctx, config, m));
     XN_GOTO(out, st, xn_goniometer_load(ctx, config, &m->goniometer));
     XN_GOTO(out, st, xn_sim_detector_make(ctx, config, &m->s, &m->detector));

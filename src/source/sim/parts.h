@@ -16,6 +16,7 @@
 #include "core/rng.h"
 #include "data/source.h"
 #include "io/write/writer.h"
+#include "physics/beam.h"
 #include "physics/crystal.h"
 #include "physics/forces/scatter.h"
 #include "physics/geometry.h"
@@ -93,8 +94,8 @@ typedef struct xn_sim_model {
     xn_sim_detector detector;
     xn_lattice lattice;
     xn_goniometer goniometer;
-    double polarisation[3], polarised;
-    double *solid;         // (npix) solid angles, steradians
+    xn_beam beam;
+    double *solid;         // (npix) solid angles, of one across the beam at the detector's distance
     double background_eu;  // electron units per atom
     double photons_per_eu; // of a pixel in forward direction in a shot of mean intensity
     int64_t npix;
