@@ -59,7 +59,7 @@ void xn_lattice_cartesian(const xn_lattice *l, const double hkl[3], double q[3])
 double xn_lattice_axis_inv_ang(const xn_lattice *l, int i);                       // length of a*, b*, c* with 2 pi
 // Half-widths of the first zone along h, k, l in conventional units (bounding box of its vertices).
 void xn_lattice_zone_box(const xn_lattice *l, double half[3]);
-// hkl of a conventional label (G or Gamma, X, L, K, U, W for F; G, H, N, P for I; G, X, M, R for cubic P; ...).
+// hkl of a label of Setyawan and Curtarolo (lattice_label.c), or Gamma for G; false: this lattice has no such point.
 bool xn_lattice_label(const xn_lattice *l, const char *label, double hkl[3]);
 // Labels of the customary path of this lattice, separated by spaces ("G X K G L"); NULL where there is none.
 const char *xn_lattice_default_path(const xn_lattice *l);

@@ -33,8 +33,8 @@ static xani_status compare_cells(xn_ctx *ctx, const xn_config *config, const cha
                                  const double b[6], const char *other)
 {
     static const char *const name[6] = {"a", "b", "c", "alpha", "beta", "gamma"};
-    for (int i = 0; i < 6; i++)
-        if (i < 3 && fabs(a[i] / b[i] / (2.0 * M_PI) - 1.0) < CELL_TOLERANCE)
+    for (int i = 0; i < 3; i++)
+        if (fabs(a[i] / b[i] / (2.0 * M_PI) - 1.0) < CELL_TOLERANCE)
             return xn_config_bad(ctx, config, key, "%s = %g is 2 pi times %g of %s: here 1/Angstrom contains 2 pi",
                                  name[i], a[i], b[i], other);
     for (int i = 0; i < 6; i++)
