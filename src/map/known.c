@@ -73,9 +73,9 @@ static void match_group(const job *j, xn_matcher *m, int64_t first, int64_t end)
         bool sharp =
             out[k].spread_thz <= WIDEST * out[k].nu_thz && q[0] * q[0] + q[1] * q[1] + q[2] * q[2] > reach * reach;
         if (out[k].branch < 0 || !sharp) continue;
-        double own = line[k].sigma_thz, model = sqrt(fmax(0.0, out[k].sigma_thz * out[k].sigma_thz - own * own));
         j->line[at[k]] =
-            (taken){out[k].branch, (float)hypot(out[k].doubt_thz, hypot(own, j->known->model_share * model)),
+            (taken){out[k].branch,
+                    (float)hypot(out[k].doubt_thz, hypot(line[k].sigma_thz, j->known->model_share * out[k].model_thz)),
                     line[k].nu_thz - out[k].nu_thz, out[k].nu_thz};
     }
 }

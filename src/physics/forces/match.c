@@ -262,8 +262,8 @@ static void consider(judge *j, double nu, double seen, xn_matched *out)
     }
     if (branch < 0) return;
     double own = UNSURE * spread * fmin(1.0, spread * j->line->f_per_nu * j->line->window_ps);
-    double sigma = sqrt(j->line->sigma_thz * j->line->sigma_thz + j->o->least_sigma_thz * j->o->least_sigma_thz +
-                        own * own + unsure);
+    double model = sqrt(j->o->least_sigma_thz * j->o->least_sigma_thz + own * own + unsure);
+    double sigma = hypot(j->line->sigma_thz, model);
     double z = (j->line->nu_thz - nu) / hypot(sigma, j->slack * nu), cost = xn_match_cost(z, seen);
     double odds = exp(-0.5 * cost), off = nu - j->line->nu_thz;
     j->odds += odds;
@@ -272,7 +272,7 @@ static void consider(judge *j, double nu, double seen, xn_matched *out)
     if (!(cost < j->least)) return;
     j->least = cost;
     memcpy(j->best, j->mix, (size_t)m->places * (size_t)m->branches * sizeof *j->mix);
-    *out = (xn_matched){branch, nu, sigma, spread, 0.0, j->best};
+    *out = (xn_matched){branch, nu, model, spread, 0.0, j->best};
 }
 
 // Every branch a line of its own: the mean over the patch.

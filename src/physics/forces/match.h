@@ -49,7 +49,7 @@ typedef struct xn_match_options {
 typedef struct xn_matched {
     int branch;        // -1: refused
     double nu_thz;     // to be expected
-    double sigma_thz;  // of the difference
+    double model_thz;  // what nu_thz may be wrong by; the line's own error comes on top
     double spread_thz; // rms of the branch within the group
     double doubt_thz;  // rms of what the line would be off by, were it the other branches' that also explain it
     const double *mix; // (places, branches) d nu_thz / d nu; in the matcher's memory

@@ -115,7 +115,7 @@ static void add_line(const state *s, int64_t i, const xn_matched *line, room *r)
     residual *e = &s->residual[i];
     e->away = s->points[i].nu_thz - line->nu_thz;
     e->own = s->points[i].sigma_thz;
-    e->model = sqrt(fmax(0.0, line->sigma_thz * line->sigma_thz - e->own * e->own));
+    e->model = line->model_thz;
     double sigma = error_of(e, s->model_share), z = e->away / sigma, weight = huber(z);
     set_slopes(s, line, r);
     r->chi2 += weight * z * z;
