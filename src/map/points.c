@@ -31,7 +31,7 @@ static xani_status reserve(xn_ctx *ctx, xn_points *p, int64_t n)
         grow(&p->coherent, n, 1) && grow(&p->branch, n, sizeof *p->branch) &&
         grow(&p->pixel, 2 * n, sizeof *p->pixel) && grow(&p->run, n, sizeof *p->run) &&
         grow(&p->weight, n, sizeof *p->weight) && grow(&p->alias, n, 1) && grow(&p->images, 2 * n, sizeof *p->images);
-    if (!ok) return xn_fail_memory(ctx, "the points", (size_t)n * 141);
+    if (!ok) return xn_fail_memory(ctx, "the points", (size_t)n * 126);
     p->capacity = n;
     return XANI_OK;
 }
