@@ -21,12 +21,6 @@ typedef struct windows {
     double *value; // (n): given, else the mean of the readings in the window
 } windows;
 
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static xani_status assign(xn_ctx *ctx, xn_config *config, char *text)
 {
     xani_status st = text != NULL ? xani_config_assign(ctx, config, text) : xn_fail_memory(ctx, "an assignment", 64);
@@ -140,7 +134,7 @@ static xani_status of_counts(xn_ctx *ctx, const xn_config *config, const double 
     if (sorted == NULL) return xn_fail_memory(ctx, "the second axis", (size_t)n * sizeof *sorted);
     for (int64_t i = 0; i < n; i++)
         if (isfinite(reading[i])) sorted[there++] = reading[i];
-    qsort(sorted, (size_t)there, sizeof *sorted, by_size);
+    qsort(sorted, (size_t)there, sizeof *sorted, xn_double_compare);
     xani_status st = there >= asked
                          ? alloc_windows(ctx, (int)asked, w)
                          : xn_fail(ctx, XANI_ERR_INPUT,

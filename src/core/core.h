@@ -84,7 +84,7 @@ typedef bool (*xn_mem_hook)(void *user, uint64_t number);
 void xn_mem_set_hook(xn_mem_hook hook, void *user);
 
 static inline int64_t xn_min64(int64_t a, int64_t b) { return a < b ? a : b; }
-int xn_double_compare(const void *a, const void *b); // ascending, for qsort
 static inline int64_t xn_max64(int64_t a, int64_t b) { return a > b ? a : b; }
+int xn_double_compare(const void *a, const void *b); // ascending, for qsort
 
 #endif

@@ -54,16 +54,10 @@ static int columns_of(const xn_fit_setup *s)
     return (exponential(s) ? 1 : s->background + 1) + xn_fit_level_before(s);
 }
 
-static int compare(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median_step(const double *t, int n, double *work)
 {
     for (int i = 0; i + 1 < n; i++) work[i] = t[i + 1] - t[i];
-    qsort(work, (size_t)(n - 1), sizeof *work, compare);
+    qsort(work, (size_t)(n - 1), sizeof *work, xn_double_compare);
     return work[(n - 1) / 2];
 }
 

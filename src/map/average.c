@@ -260,12 +260,6 @@ static bool prepare(const transform *t, const double *delay, const double *sum, 
     return true;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return x < y ? -1 : x > y;
-}
-
 // S of one class (nf) and what noise alone gives. room: bins + 3 nf numbers.
 static bool spectrum(const transform *t, const double *delay, const double *sum, const double *w, bool coherent,
                      bool known, double *room, double *s, double *noise)
@@ -288,7 +282,7 @@ static bool spectrum(const transform *t, const double *delay, const double *sum,
     *noise = 4.0 * k * flat / norm;
     if (known) return true;
     memcpy(re, s, (size_t)t->nf * sizeof *re);
-    qsort(re, (size_t)t->nf, sizeof *re, ascending);
+    qsort(re, (size_t)t->nf, sizeof *re, xn_double_compare);
     *noise = re[t->nf / 2] / M_LN2;
     return true;
 }

@@ -112,12 +112,6 @@ static double distance(const map *m, int64_t a, int64_t b)
     return hypot(m->v[0][a] - m->v[0][b], m->v[1][a] - m->v[1][b]);
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // Median distance of neighbours in a row, in the map's own unit.
 static double neighbour_distance(const map *m)
 {
@@ -130,7 +124,7 @@ static double neighbour_distance(const map *m)
         if (isfinite(d)) sample[n++] = d;
     }
     if (n == 0) return NAN;
-    qsort(sample, (size_t)n, sizeof *sample, ascending);
+    qsort(sample, (size_t)n, sizeof *sample, xn_double_compare);
     return sample[n / 2];
 }
 

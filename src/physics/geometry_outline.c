@@ -23,12 +23,6 @@ static void step(const part *p, int64_t row, int64_t column, bool down, double o
     for (int k = 0; k < 3; k++) out[k] = (double)b[k] - (double)a[k];
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // Median length of the steps between lines.
 static double usual(const part *p, bool down)
 {
@@ -43,7 +37,7 @@ static double usual(const part *p, bool down)
         if (isfinite(l)) length[n++] = l;
     }
     if (n == 0) return NAN;
-    qsort(length, (size_t)n, sizeof *length, ascending);
+    qsort(length, (size_t)n, sizeof *length, xn_double_compare);
     return length[n / 2];
 }
 

@@ -5,19 +5,13 @@
 
 #include "plan/plan.h"
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 double xn_plan_quantile(double *v, int64_t n, double share)
 {
     int64_t k = 0;
     for (int64_t i = 0; i < n; i++)
         if (isfinite(v[i])) v[k++] = v[i];
     if (k == 0) return NAN;
-    qsort(v, (size_t)k, sizeof *v, compare_doubles);
+    qsort(v, (size_t)k, sizeof *v, xn_double_compare);
     return v[(int64_t)(share * (double)(k - 1) + 0.5)];
 }
 

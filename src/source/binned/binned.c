@@ -62,12 +62,6 @@ xani_status xn_binned_shape(xn_ctx *ctx, const xn_h5 *h5, int lead, xn_binned_pa
 
 // ---- bins of the whole
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static xani_status merge(xn_ctx *ctx, xn_binned *b)
 {
     int64_t n = 0, kept = 0;
@@ -81,7 +75,7 @@ static xani_status merge(xn_ctx *ctx, xn_binned *b)
         memcpy(d + n, b->part[i].place_ps, (size_t)b->part[i].bins * sizeof *d);
         n += b->part[i].bins;
     }
-    qsort(d, (size_t)n, sizeof *d, ascending);
+    qsort(d, (size_t)n, sizeof *d, xn_double_compare);
     for (int64_t i = 0; i < n; i++)
         if (kept == 0 || d[i] - d[kept - 1] > SAME_PLACE_PS) d[kept++] = d[i];
     b->nbins = (int)kept;

@@ -10,17 +10,11 @@
 #include "source/cube/cube.h"
 #include "source/survey/survey.h"
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static void delay_facts(double *scan, int64_t n, xn_cube_facts *f)
 {
     f->first_ps = f->last_ps = f->step_ps = NAN;
     if (n == 0) return;
-    qsort(scan, (size_t)n, sizeof *scan, ascending);
+    qsort(scan, (size_t)n, sizeof *scan, xn_double_compare);
     f->first_ps = scan[0];
     f->last_ps = scan[n - 1];
     if (n < 2) return;

@@ -194,15 +194,9 @@ void xn_sim_view_free(xn_sim_view *v)
 
 // ---- scale
 
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 static double median(double *values, int64_t n) // of those above 0; reorders
 {
-    qsort(values, (size_t)n, sizeof *values, compare_doubles);
+    qsort(values, (size_t)n, sizeof *values, xn_double_compare);
     int64_t first = 0;
     while (first < n && !(values[first] > 0.0)) first++;
     return first < n ? values[first + (n - first) / 2] : 0.0;

@@ -127,12 +127,6 @@ xani_status xn_facts_channel(xn_ctx *ctx, xn_run_facts *f, const char *name, con
     return XANI_OK;
 }
 
-static int ascending(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // Statistics of the values at shots with a frame (all values when there are no frames).
 static xani_status summarise(xn_ctx *ctx, const xn_run_facts *facts, xn_channel_facts *f)
 {
@@ -152,7 +146,7 @@ static xani_status summarise(xn_ctx *ctx, const xn_run_facts *facts, xn_channel_
         if (isfinite(v->value[i])) x[n++] = v->value[i];
     f->min = f->max = f->mean = f->low = f->median = f->high = f->step = NAN;
     if (x != NULL && gap != NULL && n > 0) {
-        qsort(x, (size_t)n, sizeof *x, ascending);
+        qsort(x, (size_t)n, sizeof *x, xn_double_compare);
         int64_t gaps = 0;
         for (int64_t i = 0; i < n; i++) sum += x[i];
         for (int64_t i = 1; i < n; i++)
@@ -164,7 +158,7 @@ static xani_status summarise(xn_ctx *ctx, const xn_run_facts *facts, xn_channel_
         f->median = x[n / 2];
         f->high = x[n - 1 - n / 200];
         f->distinct = gaps + 1;
-        qsort(gap, (size_t)gaps, sizeof *gap, ascending);
+        qsort(gap, (size_t)gaps, sizeof *gap, xn_double_compare);
         if (gaps > 0) f->step = gap[gaps / 2];
     }
     bool memory = x == NULL || gap == NULL;
