@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fit_device.c -- see fit_bench.h: the fit on a graphics processor, beside what the device and the bus allow.
 //
-// Two rates.  Kernels alone: the time between the first and the last kernel of each tile, one lane, copies not counted.
+// Two rates.  Kernels alone: the time between the first and the last kernel of each tile, one lane, copies not counted;
+// XANI_BENCH_TILE, while working on something: of tiles of so many traces instead of the driver's own choice.
 // End to end: from samples in the host's memory to results there, all lanes, their opening included.  Beside them the
 // roofline: the device's memory if every pass read its samples anew from it (samples in cache may beat that), the peak
 // of single precision for the operations that cannot be left out (fit_floor.c), the bus for samples that go in, and the
 // processor, with all its threads, on the same traces.
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "bench/figures.h"
 #include "bench/fit_bench.h"
@@ -21,6 +23,7 @@ typedef struct {
     int64_t count; // of traces in memory
     float *y;      // (delay, count)
     int64_t *pixel;
+    int tile;                                // traces
     double kernel_rate, end_rate, to_device; // traces/s, bytes/s
     char why[256];
 } device_bench;
@@ -58,7 +61,8 @@ static xani_status lay_out(xn_fit_bench *s, device_bench *d)
 static xani_status measure_kernels(const xn_bench *bench, device_bench *d, int repeats)
 {
     const xn_fit_plan *plans[] = {&d->plans.plan[XN_PLAN_CLOSED]};
-    const int tile_size = d->driver->tile(0, plans[0], 1, d->why, sizeof d->why);
+    const char *asked = getenv("XANI_BENCH_TILE");
+    const int own = d->driver->tile(0, plans[0], 1, d->why, sizeof d->why), tile_size = asked ? (int)strtol(asked, NULL, 10) : own;
     double rate[XN_FIT_BENCH_REPEATS], back;
     xn_device_lane *lane = tile_size > 0 ? d->driver->open(0, plans, 1, tile_size, d->why, sizeof d->why) : NULL;
     bool ok = lane != NULL && d->driver->copy_rates(lane, &d->to_device, &back, d->why, sizeof d->why);
@@ -76,6 +80,7 @@ static xani_status measure_kernels(const xn_bench *bench, device_bench *d, int r
     }
     if (lane != NULL) d->driver->close(lane);
     if (!ok) return xn_fail(bench->context, XANI_ERR_INTERNAL, "device 0: %s", d->why);
+    d->tile = tile_size;
     d->kernel_rate = xn_bench_median(rate, repeats);
     return XANI_OK;
 }
@@ -120,7 +125,8 @@ static xani_status report(xn_fit_bench *s, const xn_fit_case *c, const device_be
     XN_TRY(xn_fit_bench_run(s, c, false, 0, true, &processor));
     const double read = 4.0 * XN_TRACE_SAMPLES,
                  bytes = read * (passes + 2 + 2 * c->modes); // prepare, starts, residuals
-    snprintf(why, sizeof why, "%s, sm_%d: kernels alone, %.1f passes", d->info.name, d->info.capability, passes);
+    snprintf(why, sizeof why, "%s, sm_%d: kernels alone, %.1f passes, tiles of %d", d->info.name, d->info.capability,
+             passes, d->tile);
     emit(s->bench, name, "floor:memory", d->kernel_rate, d->info.memory_bytes_per_s / bytes, why);
     snprintf(why, sizeof why, "%s, sm_%d: kernels alone, %.0f flop", d->info.name, d->info.capability, flops);
     emit(s->bench, name, "floor:fma", d->kernel_rate, d->info.flop_per_s / flops, why);
