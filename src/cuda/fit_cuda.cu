@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fit_cuda.cu -- the device driver of device.h on CUDA: memory, copies, and the order of the kernels.
 //
-// A lane works on one tile at a time: samples are gathered into pinned memory by rows and copied while later rows are
-// still gathered; all kernels follow in the lane's stream, then the copies back.  Nothing waits in between: lengths of
-// work lists stay on the device.  Several lanes, each with a thread of the host, keep both directions of the bus and
-// the processors busy.  The runtime is linked statically and looks for the driver itself, so a machine without one runs
-// the same program and is told so by `count`.
+// A lane works on one tile at a time: samples are gathered into slots of pinned memory by rows and copied while later
+// rows are still gathered; all kernels follow in the lane's stream, then the copies back.  Nothing waits in between:
+// lengths of work lists stay on the device.  Several lanes, each with a thread of the host, keep both directions of the
+// bus and the processors busy.  The runtime is linked statically and looks for the driver itself, so a machine without
+// one runs the same program and is told so by `count`.
 #include "cuda/walk.h"
 
 namespace
 {
-
-const int rows_at_once = 32; // gathered before they are copied
 
 // ---- devices
 
@@ -46,23 +44,33 @@ int lane_tile(int device, const xn_fit_plan *plan, int lanes, char *why, size_t 
     if (failed(cudaSetDevice(device), "device", why, size)) return 0;
     if (failed(cudaGetDeviceProperties(&p, device), "device", why, size)) return 0;
     if (failed(cudaMemGetInfo(&free_bytes, &total), "memory of the device", why, size)) return 0;
-    // Half of the cache holds the samples of the tile in work; a small cache must not leave the processors idle.
-    size_t tile = (size_t)p.l2CacheSize / 2 / ((size_t)plan->n * sizeof(real));
-    tile = more(tile, (size_t)p.multiProcessorCount * XN_THREADS);
-    const size_t share = free_bytes / 2 / (size_t)lanes;
-    while (tile > 1 && bytes_of(plan, tile) > share) tile /= 2;
+    // Together the lanes keep twice as many traces as the device has threads.
+    size_t tile = more(2 * (size_t)p.multiProcessorCount * (size_t)p.maxThreadsPerMultiProcessor / (size_t)lanes, 4096);
+    const size_t share = free_bytes / 2 / (size_t)lanes, block_memory = block_memory_of(device);
+    while (tile > 1 && bytes_of(plan, tile, block_memory) > share) tile /= 2;
     tile = tile > XN_THREADS ? tile / XN_THREADS * XN_THREADS : tile;
     return (int)(tile > (1u << 20) ? (1u << 20) : tile);
 }
 
 // ---- copies
 
+// Where runs of neighbours among the tile's traces begin, and the end of the last; their number.
+int find_runs(const xn_fit_tile *tile, int *run)
+{
+    int n = 0;
+    for (int i = 0; i < tile->count; i++)
+        if (i == 0 || tile->pixel[i] != tile->pixel[i - 1] + 1) run[n++] = i;
+    run[n] = tile->count;
+    return n;
+}
+
 // Row n of the plan of all traces of the tile
-void gather_row(const xn_fit_tile *tile, int n, bool neighbours, real *out)
+void gather_row(const xn_fit_tile *tile, int n, const int *run, int n_runs, real *out)
 {
     const float *row = tile->y + (int64_t)tile->row[n] * tile->row_stride;
-    if (neighbours)
-        memcpy(out, row + tile->pixel[0], (size_t)tile->count * sizeof *out);
+    if (n_runs < tile->count / 8)
+        for (int r = 0; r < n_runs; r++)
+            memcpy(out + run[r], row + tile->pixel[run[r]], (size_t)(run[r + 1] - run[r]) * sizeof *out);
     else
         for (int i = 0; i < tile->count; i++) out[i] = row[tile->pixel[i]];
 }
@@ -70,8 +78,7 @@ void gather_row(const xn_fit_tile *tile, int n, bool neighbours, real *out)
 bool copy_in(xn_device_lane *l, int plan, const xn_fit_tile *tile, size_t room, char *why, size_t size)
 {
     const int n = l->plan[plan].n;
-    bool neighbours = true;
-    for (int i = 1; i < tile->count; i++) neighbours &= tile->pixel[i] == tile->pixel[0] + i;
+    const int n_runs = find_runs(tile, l->run);
     for (int i = 0; i < tile->count; i++) {
         const double sigma = xn_fit_sigma(tile, i), inflate = tile->inflate != NULL ? tile->inflate[i] : 1.0;
         l->host_sigma[i] = (float)(sigma > 0.0 ? sigma : -inflate);
@@ -80,12 +87,17 @@ bool copy_in(xn_device_lane *l, int plan, const xn_fit_tile *tile, size_t room, 
                                l->stream),
                "copy to the device", why, size))
         return false;
-    for (int begin = 0; begin < n; begin += rows_at_once) {
-        const int end = begin + rows_at_once < n ? begin + rows_at_once : n;
-        for (int i = begin; i < end; i++) gather_row(tile, i, neighbours, l->host_y + (size_t)i * room);
-        if (failed(cudaMemcpyAsync(l->y + (size_t)begin * room, l->host_y + (size_t)begin * room,
+    const int rows = rows_of_slot(room_of(l->traces));
+    for (int begin = 0, turn = 0; begin < n; begin += rows, turn++) {
+        const int end = begin + rows < n ? begin + rows : n, slot = turn % n_slots;
+        if (turn >= n_slots && failed(cudaEventSynchronize(l->sent[slot]), "copy to the device", why, size))
+            return false;
+        for (int i = begin; i < end; i++)
+            gather_row(tile, i, l->run, n_runs, l->host_y[slot] + (size_t)(i - begin) * room);
+        if (failed(cudaMemcpyAsync(l->y + (size_t)begin * room, l->host_y[slot],
                                    (size_t)(end - begin) * room * sizeof(real), cudaMemcpyHostToDevice, l->stream),
-                   "copy to the device", why, size))
+                   "copy to the device", why, size) ||
+            failed(cudaEventRecord(l->sent[slot], l->stream), "event", why, size))
             return false;
     }
     return true;
@@ -168,13 +180,13 @@ bool copy_rate(xn_device_lane *l, void *to, const void *from, size_t bytes, cuda
 
 bool lane_copy_rates(xn_device_lane *l, double *to, double *from, char *why, size_t size)
 {
-    size_t samples = 0;
+    size_t samples = (size_t)rows_of_slot(room_of(l->traces)); // that a slot holds, or fewer
     for (int i = 0; i < l->n_plans; i++)
-        if (l->has[i]) samples = more(samples, (size_t)l->plan[i].n);
+        if (l->has[i] && (size_t)l->plan[i].n < samples) samples = (size_t)l->plan[i].n;
     const size_t in = samples * room_of(l->traces) * sizeof(real);
     const size_t out = XN_OUT_SLOTS * room_of(l->traces) * sizeof(real);
     return !failed(cudaSetDevice(l->device), "device", why, size) &&
-           copy_rate(l, l->y, l->host_y, in, cudaMemcpyHostToDevice, to, why, size) &&
+           copy_rate(l, l->y, l->host_y[0], in, cudaMemcpyHostToDevice, to, why, size) &&
            copy_rate(l, l->host_out, l->out, out, cudaMemcpyDeviceToHost, from, why, size);
 }
 

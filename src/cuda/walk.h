@@ -19,8 +19,6 @@ namespace
 
 const int passes_before[] = {XN_PASSES_TOGETHER, 10}; // stragglers are packed after so many; the rest in one launch
 
-typedef void (*stage_kernel)(const struct stage);
-
 template <int K> stage_kernel fit_of(int moments)
 {
     return moments == XN_MOMENTS_GOERTZEL ? kernel_fit<K, XN_MOMENTS_GOERTZEL>
@@ -56,8 +54,9 @@ struct walk {
     int moments;
 };
 
-// One launch over list `from` (-1: all traces); appends to list `to` (-1: none).
-void launch(struct walk *w, stage_kernel kernel, int from, const int *count, int to)
+// One launch over list `from` (-1: all traces); appends to list `to` (-1: none). block_bytes: memory of each block,
+// which has as many threads as that serves.
+void launch(struct walk *w, stage_kernel kernel, int from, const int *count, int to, size_t block_bytes = 0)
 {
     xn_device_lane *l = w->lane;
     struct stage *s = &w->stage;
@@ -65,8 +64,9 @@ void launch(struct walk *w, stage_kernel kernel, int from, const int *count, int
     s->count = count;
     s->next = to < 0 ? NULL : l->list[to];
     s->next_count = to < 0 ? NULL : l->counter + l->counters_used++;
-    const int blocks = (s->tile.count + XN_THREADS - 1) / XN_THREADS;
-    XN_LAUNCH(kernel, blocks, XN_THREADS, l->stream, *s);
+    const int threads = block_bytes > 0 ? XN_START_THREADS : XN_THREADS;
+    const int blocks = (s->tile.count + threads - 1) / threads;
+    XN_LAUNCH_WITH(kernel, blocks, threads, block_bytes, l->stream, *s);
 }
 
 // Fits K modes of list 1 to the tolerance; stragglers go through lists 2 and 3.
@@ -92,14 +92,25 @@ void refine(struct walk *w, int K, const int *count, real tolerance)
 void walk_stages(struct walk *w)
 {
     const xn_fit_plan *p = &w->stage.plan;
-    launch(w, kernel_prepare, -1, NULL, 0);
+    const size_t block_bytes = start_bytes(p, w->lane->block_memory);
+    const bool at_once = block_bytes > 0 && p->closed && p->uniform && p->n_grid >= 32 && p->modes_max > 0;
+    int *begun = w->lane->counter + w->lane->counters_used++;
+    w->stage.under_work_count = begun, w->stage.under_work = w->lane->list[1];
+    if (at_once)
+        launch(w, kernel_begin, -1, NULL, 0, block_bytes);
+    else
+        launch(w, kernel_prepare, -1, NULL, 0);
     const int *count = w->stage.next_count;
     for (int K = 1; K <= p->modes_max; K++) {
         w->stage.modes = K;
-        launch(w, kernel_open, 0, count, 1);
-        count = w->stage.next_count;
-        if (K > 1) launch(w, rest_kernel(K - 1), 1, count, -1);
-        launch(w, kernel_start, 1, count, -1);
+        if (K == 1 && at_once) {
+            count = begun;
+        } else {
+            launch(w, kernel_open, 0, count, 1);
+            count = w->stage.next_count;
+            if (K > 1) launch(w, rest_kernel(K - 1), 1, count, -1);
+            launch(w, block_bytes > 0 ? kernel_start_near : kernel_start, 1, count, -1, block_bytes);
+        }
         refine(w, K, count, XN_TOLERANCE(p, K));
         launch(w, kernel_close, 1, count, 0);
         count = w->stage.next_count;

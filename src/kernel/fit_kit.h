@@ -18,7 +18,7 @@
 #else
 #define XN_GROUPS 2
 #define XN_PITCH(kit) ((size_t)XN_W)
-#define XN_WAVE(kit) ((size_t)XN_W)
+#define XN_WAVE(kit) ((void)(kit), (size_t)XN_W)
 #endif
 // Whether an exponential stands beside the modes; devices do not fit it, and their kernels need not ask.
 #ifdef XN_DEVICE
@@ -181,6 +181,8 @@ struct kit {
     const xn_fit_tile *tile;
     int room;                 // traces of the work space
     size_t pitch, wave_pitch; // on a device, see XN_PITCH
+    bool in_block;            // there: wave is memory of the block
+    int base;                 // there: y begins with this trace
     real *s;                  // (group, points, W): gridded data
     real *y, *h;              // (group, n, W): data and row scale (h not for closed plans)
     real *pack;               // the same for one block: y, then h

@@ -56,6 +56,21 @@ XN_FN void rest_columns(const int K, const struct block *b, int a, vf c[XN_B], c
     }
 }
 
+// Sample i less the model, whose poles u go on by z
+XN_FN void residual_sample(const int K, const struct block *b, int a, int i, const struct rest *r, const vc z[XN_M],
+                           vc u[XN_M], vf *chi2, real *const *keep)
+{
+    const size_t at = (size_t)i * XN_PITCH(b->kit);
+    vf x = v_load(b->y[a] + at);
+    XN_FLAT
+    for (int k = 0; k < K; k++) {
+        x = v_fnma(r->beta[a][2 * k], u[k].re, v_fnma(r->beta[a][2 * k + 1], u[k].im, x));
+        u[k] = c_mul(u[k], z[k]);
+    }
+    *chi2 = v_fma(x, x, *chi2);
+    if (keep != NULL) v_store(keep[a] + at, x);
+}
+
 // y - phi beta with z^n as rotations; even and odd samples go on by z^2 side by side, which halves the wait for the
 // multiplication. The products with the background follow from the geometric sums.
 XN_FN void residual_closed(const int K, struct block *b, struct rest *r, real *const *keep)
@@ -73,20 +88,11 @@ XN_FN void residual_closed(const int K, struct block *b, struct rest *r, real *c
             z[a][k] = c_mul(z[a][k], z[a][k]);
         }
     }
-    for (int i = 0; i < n; i += 2)
-        for (int odd = 0; odd < 2 && i + odd < n; odd++)
-            for (int a = 0; a < XN_GROUPS; a++) {
-                const size_t at = (size_t)(i + odd) * XN_PITCH(b->kit);
-                vf x = v_load(b->y[a] + at);
-                XN_FLAT
-                for (int k = 0; k < K; k++) {
-                    vc *p = &u[odd][a][k];
-                    x = v_fnma(r->beta[a][2 * k], p->re, v_fnma(r->beta[a][2 * k + 1], p->im, x));
-                    *p = c_mul(*p, z[a][k]);
-                }
-                chi2[a] = v_fma(x, x, chi2[a]);
-                if (keep != NULL) v_store(keep[a] + at, x);
-            }
+    XN_TURNS(4)
+    for (int i = 0; i < n - 1; i += 2)
+        for (int odd = 0; odd < 2; odd++)
+            for (int a = 0; a < XN_GROUPS; a++) residual_sample(K, b, a, i + odd, r, z[a], u[odd][a], &chi2[a], keep);
+    for (int a = 0; n % 2 == 1 && a < XN_GROUPS; a++) residual_sample(K, b, a, n - 1, r, z[a], u[0][a], &chi2[a], keep);
     for (int a = 0; a < XN_GROUPS; a++) r->chi2[a] = chi2[a];
 }
 

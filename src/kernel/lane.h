@@ -27,10 +27,11 @@
 #ifdef XN_DEVICE
 #define XN_FN static __device__ __forceinline__
 #define XN_PART XN_FN
-#define XN_RARE static __device__ __noinline__
+#define XN_RARE XN_FN // a call would need the kit in memory
 #define XN_TABLE static __device__ const
 #define XN_UNROLL(n) _Pragma("unroll")
-#define XN_FLAT _Pragma("unroll") // all turns written out, so that arrays stay in registers
+#define XN_TURNS(n) XN_PRAGMA(unroll n) // so many turns written out, whose loads wait for memory together
+#define XN_FLAT _Pragma("unroll")       // all turns written out, so that arrays stay in registers
 #else
 #define XN_FN static inline __attribute__((always_inline))
 #define XN_PART static // too large to be copied wherever it is called
@@ -38,8 +39,9 @@
 #define XN_TABLE static const
 #define XN_FLAT
 #define XN_UNROLL(n) XN_PRAGMA(GCC unroll n)
-#define XN_PRAGMA(text) _Pragma(#text)
+#define XN_TURNS(n)
 #endif
+#define XN_PRAGMA(text) _Pragma(#text)
 #define R(x) ((real)(x)) // a constant of the lane's precision
 
 #if XN_REAL_BITS == 32
@@ -203,6 +205,10 @@ XN_FN int v_any(vm m) { return v_bits_of(m) != 0; }
 XN_FN int v_count(vm m) { return XN_W == 1 ? (int)v_bits_of(m) : __builtin_popcount(v_bits_of(m)); }
 
 // Lane data live in plain arrays of `real`; W neighbours make one vector.
+#if XN_W == 1 // by memcpy a device would go byte by byte: it cannot tell that the address is a multiple of four
+XN_FN vf v_load(const real *p) { return *p; }
+XN_FN void v_store(real *p, vf x) { *p = x; }
+#else
 XN_FN vf v_load(const real *p)
 {
     vf x;
@@ -210,6 +216,7 @@ XN_FN vf v_load(const real *p)
     return x;
 }
 XN_FN void v_store(real *p, vf x) { memcpy(p, &x, sizeof x); }
+#endif
 
 // W floats, widened where lanes are double
 XN_FN vf v_load_float(const float *p)

@@ -56,7 +56,8 @@ static void pool_powers(const struct kit *kit, int K, float *powers, int64_t str
     struct eval e[XN_GROUPS];
     struct peak highest[XN_GROUPS];
     const size_t count = (size_t)(p->n_grid / 2 + 1) * XN_W;
-    real *keep[XN_GROUPS], *const power[XN_GROUPS] = {kit->wave, kit->wave + count};
+    real *keep[XN_GROUPS], *const work = kit->wave + XN_GROUPS * count;
+    const struct spectrum spectrum[XN_GROUPS] = {{kit->wave, work}, {kit->wave + count, work}};
     for (int a = 0; a < XN_GROUPS; a++) keep[a] = kit->rest + (size_t)a * group_size(kit);
     for (int first = 0; first < tile->count; first += XN_BLOCK) {
         vf parameter[XN_GROUPS][XN_Q], s2[XN_GROUPS];
@@ -74,7 +75,7 @@ static void pool_powers(const struct kit *kit, int K, float *powers, int64_t str
             }
         }
         if (K > 0) block_residual(&b, K, &r, keep);
-        block_powers(&b, y, power, kit->wave + XN_GROUPS * count, highest);
+        block_powers(&b, y, spectrum, highest);
         for (int a = 0; a < XN_GROUPS; a++) {
             real use[XN_W];
             const int *trace = b.trace + (size_t)a * XN_W;
@@ -82,7 +83,7 @@ static void pool_powers(const struct kit *kit, int K, float *powers, int64_t str
             const vf scale = v_load(use) / s2[a];
             for (int j = p->grid_lo - 1; j <= p->grid_hi + 1; j++)
                 powers_store(powers + (int64_t)j * stride + first + a * XN_W,
-                             v_load(power[a] + (size_t)j * XN_W) * scale);
+                             v_load(spectrum[a].power + (size_t)j * XN_W) * scale);
         }
     }
 }

@@ -22,8 +22,7 @@ XN_FN size_t group_size(const struct kit *kit) { return (size_t)kit->plan->n * X
 XN_FN size_t group_at(const struct kit *kit, int group)
 {
 #ifdef XN_DEVICE
-    (void)kit;
-    return (size_t)group;
+    return (size_t)(group - kit->base);
 #else
     return (size_t)group * group_size(kit);
 #endif

@@ -81,6 +81,7 @@ XN_FN void moments_halves(const struct block *b, vc z[XN_GROUPS][XN_M], struct s
     }
     const size_t pitch = XN_PITCH(b->kit);
     int i = half - 1;
+    XN_TURNS(4)
     for (; i >= 2; i -= 2)
         for (int a = 0; a < XN_GROUPS; a++)
             for (int h = 0; h < 2; h++) {
@@ -113,6 +114,7 @@ XN_FN void moments_chains(const int K, const int first, const int many, const st
         }
     const size_t pitch = XN_PITCH(b->kit);
     int i = b->kit->plan->n - 1;
+    XN_TURNS(4)
     for (; i >= 2; i -= 2)
         for (int a = first; a < first + many; a++) {
             const real *y = b->y[a] + (size_t)i * pitch;
@@ -149,6 +151,7 @@ XN_FN void horner_parts(const int K, const int parts, const struct block *b, vc 
     memset(q, 0, sizeof q);
     for (int a = 0; parts == 2 && a < XN_GROUPS; a++) // an odd sample more at the end
         for (int k = 0; (n & 1) && k < K; k++) p[a][1][k].re = v_load(b->y[a] + (size_t)(n - 1) * XN_PITCH(b->kit));
+    XN_TURNS(4)
     for (int i = length - 1; i >= 0; i--)
         for (int a = 0; a < XN_GROUPS; a++)
             for (int h = 0; h < parts; h++) {

@@ -135,6 +135,17 @@ struct peak {
     vf at, best, left, right; // grid index, power there and beside it
 };
 
+// Powers of a trace by grid index. A device that keeps the transform in its block's memory stores none (NULL): there is
+// no room for them, and few are asked for.
+struct spectrum {
+    real *power, *transform;
+};
+#ifdef XN_DEVICE
+#define XN_STORED(s) ((s)->power != NULL)
+#else
+#define XN_STORED(s) true
+#endif
+
 XN_FN void peak_raise(vf power, vm higher, vf at, struct peak *p)
 {
     p->at = v_sel(higher, at, p->at);
@@ -152,41 +163,64 @@ XN_FN void peak_search(const struct kit *kit, const real *power, struct peak *p)
     }
 }
 
-// Powers of the grid from the transform of a trace, one below the band to one above, and the highest one in it. One
-// turn gives those of j and of half - j.
-XN_PART void powers_band(const struct kit *kit, const real *x, real *power, struct peak *p)
+// Powers of j and of half - j from the transform of a trace, 0 <= j <= half/2.
+XN_FN void power_pair(const struct kit *kit, const real *x, int j, vf *below, vf *above)
 {
     const struct table *t = kit->table;
+    const int half = kit->plan->n_grid / 2;
+    const size_t pitch = XN_WAVE(kit);
+    const vc a = c_load(x + (size_t)t->place[j] * 2 * pitch, pitch);
+    const vc b = c_conj(c_load(x + (size_t)t->place[(half - j) & (half - 1)] * 2 * pitch, pitch));
+    const vc e = c_add(a, b), o = twiddle(t, j, c_turn(c_sub(a, b))), up = c_add(e, o), down = c_sub(e, o);
+    *below = v_fma(up.re, up.re, up.im * up.im);
+    *above = v_fma(down.re, down.re, down.im * down.im);
+}
+
+// Power j of the grid: as it was stored, or from the transform again.
+XN_FN vf power_at(const struct kit *kit, const struct spectrum *s, int j)
+{
+#ifdef XN_DEVICE
+    if (s->power == NULL) {
+        vf below, above;
+        const int half = kit->plan->n_grid / 2;
+        power_pair(kit, s->transform, j <= half / 2 ? j : half - j, &below, &above);
+        return j <= half / 2 ? below : above;
+    }
+#endif
+    return v_load(s->power + (size_t)j * XN_WAVE(kit));
+}
+
+// Powers of the grid, one below the band to one above, and the highest one in it.
+XN_PART void powers_band(const struct kit *kit, const struct spectrum *s, struct peak *p)
+{
     const int half = kit->plan->n_grid / 2, lo = kit->plan->grid_lo, hi = kit->plan->grid_hi;
     const int from = lo - 1 < half - hi - 1 ? lo - 1 : half - hi - 1, last = hi + 1 < half / 2 ? hi + 1 : half / 2;
     const size_t pitch = XN_WAVE(kit);
     struct peak high;
     high.at = p->at = v_set(R(lo));
     high.best = p->best = v_set(R(-1));
-    vf at = v_set(R(from));
+    vf at = v_set(R(from)), below, above;
     for (int j = from; j <= last; j++, at = at + v_set(R(1))) {
-        const vc a = c_load(x + (size_t)t->place[j] * 2 * pitch, pitch);
-        const vc b = c_conj(c_load(x + (size_t)t->place[(half - j) & (half - 1)] * 2 * pitch, pitch));
-        const vc e = c_add(a, b), o = twiddle(t, j, c_turn(c_sub(a, b))), up = c_add(e, o), down = c_sub(e, o);
-        const vf below = v_fma(up.re, up.re, up.im * up.im), above = v_fma(down.re, down.re, down.im * down.im);
+        power_pair(kit, s->transform, j, &below, &above);
         const int mirror = half - j;
-        v_store(power + (size_t)j * pitch, below);
+        if (XN_STORED(s)) v_store(s->power + (size_t)j * pitch, below);
         if (j >= lo && j <= hi) peak_raise(below, v_gt(below, p->best), at, p);
         if (mirror == j || mirror > hi + 1) continue;
-        v_store(power + (size_t)mirror * pitch, above);
+        if (XN_STORED(s)) v_store(s->power + (size_t)mirror * pitch, above);
         if (mirror >= lo && mirror <= hi) peak_raise(above, v_ge(above, high.best), v_set(R(half)) - at, &high);
     }
     peak_raise(high.best, v_gt(high.best, p->best), high.at, p);
 }
 
-// Powers of one group, and the highest one; x is work.
-XN_PART void powers_fourier(const struct block *b, int a, const real *y, real *x, real *power, struct peak *p)
+// Powers of one group, and the highest one.
+XN_PART void powers_fourier(const struct block *b, int a, const real *y, const struct spectrum *s, struct peak *p)
 {
     const struct kit *kit = b->kit;
     const struct table *t = kit->table;
+    real *x = s->transform;
     if (kit->plan->uniform && kit->plan->closed && !kit->plan->gridded && kit->plan->n_grid >= 32) {
         fourier(kit, y, x);
-        powers_band(kit, x, power, p);
+        powers_band(kit, s, p);
         return;
     }
     const int n = kit->plan->n;
@@ -211,17 +245,17 @@ XN_PART void powers_fourier(const struct block *b, int a, const real *y, real *x
         v_store(x + (size_t)t->slot[i] * pitch, v);
     }
     fourier(kit, NULL, x);
-    powers_band(kit, x, power, p);
+    powers_band(kit, s, p);
 #ifndef XN_DEVICE
     for (int j = kit->plan->grid_lo - 1; points > 0 && j <= kit->plan->grid_hi + 1; j++) {
-        real *at = power + (size_t)j * XN_W;
+        real *at = s->power + (size_t)j * XN_W;
         v_store(at, v_set(t->grid.level[j]) * v_load(at));
     }
-    if (points > 0) peak_search(kit, power, p);
+    if (points > 0) peak_search(kit, s->power, p);
 #endif
 }
 
-XN_PART void powers_direct(const struct block *b, const real *const y[XN_GROUPS], real *const power[XN_GROUPS])
+XN_PART void powers_direct(const struct block *b, const real *const y[XN_GROUPS], const struct spectrum *s)
 {
     const xn_fit_plan *plan = b->kit->plan;
     const size_t n = (size_t)plan->n;
@@ -240,19 +274,19 @@ XN_PART void powers_direct(const struct block *b, const real *const y[XN_GROUPS]
             }
         for (int a = 0; a < XN_GROUPS; a++)
             for (int d = 0; d < XN_DIRECT && j + d < count; d++)
-                v_store(power[a] + (size_t)(plan->grid_lo - 1 + j + d) * XN_WAVE(b->kit),
+                v_store(s[a].power + (size_t)(plan->grid_lo - 1 + j + d) * XN_WAVE(b->kit),
                         sum[a][d].re * sum[a][d].re + sum[a][d].im * sum[a][d].im);
     }
 }
 
 // Powers of the block's samples y, its own or what is left of them, and the highest ones.
-XN_PART void block_powers(const struct block *b, const real *const y[XN_GROUPS], real *const power[XN_GROUPS],
-                          real *work, struct peak p[XN_GROUPS])
+XN_PART void block_powers(const struct block *b, const real *const y[XN_GROUPS], const struct spectrum *s,
+                          struct peak p[XN_GROUPS])
 {
     const struct kit *kit = b->kit;
     if (!kit->plan->near_grid) {
-        powers_direct(b, y, power);
-        for (int a = 0; a < XN_GROUPS; a++) peak_search(kit, power[a], &p[a]);
+        powers_direct(b, y, s);
+        for (int a = 0; a < XN_GROUPS; a++) peak_search(kit, s[a].power, &p[a]);
         return;
     }
     for (int a = 0; a < XN_GROUPS; a++) {
@@ -264,20 +298,18 @@ XN_PART void block_powers(const struct block *b, const real *const y[XN_GROUPS],
             from = spread;
         }
 #endif
-        powers_fourier(b, a, from, work, power[a], &p[a]);
+        powers_fourier(b, a, from, &s[a], &p[a]);
     }
 }
 
 // The highest local maximum of a band whose highest power lies at its end.
-XN_RARE void peak_inside(const struct kit *kit, const real *power, struct peak *p)
+XN_RARE void peak_inside(const struct kit *kit, const struct spectrum *s, struct peak *p)
 {
     const xn_fit_plan *plan = kit->plan;
-    const size_t pitch = XN_WAVE(kit);
     p->at = v_set(R(plan->grid_lo));
     p->best = p->left = p->right = v_set(R(-1));
     for (int j = plan->grid_lo; j <= plan->grid_hi; j++) {
-        const real *here = power + (size_t)j * pitch;
-        vf before = v_load(here - pitch), now = v_load(here), after = v_load(here + pitch);
+        vf before = power_at(kit, s, j - 1), now = power_at(kit, s, j), after = power_at(kit, s, j + 1);
         vm m = v_and(v_and(v_gt(now, before), v_ge(now, after)), v_gt(now, p->best));
         p->best = v_sel(m, now, p->best);
         p->left = v_sel(m, before, p->left);
@@ -287,7 +319,7 @@ XN_RARE void peak_inside(const struct kit *kit, const real *power, struct peak *
     if (plan->w_lo * plan->length > 6.2831854) return; // a band that was asked for: what lies below is not wanted
     // Less than two periods in a trace may have no maximum: a slope that towers over all maxima is taken for such a
     // mode.
-    vf end = v_load(power + (size_t)plan->grid_lo * pitch), below = v_load(power + (size_t)(plan->grid_lo - 1) * pitch);
+    vf end = power_at(kit, s, plan->grid_lo), below = power_at(kit, s, plan->grid_lo - 1);
     vm m = v_and(v_ge(below, end), v_gt(end, XN_TOWERS * p->best));
     p->best = v_sel(m, end, p->best);
     p->left = v_sel(m, end, p->left);
@@ -311,21 +343,26 @@ XN_FN void peak_shape(const struct kit *kit, const struct peak *p, vf *w, vf *g)
 
 // From the highest power to the highest local maximum, and w and g of that; without one (a slope all over the band) its
 // lower end.
-XN_FN void peak(const struct kit *kit, const real *power, struct peak *p, vf *w, vf *g)
+XN_FN void peak(const struct kit *kit, const struct spectrum *s, struct peak *p, vf *w, vf *g)
 {
-    const size_t pitch = XN_WAVE(kit);
     const vf lo = v_set(R(kit->plan->grid_lo)), hi = v_set(R(kit->plan->grid_hi));
+#if XN_W == 1
+    p->left = power_at(kit, s, (int)p->at - 1);
+    p->right = power_at(kit, s, (int)p->at + 1);
+#else
+    const size_t pitch = XN_WAVE(kit);
     real at[XN_W], left[XN_W], right[XN_W];
     v_store(at, p->at);
     for (int i = 0; i < XN_W; i++) {
-        const real *here = power + (size_t)(int)at[i] * pitch + (size_t)i;
+        const real *here = s->power + (size_t)(int)at[i] * pitch + (size_t)i;
         left[i] = *(here - pitch);
         right[i] = here[pitch];
     }
     p->left = v_load(left);
     p->right = v_load(right);
+#endif
     vm slope = v_or(v_and(v_le(p->at, lo), v_ge(p->left, p->best)), v_and(v_ge(p->at, hi), v_gt(p->right, p->best)));
-    if (v_any(slope)) peak_inside(kit, power, p);
+    if (v_any(slope)) peak_inside(kit, s, p);
     peak_shape(kit, p, w, g);
 }
 
@@ -335,11 +372,20 @@ XN_PART void start_periodogram(const struct block *b, const real *const y[XN_GRO
     const xn_fit_plan *plan = kit->plan;
     const size_t count = (size_t)(plan->n_grid / 2 + 1) * XN_WAVE(kit);
     struct peak p[XN_GROUPS];
-    real *power[XN_GROUPS];
-    for (int a = 0; a < XN_GROUPS; a++) power[a] = kit->wave + (size_t)a * count;
-    block_powers(b, y, power, kit->wave + XN_GROUPS * count, p);
+    struct spectrum s[XN_GROUPS];
     for (int a = 0; a < XN_GROUPS; a++) {
-        peak(kit, power[a], &p[a], &w[a], &g[a]);
+        s[a].power = kit->wave + (size_t)a * count;
+        s[a].transform = kit->wave + XN_GROUPS * count; // of one group after the other
+#ifdef XN_DEVICE
+        if (kit->in_block) {
+            s[a].power = NULL;
+            s[a].transform = kit->wave;
+        }
+#endif
+    }
+    block_powers(b, y, s, p);
+    for (int a = 0; a < XN_GROUPS; a++) {
+        peak(kit, &s[a], &p[a], &w[a], &g[a]);
         w[a] = v_min(v_max(w[a], v_set(kit->table->lo[1])), v_set(kit->table->hi[1]));
         g[a] = v_min(v_max(g[a], v_set(kit->table->lo[0])), v_set(kit->table->hi[0]));
     }

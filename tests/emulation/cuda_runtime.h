@@ -73,7 +73,14 @@ typedef enum {
     cudaMemoryTypeDevice = 2,
     cudaMemoryTypeManaged = 3
 } cudaMemoryType;
-typedef enum { cudaDevAttrClockRate, cudaDevAttrMemoryClockRate, cudaDevAttrGlobalMemoryBusWidth } cudaDeviceAttr;
+typedef enum {
+    cudaDevAttrClockRate,
+    cudaDevAttrMemoryClockRate,
+    cudaDevAttrGlobalMemoryBusWidth,
+    cudaDevAttrMaxSharedMemoryPerBlockOptin,
+    cudaDevAttrMaxSharedMemoryPerMultiprocessor
+} cudaDeviceAttr;
+typedef enum { cudaFuncAttributeMaxDynamicSharedMemorySize } cudaFuncAttribute;
 enum { cudaStreamNonBlocking = 1 };
 
 typedef struct emulated_stream *cudaStream_t;
@@ -82,7 +89,7 @@ typedef struct emulated_event *cudaEvent_t;
 struct cudaDeviceProp {
     char name[256];
     size_t totalGlobalMem;
-    int major, minor, multiProcessorCount, l2CacheSize;
+    int major, minor, multiProcessorCount, maxThreadsPerMultiProcessor, l2CacheSize;
 };
 
 struct cudaPointerAttributes {
@@ -125,13 +132,31 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaPointerGetAttributes(struct cudaPointerAttributes *a, const void *p);
 cudaError_t cudaEventElapsedTime(float *milliseconds, cudaEvent_t begin, cudaEvent_t end);
 
-void emulated_launch(unsigned blocks, unsigned threads, cudaStream_t stream, std::function<void()> thread);
+cudaError_t emulated_attribute(cudaFuncAttribute attribute, int value);
+template <typename K> cudaError_t cudaFuncSetAttribute(K, cudaFuncAttribute attribute, int value)
+{
+    return emulated_attribute(attribute, value);
+}
 
-#define XN_LAUNCH(kernel, blocks, threads, stream, argument)                                                           \
+extern thread_local uint8_t *emulated_block; // memory of the block, for the running thread
+#define XN_BLOCK_MEMORY(type, name) type *const name = (type *)(void *)emulated_block
+#define XN_SHARE(i, n) for (int i = 0; i < (n); i++) // no other thread sees this one's memory
+#define XN_MEET() ((void)0)
+#define XN_SEND(to, from) (*(to) = *(from))
+#define XN_THERE() ((void)0)
+void emulated_launch(unsigned blocks, unsigned threads, size_t bytes, cudaStream_t stream,
+                     std::function<void()> thread);
+
+#define XN_LAUNCH_WITH(kernel, blocks, threads, bytes, stream, argument)                                               \
     do {                                                                                                               \
         const auto emulated_kernel = kernel;                                                                           \
         const auto emulated_argument = argument;                                                                       \
-        emulated_launch((unsigned)(blocks), threads, stream, [=]() { emulated_kernel(emulated_argument); });           \
+        const size_t emulated_bytes = bytes;                                                                           \
+        emulated_launch((unsigned)(blocks), threads, emulated_bytes, stream, [=]() {                                   \
+            const emulated_memory memory(emulated_bytes);                                                              \
+            emulated_block = memory.begin;                                                                             \
+            emulated_kernel(emulated_argument);                                                                        \
+        });                                                                                                            \
     } while (0)
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // driver.cpp -- the device driver's own source, compiled for the emulated runtime under another name.
 #define XN_DRIVER xn_device_emulated
+#define XN_SLOT_BYTES 6000 // a few rows, or one
 #include "cuda/fit_cuda.cu"
 
 #include <sys/mman.h>
@@ -16,7 +17,7 @@ bool walk_one(const xn_fit_plan *plan, const float *y, int room, int at, float *
     const xn_fit_kernel *scalar = xn_fit_kernel_find("scalar", 32);
     void *table = malloc(scalar->table_bytes(plan));
     scalar->tabulate(plan, table);
-    const struct sizes n = sizes_of(plan, (size_t)room);
+    const struct sizes n = sizes_of(plan, (size_t)room, 0);
     const size_t counts[] = {n.y, n.h, n.rest, n.wave, n.plane, n.out};
     real *part[6];
     for (int i = 0; i < 6; i++) {

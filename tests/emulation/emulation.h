@@ -20,6 +20,7 @@ typedef struct xn_emulation {
     int driver;          // its version; 0: none
     size_t memory;       // of each device in bytes
     int cache;           // in bytes
+    int block_memory;    // of a block at most, in bytes
     long fail_at;        // this call of the runtime fails, counted from 1; 0: none
     long calls;          // made so far
     long launches;       // of kernels

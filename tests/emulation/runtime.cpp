@@ -10,6 +10,7 @@
 #include "emulation.h"
 
 thread_local emulated_index threadIdx, blockIdx, blockDim;
+thread_local uint8_t *emulated_block;
 
 struct emulated_stream {
     int device;
@@ -32,9 +33,13 @@ static std::map<const char *, piece> memory;
 static size_t used[8]; // by device
 static thread_local int current;
 static thread_local cudaError_t last;
-xn_emulation xn_emulated = {2, 13000, (size_t)1 << 32, 1 << 20, 0, 0, 0, 0, {0}};
+static thread_local size_t block_allowed = 48 << 10; // memory of a block; more must be asked for
+xn_emulation xn_emulated = {2, 13000, (size_t)1 << 32, 1 << 20, 60 << 10, 0, 0, 0, 0, {0}};
 
-extern "C" void xn_emulation_reset(void) { xn_emulated = {2, 13000, (size_t)1 << 32, 1 << 20, 0, 0, 0, 0, {0}}; }
+extern "C" void xn_emulation_reset(void)
+{
+    xn_emulated = {2, 13000, (size_t)1 << 32, 1 << 20, 60 << 10, 0, 0, 0, 0, {0}};
+}
 
 // Every call counts; the chosen one fails.
 static bool injected(void)
@@ -103,13 +108,25 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *p, int device)
     p->totalGlobalMem = xn_emulated.memory;
     p->major = 9;
     p->multiProcessorCount = 2;
+    p->maxThreadsPerMultiProcessor = 512;
     p->l2CacheSize = xn_emulated.cache;
     return cudaSuccess;
 }
 
-cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr, int)
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int)
 {
-    *value = 1000;
+    CALL(cudaErrorInvalidValue);
+    *value = attribute == cudaDevAttrMaxSharedMemoryPerBlockOptin       ? xn_emulated.block_memory
+             : attribute == cudaDevAttrMaxSharedMemoryPerMultiprocessor ? 8 * xn_emulated.block_memory
+                                                                        : 1000;
+    return cudaSuccess;
+}
+
+cudaError_t emulated_attribute(cudaFuncAttribute, int value)
+{
+    CALL(cudaErrorInvalidValue);
+    if (value > xn_emulated.block_memory) return result(cudaErrorInvalidValue);
+    block_allowed = (size_t)value;
     return cudaSuccess;
 }
 
@@ -321,9 +338,9 @@ static void run_grid(unsigned blocks, unsigned threads, const std::function<void
     }
 }
 
-void emulated_launch(unsigned blocks, unsigned threads, cudaStream_t stream, std::function<void()> thread)
+void emulated_launch(unsigned blocks, unsigned threads, size_t bytes, cudaStream_t stream, std::function<void()> thread)
 {
-    if (injected() || blocks == 0 || stream->device != current) {
+    if (injected() || blocks == 0 || stream->device != current || bytes > block_allowed) {
         last = cudaErrorLaunchFailure;
         return;
     }

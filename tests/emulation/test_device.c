@@ -289,6 +289,32 @@ END_TEST
 #endif
 
 #ifndef XN_REAL_DEVICE
+START_TEST(test_transform_anywhere)
+{
+    // Transforms in memory of the block or, where a device has too little of it, in its own: the same bits.
+    static fits near, far;
+    make_traces(2, 5, 26);
+    for (uneven = 0; uneven < 0.2; uneven += 0.1) { // near a grid, but not on it
+        xn_fit_plans plans;
+        make_traces(2, 5, 26);
+        make_plans(2, 1, 0, &plans);
+        const int plan = uneven > 0 ? XN_PLAN_EXACT : XN_PLAN_CLOSED;
+        xn_emulation_reset();
+        fit_device(&plans.plan[plan], false, FEW, FEW, &near);
+        xn_emulated.block_memory = 0;
+        fit_device(&plans.plan[plan], false, FEW, FEW, &far);
+        for (int p = 0; p < FEW; p++) {
+            ck_assert(near.n_modes[p] == far.n_modes[p] && near.flags[p] == far.flags[p]);
+            for (int s = 0; s < XN_OUT_BACKGROUND; s++)
+                if (s % XANI_MAX_MODES < near.n_modes[p])
+                    ck_assert(near.out[s][p] == far.out[s][p] || s >= XN_OUT_W_ERROR);
+        }
+        xn_fit_plans_free(&plans);
+    }
+    uneven = 0;
+}
+END_TEST
+
 START_TEST(test_far_elements)
 {
     // A trace whose samples lie beyond 2^31 elements of the device's arrays has the bits of one at their beginning.
@@ -593,6 +619,7 @@ static void add(TCase *tc)
 #ifdef XN_REAL_DEVICE
     tcase_add_test(tc, test_bits);
 #else
+    tcase_add_test(tc, test_transform_anywhere);
     tcase_add_test(tc, test_far_elements);
     tcase_add_test(tc, test_failures);
     tcase_add_test(tc, test_devices);

@@ -20,7 +20,6 @@ LIMIT = {"fit1": 128, "fit2": 200}  # registers: with more, fewer than 16 and 10
 IO_LIMIT = {"blocks": 48, "unpack": 80, "place": 48}
 # threads of a block and blocks at once of XN_SUM_TOGETHER in cuda/sum.h, by the size of the groups; 0: any
 SUM_LIMIT = {0: 80, 1: 64, 2: 80, 4: 128}
-STACK = 16                         # bytes that the start may use for its rare second search
 root, nvcc = os.environ["XN_ROOT"], os.environ.get("XN_NVCC", "")
 
 
@@ -29,7 +28,7 @@ def kernels(text):
     found = {}
     for block in re.split(r"ptxas info\s*: Compiling entry function ", text)[1:]:
         name, arch = re.match(r"'(\S+)' for 'sm_(\d+)", block).groups()
-        kind, modes = re.search(r"kernel_([a-z]+?)(?:I(?:.*?)Li(\d)E|\d)", name).groups()
+        kind, modes = re.search(r"kernel_([a-z_]+?)(?:I(?:.*?)Li(\d)E|\d)", name).groups()
         # what follows may also speak of a function that the kernel calls; the kernel's own comes first
         stack, stores, loads = re.search(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+)", block).groups()
         registers = re.search(r"Used (\d+) registers", block).group(1)
@@ -54,10 +53,10 @@ def faults(arch, found):
     """What is wrong with the kernels of an architecture."""
     mine = {(kind, modes): v for (a, kind, modes), v in found.items() if a == arch and modes <= MODES}
     wanted = {(k, m) for k, most in (("fit", 2), ("rest", 2), ("finish", 2)) for m in range(1, most + 1)}
-    wanted |= {(k, 0) for k in ("prepare", "open", "close", "choose", "start", "finish")}
+    wanted |= {(k, 0) for k in ("prepare", "open", "close", "choose", "begin", "start", "start_near", "finish")}
     bad = [f"no kernel {kind} of {modes} modes" for kind, modes in sorted(wanted - set(mine))]
     for (kind, modes), (stack, spilled, registers) in sorted(mine.items()):
-        if spilled or stack > (STACK if kind == "start" else 0):
+        if spilled or stack:
             bad.append(f"{kind}<{modes}>: {stack} bytes of stack, {spilled} spilled, {registers} registers")
         if registers > LIMIT.get(f"{kind}{modes}", 255):
             bad.append(f"{kind}<{modes}>: {registers} registers")
