@@ -4,6 +4,9 @@
 
 #include <string.h>
 
+#define LANES 16         // of a device at most: most of the time goes into gathering samples and reporting results
+#define TILE_LEAST 16384 // traces, if there are as many
+
 xani_status xn_fit_devices_find(xn_ctx *ctx, const xn_config *c, const xn_device_driver *driver, int64_t traces,
                                 xn_fit_devices *d)
 {
@@ -17,8 +20,8 @@ xani_status xn_fit_devices_find(xn_ctx *ctx, const xn_config *c, const xn_device
     return XANI_OK;
 }
 
-int xn_fit_devices_tile(const xn_fit_devices *d, const xn_fit_plan *plan, int lanes, int *failed, char *why,
-                        size_t size)
+// The tile that suits all of them, the smallest; 0: device `failed` cannot be used, for the reason in `why`.
+static int tile_of(const xn_fit_devices *d, const xn_fit_plan *plan, int lanes, int *failed, char *why, size_t size)
 {
     int tile = 0;
     for (int i = 0; i < d->count; i++) {
@@ -28,6 +31,21 @@ int xn_fit_devices_tile(const xn_fit_devices *d, const xn_fit_plan *plan, int la
         tile = i == 0 || own < tile ? own : tile;
     }
     return tile;
+}
+
+xani_status xn_fit_devices_share(xn_ctx *ctx, const xn_fit_devices *d, const xn_fit_plan *plan, int64_t count,
+                                 int64_t most, int *threads, int *tile)
+{
+    char why[256];
+    int failed = 0;
+    const int all = (int)xn_min64(xn_max64(d->count, *threads), (int64_t)LANES * d->count);
+    *tile = tile_of(d, plan, (all + d->count - 1) / d->count, &failed, why, sizeof why);
+    if (*tile == 0) return xn_fit_devices_lost(ctx, d, failed, why);
+    const int64_t fair = (count + all - 1) / all; // no lane should be idle
+    *threads = all;
+    *tile = (int)xn_min64(*tile, xn_min64(xn_max64(fair, TILE_LEAST), xn_max64(count, 1)));
+    if (most > 0) *tile = (int)xn_min64(*tile, most);
+    return XANI_OK;
 }
 
 xani_status xn_fit_devices_lost(xn_ctx *ctx, const xn_fit_devices *d, int number, const char *why)

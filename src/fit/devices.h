@@ -8,7 +8,8 @@
 #include "kernel/device.h"
 #include "kernel/devices.h"
 
-#define XN_DEVICE_WORTH 65536 // traces from which `auto` looks for a device: the processor fits them in about 0.1 s
+#define XN_DEVICE_WORTH                                                                                                \
+    1000000 // traces from which `auto` looks for a device, whose context alone takes a good part of a second
 
 typedef struct xn_fit_devices {
     const xn_device_driver *driver; // NULL: the processor alone
@@ -19,9 +20,10 @@ typedef struct xn_fit_devices {
 // From the configuration, for a fit of so many traces, with the driver built in (or NULL).
 xani_status xn_fit_devices_find(xn_ctx *ctx, const xn_config *config, const xn_device_driver *driver, int64_t traces,
                                 xn_fit_devices *devices);
-// The tile that suits all of them, the smallest; 0: device `failed` cannot be used, for the reason in `why`.
-int xn_fit_devices_tile(const xn_fit_devices *devices, const xn_fit_plan *plan, int lanes, int *failed, char *why,
-                        size_t size);
+// How a fit of `count` traces is shared: *threads of the host (in: those there are), each with a lane of its own, and
+// the traces of a tile, at most `most` unless that is 0. *tile 0: a device cannot be used, and the processor goes on.
+xani_status xn_fit_devices_share(xn_ctx *ctx, const xn_fit_devices *devices, const xn_fit_plan *plan, int64_t count,
+                                 int64_t most, int *threads, int *tile);
 
 // A device that fails takes no more tiles: asked for by name, an error; else a warning, and the processor goes on.
 xani_status xn_fit_devices_lost(xn_ctx *ctx, const xn_fit_devices *devices, int number, const char *why);

@@ -23,7 +23,6 @@
 #define SNR_FLOAT 100.0         // A/sigma of 200 samples: above, rounding in float begins to look like further modes
 #define TILE_BYTES (512u << 10) // of trace data: a tile stays in the second-level cache
 #define TILE_LEAST 64
-#define LANES 4 // of a device: one gathers, one copies in, one computes, one copies out
 
 enum { DEPTH_GOERTZEL = 0, DEPTH_HORNER, DEPTH_DOUBLE, DEPTHS };
 #define WAYS (XN_PLANS * DEPTHS * 2 * 2)
@@ -60,7 +59,7 @@ typedef struct {
     const xn_fit_plans *plans;
     const xn_fit_kernel *kernel[2];     // float, double
     _Atomic(void *) table[XN_PLANS][2]; // made when first needed: some take longer than a thousand fits
-    int tile, threads;
+    int tile, part, threads;            // traces of a tile, and of what the processor's kernels take at once
     double demand[XN_PLANS];       // (200 samples/length)^3: an error of w shrinks as length^-3/2, its rounding not
     bool lp_possible, rounds;      // rounds: traces have weights of their own
     const xn_fit_devices *devices; // NULL: none, or they cannot serve this fit
@@ -213,7 +212,7 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
         take_given(e, k, plan, tile.pixel, count);
     else if (w.given)
         find_poles(e, k, tile.pixel, count);
-    if (!run_on_device(e, k, w, &tile)) kernel->fit(plan, table, k->work, &tile);
+    if (!run_on_device(e, k, w, &tile)) xn_fit_in_parts(kernel, plan, table, k->work, e->part, &tile);
     for (int m = 0; e->job->evaluations != NULL && m < XANI_MAX_MODES; m++)
 #pragma omp atomic
         e->job->evaluations[m] += evaluations[m];
@@ -258,7 +257,7 @@ static xani_status worker_create(engine *e, worker *k)
     for (int p = 0; p < XN_PLANS; p++)
         for (int d = 0; d < 2; d++)
             if (e->plans->has[p] && depth_used(e->job, d ? 64 : 32)) {
-                const size_t need = e->kernel[d]->work_bytes(&e->plans->plan[p], e->tile);
+                const size_t need = e->kernel[d]->work_bytes(&e->plans->plan[p], e->part);
                 bytes = need > bytes ? need : bytes;
             }
     bool ok =
@@ -314,20 +313,12 @@ static xani_status devices_share(engine *e)
 {
     const xn_fit_job *job = e->job;
     const xn_fit_plan *p = &e->plans->plan[xn_plan_explicit(e->plans->first)]; // needs most memory
-    char why[256];
-    const int most = (int)xn_max64(job->devices->count, xn_threads(job->threads));
-    e->threads = (int)xn_min64(most, (int64_t)LANES * job->devices->count);
-    const int lanes = (e->threads + job->devices->count - 1) / job->devices->count;
-    int failed;
+    int tile;
+    XN_TRY(xn_fit_devices_share(e->ctx, job->devices, p, job->count, job->tile, &e->threads, &tile));
+    if (tile == 0) return XANI_OK;
     e->devices = job->devices;
-    int tile = xn_fit_devices_tile(job->devices, p, lanes, &failed, why, sizeof why);
-    if (tile == 0) {
-        const xani_status st = xn_fit_devices_lost(e->ctx, e->devices, failed, why);
-        e->devices = NULL;
-        return st;
-    }
-    if (job->tile > 0 && job->tile < tile) tile = (int)job->tile;
-    e->tile = (int)xn_min64(tile, xn_max64(job->count, 1));
+    e->tile = tile;
+    e->part = (int)xn_min64(e->part, tile);
     return XANI_OK;
 }
 
@@ -359,7 +350,7 @@ static xani_status engine_create(engine *e)
     const size_t trace = ((size_t)first->n + points) * sizeof(float);
     int64_t tile = job->tile > 0 ? job->tile : xn_max64(TILE_LEAST, (int64_t)(TILE_BYTES / trace));
     tile = xn_min64(tile, xn_max64(job->count, 1));
-    e->tile = (int)xn_min64((tile + 31) / 32 * 32, 1 << 20);
+    e->tile = e->part = (int)xn_min64((tile + 31) / 32 * 32, 1 << 20);
     e->threads = xn_threads(job->threads);
     if (devices_serve(job)) XN_TRY(devices_share(e));
     const int64_t tiles = (job->count + e->tile - 1) / e->tile;

@@ -54,3 +54,22 @@ const xn_fit_kernel *xn_fit_kernel_find(const char *name, int bits)
         if (k->bits == bits && (strcmp(name, "auto") == 0 || strcmp(name, k->name) == 0)) found = k;
     return found;
 }
+
+void xn_fit_in_parts(const xn_fit_kernel *kernel, const xn_fit_plan *plan, const void *table, void *work, int most,
+                     const xn_fit_tile *tile)
+{
+    for (int at = 0; at < tile->count; at += most) {
+        xn_fit_tile part = *tile;
+        part.count = tile->count - at < most ? tile->count - at : most;
+        part.pixel += at;
+        part.out = (char *)tile->out + (size_t)at * (size_t)kernel->bits / 8;
+        part.n_modes += at;
+        part.flags += at;
+        if (tile->given != NULL) part.given += at, part.given_w += at, part.given_g += at;
+        if (tile->weight != NULL) part.weight += at;
+        if (tile->own_sigma != NULL) part.own_sigma += at;
+        if (tile->inflate != NULL) part.inflate += at;
+        if (tile->rest != NULL) part.rest += at;
+        kernel->fit(plan, table, work, &part);
+    }
+}

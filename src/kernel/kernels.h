@@ -170,6 +170,9 @@ extern "C" {
 const xn_fit_kernel *xn_fit_kernel_find(const char *name, int bits);
 // The i-th variant built and usable here, scalar first; NULL past the end.
 const xn_fit_kernel *xn_fit_kernel_list(int i);
+// kernel->fit of a tile of any size, with work for tiles of `most` traces.
+void xn_fit_in_parts(const xn_fit_kernel *kernel, const xn_fit_plan *plan, const void *table, void *work, int most,
+                     const xn_fit_tile *tile);
 #ifdef __cplusplus
 }
 #endif
