@@ -9,6 +9,8 @@ Peers named after a fit alone (curve_fit, curve_fit-jacobian, nlsq, jax-vmap) ar
 benchmark, whose time is not counted, like lmder.  The others find their own start: hsvd+curve_fit, lmfit and jaxfit by
 an HSVD in NumPy, nmrglue and cuphoton are linear predictions by themselves.
 
+jax-vmap-device is jax-vmap on a CUDA device, with traces and starts in its memory: traces per second.
+
 cuphoton is used when it can be imported, or from a checkout of NVIDIA/cuPhoton named by XANI_CUPHOTON.
 """
 import logging
@@ -237,6 +239,20 @@ PEERS = {
 BATCHED = {"jax-vmap": 4096}  # traces in one call, instead of those asked for
 
 
+def on_device(count):
+    """Traces per second of jax-vmap on a device that holds `count` traces, and its success."""
+    os.environ["JAX_PLATFORMS"] = "cuda"
+    import jax
+    fit, chosen = jax_vmap(), np.arange(count) % len(Y)
+    y, given = jax.device_put(Y[chosen].astype("f4")), jax.device_put(START[chosen].astype("f4"))
+    seconds, result = [], fit(y, given)  # compiles
+    for _ in range(5):
+        start = time.perf_counter()
+        result = fit(y, given)
+        seconds.append(time.perf_counter() - start)
+    return count / np.median(seconds), np.mean([found(*pair) for pair in zip(result[:len(Y)], TRUTH)])
+
+
 def found(f, truth):
     f = np.abs(np.asarray(f, float))
     return (np.abs(np.sort(f) - np.sort(truth)) < 0.02 * np.sort(truth)).all()
@@ -256,6 +272,9 @@ fits, position = {}, {}
 for line in sys.stdin:
     name, count = line.split()[0], int(line.split()[1])
     try:
+        if name == "jax-vmap-device":
+            print(*on_device(count), flush=True)
+            continue
         count = min(BATCHED.get(name, count), len(Y))
         chosen = np.arange(position.get(name, 0), position.get(name, 0) + count) % len(Y)
         if name not in fits:

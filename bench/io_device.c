@@ -147,6 +147,10 @@ static xani_status run_way(run *r, const xn_io_case *c, const way *w, double to_
         emit(r, name, "floor:bus", NAN, NAN, "other bytes were read");
         return XANI_OK;
     }
+    if (strcmp(w->reader, "cufile") == 0 && report.cufile_bytes == 0) {
+        emit(r, name, "floor:bus", NAN, NAN, "cuFile read none of it: see the warning");
+        return XANI_OK;
+    }
     const double times = (c->cold ? 1.0 : PASSES) * (r->repeats + 1), all = (double)r->bytes * times;
     const double crossed = (double)(report.bytes + report.cufile_bytes) / all; // of the decoded bytes
     if (report.cufile_bytes > 0)

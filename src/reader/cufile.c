@@ -85,6 +85,7 @@ static const char *text_of(int error)
                  {20, "the file is not open with O_DIRECT"},
                  {22, "invalid arguments"},
                  {25, "access is not allowed"},
+                 {27, "it cannot register the file; its cufile.log says why"},
                  {28, "the file is registered already"},
                  {33, "it finds no driver of its own or of CUDA"},
                  {34, "switched off for this file by its configuration"},
