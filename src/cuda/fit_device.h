@@ -214,8 +214,10 @@ static __global__ void __launch_bounds__(XN_THREADS) kernel_fit(const __grid_con
         stage_append(&s, t);
 }
 
+// Of no mode: left alone, the assembler spills to fit in more blocks than there is need for.
 template <int K>
-static __global__ void __launch_bounds__(XN_THREADS) kernel_finish(const __grid_constant__ struct stage s)
+static __global__ void __launch_bounds__(XN_THREADS, K == 0 ? 8 : 0)
+    kernel_finish(const __grid_constant__ struct stage s)
 {
     struct kit kit;
     struct block b;
