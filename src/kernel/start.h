@@ -141,9 +141,9 @@ struct spectrum {
     real *power, *transform;
 };
 #ifdef XN_DEVICE
-#define XN_STORED(s) ((s)->power != NULL)
+#define XN_STORED(power) ((power) != NULL)
 #else
-#define XN_STORED(s) true
+#define XN_STORED(power) true
 #endif
 
 XN_FN void peak_raise(vf power, vm higher, vf at, struct peak *p)
@@ -196,17 +196,18 @@ XN_PART void powers_band(const struct kit *kit, const struct spectrum *s, struct
     const int half = kit->plan->n_grid / 2, lo = kit->plan->grid_lo, hi = kit->plan->grid_hi;
     const int from = lo - 1 < half - hi - 1 ? lo - 1 : half - hi - 1, last = hi + 1 < half / 2 ? hi + 1 : half / 2;
     const size_t pitch = XN_WAVE(kit);
+    real *const power = s->power, *const x = s->transform; // a store could change what s says, as compilers see it
     struct peak high;
     high.at = p->at = v_set(R(lo));
     high.best = p->best = v_set(R(-1));
     vf at = v_set(R(from)), below, above;
     for (int j = from; j <= last; j++, at = at + v_set(R(1))) {
-        power_pair(kit, s->transform, j, &below, &above);
+        power_pair(kit, x, j, &below, &above);
         const int mirror = half - j;
-        if (XN_STORED(s)) v_store(s->power + (size_t)j * pitch, below);
+        if (XN_STORED(power)) v_store(power + (size_t)j * pitch, below);
         if (j >= lo && j <= hi) peak_raise(below, v_gt(below, p->best), at, p);
         if (mirror == j || mirror > hi + 1) continue;
-        if (XN_STORED(s)) v_store(s->power + (size_t)mirror * pitch, above);
+        if (XN_STORED(power)) v_store(power + (size_t)mirror * pitch, above);
         if (mirror >= lo && mirror <= hi) peak_raise(above, v_ge(above, high.best), v_set(R(half)) - at, &high);
     }
     peak_raise(high.best, v_gt(high.best, p->best), high.at, p);
