@@ -11,8 +11,9 @@
 // batches: the same stage where a batch is decoded and then added, as frames are that share chunks.
 // Floors, with the same threads: reading and decoding the frames only; a plain loop that adds words in memory to the
 // same sums of the bins, as if they were photons; adding them to one frame of uint32; pread of the stored bytes (all as
-// decoded bytes per second).  numpy and numba reduce the first 512 shots, decoded already and in memory: they are
-// spared file and decoder.
+// decoded bytes per second).  numpy and numba reduce the first 512 shots, decoded already and in memory; h5py+numpy and
+// h5py+numba, loops as beamlines have them, read them from the file like ours (with hdf5plugin's decoder, if it is
+// there).
 #include <math.h>
 #include <omp.h>
 #include <stdio.h>
@@ -242,18 +243,22 @@ static xani_status run_case(const xn_bench *b, const char *name, xn_bench_kind k
                                            [BINNED] = "floor:bins",
                                            [SUM] = "floor:sum",
                                            [PREAD] = "floor:pread"};
+    static const char *const python_peer[XN_BENCH_PYTHON_PEERS] = {"numpy", "numba", "h5py+numpy", "h5py+numba"};
     static double (*const run[RUNS])(runner *) = {run_ours,   run_memory, run_copy, run_batches,
                                                   run_decode, run_bins,   run_sum,  run_pread};
     xn_bench_data data = {0};
     runner r = {.bench = b, .data = &data, .threads = xn_threads(b->threads), .name = name};
     int repeats = b->repeats > 5 ? b->repeats : 5;
-    double *all = xn_calloc((size_t)repeats * (2 * RUNS + 2), sizeof *all), *wall[RUNS], *cpu[RUNS], *peers[2];
-    if (all == NULL) return xn_fail_memory(b->context, "the benchmark", (size_t)repeats * (2 * RUNS + 2) * sizeof *all);
+    double *all = xn_calloc((size_t)repeats * (2 * RUNS + XN_BENCH_PYTHON_PEERS), sizeof *all), *wall[RUNS], *cpu[RUNS];
+    double *peers[XN_BENCH_PYTHON_PEERS];
+    if (all == NULL)
+        return xn_fail_memory(b->context, "the benchmark",
+                              (size_t)repeats * (2 * RUNS + XN_BENCH_PYTHON_PEERS) * sizeof *all);
     for (int k = 0; k < RUNS; k++) {
         wall[k] = all + 2 * k * repeats;
         cpu[k] = wall[k] + repeats;
     }
-    for (int p = 0; p < 2; p++) peers[p] = all + (2 * RUNS + p) * repeats;
+    for (int p = 0; p < XN_BENCH_PYTHON_PEERS; p++) peers[p] = all + (2 * RUNS + p) * repeats;
     xani_status st = xn_bench_data_make(b->context, kind, &data);
     xn_bench_python *python = st == XANI_OK ? xn_bench_python_start(&data, r.threads, GROUP) : NULL;
     if (st == XANI_OK) (void)run_ours(&r); // warms caches and threads
@@ -265,7 +270,7 @@ static xani_status run_case(const xn_bench *b, const char *name, xn_bench_kind k
             cpu[k][i] = process_seconds() - begin;
             if (isnan(wall[k][i])) st = xn_fail(b->context, XANI_ERR_INTERNAL, "bench reduce %s failed", name);
         }
-        for (int p = 0; python != NULL && p < 2; p++) peers[p][i] = xn_bench_python_run(python, p);
+        for (int p = 0; python != NULL && p < XN_BENCH_PYTHON_PEERS; p++) peers[p][i] = xn_bench_python_run(python, p);
         if (st == XANI_OK) st = xn_check_interrupt(b->context);
     }
     double ours = st == XANI_OK ? xn_bench_median(wall[OURS], repeats) : NAN;
@@ -273,11 +278,11 @@ static xani_status run_case(const xn_bench *b, const char *name, xn_bench_kind k
     for (int k = BATCHES; st == XANI_OK && k < RUNS; k++)
         report(&r, peer[k], ours, bytes / xn_bench_median(wall[k], repeats) / 1e9,
                xn_bench_median(cpu[k], repeats) / xn_bench_median(cpu[OURS], repeats), NULL);
-    for (int p = 0; st == XANI_OK && python != NULL && p < 2; p++) {
+    for (int p = 0; st == XANI_OK && python != NULL && p < XN_BENCH_PYTHON_PEERS; p++) {
         const char *why = xn_bench_python_why(python, p);
         double rate =
             why ? NAN : (double)XN_BENCH_PYTHON_SHOTS * XN_BENCH_PIXELS * 2 / xn_bench_median(peers[p], repeats) / 1e9;
-        report(&r, p == 0 ? "numpy" : "numba", ours, rate, NAN, why);
+        report(&r, python_peer[p], ours, rate, NAN, why);
     }
     xn_bench_python_stop(&python);
     xn_bench_data_free(&data);

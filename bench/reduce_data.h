@@ -13,6 +13,7 @@ enum {
     XN_BENCH_FRAMES = 128,
     XN_BENCH_SHOTS = 4096,
     XN_BENCH_PYTHON_SHOTS = 512,
+    XN_BENCH_PYTHON_PEERS = 4,
     XN_BENCH_BINS = 100
 };
 
@@ -37,7 +38,8 @@ void xn_bench_data_free(xn_bench_data *data);
 typedef enum { XN_BENCH_READ, XN_BENCH_BATCHES, XN_BENCH_MEMORY } xn_bench_way;
 xani_status xn_bench_data_source(xn_ctx *ctx, xn_bench_data *data, xn_bench_way way, xn_source *source);
 
-// numpy (0) and numba (1) in a child process; each run reduces XN_BENCH_PYTHON_SHOTS shots.
+// numpy (0) and numba (1) on words in memory, both on frames that h5py reads (2, 3), in a child process; each run
+// reduces XN_BENCH_PYTHON_SHOTS shots.
 typedef struct xn_bench_python xn_bench_python;
 xn_bench_python *xn_bench_python_start(const xn_bench_data *data, int threads, int group);
 double xn_bench_python_run(xn_bench_python *p, int peer);            // seconds, NaN when it cannot

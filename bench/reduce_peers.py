@@ -3,7 +3,8 @@
 """reduce_peers.py FOLDER KIND THREADS GROUP -- the sums of reduce in NumPy and in Numba, as a benchmark's peers.
 
 Words and calibration lie in FOLDER as plain arrays and are in memory before the clock starts.  Each line of standard
-input asks for one run, 0 NumPy, 1 Numba; the answer is "seconds photons", or why there is none.
+input asks for one run: 0 NumPy, 1 Numba, on words in memory; 2, 3 the same in a loop that reads the frames by h5py,
+one at a time or, for Numba, 64.  The answer is "seconds photons", or why there is none.
 """
 import sys
 import time
@@ -18,6 +19,14 @@ try:
     import numba
 except ImportError:
     numba = None
+try:
+    import h5py
+except ImportError:
+    h5py = None
+try:
+    import hdf5plugin  # its vectorised decoder; else that of the system, if there is one
+except ImportError:
+    hdf5plugin = None
 
 
 def load():
@@ -54,10 +63,9 @@ def make_numba():
     jungfrau = kind == "jungfrau"
 
     @numba.njit(parallel=True, fastmath=True)
-    def run(words, pedestal, factor, good, bins, i0):
-        sums = np.zeros((3, BINS + 1, NY // k, NX // k))
+    def add(sums, words, pedestal, factor, good, bins, i0):
         for y in numba.prange(NY // k):
-            for i in range(SHOTS):
+            for i in range(len(bins)):
                 w = words[i % len(words)]
                 for x in range(NX // k):
                     g = 0.0
@@ -74,22 +82,42 @@ def make_numba():
                     sums[0, bins[i], y, x] += g
                     sums[1, bins[i], y, x] += g * g
                     sums[2, bins[i], y, x] += g * i0[i]
+
+    def run(words, pedestal, factor, good, bins, i0):
+        sums, step = np.zeros((3, BINS + 1, NY // k, NX // k)), SHOTS if isinstance(words, np.ndarray) else 64
+        for i in range(0, SHOTS, step):
+            at = i % len(words)
+            add(sums, words if step == SHOTS else words[at:at + step], pedestal, factor, good, bins[i:i + step], i0[i:i + step])
         return sums[0].sum()
 
     return run
 
 
+def from_file(run):
+    """The same run on frames as the file gives them."""
+    def read(_, *rest):
+        with h5py.File(f"{folder}/frames.h5") as f:
+            return run(f["data"], *rest)
+    return read
+
+
 data = load() if np is not None else None
-runs = [run_numpy if np is not None else None, None]
+runs = [run_numpy if np is not None else None, None, None, None]
 why = ["numpy is not installed for this python3", "numba is not installed for this python3"]
+why += ["h5py and " + text for text in why]
 if np is not None and numba is not None:
     runs[1] = make_numba()
     runs[1](*data)  # compiled before the clock starts
+if h5py is not None:
+    runs[2:] = [from_file(run) if run is not None else None for run in runs[:2]]
 for line in sys.stdin:
     peer = int(line)
     if runs[peer] is None:
         print(why[peer], flush=True)
         continue
     begin = time.perf_counter()
-    photons = runs[peer](*data)
-    print(time.perf_counter() - begin, float(photons), flush=True)
+    try:
+        photons = runs[peer](*data)
+        print(time.perf_counter() - begin, float(photons), flush=True)
+    except OSError as error:  # no decoder
+        print(str(error).replace("\n", " ")[:150], flush=True)

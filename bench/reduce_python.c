@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // reduce_python.c -- numpy and numba as peers of reduce, in one child process (bench/reduce_peers.py).
 //
-// The child maps the decoded words and planes from plain files, answers "0\n" or "1\n" with the seconds of one run
-// and the photons it summed; a peer whose photons differ from ours is not reported as one.  The peers stop at the sums.
+// The child maps the decoded words and planes from plain files, answers the number of a peer with the seconds of one
+// run and the photons it summed; a peer whose photons differ from ours is not reported as one.  The peers stop at the
+// sums.
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,8 +19,8 @@
 struct xn_bench_python {
     pid_t pid;
     FILE *to, *from;
-    double photons;   // what a run must sum to
-    char why[2][160]; // "" when fine
+    double photons;                       // what a run must sum to
+    char why[XN_BENCH_PYTHON_PEERS][160]; // "" when fine
 };
 
 static bool write_all(const char *folder, const char *name, const void *const *parts, const size_t *bytes, int n)
@@ -75,7 +76,7 @@ xn_bench_python *xn_bench_python_start(const xn_bench_data *d, int threads, int 
     const char *why = !ok                         ? "no room for its files"
                       : access(SCRIPT, R_OK) != 0 ? "bench/reduce_peers.py is not there"
                                                   : NULL;
-    for (int i = 0; i < 2; i++) snprintf(p->why[i], sizeof p->why[i], "%s", why ? why : "");
+    for (int i = 0; i < XN_BENCH_PYTHON_PEERS; i++) snprintf(p->why[i], sizeof p->why[i], "%s", why ? why : "");
     if (why != NULL || pipe(in) != 0) return p;
     if (pipe(out) != 0) {
         close(in[0]);
