@@ -70,6 +70,7 @@ xani_status cli_run_bench(cli *c)
     if (!known)
         return cli_fail(c, XANI_ERR_USAGE, "no benchmark '%s'; there are fit, io, reduce, map, lsq and device", only);
     if (c->n_args > 1 && strcmp(only, "io") != 0) return cli_fail(c, XANI_ERR_USAGE, "only xani bench io takes a path");
+    c->quiet = !c->verbose; // what is measured would tell of itself over and over
     if (!c->json)
         printf("%-7s %-22s %-16s %9s %9s %-12s %8s\n", "bench", "case", "peer", "ours", "theirs", "unit", "ratio");
     xn_bench bench = {.context = c->context,

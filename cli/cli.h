@@ -104,7 +104,8 @@ typedef struct cli {
     cli_repack repack;
     cli_phonons phonons;
     cli_progress progress;
-    bool colour;         // stderr takes colour
+    bool colour;                   // stderr takes colour
+    char warned[CLI_ERROR_LENGTH]; // the last warning
     xani_status outcome; // other than XANI_OK: the result is there and says so itself (too many pixels failed)
     char error[CLI_ERROR_LENGTH];
 } cli;

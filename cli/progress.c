@@ -77,6 +77,8 @@ void cli_log(void *user, xani_log_level level, const char *text)
     cli *c = user;
     if (level == XANI_LOG_DEBUG && !c->verbose) return;
     if (level == XANI_LOG_INFO && c->quiet) return;
+    if (level == XANI_LOG_WARNING && strcmp(text, c->warned) == 0) return; // said once is enough
+    if (level == XANI_LOG_WARNING) snprintf(c->warned, sizeof c->warned, "%s", text);
     cli_progress_clear(c);
     const char *word = level == XANI_LOG_ERROR ? "error: " : level == XANI_LOG_WARNING ? "warning: " : "";
     const char *on = level <= XANI_LOG_WARNING && c->colour ? (level == XANI_LOG_ERROR ? "\033[31m" : "\033[33m") : "";
