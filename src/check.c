@@ -50,6 +50,7 @@ static xani_status check_run(xn_ctx *ctx, const xn_config *config, int index, js
     json_object_set_new(o, "shots", json_integer(s->shots.n));
     json_object_set_new(o, "laser_on", json_integer(on));
     json_object_set_new(o, "laser_off", json_integer(off));
+    if (s->shots.n > 0) json_object_set_new(o, "used", json_integer(p.shots)); // what the cuts leave
     json_object_set_new(o, "stored_bytes", json_integer(p.stored_bytes));
     json_object_set_new(o, "memory_bytes", json_integer(xn_max64(p.memory_bytes, p.write_bytes)));
     json_object_set_new(o, "write_bytes", json_integer(p.write_bytes));

@@ -61,6 +61,7 @@ const char *xn_key(char buf[XN_KEY_LENGTH], const char *fmt, ...) XN_PRINTF(2, 3
 bool xn_config_has(const xn_config *c, const char *key);      // set and not null (any node kind)
 double xn_config_double(const xn_config *c, const char *key); // value, else the table's default (NaN if none)
 int64_t xn_config_int(const xn_config *c, const char *key);
+double xn_config_memory(const xn_config *c); // engine.memory_gib in bytes, else half of what is free
 bool xn_config_bool(const xn_config *c, const char *key);
 const char *xn_config_string(const xn_config *c, const char *key); // borrowed; default or NULL
 int xn_config_count(const xn_config *c, const char *key);          // elements of a list; a scalar counts 1; unset 0

@@ -79,6 +79,8 @@ void *xn_realloc(void *p, size_t n, size_t size); // contents kept
 char *xn_strdup(const char *s);
 char *xn_format(const char *fmt, ...) XN_PRINTF(1, 2); // owned; NULL when memory is short
 void xn_free(void *p);
+int64_t xn_memory_free(void); // bytes this process may still take, as the system and its control groups say
+int64_t xn_memory_free_below(const char *root); // the same of the system whose /proc and /sys stand there, for tests
 // Test hook: called before each allocation with its running number; returning true makes it fail.
 typedef bool (*xn_mem_hook)(void *user, uint64_t number);
 void xn_mem_set_hook(xn_mem_hook hook, void *user);

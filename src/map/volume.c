@@ -25,8 +25,7 @@ static int64_t voxels_along(const xn_lattice *l, int i, double half, double step
 
 double xn_map_budget_gib(const xn_config *config)
 {
-    double given = xn_config_double(config, "engine.memory_gib");
-    return isnan(given) ? 16.0 : given;
+    return xn_config_memory(config) * 0x1p-30;
 }
 
 static xani_status choose_shape(xn_ctx *ctx, const xn_config *config, const xn_scene *s, const double half[3],

@@ -101,26 +101,13 @@ double xn_file_cached(xn_file *f, int64_t offset, int64_t bytes)
     return part;
 }
 
-// Bytes that programs may still take, the page cache given up for them; without /proc all there is.
-static double ask_memory(void)
-{
-    static const char key[] = "MemAvailable:";
-    double kib = 0.0;
-    char line[128];
-    FILE *info = fopen("/proc/meminfo", "re");
-    while (info && kib <= 0.0 && fgets(line, sizeof line, info))
-        if (strncmp(line, key, sizeof key - 1) == 0) kib = strtod(line + sizeof key - 1, NULL);
-    if (info) (void)fclose(info);
-    return kib > 0.0 ? 1024.0 * kib : (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
-}
-
 // Asked once a second: a frame is read in less than a millisecond.
 static double memory_available(void)
 {
     static _Atomic double bytes, asked_s;
     double now_s = xn_seconds(), known = atomic_load(&bytes);
     if (known > 0.0 && now_s - atomic_load(&asked_s) < 1.0) return known;
-    known = ask_memory();
+    known = (double)xn_memory_free();
     atomic_store(&bytes, known);
     atomic_store(&asked_s, now_s);
     return known;

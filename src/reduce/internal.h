@@ -154,7 +154,6 @@ typedef struct xn_layout_plan {
 // batch_frames 0: chosen.
 xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source *source, const xn_groups *groups,
                            const xn_work *work, int nbins, int64_t batch_frames, xn_layout_plan *plan);
-int64_t xn_memory_free(void); // bytes this process may still take, as the system says
 
 // ---- accumulators of one pass: bins [first, first + n)
 typedef struct xn_pass {

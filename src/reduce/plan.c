@@ -11,7 +11,6 @@
 // where groups are single pixels, the sums' own traffic (48 bytes per pixel and shot) weighs more than the frames, and
 // larger batches let several shots of one bin meet.  Threads with frames of their own (solo.c) hold no more than two.
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "reduce/internal.h"
@@ -31,34 +30,6 @@
 // The process, its libraries and their buffers. A budget of less than OWN_FROM is one for the arrays alone.
 #define OWN_BYTES (48 << 20)
 #define OWN_FROM (256 << 20)
-
-static int64_t read_number(const char *path, const char *field)
-{
-    FILE *f = fopen(path, "re");
-    if (f == NULL) return -1;
-    char line[256];
-    long long value = -1;
-    size_t n = strlen(field);
-    while (value < 0 && fgets(line, sizeof line, f) != NULL) {
-        if (strncmp(line, field, n) != 0) continue;
-        char *end;
-        long long number = strtoll(line + n, &end, 10);
-        if (end == line + n) break; // "max": no limit
-        value = number;
-    }
-    (void)fclose(f);
-    return value;
-}
-
-int64_t xn_memory_free(void)
-{
-    int64_t kib = read_number("/proc/meminfo", "MemAvailable:");
-    int64_t bytes = kib < 0 ? (int64_t)2 << 30 : kib * 1024;
-    int64_t limit = read_number("/sys/fs/cgroup/memory.max", ""),
-            used = read_number("/sys/fs/cgroup/memory.current", "");
-    if (limit > 0 && used >= 0) bytes = xn_min64(bytes, xn_max64(limit - used, 0));
-    return bytes;
-}
 
 static int64_t default_batch(const xn_groups *g, const xn_layout_plan *p, int nbins, int threads)
 {
@@ -117,7 +88,7 @@ xani_status xn_plan_layout(xn_ctx *ctx, const xn_config *config, const xn_source
     int64_t npix = g->ny * g->nx;
     int threads = xn_threads((int)xn_config_int(config, "engine.threads"));
     bool given = xn_config_has(config, "engine.memory_gib");
-    double budget = given ? xn_config_double(config, "engine.memory_gib") * 0x1p30 : (double)xn_memory_free() / 2;
+    double budget = xn_config_memory(config);
     p->budget = budget < 0x1p62 ? (int64_t)budget : (int64_t)1 << 62;
     if (p->budget >= OWN_FROM) p->budget -= OWN_BYTES;
     p->threads = threads;

@@ -84,7 +84,9 @@ def recognised(layout):
         text = f.read()
     r.ok(f"layout: {layout}" in text, f"{layout}: its configuration names it")
     done = xani("check", configuration(layout), "--json")
-    r.ok(done.returncode == 0, f"{layout}: passes xani check {done.stderr.strip()[-200:] if done.returncode else ''}")
+    if r.ok(done.returncode == 0, f"{layout}: passes xani check {done.stderr.strip()[-200:] if done.returncode else ''}"):
+        return json.loads(done.stdout)["runs"][0].get("used")
+    return None
 
 
 def main():
@@ -96,8 +98,10 @@ def main():
         return
     first = None
     for layout in SHOTS + CUBES:
-        recognised(layout)
+        used = recognised(layout)
         cube = reduce(layout)
+        if layout in SHOTS and cube is not None:
+            r.ok(used == sum(cube["cuts"]["max shots"]), f"{layout}: xani check foretells {used} shots used")
         if first is None:
             first = cube
         elif cube is not None:

@@ -3,6 +3,7 @@
 #include "test.h"
 
 #include <omp.h>
+#include <sys/stat.h>
 
 static xn_ctx *ctx;
 static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
@@ -222,10 +223,54 @@ START_TEST(test_machine)
 }
 END_TEST
 
+static void put(const char *root, const char *path, const char *text)
+{
+    char name[700];
+    snprintf(name, sizeof name, "%s/%s", root, path);
+    for (char *p = name + 1; *p != '\0'; p++)
+        if (*p == '/') *p = '\0', mkdir(name, 0755), *p = '/';
+    FILE *f = fopen(name, "w");
+    ck_assert_msg(f != NULL, "%s", name);
+    fputs(text, f);
+    fclose(f);
+}
+
+START_TEST(test_memory_free)
+{
+    // What the system has, and no more than any control group above the process leaves, the page cache taken off; both
+    // versions of groups, and a container that sees its own group as the root.
+    char root[600];
+    snprintf(root, sizeof root, "%s/two", xn_test_dir("memory"));
+    put(root, "proc/meminfo", "MemTotal:  9999999 kB\nMemAvailable:    8000 kB\n");
+    ck_assert_int_eq(xn_memory_free_below(root), 8000 * 1024);
+    put(root, "proc/self/cgroup", "0::/slurm/job_7/step_0\n");
+    put(root, "sys/fs/cgroup/slurm/job_7/step_0/memory.max", "max\n");
+    put(root, "sys/fs/cgroup/slurm/job_7/step_0/memory.current", "1000000\n");
+    ck_assert_int_eq(xn_memory_free_below(root), 8000 * 1024);
+    put(root, "sys/fs/cgroup/slurm/job_7/memory.max", "5000000\n");
+    put(root, "sys/fs/cgroup/slurm/job_7/memory.current", "4900000\n");
+    put(root, "sys/fs/cgroup/slurm/job_7/memory.stat", "anon 400000\ninactive_file 4000000\nactive_file 500000\n");
+    ck_assert_int_eq(xn_memory_free_below(root), 5000000 - 400000);
+    put(root, "sys/fs/cgroup/slurm/memory.max", "6000000\n");
+    put(root, "sys/fs/cgroup/slurm/memory.current", "6500000\n");
+    ck_assert_int_eq(xn_memory_free_below(root), 0);
+
+    snprintf(root, sizeof root, "%s/one", xn_test_dir("memory"));
+    put(root, "proc/meminfo", "MemAvailable:    8000 kB\n");
+    put(root, "proc/self/cgroup", "9:cpu,cpuacct:/\n4:cpuset,memory:/docker/1\n0::/\n");
+    put(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "3000000\n");
+    put(root, "sys/fs/cgroup/memory/memory.usage_in_bytes", "2000000\n");
+    put(root, "sys/fs/cgroup/memory/memory.stat", "cache 9\ntotal_inactive_file 1500000\ntotal_active_file 0\n");
+    ck_assert_int_eq(xn_memory_free_below(root), 2500000);
+    ck_assert_int_gt(xn_memory_free(), 1 << 20);
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_status_table);
+    tcase_add_test(t, test_memory_free);
     tcase_add_test(t, test_error_text);
     tcase_add_test(t, test_error_text_long);
     tcase_add_test(t, test_errors_of_threads);
