@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -224,14 +223,6 @@ xani_status xn_check_interrupt(xn_ctx *ctx)
 }
 
 // ---- machine
-
-int xn_threads(int asked)
-{
-    if (asked > 0) return asked;
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0) return CPU_COUNT(&set);
-    return 1;
-}
 
 static double clock_seconds(clockid_t id)
 {

@@ -67,7 +67,7 @@ xani_status xn_file_text(xn_ctx *ctx, const char *path, size_t most, xani_status
 // Insertions, deletions and replacements between two words, of which 48 characters count: for the nearest name.
 int xn_edit_distance(const char *a, const char *b);
 
-int xn_threads(int asked);   // asked > 0: asked; else the processors this process may use
+int xn_threads(int asked);   // asked > 0: asked; else the processors this process may use, by affinity and share
 double xn_seconds(void);     // monotonic wall clock
 double xn_cpu_seconds(void); // CPU time of the calling thread
 
@@ -80,7 +80,10 @@ char *xn_strdup(const char *s);
 char *xn_format(const char *fmt, ...) XN_PRINTF(1, 2); // owned; NULL when memory is short
 void xn_free(void *p);
 int64_t xn_memory_free(void); // bytes this process may still take, as the system and its control groups say
-int64_t xn_memory_free_below(const char *root); // the same of the system whose /proc and /sys stand there, for tests
+// The same, and processors by share of time (INT64_MAX: no limit), of the system whose /proc and /sys stand there, for
+// tests.
+int64_t xn_memory_free_below(const char *root);
+int64_t xn_processors_below(const char *root);
 // Test hook: called before each allocation with its running number; returning true makes it fail.
 typedef bool (*xn_mem_hook)(void *user, uint64_t number);
 void xn_mem_set_hook(xn_mem_hook hook, void *user);

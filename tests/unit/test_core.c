@@ -235,12 +235,18 @@ static void put(const char *root, const char *path, const char *text)
     fclose(f);
 }
 
+static void fresh(char root[600])
+{
+    snprintf(root, 600, "%s/XXXXXX", xn_test_dir("limits"));
+    ck_assert(mkdtemp(root) != NULL);
+}
+
 START_TEST(test_memory_free)
 {
     // What the system has, and no more than any control group above the process leaves, the page cache taken off; both
     // versions of groups, and a container that sees its own group as the root.
     char root[600];
-    snprintf(root, sizeof root, "%s/two", xn_test_dir("memory"));
+    fresh(root);
     put(root, "proc/meminfo", "MemTotal:  9999999 kB\nMemAvailable:    8000 kB\n");
     ck_assert_int_eq(xn_memory_free_below(root), 8000 * 1024);
     put(root, "proc/self/cgroup", "0::/slurm/job_7/step_0\n");
@@ -255,7 +261,7 @@ START_TEST(test_memory_free)
     put(root, "sys/fs/cgroup/slurm/memory.current", "6500000\n");
     ck_assert_int_eq(xn_memory_free_below(root), 0);
 
-    snprintf(root, sizeof root, "%s/one", xn_test_dir("memory"));
+    fresh(root);
     put(root, "proc/meminfo", "MemAvailable:    8000 kB\n");
     put(root, "proc/self/cgroup", "9:cpu,cpuacct:/\n4:cpuset,memory:/docker/1\n0::/\n");
     put(root, "sys/fs/cgroup/memory/memory.limit_in_bytes", "3000000\n");
@@ -266,11 +272,37 @@ START_TEST(test_memory_free)
 }
 END_TEST
 
+START_TEST(test_processors)
+{
+    // The least share of any group above the process, in whole processors and at least one; none: no limit.
+    char root[600];
+    fresh(root);
+    put(root, "proc/self/cgroup", "0::/kubepods/pod_3\n");
+    put(root, "sys/fs/cgroup/kubepods/cpu.max", "max 100000\n");
+    ck_assert(xn_processors_below(root) == INT64_MAX);
+    put(root, "sys/fs/cgroup/kubepods/pod_3/cpu.max", "250000 100000\n");
+    ck_assert_int_eq(xn_processors_below(root), 2);
+    put(root, "sys/fs/cgroup/kubepods/pod_3/cpu.max", "50000 100000\n");
+    ck_assert_int_eq(xn_processors_below(root), 1);
+
+    fresh(root);
+    put(root, "proc/self/cgroup", "4:memory:/a\n2:cpu,cpuacct:/docker/1\n");
+    put(root, "sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "-1\n");
+    put(root, "sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us", "100000\n");
+    ck_assert(xn_processors_below(root) == INT64_MAX);
+    put(root, "sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "400000\n");
+    ck_assert_int_eq(xn_processors_below(root), 4);
+    put(root, "proc/self/cgroup", "3:cpuacct:/b\n2:cpu:/docker/1\n");
+    ck_assert_int_eq(xn_processors_below(root), 4);
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_status_table);
     tcase_add_test(t, test_memory_free);
+    tcase_add_test(t, test_processors);
     tcase_add_test(t, test_error_text);
     tcase_add_test(t, test_error_text_long);
     tcase_add_test(t, test_errors_of_threads);
