@@ -144,6 +144,8 @@ static xani_status panel_setting(parser *p, draft *d, const char *key, const cha
         d->dataset = find_dataset(p, value);
         return d->dataset >= 0 ? XANI_OK : wrong(p, key, value, "is one dataset too many");
     }
+    if (strncmp(key, "mask", 4) == 0 && strstr(key, "_file") != NULL)
+        xn_warn(p->ctx, "%s:%d: %s = %s is not followed; give the mask as input.mask", p->path, p->line, key, value);
     if (strncmp(key, "dim", 3) == 0) {
         // "%" is the shot, "ss" and "fs" the panel's own axes; a number stacks panels along another axis
         double index;

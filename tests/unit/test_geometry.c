@@ -68,6 +68,35 @@ START_TEST(crystfel_rules)
 }
 END_TEST
 
+static void heard(void *user, xani_log_level level, const char *text)
+{
+    if (level == XANI_LOG_WARNING) snprintf(user, 300, "%s", text);
+}
+
+// a mask that the file names is not followed, which is said
+START_TEST(crystfel_mask_file)
+{
+    xn_panels p;
+    xani_context *ctx;
+    char path[600], warned[300] = "";
+    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
+    xani_set_log(ctx, heard, warned);
+    snprintf(path, sizeof path, "%s/t.geom", xn_test_dir("geometry"));
+    for (int i = 0; i < 2; i++) {
+        FILE *f = fopen(path, "w");
+        fprintf(f,
+                "clen = 0.1\nres = 1e4\n%s = x.h5\na/min_fs=0\na/max_fs=1\na/min_ss=0\na/max_ss=1\n"
+                "a/corner_x=0\na/corner_y=0\n",
+                i == 0 ? "mask" : "mask_file");
+        fclose(f);
+        ck_assert_int_eq(read_crystfel(ctx, path, NAN, &p), XANI_OK);
+        xn_panels_free(&p);
+        ck_assert(i == 0 ? warned[0] == '\0' : strstr(warned, "t.geom:3: mask_file = x.h5") != NULL);
+    }
+    xani_destroy(&ctx);
+}
+END_TEST
+
 // what cannot be read is refused with the file and line or panel in the text
 START_TEST(crystfel_errors)
 {
@@ -220,6 +249,7 @@ static void add(TCase *t)
     tcase_add_test(t, frame_alone);
     tcase_add_test(t, crystfel_rules);
     tcase_add_test(t, crystfel_errors);
+    tcase_add_test(t, crystfel_mask_file);
     tcase_add_test(t, agipd_file);
     tcase_add_test(t, grouping);
     tcase_add_test(t, momentum_transfer);
