@@ -23,10 +23,7 @@ static int64_t voxels_along(const xn_lattice *l, int i, double half, double step
     return n < 1.0 ? 1 : n > 4096.0 ? 4097 : (int64_t)n | 1;
 }
 
-double xn_map_budget_gib(const xn_config *config)
-{
-    return xn_config_memory(config) * 0x1p-30;
-}
+double xn_map_budget_gib(const xn_config *config) { return xn_config_memory(config) * 0x1p-30; }
 
 static xani_status choose_shape(xn_ctx *ctx, const xn_config *config, const xn_scene *s, const double half[3],
                                 int64_t shape[3])
