@@ -72,10 +72,10 @@ xani_status xn_unfold(xn_ctx *ctx, const xn_scene *s, const xn_modes *const *mod
                       float **unfolded)
 {
     const xn_modes *m = modes[run];
-    const xn_modes **other = xn_alloc((size_t)n, sizeof *other);
+    const xn_modes **other = xn_alloc((size_t)n, sizeof(const xn_modes *));
     int others = 0;
     *unfolded = NULL;
-    if (other == NULL) return xn_fail_memory(ctx, "other bins", (size_t)n * sizeof *other);
+    if (other == NULL) return xn_fail_memory(ctx, "other bins", (size_t)n * sizeof(const xn_modes *));
     for (int j = run + 1; j < n; j++)
         if (xn_other_bins_of(modes, j) == run) other[others++] = modes[j];
     if (others == 0) {
