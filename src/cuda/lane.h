@@ -185,7 +185,6 @@ xn_device_lane *lane_open(int device, const xn_fit_plan *const *plans, int n_pla
         return NULL;
     }
     const size_t room = room_of(traces);
-    size_t block_bytes = 0;
     struct sizes most = {0, 0, 0, 0, 0, 0, 0};
     lane->device = device;
     lane->traces = traces;
@@ -200,16 +199,18 @@ xn_device_lane *lane_open(int device, const xn_fit_plan *const *plans, int n_pla
     for (int i = 0; ok && i < n_plans; i++) {
         if (plans[i] == NULL) continue;
         const struct sizes s = sizes_of(plans[i], room, lane->block_memory);
-        block_bytes = more(block_bytes, start_bytes(plans[i], lane->block_memory));
         most.y = more(most.y, s.y), most.h = more(most.h, s.h), most.rest = more(most.rest, s.rest);
         most.wave = more(most.wave, s.wave), most.plane = more(most.plane, s.plane), most.out = more(most.out, s.out);
         ok = table_open(lane, i, plans[i], why, size);
     }
     ok = ok && lane_allocate(lane, &most, room, why, size);
+    // As much as any plan may take, not these: lanes of other fits use the same kernels.
     for (const stage_kernel kernel : {kernel_start_near, kernel_begin})
-        ok = ok && (block_bytes == 0 ||
-                    !failed(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)block_bytes),
-                            "memory of a block", why, size));
+        ok =
+            ok &&
+            (lane->block_memory == 0 ||
+             !failed(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, (int)lane->block_memory),
+                     "memory of a block", why, size));
     if (ok) return lane;
     lane_close(lane);
     return NULL;

@@ -315,6 +315,39 @@ START_TEST(test_transform_anywhere)
 }
 END_TEST
 
+START_TEST(test_lanes_of_other_plans)
+{
+    // A lane whose transforms need much of a block's memory still has it after one with fewer samples was opened.
+    enum { LONG = 300, FEW_LONG = 32 };
+    static float samples[LONG * FEW_LONG];
+    static double delays[LONG];
+    static int rows[LONG];
+    char why[256];
+    xn_fit_plans plans[2];
+    xn_emulated.block_memory = 80 << 10;
+    for (int i = 0; i < LONG; i++) {
+        rows[i] = i, delays[i] = 0.05 * i;
+        for (int p = 0; p < FEW_LONG; p++)
+            samples[i * FEW_LONG + p] = (float)(exp(-0.2 * delays[i]) * cos(TWO_PI * (1 + 0.1 * p) * delays[i]));
+    }
+    xn_device_lane *lane[2];
+    for (int k = 0; k < 2; k++) {
+        const xn_fit_setup s = {.delay_ps = delays, .n = k == 0 ? LONG : N, .background = 0, .modes_max = 1};
+        ck_assert_int_eq(xn_fit_plans_create(ctx, &s, &plans[k]), XANI_OK);
+        const xn_fit_plan *list[] = {&plans[k].plan[XN_PLAN_CLOSED]};
+        lane[k] = xn_device_emulated.open(0, list, 1, FEW_LONG, why, sizeof why);
+        ck_assert_msg(lane[k] != NULL, "%s", why);
+    }
+    xn_fit_tile tile = {.count = FEW_LONG, .y = samples, .row = rows, .row_stride = FEW_LONG, .pixel = pixel};
+    ck_assert_msg(xn_device_emulated.fit(lane[0], 0, &tile, why, sizeof why), "%s", why);
+    for (int p = 0; p < FEW_LONG; p++) ck_assert_int_eq(tile.n_modes[p], 1);
+    for (int k = 0; k < 2; k++) {
+        xn_device_emulated.close(lane[k]);
+        xn_fit_plans_free(&plans[k]);
+    }
+}
+END_TEST
+
 START_TEST(test_far_elements)
 {
     // A trace whose samples lie beyond 2^31 elements of the device's arrays has the bits of one at their beginning.
@@ -620,6 +653,7 @@ static void add(TCase *tc)
     tcase_add_test(tc, test_bits);
 #else
     tcase_add_test(tc, test_transform_anywhere);
+    tcase_add_test(tc, test_lanes_of_other_plans);
     tcase_add_test(tc, test_far_elements);
     tcase_add_test(tc, test_failures);
     tcase_add_test(tc, test_devices);
