@@ -15,10 +15,16 @@
 
 #include "core/config.h"
 
-// The number behind `field` at the start of a line of a file; -1: none ("max": no limit).
-static int64_t read_number(const char *path, const char *field)
+static FILE *open_in(const char *folder, const char *file)
 {
-    FILE *f = fopen(path, "re");
+    char path[1024];
+    return snprintf(path, sizeof path, "%s/%s", folder, file) < (int)sizeof path ? fopen(path, "re") : NULL;
+}
+
+// The number behind `field` at the start of a line of a file; -1: none ("max": no limit).
+static int64_t number_in(const char *folder, const char *file, const char *field)
+{
+    FILE *f = open_in(folder, file);
     if (f == NULL) return -1;
     char line[256];
     int64_t value = -1;
@@ -32,13 +38,6 @@ static int64_t read_number(const char *path, const char *field)
     }
     (void)fclose(f);
     return value;
-}
-
-static int64_t number_in(const char *folder, const char *file, const char *field)
-{
-    char path[1024];
-    if (snprintf(path, sizeof path, "%s/%s", folder, file) >= (int)sizeof path) return -1;
-    return read_number(path, field);
 }
 
 // What one group leaves; -1: it has no limit.
@@ -73,9 +72,8 @@ static int64_t processors(int64_t quota, int64_t period)
 
 static int64_t processors_2(const char *folder)
 {
-    char path[1024], line[64] = "", *end = line;
-    if (snprintf(path, sizeof path, "%s/cpu.max", folder) >= (int)sizeof path) return -1;
-    FILE *f = fopen(path, "re");
+    char line[64] = "", *end = line;
+    FILE *f = open_in(folder, "cpu.max");
     if (f == NULL) return -1;
     const bool read = fgets(line, sizeof line, f) != NULL; // "200000 100000", or "max 100000"
     (void)fclose(f);
@@ -88,16 +86,17 @@ static int64_t processors_1(const char *folder)
     return processors(number_in(folder, "cpu.cfs_quota_us", ""), number_in(folder, "cpu.cfs_period_us", ""));
 }
 
-// The two versions of control groups: a line of /proc/self/cgroup that names the process's own, and where they stand.
+// The two versions of control groups: the controller that /proc/self/cgroup lists with the process's own group ("":
+// version 2, all of them), and where the groups stand.
 typedef struct {
-    const char *line, *mount;
+    const char *controller, *mount;
     rule left;
 } hierarchy;
 
-static const hierarchy memory_groups[] = {{"0::", "/sys/fs/cgroup", memory_2},
-                                          {"memory:", "/sys/fs/cgroup/memory", memory_1}},
-                       processor_groups[] = {{"0::", "/sys/fs/cgroup", processors_2},
-                                             {"cpu:", "/sys/fs/cgroup/cpu", processors_1}};
+static const hierarchy memory_groups[] = {{"", "/sys/fs/cgroup", memory_2},
+                                          {"memory", "/sys/fs/cgroup/memory", memory_1}},
+                       processor_groups[] = {{"", "/sys/fs/cgroup", processors_2},
+                                             {"cpu", "/sys/fs/cgroup/cpu", processors_1}};
 
 // The least that the group of the path and those above it leave.
 static int64_t least_above(const hierarchy *h, const char *root, const char *path)
@@ -116,13 +115,15 @@ static int64_t least_above(const hierarchy *h, const char *root, const char *pat
 }
 
 // Path of the process's group in a line "number:controllers:path"; NULL: the line is of other controllers.
-static const char *path_of(const char *line, const char *name)
+static const char *path_of(const char *line, const char *controller)
 {
-    if (name[0] == '0') return strncmp(line, name, strlen(name)) == 0 ? line + strlen(name) : NULL;
-    for (const char *at = strstr(line, name); at != NULL; at = strstr(at + 1, name))
-        if (at > line && strchr(":,", at[-1]) != NULL) return at + strlen(name);
-    const char *listed = strstr(line, ",cpuacct:"); // "cpu,cpuacct:": one folder, by either name
-    return name[0] == 'c' && listed != NULL && strstr(line, "cpu,") != NULL ? listed + strlen(",cpuacct:") : NULL;
+    const char *list = strchr(line, ':'), *path = list != NULL ? strchr(list + 1, ':') : NULL;
+    const size_t n = strlen(controller);
+    for (const char *at = list, *end; path != NULL && at < path; at = end) {
+        end = at + 1 + strcspn(at + 1, ",:");
+        if ((size_t)(end - at) == n + 1 && strncmp(at + 1, controller, n) == 0) return path + 1;
+    }
+    return NULL;
 }
 
 static int64_t least_of(const hierarchy *both, const char *root)
@@ -134,7 +135,7 @@ static int64_t least_of(const hierarchy *both, const char *root)
     while (f != NULL && fgets(line, sizeof line, f) != NULL) {
         line[strcspn(line, "\n")] = '\0';
         for (int i = 0; i < 2; i++) {
-            const char *own = path_of(line, both[i].line);
+            const char *own = path_of(line, both[i].controller);
             if (own != NULL) least = xn_min64(least, least_above(&both[i], root, own));
         }
     }
