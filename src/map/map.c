@@ -189,7 +189,7 @@ static xani_status average_runs(xn_ctx *ctx, const xn_config *config, const xn_m
 {
     xn_average volume = {0}, path = {0};
     xn_view v = {0};
-    double used = 0.0, budget = xn_map_budget_gib(config);
+    double used = 0.0, budget = xn_config_memory(config) * 0x1p-30;
     xani_status st = xn_average_open(ctx, d->shape[0] * d->shape[1] * d->shape[2], d->shape[3], &volume);
     if (st == XANI_OK) st = xn_average_open(ctx, d->path_n, d->path_nf, &path);
     for (int i = 0; i < n && st == XANI_OK; i++) {

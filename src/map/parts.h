@@ -107,7 +107,6 @@ static inline bool xn_mode_accepted(const xn_modes *m, int64_t pixel, int k)
 
 // ---- volume.c
 
-double xn_map_budget_gib(const xn_config *config); // what the volume may take, and averaged traces half of
 // Axes h, k, l and the coverage, zero; the frequency axis is set by the caller (xn_frequency_axis).
 xani_status xn_volume_plan(xn_ctx *ctx, const xn_config *config, const xn_scene *s, xn_dispersion *d);
 // Voxel of a total hkl with its G.

@@ -23,8 +23,6 @@ static int64_t voxels_along(const xn_lattice *l, int i, double half, double step
     return n < 1.0 ? 1 : n > 4096.0 ? 4097 : (int64_t)n | 1;
 }
 
-double xn_map_budget_gib(const xn_config *config) { return xn_config_memory(config) * 0x1p-30; }
-
 static xani_status choose_shape(xn_ctx *ctx, const xn_config *config, const xn_scene *s, const double half[3],
                                 int64_t shape[3])
 {
@@ -40,7 +38,7 @@ static xani_status choose_shape(xn_ctx *ctx, const xn_config *config, const xn_s
         step *= 1.25;
     }
     double gib = (double)shape[0] * (double)shape[1] * (double)shape[2] * FREQUENCIES * sizeof(float) / 0x1p30;
-    double budget = xn_map_budget_gib(config);
+    double budget = xn_config_memory(config) * 0x1p-30;
     if (gib > budget)
         return xn_config_bad(ctx, config, by_shape ? "map.grid.shape" : "map.grid.step_inv_ang",
                              "makes a volume of %lld x %lld x %lld voxels, %.3g GiB; %.3g GiB are allowed",
