@@ -28,7 +28,7 @@ typedef void (*stage_kernel)(const struct stage);
 size_t more(size_t a, size_t b) { return a > b ? a : b; }
 
 struct sizes {
-    size_t row, y, h, rest, wave, plane, out; // numbers of each
+    size_t y, h, rest, wave, plane, out; // numbers of each
 };
 
 size_t room_of(int traces) { return ((size_t)traces + 31) / 32 * 32; }
@@ -58,7 +58,7 @@ int rows_of_slot(size_t room) { return (int)more(slot_bytes / (room * sizeof(rea
 
 struct sizes sizes_of(const xn_fit_plan *p, size_t room, size_t block_memory)
 {
-    struct sizes s = {0, 0, 0, 0, 0, 0, 0};
+    struct sizes s = {0, 0, 0, 0, 0, 0};
     const size_t n = (size_t)p->n;
     s.y = n * room;
     s.h = p->closed ? 0 : n * room;
@@ -185,7 +185,7 @@ xn_device_lane *lane_open(int device, const xn_fit_plan *const *plans, int n_pla
         return NULL;
     }
     const size_t room = room_of(traces);
-    struct sizes most = {0, 0, 0, 0, 0, 0, 0};
+    struct sizes most = {0, 0, 0, 0, 0, 0};
     lane->device = device;
     lane->traces = traces;
     lane->n_plans = n_plans;
