@@ -17,8 +17,8 @@
 
 // ---- ours
 
-xani_status xn_fit_bench_run(xn_fit_bench *s, const xn_fit_case *c, bool plain, int threads, bool wall,
-                             xn_peer_answer *out)
+// One fit of all traces; plain: of those at uniform delays.
+static xani_status run_own(xn_fit_bench *s, const xn_fit_case *c, bool plain, xn_peer_answer *out)
 {
     const int64_t n = XN_FIT_BENCH_TRACES;
     xani_fit_options o;
@@ -28,13 +28,13 @@ xani_status xn_fit_bench_run(xn_fit_bench *s, const xn_fit_case *c, bool plain, 
     o.significance = 1e-9; // always all modes, like the peers
     o.start = 0;
     o.kernels = plain ? "auto" : c->kernels;
-    o.threads = threads;
+    o.threads = 1;
     o.precision = plain ? 0 : c->precision;
     o.weight = plain ? NULL : s->t.weight;
-    double (*now)(void) = wall ? xn_seconds : xn_bench_cpu_seconds, start = now();
+    const double start = xn_bench_cpu_seconds();
     XN_TRY(xani_fit_traces(s->bench->context, &o, plain ? s->plain : s->by_delay, plain ? s->uniform_ps : s->delay_ps,
                            XN_TRACE_SAMPLES, n, NULL, s->results));
-    out->rate = (double)n / (now() - start);
+    out->rate = (double)n / (xn_bench_cpu_seconds() - start);
     int64_t good = 0;
     for (int64_t i = 0; i < n; i++) {
         int order[XN_TRACE_MODES];
@@ -47,7 +47,7 @@ xani_status xn_fit_bench_run(xn_fit_bench *s, const xn_fit_case *c, bool plain, 
 
 static xani_status run_fit(xn_fit_bench *s, const xn_fit_case *c, xn_peer_answer *out)
 {
-    return xn_fit_bench_run(s, c, false, 1, false, out);
+    return run_own(s, c, false, out);
 }
 
 // The linear prediction alone.
@@ -77,7 +77,7 @@ static xani_status run_hsvd(xn_fit_bench *s, const xn_fit_case *c, xn_peer_answe
 static xani_status run_peer(xn_fit_bench *s, const xn_fit_case *c, const char *peer, xn_peer_answer *out)
 {
     const int64_t slow = 60, quick = 1500;
-    if (strcmp(peer, "ours") == 0) return xn_fit_bench_run(s, c, true, 1, false, out);
+    if (strcmp(peer, "ours") == 0) return run_own(s, c, true, out);
     if (strcmp(peer, "lmder") == 0)
         xn_peer_lmder(&s->t, quick, out);
     else if (strcmp(peer, "cpufit") == 0)

@@ -47,10 +47,7 @@ void xn_fit_bench_free(xn_fit_bench *s);
 // HSVD of trace i into (f, g); modes that were not found get a guess.
 void xn_fit_bench_poles(const xn_peer_traces *t, int64_t i, xn_lp_work *work, double *f, double *g);
 
-// One fit of all traces (plain: of those at uniform delays). wall: traces per second instead of per CPU-second.
-xani_status xn_fit_bench_run(xn_fit_bench *s, const xn_fit_case *c, bool plain, int threads, bool wall,
-                             xn_peer_answer *out);
-// The same by the general least squares of xani_model_fit.
+// All traces by the general least squares of xani_model_fit.
 xani_status xn_fit_bench_model(xn_fit_bench *s, const xn_fit_case *c, xn_peer_answer *out);
 // Floating-point operations of one trace that no implementation can do without, and passes over its samples.
 xani_status xn_fit_bench_flops(xn_fit_bench *s, const xn_fit_case *c, double *flops, double *passes);
