@@ -98,6 +98,16 @@ got = t.run("chain", where, config, expected)
 r.ok(got == {"missing": 0, "duplicate": 1, "unmatched": 0}, f"chain: one repeated frame: {got}")
 config["input"]["i0"] = " + ".join(f"{P}/shot/i0[{k}]" for k in range(4))
 t.run("columns", where, config, expected)
+
+# blocks of 3 x 3 end with their module: 16 rows make 5, of two modules 10, not 32 // 3 rows across the gap
+shots.write_config(f"{where}/blocks.yaml", {**config, "reduce": {**config["reduce"], "spatial_bin": 3}})
+code, err = shots.reduce(XANI, f"{where}/blocks.yaml", f"{where}/blocks.h5")
+if r.ok(code == 0, f"blocks: reduce: {err.strip()[-300:] if code else ''}"):
+    with h5py.File(f"{where}/blocks.h5") as f, h5py.File(f"{where}/cube.h5") as whole:
+        rows, mask, s1 = f["entry/module_rows"][()], f["entry/mask"][()], f["entry/sums/off/s1"][()].reshape(10, -1)
+        fine = whole["entry/sums/off/s1"][()].reshape(e.modules * e.rows, e.cols)
+    r.ok(rows.tolist() == [5, 5] and mask.shape == (10, 10), f"blocks: rows of each module {rows}, shape {mask.shape}")
+    r.ok(mask[5, 4] == 0 and s1[5, 4] == fine[16:19, 12:15].sum(), "blocks: the sixth row is the first three of the second module")
 info = t.info(where)
 r.ok(info["layout"] == "nexus" and info["runs"][0]["shots"] == len(stored), f"info: layout and shots: {info['runs']}")
 det = info["detectors"][0]

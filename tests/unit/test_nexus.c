@@ -304,6 +304,47 @@ START_TEST(test_source)
 }
 END_TEST
 
+// Modules of the source with frames of this shape; axes: the word for the second one, or NULL.
+static int modules_with(const hsize_t dims[4], const char *second)
+{
+    xn_source *s = NULL;
+    write_run();
+    h5_drop(path, "entry/data/data");
+    uint16_t *v = calloc(dims[0] * dims[1] * dims[2] * dims[3], sizeof *v);
+    h5_put(path, "entry/data/data", H5T_NATIVE_UINT16, 4, dims, v);
+    h5_drop(path, "entry/instrument");
+    free(v);
+    if (second != NULL) {
+        const char *words[] = {"image_id", second, ".", "."};
+        hid_t f = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), type = H5Tcopy(H5T_C_S1);
+        H5Tset_size(type, H5T_VARIABLE);
+        hid_t space = H5Screate_simple(1, (hsize_t[]){4}, NULL);
+        hid_t a = H5Acreate_by_name(f, "entry/data", "axes", type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+        ck_assert(a >= 0 && H5Awrite(a, type, words) >= 0);
+        H5Aclose(a);
+        H5Sclose(space);
+        H5Tclose(type);
+        H5Fclose(f);
+    }
+    ck_assert_msg(xn_source_open(ctx, config, -1, &s) == XANI_OK, "%s", xani_error_text(ctx));
+    int64_t rows = 0;
+    int n = s->n_modules;
+    for (int i = 0; i < n; i++) rows += s->module_rows[i];
+    ck_assert_int_eq(rows, s->ny);
+    xn_source_close(&s);
+    return n;
+}
+
+START_TEST(test_modules)
+{
+    // A second axis makes as many modules, so that no block of pixels crosses them; channels are none.
+    ck_assert_int_eq(modules_with((hsize_t[]){N, 2, NY, NX}, NULL), 2);
+    ck_assert_int_eq(modules_with((hsize_t[]){N, 3, NY, NX}, "module"), 3);
+    ck_assert_int_eq(modules_with((hsize_t[]){N, 2, NY, NX}, "channel"), 1);
+    ck_assert_int_eq(modules_with((hsize_t[]){N, 1, NY, NX}, NULL), 1);
+}
+END_TEST
+
 static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
 
 START_TEST(test_no_memory)
@@ -334,6 +375,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_numbered);
     tcase_add_test(t, test_limits);
     tcase_add_test(t, test_source);
+    tcase_add_test(t, test_modules);
     tcase_add_test(t, test_no_memory);
 }
 

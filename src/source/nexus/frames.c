@@ -89,15 +89,17 @@ static xani_status check_shape(xn_ctx *ctx, const xn_config *config, const xn_h5
         run->type = a->type;
         XN_TRY(find_channels(ctx, config, h5, p->dataset, a->rank, a->dims, run));
     }
-    int64_t ny = 1, nx = a->dims[a->rank - 1];
-    for (int k = 1; k < a->rank - 1; k++) ny *= k == 1 && run->n_channels > 0 ? 1 : a->dims[k];
+    int64_t modules = 1, nx = a->dims[a->rank - 1];
+    for (int k = 1; k < a->rank - 2; k++) modules *= k == 1 && run->n_channels > 0 ? 1 : a->dims[k];
+    int64_t ny = modules * a->dims[a->rank - 2];
     if (first) {
+        run->modules = modules;
         run->ny = ny;
         run->nx = nx;
         snprintf(run->filters, sizeof run->filters, "%s", a->filters);
     }
     bool same = a->rank == run->rank && a->type == run->type && ny == run->ny && nx == run->nx &&
-                (run->n_channels == 0 || a->dims[1] == run->n_channels);
+                modules == run->modules && (run->n_channels == 0 || a->dims[1] == run->n_channels);
     if (same && ny > 0 && nx > 0) return XANI_OK;
     return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s is %s %s, the frames before it are %s (%lld, %lld)", xn_h5_path(h5),
                    p->dataset, xn_type_name(a->type), xn_shape_text(shape, a->rank, a->dims), xn_type_name(run->type),

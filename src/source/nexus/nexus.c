@@ -33,6 +33,13 @@ static void describe(const xn_nx_run *run, xn_source *s)
     for (int i = 0; i < run->n_parts; i++) s->stored_bytes += run->part[i].stored_bytes;
 }
 
+// Modules as stored, whatever a geometry makes of them; without an axis of their own those of the geometry.
+static xani_status set_modules(xn_ctx *ctx, const xn_config *config, const xn_nx_run *run, xn_source *s)
+{
+    if (run->modules > 1) return xn_modules_set(ctx, s, (int)run->modules, run->ny / run->modules);
+    return xn_modules_from_geometry(ctx, config, s);
+}
+
 static xani_status check_laser(xn_ctx *ctx, const xn_config *config)
 {
     bool frames_only = xn_config_bool(config, "input.frames_only");
@@ -74,7 +81,7 @@ static xani_status nexus_open(xn_ctx *ctx, const xn_config *config, int run, xn_
     xn_h5_names_free(files);
     if (st != XANI_OK) return st;
     describe(m, s);
-    XN_TRY(xn_modules_from_geometry(ctx, config, s));
+    XN_TRY(set_modules(ctx, config, m, s));
     XN_TRY(xn_scale_load(ctx, config, NAN, s));
     if (s->cal.kind != XN_CAL_JUNGFRAU && s->cal.kind != XN_CAL_EPIX10KA) XN_TRY(xn_nx_limits(ctx, m));
     s->type = xn_nx_read_type(m, s->cal.photons_per_unit);

@@ -54,6 +54,7 @@ typedef struct xn_nx_run {
     xn_nx_part *part;
     int64_t n, ny, nx;
     int rank;                    // of the datasets: 4 or more are stacks of modules, or channels
+    int64_t modules;             // one below the other in ny; 1: none
     int64_t n_channels, channel; // 0: no axis of channels
     char channel_name[XN_KEY_LENGTH];
     xn_type type; // stored
