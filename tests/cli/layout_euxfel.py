@@ -185,6 +185,8 @@ def agipd():
     r.ok(len(info["runs"]) == 1 and run.get("layout") == "euxfel", f"agipd: info finds one run {err.strip()}")
     r.ok(det.get("modules") == 16 and det.get("shape") == [128, 16], f"agipd: info knows the detector {det}")
     r.ok(run.get("laser_rule") == "pattern" and run.get("shots") == 241, f"agipd: info tells the laser {run}")
+    ids = info["pulse_ids"][0]
+    r.ok((ids["gaps"], ids["frames_lost"]) == (1, 8), f"agipd: info: a train is lost, the time between trains is no gap {ids}")
     off = int((~e.on & (e.cut != "lost")).sum())
     r.ok(abs(run.get("laser_off", 0) - off) < 20 and run.get("dark") == 16, f"agipd: about {off} shots are off: {run}")
     # the facility's folders: corrected frames and readings are one run

@@ -242,6 +242,7 @@ r.ok(code == 0 and found["layout"] == "sacla" and len(found["runs"]) == 1, f"inf
 if found:
     run, ids, det = found["runs"][0], found["pulse_ids"][0], found["detectors"][0]
     r.ok(run["shots"] == e.n - 2 and ids["step"] == 2 and ids["repeated"] == 0, f"info: {run['shots']} tags {ids}")
+    r.ok((ids["gaps"], ids["frames_lost"]) == (2, 2), f"info: frames lost, not those between runs: {ids}")
     r.ok(ids["bad_frames"] == 3 and run["dark"] == 3, f"info: bad and dark shots: {ids['bad_frames']}, {run['dark']}")
     r.ok(det["name"] == "MPCCD-8-2-001" and det["shape"] == [48, 32] and det["modules"] == 3, f"info: {det}")
     r.ok(run["laser_rule"] == LASER, f"info: laser {run['laser_rule']}")

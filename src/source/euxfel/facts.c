@@ -203,7 +203,8 @@ static xani_status tell_ids(teller *t, const xn_xf_detector *d)
     uint8_t *good = xn_alloc((size_t)d->n, 1);
     if (good == NULL) return xn_fail_memory(t->ctx, "the frames", (size_t)d->n);
     for (int64_t i = 0; i < d->n; i++) good[i] = d->refused[i] == XN_CUT_NONE;
-    xani_status st = xn_facts_ids(t->ctx, t->f, d->id, good, d->n);
+    t->f->train_bits = XN_XF_PULSE_BITS;
+    xani_status st = xn_facts_ids(t->ctx, t->f, d->id, good, NULL, d->n);
     xn_free(good);
     return st;
 }

@@ -211,7 +211,7 @@ static xani_status chosen_detector(xn_ctx *ctx, const struct xn_found_run *run, 
         goto out;
     }
     for (int64_t i = 0; i < d.n; i++) good[i] = d.refused[i] != XN_CUT_BAD_FRAME;
-    XN_GOTO(out, st, xn_facts_ids(ctx, f, d.id, good, d.n));
+    XN_GOTO(out, st, xn_facts_ids(ctx, f, d.id, good, NULL, d.n));
     XN_GOTO(out, st, find_gaps(ctx, f));
     st = guess_laser(ctx, run, l, &d, f);
 out:

@@ -232,7 +232,7 @@ static xani_status tell_detector(xn_ctx *ctx, const xn_nx_run *m, xn_run_facts *
     for (int i = 0; i < m->n_parts; i++) d.stored_bytes += m->part[i].stored_bytes;
     snprintf(d.filters, sizeof d.filters, "%s", m->filters);
     XN_TRY(xn_facts_detector(ctx, f, &d, NULL));
-    return xn_facts_ids(ctx, f, m->id, NULL, m->n);
+    return xn_facts_ids(ctx, f, m->id, NULL, NULL, m->n);
 }
 
 xani_status xn_nx_facts(xn_ctx *ctx, const struct xn_found_run *run, xn_run_facts *f)

@@ -137,10 +137,14 @@ static xani_status grow(xn_ctx *ctx, xn_pal_detector *d, int64_t n)
 {
     uint64_t *id = xn_realloc(d->id, (size_t)(d->n + n), sizeof *id);
     if (id != NULL) d->id = id;
+    int32_t *point = xn_realloc(d->point, (size_t)(d->n + n), sizeof *point);
+    if (point != NULL) d->point = point;
     char **file = xn_realloc(d->file, (size_t)d->n_files + 1, sizeof *file);
     if (file != NULL) d->file = file;
-    return id != NULL && file != NULL ? XANI_OK
-                                      : xn_fail_memory(ctx, "the list of frames", (size_t)(d->n + n) * sizeof *id);
+    if (id == NULL || point == NULL || file == NULL)
+        return xn_fail_memory(ctx, "the list of frames", (size_t)(d->n + n) * sizeof *id);
+    for (int64_t i = 0; i < n; i++) point[d->n + i] = d->n_files;
+    return XANI_OK;
 }
 
 static xani_status read_file(xn_ctx *ctx, const xn_h5 *h5, char *file, xn_pal_detector *d)
@@ -192,5 +196,6 @@ void xn_pal_detector_free(xn_pal_detector *d)
 {
     xn_free(d->file);
     xn_free(d->id);
+    xn_free(d->point);
     memset(d, 0, sizeof *d);
 }

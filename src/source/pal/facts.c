@@ -64,7 +64,7 @@ static xani_status chosen_detector(xn_ctx *ctx, const xn_pal_files *run, xn_run_
     xani_status st = xn_frames_open(ctx, (const char *const *)d.file, d.n_files, d.dataset, NULL, &frames);
     if (st == XANI_OK) facts->stored_bytes = xn_frames_get_info(frames)->stored_bytes;
     xn_frames_close(&frames);
-    if (st == XANI_OK) st = xn_facts_ids(ctx, f, d.id, NULL, d.n);
+    if (st == XANI_OK) st = xn_facts_ids(ctx, f, d.id, NULL, d.point, d.n);
     xn_pal_detector_free(&d);
     return st;
 }

@@ -30,7 +30,8 @@ typedef struct xn_pal_detector {
     char **file; // that hold frames, borrowed strings
     int64_t n, ny, nx;
     xn_type type;
-    uint64_t *id; // (n) timestamps; without any (Rayonix): 1 + number of the row
+    uint64_t *id;   // (n) timestamps; without any (Rayonix): 1 + number of the row
+    int32_t *point; // (n) index of its file, which is a scan point
 } xn_pal_detector;
 
 #define XN_PAL_RAYONIX "raymx"

@@ -167,9 +167,10 @@ static xani_status make_frames(collecting *c)
         d->n += i == 0 || c->list[i].tag != c->list[i - 1].tag || c->list[i].run != c->list[i - 1].run;
     size_t cells = (size_t)d->n * (size_t)d->n_panels;
     d->tag = xn_alloc((size_t)d->n, sizeof *d->tag);
+    d->run = xn_alloc((size_t)d->n, sizeof *d->run);
     d->bad = xn_calloc((size_t)d->n, 1);
     d->piece = xn_alloc(cells, sizeof *d->piece);
-    if (d->tag == NULL || d->bad == NULL || d->piece == NULL)
+    if (d->tag == NULL || d->run == NULL || d->bad == NULL || d->piece == NULL)
         return xn_fail_memory(c->ctx, "the list of frames", cells * sizeof *d->piece);
     for (size_t i = 0; i < cells; i++) d->piece[i] = -1;
     bool statuses = c->usual > 0;
@@ -179,6 +180,7 @@ static xani_status make_frames(collecting *c)
     for (int64_t i = 0; i < c->n; i++) {
         const entry *e = &c->list[i];
         if (i == 0 || e->tag != c->list[i - 1].tag || e->run != c->list[i - 1].run) d->tag[++frame] = e->tag;
+        d->run[frame] = e->run;
         d->piece[frame * d->n_panels + e->panel] = e->piece;
         d->bad[frame] |= statuses && e->bad;
     }
@@ -210,9 +212,11 @@ void xn_sacla_detector_free(xn_sacla_detector *d)
 {
     xn_pieces_close(&d->pieces);
     xn_free(d->tag);
+    xn_free(d->run);
     xn_free(d->piece);
     xn_free(d->bad);
     d->tag = NULL;
+    d->run = NULL;
     d->piece = NULL;
     d->bad = NULL;
     d->n = 0;

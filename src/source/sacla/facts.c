@@ -100,7 +100,7 @@ static xani_status chosen_detector(xn_ctx *ctx, const xn_sacla *x, xn_run_facts 
         good[i] = !d->bad[i];
         for (int k = 0; k < d->n_panels; k++) good[i] = good[i] && d->piece[i * d->n_panels + k] >= 0;
     }
-    xani_status st = xn_facts_ids(ctx, f, d->tag, good, d->n);
+    xani_status st = xn_facts_ids(ctx, f, d->tag, good, d->run, d->n);
     xn_free(good);
     return st;
 }

@@ -58,6 +58,7 @@ typedef struct xn_sacla_detector {
     const char *file; // the first that holds frames
     int64_t n;        // frames
     uint64_t *tag;    // (n)
+    int32_t *run;     // (n) index of its run
     int64_t *piece;   // (n, n_panels), -1: the panel has none
     uint8_t *bad;     // (n) a panel says so
 } xn_sacla_detector;

@@ -68,11 +68,12 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-xani_status xn_facts_ids(xn_ctx *ctx, xn_run_facts *f, const uint64_t *id, const uint8_t *good, int64_t n)
+xani_status xn_facts_ids(xn_ctx *ctx, xn_run_facts *f, const uint64_t *id, const uint8_t *good, const int32_t *part,
+                         int64_t n)
 {
     xn_free(f->id);
     f->id = xn_alloc((size_t)n, sizeof *f->id);
-    f->n_ids = f->bad = f->duplicates = f->gaps = f->lost = 0;
+    f->n_ids = f->bad = 0;
     if (f->id == NULL) return xn_fail_memory(ctx, "the ids", (size_t)n * sizeof *f->id);
     for (int64_t i = 0; i < n; i++) {
         if (id[i] != 0) f->id[f->n_ids++] = id[i];
@@ -85,14 +86,7 @@ xani_status xn_facts_ids(xn_ctx *ctx, xn_run_facts *f, const uint64_t *id, const
         f->first = f->id[0];
         f->last = f->id[f->n_ids - 1];
     }
-    for (int64_t i = 1; i < f->n_ids; i++) {
-        uint64_t step = f->id[i] - f->id[i - 1];
-        f->duplicates += step == 0;
-        if (step <= f->step + f->step / 8) continue; // ids that are times jitter
-        f->gaps++;
-        f->lost += (int64_t)((step + f->step / 8) / f->step) - 1;
-    }
-    return XANI_OK;
+    return xn_facts_gaps(ctx, id, part, n, f);
 }
 
 // ---- channels

@@ -112,6 +112,7 @@ typedef struct xn_run_facts {
     uint64_t *id; // ascending, without 0
     int64_t n_ids;
     uint64_t first, last, step;
+    int train_bits; // low bits of an id that number the pulse of a train; 0: ids follow each other in even steps
     int64_t lost, gaps, duplicates, without_id, bad;
     int64_t on, off, dark, unknown;  // by the rule guessed
     char rule[XN_KEY_LENGTH];        // input.laser that tells on from off, as YAML; "": none does
@@ -128,8 +129,10 @@ xani_status xn_run_facts_read(xn_ctx *ctx, const xn_found_run *run, xn_run_facts
 
 // What a layout's `facts` is made of. detector: copied; the largest is chosen. chosen becomes true when it is this one.
 xani_status xn_facts_detector(xn_ctx *ctx, xn_run_facts *facts, const xn_detector_facts *detector, bool *chosen);
-// Ids of the chosen detector's frames (0: none), good (NULL: all) 0 for bad ones; before the channels.
-xani_status xn_facts_ids(xn_ctx *ctx, xn_run_facts *facts, const uint64_t *id, const uint8_t *good, int64_t n);
+// Ids of the chosen detector's frames (0: none), good (NULL: all) 0 for bad ones; before the channels. part (NULL:
+// one): the scan point or run that each is of, between which no frames are due. facts->train_bits: set before.
+xani_status xn_facts_ids(xn_ctx *ctx, xn_run_facts *facts, const uint64_t *id, const uint8_t *good, const int32_t *part,
+                         int64_t n);
 // Adds the channel, or finds it. *value: where its readings go; NULL when it is no scalar.
 xani_status xn_facts_channel(xn_ctx *ctx, xn_run_facts *facts, const char *name, const xn_h5_info *info,
                              xn_channel **value);
@@ -139,6 +142,10 @@ xani_status xn_facts_finish(xn_ctx *ctx, xn_run_facts *facts);
 // and then the counts are set.
 bool xn_facts_laser(xn_run_facts *facts, const xn_channel *channel, bool inverted);
 void xn_facts_free(xn_run_facts *facts);
+
+// ---- gaps.c: facts->lost, gaps and duplicates; n_ids and step are known
+
+xani_status xn_facts_gaps(xn_ctx *ctx, const uint64_t *id, const int32_t *part, int64_t n, xn_run_facts *facts);
 
 // ---- detectors.c: what a geometry file holds, an object of JSON
 

@@ -99,6 +99,18 @@ static xani_status stored_bytes(xn_ctx *ctx, const xn_sf_detector *d, int64_t *b
     return st;
 }
 
+// The acquisition, which is a step of the scan, of each frame: between two of them none are due.
+static xani_status tell_ids(xn_ctx *ctx, const xn_sf_detector *d, xn_run_facts *f)
+{
+    int32_t *step = xn_alloc((size_t)d->n + 1, sizeof *step);
+    if (step == NULL) return xn_fail_memory(ctx, "the frames", (size_t)d->n * sizeof *step);
+    for (int32_t k = 0; k < d->n_files; k++)
+        for (int64_t i = d->file_first[k]; i < d->file_first[k + 1]; i++) step[i] = k;
+    xani_status st = xn_facts_ids(ctx, f, d->pulse_id, d->good, step, d->n);
+    xn_free(step);
+    return st;
+}
+
 // d: freed by the caller, also after a failure.
 static xani_status chosen_detector(xn_ctx *ctx, const struct xn_found_run *run, xn_run_facts *f, xn_sf_detector *d)
 {
@@ -110,7 +122,7 @@ static xani_status chosen_detector(xn_ctx *ctx, const struct xn_found_run *run, 
     for (int i = 0; i < facts->modules; i++) facts->modules_on += d->map[i] >= 0;
     if (facts->modules_on > 0 && d->ny % facts->modules_on == 0) facts->rows_all = d->ny / facts->modules_on * d->n_map;
     XN_TRY(stored_bytes(ctx, d, &facts->stored_bytes));
-    XN_TRY(xn_facts_ids(ctx, f, d->pulse_id, d->good, d->n));
+    XN_TRY(tell_ids(ctx, d, f));
     if (d->has_daq_rec) count_by_daq_rec(d, f);
     return XANI_OK;
 }
