@@ -183,7 +183,7 @@ xani_status xn_pipeline_merge(xn_ctx *ctx, const char *const *paths, size_t n, c
         parts[i].path = paths[i];
         st = xn_result_read_first_shot(ctx, paths[i], &parts[i].first_shot);
     }
-    qsort(parts, n, sizeof *parts, by_first_shot);
+    if (st == XANI_OK) qsort(parts, n, sizeof *parts, by_first_shot); // else some have no path yet
     if (st == XANI_OK) st = merge_parts(ctx, &j, parts, n, output);
     xn_merge_destroy(&j.merge);
     xn_identity_destroy(&j.identity);

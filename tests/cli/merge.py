@@ -89,6 +89,12 @@ _, code, error = merge("bad", parts[0], parts[0])
 r.ok(code == 3 and "is in both" in error, "the same cube twice is refused")
 _, code, error = merge("bad", parts[0], f"{SCRATCH}/modes.h5")
 r.ok(code == 3 and error.strip() != "", "a file that is no cube is refused")
+with open(parts[0], "rb") as f, open(f"{SCRATCH}/short.h5", "wb") as g:
+    g.write(f.read(1500))
+for bad in ("short.h5", "gone.h5"):  # the first and the last of the names: their order is not known then
+    for order in ([f"{SCRATCH}/{bad}", parts[1]], [parts[0], parts[1], f"{SCRATCH}/{bad}"]):
+        _, code, error = merge("bad", *order)
+        r.ok(code == 3 and bad in error, f"a file that is not whole or not there is an error: {code} {error.strip()}")
 r.ok(not os.path.exists(f"{SCRATCH}/bad.h5"), "nothing is written then")
 code, _, error = xani("reduce", CONFIG, "-o", f"{SCRATCH}/bad.h5", "--set", "input.part=[4, 3]")
 r.ok(code == 2 and "input.part" in error, "a part that does not exist is an error of the configuration")
