@@ -1,8 +1,34 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // questions.c -- the commands that only look: init, info, check, index, verify.
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
+
+// A file that is there is replaced only where it is a configuration, which names its input in a line of its own:
+// --force with the name of a raw file is a slip.  An empty file is one that a program made to have its name.
+static bool is_configuration_or_absent(const char *path)
+{
+    char line[4096];
+    bool found = false, empty = true;
+    FILE *f = fopen(path, "rb");
+    if (f == NULL) return access(path, F_OK) != 0;
+    while (!found && fgets(line, sizeof line, f) != NULL) {
+        empty = false;
+        found = strncmp(line, "input:", 6) == 0;
+    }
+    fclose(f);
+    return found || empty;
+}
+
+static xani_status write_configuration(cli *c, const char *yaml)
+{
+    if (c->force && !is_configuration_or_absent(c->output))
+        return cli_fail(c, XANI_ERR_USAGE, "%s: is there and is not a configuration; give another name to write to",
+                        c->output);
+    return cli_write_file(c, c->output, yaml, strlen(yaml), c->force);
+}
 
 xani_status cli_run_init(cli *c)
 {
@@ -14,7 +40,7 @@ xani_status cli_run_init(cli *c)
                         json_pack("{s:s, s:s}", "would_write", c->output != NULL ? c->output : "standard output",
                                   "configuration", yaml));
     } else if (c->output != NULL) {
-        st = cli_write_file(c, c->output, yaml, strlen(yaml), c->force);
+        st = write_configuration(c, yaml);
         if (st == XANI_OK && c->json) st = cli_result(c, "xani.init", json_pack("{s:s}", "configuration", c->output));
         if (st == XANI_OK)
             cli_note(c, "%s written; fill in what it asks for, then: xani check %s", c->output, c->output);

@@ -14,6 +14,7 @@
 #include "identity.h"
 #include "io/h5.h"
 #include "io/write/publish.h"
+#include "result/result.h"
 #include "source/source.h"
 
 typedef struct list {
@@ -43,28 +44,34 @@ static xani_status add(xn_ctx *ctx, list *l, char *path)
 
 static xani_status add_copy(xn_ctx *ctx, list *l, const char *path) { return add(ctx, l, xn_strdup(path)); }
 
-static xani_status add_key(xn_ctx *ctx, const xn_config *config, const char *key, list *l)
+static xani_status add_key(xn_ctx *ctx, const xn_config *config, const char *key, void *user)
 {
+    list *l = user;
     return xn_config_has(config, key) ? add(ctx, l, xn_config_path(config, key)) : XANI_OK;
 }
 
-// All keys of type path below `top` that are given; in lists, of every element.
+typedef xani_status (*key_fn)(xn_ctx *ctx, const xn_config *config, const char *key, void *user);
+
+// Does it for the key, or in lists for that of every element.
+static xani_status each_key(xn_ctx *ctx, const xn_config *config, const char *pattern, key_fn act, void *user)
+{
+    char key[XN_KEY_LENGTH], head[XN_KEY_LENGTH];
+    const char *each = strstr(pattern, "[]");
+    if (each == NULL) return act(ctx, config, pattern, user);
+    const int count = xn_config_count(config, xn_key(head, "%.*s", (int)(each - pattern), pattern));
+    for (int k = 0; k < count; k++)
+        XN_TRY(each_key(ctx, config, xn_key(key, "%s[%d]%s", head, k, each + 2), act, user));
+    return XANI_OK;
+}
+
+// All keys of type path below `top` that are given.
 static xani_status add_keys_below(xn_ctx *ctx, const xn_config *config, const char *top, list *l)
 {
     const xn_setting *row;
     const size_t n = strlen(top);
-    char key[XN_KEY_LENGTH], head[XN_KEY_LENGTH];
-    for (int i = 0; (row = xn_config_setting(i)) != NULL; i++) {
-        if (row->type != XN_SET_PATH || strncmp(row->key, top, n) != 0 || row->key[n] != '.') continue;
-        const char *each = strstr(row->key, "[]");
-        if (each == NULL) {
-            XN_TRY(add_key(ctx, config, row->key, l));
-            continue;
-        }
-        const int length = (int)(each - row->key),
-                  count = xn_config_count(config, xn_key(head, "%.*s", length, row->key));
-        for (int k = 0; k < count; k++) XN_TRY(add_key(ctx, config, xn_key(key, "%s[%d]%s", head, k, each + 2), l));
-    }
+    for (int i = 0; (row = xn_config_setting(i)) != NULL; i++)
+        if (row->type == XN_SET_PATH && strncmp(row->key, top, n) == 0 && row->key[n] == '.')
+            XN_TRY(each_key(ctx, config, row->key, add_key, l));
     return XANI_OK;
 }
 
@@ -121,6 +128,99 @@ xani_status xn_inputs_map(xn_ctx *ctx, const xn_config *config, const char *cons
     return st;
 }
 
+// ---- what is not written over
+
+typedef struct probe {
+    const char *output;
+    bool same; // as one of the files looked at
+} probe;
+
+static bool is_one_of(const char *output, const char *const *files)
+{
+    for (; files != NULL && *files != NULL; files++)
+        if (xn_same_file(output, *files)) return true;
+    return false;
+}
+
+static xani_status probe_key(xn_ctx *ctx, const xn_config *config, const char *key, void *user)
+{
+    probe *p = user;
+    char *path = xn_config_path(config, key);
+    if (path == NULL && xn_config_has(config, key)) return xn_fail_memory(ctx, "a file name", 1);
+    p->same = p->same || (path != NULL && xn_same_file(p->output, path));
+    xn_free(path);
+    return XANI_OK;
+}
+
+// A list of names and globs. Which of these files must be there is for their readers to say.
+static xani_status probe_list(xn_ctx *ctx, const xn_config *config, const char *key, void *user)
+{
+    probe *p = user;
+    char one[XN_KEY_LENGTH], **files;
+    for (int i = 0; !p->same && i < xn_config_count(config, key); i++) {
+        xani_status st = xn_source_named(ctx, config, xn_key(one, "%s[%d]", key, i), &files);
+        if (st == XANI_ERR_MEMORY) return st;
+        xn_clear_error(ctx);
+        p->same = is_one_of(p->output, (const char *const *)files);
+        xn_h5_names_free(files);
+    }
+    return XANI_OK;
+}
+
+// The configuration itself and what its keys name, whether this command reads it or not.  Results of before are made
+// anew by this very command; a result of ours is none of the raw files, which may be very many.
+static xani_status probe_configuration(xn_ctx *ctx, const xn_config *config, bool ours, probe *p)
+{
+    static const char *const made[] = {"output.", "plan.results"};
+    const xn_setting *row;
+    p->same = xn_same_file(p->output, xn_config_name(config));
+    for (int i = 0; !p->same && (row = xn_config_setting(i)) != NULL; i++) {
+        bool of_results = false;
+        for (int k = 0; k < 2; k++) of_results = of_results || strncmp(row->key, made[k], strlen(made[k])) == 0;
+        if (of_results) continue;
+        if (row->type == XN_SET_PATH) XN_TRY(each_key(ctx, config, row->key, probe_key, p));
+        if (row->type == XN_SET_PATHS && !ours) XN_TRY(each_key(ctx, config, row->key, probe_list, p));
+    }
+    return probe_key(ctx, config, "map.force_constants.file", p);
+}
+
+// True of what stands there with its manifest and its identity.
+static xani_status is_ours(xn_ctx *ctx, const char *path, bool *ours)
+{
+    char *identity = NULL;
+    xani_status st = xn_published(path) ? xn_result_read_identity(ctx, path, &identity) : XANI_OK;
+    *ours = identity != NULL;
+    xn_free(identity);
+    if (st == XANI_ERR_MEMORY) return st;
+    xn_clear_error(ctx);
+    return XANI_OK;
+}
+
+static xani_status check_behind(xn_ctx *ctx, const char *output, const char *const *inputs)
+{
+    for (; *inputs != NULL; inputs++) {
+        char **behind;
+        XN_TRY(xn_h5_behind(ctx, *inputs, &behind));
+        const bool same = is_one_of(output, (const char *const *)behind);
+        xn_h5_names_free(behind);
+        if (same)
+            return xn_fail(ctx, XANI_ERR_USAGE, "%s: is an input, through %s; give another name to write to", output,
+                           *inputs);
+    }
+    return XANI_OK;
+}
+
+// Of a file that is there.
+static xani_status check_inputs(xn_ctx *ctx, const char *output, const xn_config *config, const char *const *inputs)
+{
+    bool ours = false;
+    probe p = {output, is_one_of(output, inputs)};
+    if (!p.same) XN_TRY(is_ours(ctx, output, &ours));
+    if (!p.same && config != NULL) XN_TRY(probe_configuration(ctx, config, ours, &p));
+    if (p.same) return xn_fail(ctx, XANI_ERR_USAGE, "%s: is an input; give another name to write to", output);
+    return ours ? XANI_OK : check_behind(ctx, output, inputs);
+}
+
 // Hours of work are not to end with a folder that is not there.
 static xani_status check_folder(xn_ctx *ctx, const char *output)
 {
@@ -134,13 +234,22 @@ static xani_status check_folder(xn_ctx *ctx, const char *output)
                    error == ENOENT ? "its folder does not exist" : strerror(error));
 }
 
-xani_status xn_inputs_spare(xn_ctx *ctx, const char *output, const char *const *inputs)
+xani_status xn_inputs_spare(xn_ctx *ctx, const char *output, const xn_config *config, const char *const *inputs)
 {
     struct stat s;
-    if (stat(output, &s) == 0 && S_ISDIR(s.st_mode))
+    const bool there = stat(output, &s) == 0;
+    if (there && S_ISDIR(s.st_mode))
         return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be written: it is a folder", output);
-    for (; *inputs != NULL; inputs++)
-        if (xn_same_file(output, *inputs))
-            return xn_fail(ctx, XANI_ERR_USAGE, "%s: is an input; give another name to write to", output);
+    if (there) XN_TRY(check_inputs(ctx, output, config, inputs));
     return check_folder(ctx, output);
+}
+
+xani_status xn_inputs_spare_cube(xn_ctx *ctx, const char *output, const xn_config *config, const char *cube)
+{
+    char *other = NULL;
+    XN_TRY(xn_source_half(ctx, cube, &other));
+    const char *const inputs[] = {cube, other, NULL};
+    xani_status st = xn_inputs_spare(ctx, output, config, inputs);
+    xn_free(other);
+    return st;
 }

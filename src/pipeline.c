@@ -32,7 +32,7 @@ typedef struct run {
     char **inputs; // all files that the cube depends on
     char *cube_id, *modes_id;
     xn_modes modes;
-    bool cube_kept, modes_kept;
+    bool cube_kept, modes_kept, pair_there;
     double reduce_s, fit_s;
 } run;
 
@@ -54,15 +54,17 @@ static bool is_current(xn_ctx *ctx, const char *path, const char *identity)
 
 // ---- the stages of one run
 
+static xn_cube_name name_of(const run *r) { return (xn_cube_name){r->config, r->cube_path, r->index, 0}; }
+
 static xani_status reduce_run(xn_ctx *ctx, run *r, xn_cube *cube)
 {
     const xn_config *config = r->config;
+    const xn_cube_name name = name_of(r);
     double start = xn_seconds();
     r->cube_kept = is_current(ctx, r->cube_path, r->cube_id);
     if (r->cube_kept) {
         XN_TRY(xn_result_read_cube(ctx, r->cube_path, cube));
-        if (xn_stage_field_cubes_there(config, r->cube_path, r->index)) return XANI_OK;
-        return xn_stage_field_cubes(ctx, config, r->cube_path, r->index, cube);
+        return r->pair_there ? XANI_OK : xn_field_pair_write(ctx, &name, cube);
     }
     const xn_stage_place place = {r->cube_path, r->cube_id, (const char *const *)r->inputs};
     XN_TRY(xn_stage_cube(ctx, config, r->index, true, &place, cube));
@@ -71,7 +73,7 @@ static xani_status reduce_run(xn_ctx *ctx, run *r, xn_cube *cube)
         XN_TRY(xn_result_write_cube(ctx, r->cube_path, cube, &p));
         xn_stage_forget(r->cube_path);
     }
-    XN_TRY(xn_stage_field_cubes(ctx, config, r->cube_path, r->index, cube));
+    XN_TRY(xn_field_pair_write(ctx, &name, cube));
     r->reduce_s = xn_seconds() - start;
     return XANI_OK;
 }
@@ -89,17 +91,17 @@ static xani_status fit_run(xn_ctx *ctx, run *r, const xn_cube *cube)
 static xani_status process_run(xn_ctx *ctx, run *r)
 {
     const xn_config *config = r->config;
+    const xn_cube_name name = name_of(r);
     xn_cube cube = {0};
     XN_TRY(xn_check_interrupt(ctx));
-    XN_TRY(xn_inputs_find(ctx, config, r->index, &r->inputs));
-    XN_TRY(xn_inputs_spare(ctx, r->cube_path, (const char *const *)r->inputs));
-    XN_TRY(xn_inputs_spare(ctx, r->modes_path, (const char *const *)r->inputs));
+    XN_TRY(xn_stage_spare(ctx, &name, &r->inputs));
+    XN_TRY(xn_inputs_spare(ctx, r->modes_path, config, (const char *const *)r->inputs));
     XN_TRY(xn_identity_reduce(ctx, config, r->index, r->inputs, &r->cube_id));
     XN_TRY(xn_identity_fit(ctx, config, r->cube_id, &r->modes_id));
     bool cube_wanted = xn_config_bool(config, "output.keep_cube");
-    r->modes_kept = is_current(ctx, r->modes_path, r->modes_id) &&
-                    (!cube_wanted || is_current(ctx, r->cube_path, r->cube_id)) &&
-                    xn_stage_field_cubes_there(config, r->cube_path, r->index);
+    XN_TRY(xn_field_pair_there(ctx, &name, &r->pair_there));
+    r->modes_kept = r->pair_there && is_current(ctx, r->modes_path, r->modes_id) &&
+                    (!cube_wanted || is_current(ctx, r->cube_path, r->cube_id));
     if (r->modes_kept) {
         r->cube_kept = cube_wanted;
         return xn_result_read_modes(ctx, r->modes_path, &r->modes);
@@ -273,12 +275,24 @@ static xani_status link_only_run(xn_ctx *ctx, const char *dir, const run *r)
     return XANI_OK;
 }
 
+// Known before the hours that the runs take.
+static xani_status spare_dispersion(xn_ctx *ctx, const xn_config *config, const char *dir)
+{
+    static const char *const none[] = {NULL};
+    char *path = xn_format("%s/dispersion.h5", dir);
+    if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
+    xani_status st = xn_inputs_spare(ctx, path, config, none);
+    xn_free(path);
+    return st;
+}
+
 static xani_status process_all(xn_ctx *ctx, const xn_config *config, whole *w, json_t *summary)
 {
     const bool angles = xn_config_has(config, "reduce.second_axis");
     const int n = xn_source_runs(config);
     w->list = json_array();
     json_object_set_new(summary, "runs", w->list);
+    XN_TRY(spare_dispersion(ctx, config, w->dir));
     for (int i = 0; i < (n > 0 ? n : 1); i++) {
         int index = n > 0 ? i : -1;
         if (w->has != NULL && !w->has[i]) continue;

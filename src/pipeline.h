@@ -40,10 +40,20 @@ xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *config, const char *co
 
 // Pieces of stages.c that the whole run uses too. index: in runs[], -1 for none; to_map: the geometry must fit the
 // frames, which is worth knowing before they are read.
-// With output.field_cubes: run%04d_on.h5 and _off.h5 beside the cube, numbered as the run is (1 for a single one).
-xani_status xn_stage_field_cubes(xn_ctx *ctx, const xn_config *config, const char *cube_path, int index,
-                                 const xn_cube *cube);
-bool xn_stage_field_cubes_there(const xn_config *config, const char *cube_path, int index); // or not asked for
+typedef struct xn_cube_name {
+    const xn_config *config;
+    const char *path;
+    int index; // of the run
+    int value; // of a second axis whose cubes lie in one folder, from 1; 0: none
+} xn_cube_name;
+// field_pair.c: where output.field_cubes asks for it, run%04d_on.h5 and _off.h5 beside the cube. Spare: before the work
+// begins, none of the inputs; there: both are, or not asked for.
+xani_status xn_field_pair_spare(xn_ctx *ctx, const xn_cube_name *cube, const char *const *inputs);
+xani_status xn_field_pair_write(xn_ctx *ctx, const xn_cube_name *name, const xn_cube *cube);
+xani_status xn_field_pair_there(xn_ctx *ctx, const xn_cube_name *cube, bool *there);
+// All inputs of a cube (owned), which it does not write over; and the cube, alone.
+xani_status xn_stage_spare(xn_ctx *ctx, const xn_cube_name *name, char ***inputs);
+xani_status xn_stage_reduce_one(xn_ctx *ctx, const xn_cube_name *name);
 // place: where the cube will be, so that what was added so far can be kept beside it; NULL: it is not.
 typedef struct xn_stage_place {
     const char *path, *identity;
@@ -75,6 +85,8 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
 typedef struct xn_trace_files xn_trace_files;
 xani_status xn_trace_files_open(xn_ctx *ctx, const xn_modes *const *modes, const char *const *paths,
                                 xn_trace_files **files, xn_traces *traces);
+// XANI_ERR_USAGE where one of these cubes is the output.
+xani_status xn_trace_files_spare(xn_ctx *ctx, const char *const *paths, const char *output);
 void xn_trace_files_close(xn_trace_files **files);
 
 // check.c: what a run would read, need and pass over.

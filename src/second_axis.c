@@ -3,13 +3,15 @@
 //
 // Every shot has a value of the reading, laser-off ones too; a cube of each value has its own reference from the shots
 // of that value, because what a scan changes (the sample's angle, the beam) changes the reference as well.  The cubes
-// are NAME_1.h5, NAME_2.h5, ... in the order of the values: plain ones, which fit, map and merge take as they are, and
-// the configuration stored in each is the one that makes it alone, with the value's window among select.cuts.
+// are NAME_1.h5, NAME_2.h5, ... in the order of the values (field_pair.c names their pairs): plain ones, which fit, map
+// and merge take as they are, and the configuration stored in each is the one that makes it alone, with the value's
+// window among select.cuts.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/h5.h"
 #include "pipeline.h"
 #include "source/source.h"
 
@@ -256,25 +258,55 @@ void xn_second_axis_close(xn_axis_value **list, int *n)
 
 // ---- one cube after the other
 
+static char *numbered_path(const char *path, int number)
+{
+    const size_t length = strlen(path);
+    const bool h5 = length > 3 && strcmp(path + length - 3, ".h5") == 0;
+    return xn_format("%.*s_%d.h5", (int)(h5 ? length - 3 : length), path, number);
+}
+
+// Of one value, named; whole: the configuration with the axis.
+typedef xani_status (*value_fn)(xn_ctx *ctx, const xn_config *whole, const xn_axis_value *v, const xn_cube_name *name);
+
+static xani_status check_value(xn_ctx *ctx, const xn_config *whole, const xn_axis_value *v, const xn_cube_name *name)
+{
+    char **inputs = NULL;
+    (void)whole;
+    (void)v;
+    xani_status st = xn_stage_spare(ctx, name, &inputs);
+    xn_h5_names_free(inputs);
+    return st;
+}
+
+static xani_status reduce_value(xn_ctx *ctx, const xn_config *whole, const xn_axis_value *v, const xn_cube_name *name)
+{
+    xn_note(ctx, "%s: %s from %.9g to below %.9g", name->path, xn_config_string(whole, "reduce.second_axis.source"),
+            v->low, v->high);
+    return xn_stage_reduce_one(ctx, name);
+}
+
+static xani_status each_value(xn_ctx *ctx, const xn_config *whole, const xn_axis_value *list, int n, const char *path,
+                              value_fn act)
+{
+    for (int i = 0; i < n; i++) {
+        const xn_axis_value *v = &list[i];
+        char *own = numbered_path(path, v->number);
+        if (own == NULL) return xn_fail_memory(ctx, "a path", strlen(path));
+        const xn_cube_name name = {v->config, own, xn_source_runs(v->config) == 1 ? 0 : -1, v->number};
+        xani_status st = xn_context(ctx, act(ctx, whole, v, &name), "value %d of the second axis", v->number);
+        xn_free(own);
+        if (st != XANI_OK) return st;
+    }
+    return XANI_OK;
+}
+
 xani_status xn_second_axis_reduce(xn_ctx *ctx, const xn_config *config, int index, const char *cube_path)
 {
     xn_axis_value *list = NULL;
     int n = 0;
-    size_t length = strlen(cube_path);
-    bool h5 = length > 3 && strcmp(cube_path + length - 3, ".h5") == 0;
     xani_status st = xn_second_axis_open(ctx, config, index, &list, &n);
-    for (int i = 0; st == XANI_OK && i < n; i++) {
-        const xn_axis_value *v = &list[i];
-        char *path = xn_format("%.*s_%d.h5", (int)(h5 ? length - 3 : length), cube_path, v->number);
-        if (path == NULL) {
-            st = xn_fail_memory(ctx, "a path", length);
-            break;
-        }
-        xn_note(ctx, "%s: %s from %.9g to below %.9g", path, xn_config_string(config, "reduce.second_axis.source"),
-                v->low, v->high);
-        st = xn_context(ctx, xn_pipeline_reduce(ctx, v->config, path), "value %d of the second axis", v->number);
-        xn_free(path);
-    }
+    if (st == XANI_OK) st = each_value(ctx, config, list, n, cube_path, check_value); // of all, before the first
+    if (st == XANI_OK) st = each_value(ctx, config, list, n, cube_path, reduce_value);
     xn_second_axis_close(&list, &n);
     return st;
 }

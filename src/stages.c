@@ -31,45 +31,6 @@ xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, bool 
     return st;
 }
 
-// ---- the field's cubes
-
-// "DIR/run0042": the number of the run's name where that is its form, else its place in the list.
-static char *field_prefix(const xn_config *config, const char *cube_path, int index)
-{
-    char key[XN_KEY_LENGTH];
-    const char *name = index >= 0 ? xn_config_string(config, xn_key(key, "runs[%d].name", index)) : NULL;
-    const char *slash = strrchr(cube_path, '/');
-    int folder = slash != NULL ? (int)(slash - cube_path) + 1 : 0;
-    char *end = NULL;
-    long number = name != NULL && strncmp(name, "run", 3) == 0 ? strtol(name + 3, &end, 10) : -1;
-    if (end == NULL || end == name + 3 || *end != '\0' || number < 0 || number > 99999999)
-        number = index < 0 ? 1 : index + 1;
-    return xn_format("%.*srun%04ld", folder, cube_path, number);
-}
-
-xani_status xn_stage_field_cubes(xn_ctx *ctx, const xn_config *config, const char *cube_path, int index,
-                                 const xn_cube *cube)
-{
-    if (!xn_config_bool(config, "output.field_cubes")) return XANI_OK;
-    char *prefix = field_prefix(config, cube_path, index);
-    if (prefix == NULL) return xn_fail_memory(ctx, "a path", strlen(cube_path));
-    xani_status st = xn_result_write_field_cubes(ctx, prefix, cube);
-    xn_free(prefix);
-    return st;
-}
-
-bool xn_stage_field_cubes_there(const xn_config *config, const char *cube_path, int index)
-{
-    if (!xn_config_bool(config, "output.field_cubes")) return true;
-    char *prefix = field_prefix(config, cube_path, index);
-    char *on = prefix ? xn_format("%s_on.h5", prefix) : NULL, *off = prefix ? xn_format("%s_off.h5", prefix) : NULL;
-    bool there = on != NULL && off != NULL && xn_published(on) && xn_published(off);
-    xn_free(prefix);
-    xn_free(on);
-    xn_free(off);
-    return there;
-}
-
 // ---- what was done
 
 json_t *xn_stage_count(const xn_modes *m, int64_t *fitted, int64_t *failed)
@@ -105,7 +66,8 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
     double start = xn_seconds();
     char **all = NULL;
     XN_TRY(xn_inputs_map(ctx, config, inputs, &all));
-    xani_status st = xn_inputs_spare(ctx, path, (const char *const *)all);
+    xani_status st = xn_inputs_spare(ctx, path, config, (const char *const *)all);
+    if (st == XANI_OK) st = xn_trace_files_spare(ctx, inputs, path);
     if (st == XANI_OK && xn_config_bool(config, "map.average_traces"))
         st = xn_trace_files_open(ctx, modes, inputs, &files, &traces);
     if (st == XANI_OK) st = xn_map(ctx, config, modes, n, files != NULL ? &traces : NULL, &d);
@@ -124,30 +86,44 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
 
 // ---- stages alone
 
-xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char *cube_path)
+xani_status xn_stage_spare(xn_ctx *ctx, const xn_cube_name *name, char ***inputs)
+{
+    XN_TRY(xn_inputs_find(ctx, name->config, name->index, inputs));
+    xani_status st = xn_inputs_spare(ctx, name->path, name->config, (const char *const *)*inputs);
+    return st == XANI_OK ? xn_field_pair_spare(ctx, name, (const char *const *)*inputs) : st;
+}
+
+xani_status xn_stage_reduce_one(xn_ctx *ctx, const xn_cube_name *name)
 {
     xn_cube cube = {0};
     char **inputs = NULL, *identity = NULL;
+    const xn_config *config = name->config;
+    const char *cube_path = name->path;
     xani_status st;
-    int n = xn_source_runs(config), index = n == 1 ? 0 : -1;
-    if (n > 1)
-        return xn_fail(ctx, XANI_ERR_CONFIG, "%s: %d runs, but one cube; xani run makes a cube of each",
-                       xn_config_name(config), n);
-    if (xn_config_has(config, "reduce.second_axis")) return xn_second_axis_reduce(ctx, config, index, cube_path);
-    XN_GOTO(out, st, xn_inputs_find(ctx, config, index, &inputs));
-    XN_GOTO(out, st, xn_inputs_spare(ctx, cube_path, (const char *const *)inputs));
-    XN_GOTO(out, st, xn_identity_reduce(ctx, config, index, inputs, &identity));
+    XN_GOTO(out, st, xn_stage_spare(ctx, name, &inputs));
+    XN_GOTO(out, st, xn_identity_reduce(ctx, config, name->index, inputs, &identity));
     const xn_stage_place place = {cube_path, identity, (const char *const *)inputs};
-    XN_GOTO(out, st, xn_stage_cube(ctx, config, index, false, &place, &cube));
+    XN_GOTO(out, st, xn_stage_cube(ctx, config, name->index, false, &place, &cube));
     const xn_provenance p = {.config = config, .inputs = (const char *const *)inputs, .identity = identity};
     XN_GOTO(out, st, xn_result_write_cube(ctx, cube_path, &cube, &p));
     xn_stage_forget(cube_path);
-    st = xn_stage_field_cubes(ctx, config, cube_path, index, &cube);
+    st = xn_field_pair_write(ctx, name, &cube);
 out:
     xn_cube_free(&cube);
     xn_h5_names_free(inputs);
     xn_free(identity);
     return st;
+}
+
+xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char *cube_path)
+{
+    const int n = xn_source_runs(config), index = n == 1 ? 0 : -1;
+    const xn_cube_name name = {config, cube_path, index, 0};
+    if (n > 1)
+        return xn_fail(ctx, XANI_ERR_CONFIG, "%s: %d runs, but one cube; xani run makes a cube of each",
+                       xn_config_name(config), n);
+    if (xn_config_has(config, "reduce.second_axis")) return xn_second_axis_reduce(ctx, config, index, cube_path);
+    return xn_stage_reduce_one(ctx, &name);
 }
 
 // A field cube (run%04d_on.h5) as the configuration's only input; its scan variable is the delay.
@@ -238,7 +214,7 @@ xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *given, const char *cub
     int64_t fitted = 0, failed = 0;
     const char *const inputs[] = {cube_path, NULL};
     xani_status st;
-    XN_GOTO(out, st, xn_inputs_spare(ctx, modes_path, inputs));
+    XN_GOTO(out, st, xn_inputs_spare_cube(ctx, modes_path, given, cube_path));
     XN_GOTO(out, st, xn_stage_configure(ctx, given, cube_path, &config));
     XN_GOTO(out, st, xn_stage_open_cube(ctx, config, cube_path, &cube));
     XN_GOTO(out, st, xn_stage_fit(ctx, config, &cube, &modes));

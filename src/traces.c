@@ -5,6 +5,7 @@
 // its pixel groups and its run are those of the modes; a run without one takes no part in averages of traces, and
 // that is said.
 #include <string.h>
+#include <unistd.h>
 
 #include "io/h5.h"
 #include "io/write/publish.h"
@@ -21,6 +22,12 @@ static bool fits(const xn_cube *c, const xn_modes *m)
 {
     return c->ny == m->ny && c->nx == m->nx && c->spatial_bin == m->spatial_bin && c->nbins > 0 &&
            strcmp(c->run != NULL ? c->run : "", m->run != NULL ? m->run : "") == 0;
+}
+
+static char *beside_of(const char *modes)
+{
+    const char *slash = strrchr(modes, '/');
+    return xn_format("%.*scube.h5", slash != NULL ? (int)(slash - modes) + 1 : 0, modes);
 }
 
 // Opens the cube at `path`, which is freed; false: it is none, or another one's.
@@ -45,11 +52,10 @@ static void forget(xn_trace_files *t)
 static xani_status open_run(xn_ctx *ctx, void *user, int run, int *bins, const double **delay_ps)
 {
     xn_trace_files *t = user;
-    const char *slash = strrchr(t->paths[run], '/');
     char **inputs = NULL;
     *bins = 0;
     forget(t);
-    char *beside = xn_format("%.*scube.h5", slash != NULL ? (int)(slash - t->paths[run]) + 1 : 0, t->paths[run]);
+    char *beside = beside_of(t->paths[run]);
     if (beside == NULL) return xn_fail_memory(ctx, "a path", strlen(t->paths[run]));
     if (!take(ctx, t, beside, t->modes[run])) {
         if (xn_result_read_inputs(ctx, t->paths[run], &inputs) == XANI_OK && inputs != NULL && inputs[0] != NULL)
@@ -81,6 +87,23 @@ xani_status xn_trace_files_open(xn_ctx *ctx, const xn_modes *const *modes, const
     (*files)->modes = modes;
     (*files)->paths = paths;
     *traces = (xn_traces){open_run, read_planes, *files};
+    return XANI_OK;
+}
+
+xani_status xn_trace_files_spare(xn_ctx *ctx, const char *const *paths, const char *output)
+{
+    if (access(output, F_OK) != 0) return XANI_OK;
+    for (; *paths != NULL; paths++) {
+        char **inputs = NULL, *beside = beside_of(*paths);
+        if (beside == NULL) return xn_fail_memory(ctx, "a path", strlen(*paths));
+        bool same = xn_same_file(output, beside);
+        xn_free(beside);
+        if (!same) XN_TRY(xn_result_read_inputs(ctx, *paths, &inputs));
+        for (int i = 0; inputs != NULL && inputs[i] != NULL; i++) same = same || xn_same_file(output, inputs[i]);
+        xn_h5_names_free(inputs);
+        if (same)
+            return xn_fail(ctx, XANI_ERR_USAGE, "%s: %s was made of it; give another name to write to", output, *paths);
+    }
     return XANI_OK;
 }
 

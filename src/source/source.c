@@ -119,6 +119,15 @@ static xani_status add_pattern(xn_ctx *ctx, const xn_config *config, const char 
 
 static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
+xani_status xn_source_named(xn_ctx *ctx, const xn_config *config, const char *key, char ***files)
+{
+    list l = {0};
+    xani_status st = add_pattern(ctx, config, key, &l);
+    if (st != XANI_OK) xn_h5_names_free(l.name);
+    *files = st == XANI_OK ? l.name : NULL;
+    return st;
+}
+
 xani_status xn_source_files(xn_ctx *ctx, const xn_config *config, int run, char ***files)
 {
     *files = NULL;
@@ -156,6 +165,8 @@ xani_status xn_source_partner(xn_ctx *ctx, const xn_config *config, const char *
             return xn_pairs_other(ctx, file, other);
     return XANI_OK;
 }
+
+xani_status xn_source_half(xn_ctx *ctx, const char *file, char **other) { return xn_pairs_other(ctx, file, other); }
 
 // ---- runs
 

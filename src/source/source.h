@@ -14,7 +14,11 @@ void xn_source_close(xn_source **s);
 int xn_source_runs(const xn_config *config); // number of runs; 0 when there is no runs list
 // Files of a run: globs expanded, sorted, absolute. Owned strings, NULL-terminated (xn_h5_names_free).
 xani_status xn_source_files(xn_ctx *ctx, const xn_config *config, int run, char ***files);
+// Those of one name or glob, an element of such a list: "dark.runs[0].files[1]".
+xani_status xn_source_named(xn_ctx *ctx, const xn_config *config, const char *key, char ***files);
 // The other half x_off.h5 of a cube in two files x_on.h5, or the reverse; owned, NULL where there is none.
 xani_status xn_source_partner(xn_ctx *ctx, const xn_config *config, const char *file, char **other);
+// The same of a file that is named as a half, whatever its layout.
+xani_status xn_source_half(xn_ctx *ctx, const char *file, char **other);
 
 #endif

@@ -73,6 +73,13 @@ r.ok(code == 0 and len(out.split()) == 3, f"values: three cubes {error}")
 near = (verdict == 0) & (i0 >= 0.5 * (values[0] + values[1])) & (i0 < 0.5 * (values[1] + values[2]))
 r.ok(len(used(f"{SCRATCH}/values_2.h5")) == near.sum(), "a shot belongs to the nearest value")
 
+_, code, out, error = reduce("pairs", f"reduce.second_axis={{source: '{source}', edges: {edges}}}", "output.field_cubes=true")
+counts = {}
+for k, cube in enumerate(cubes):
+    with h5py.File(cube) as f, h5py.File(f"{SCRATCH}/run0001_{k + 1}_on.h5") as g, h5py.File(f"{SCRATCH}/run0001_{k + 1}_off.h5") as h:
+        counts[k] = (g["bin_counts"][()] == f["entry/sums/on/shots"][()]).all() and round(h["bin_counts"][()].sum()) == f["entry/sums/off/shots"][0]
+r.ok(code == 0 and all(counts.values()) and not os.path.exists(f"{SCRATCH}/run0001_on.h5"), f"each value has its own pair of cubes {counts} {error}")
+
 _, code, out, error = reduce("counts", f"reduce.second_axis={{source: '{source}', equal_count: 4}}")
 r.ok(code == 0 and len(out.split()) == 4, f"equal counts: four cubes {error}")
 in_window = []

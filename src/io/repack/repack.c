@@ -95,6 +95,19 @@ static xani_status write_all(xn_repack_job *job)
     return st;
 }
 
+// Neither the input nor a file that its virtual datasets or links read is written over.
+static xani_status spare(xn_repack_job *job, const char *input)
+{
+    char **behind = NULL;
+    struct stat s;
+    bool same = xn_same_file(job->output, input);
+    if (!same && stat(job->output, &s) == 0) XN_TRY(xn_h5_behind(job->ctx, input, &behind));
+    for (int i = 0; behind != NULL && behind[i] != NULL; i++) same = same || xn_same_file(job->output, behind[i]);
+    xn_h5_names_free(behind);
+    if (!same) return XANI_OK;
+    return xn_fail(job->ctx, XANI_ERR_USAGE, "%s: is an input too; the output needs another name", job->output);
+}
+
 static xani_status check_options(xn_repack_job *job)
 {
     const xani_repack_options *o = job->options;
@@ -105,9 +118,7 @@ static xani_status check_options(xn_repack_job *job)
     if (o->level < 0 || o->level > most)
         return xn_fail(job->ctx, XANI_ERR_USAGE, "--level %d: 1 to %d is needed for %s", o->level, most, o->filter);
     if (job->n_inputs < 1) return xn_fail(job->ctx, XANI_ERR_USAGE, "no input");
-    for (int i = 0; i < job->n_inputs; i++)
-        if (xn_same_file(job->output, job->inputs[i]))
-            return xn_fail(job->ctx, XANI_ERR_USAGE, "%s: is an input too; the output needs another name", job->output);
+    for (int i = 0; i < job->n_inputs; i++) XN_TRY(spare(job, job->inputs[i]));
     return XANI_OK;
 }
 

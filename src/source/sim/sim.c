@@ -18,9 +18,12 @@ static xani_status remove_configs(xn_ctx *ctx, const xn_config *config, const ch
     for (int i = 0; xn_sim_layouts[i] != NULL; i++) {
         char *path = xn_sim_config_path(config, xn_sim_layouts[i], dir);
         if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
-        bool stays = unlink(path) != 0 && errno != ENOENT;
+        const bool own = xn_same_file(path, xn_config_name(config)),
+                   stays = !own && unlink(path) != 0 && errno != ENOENT;
         xani_status st =
-            stays ? xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be replaced: %s", path, strerror(errno)) : XANI_OK;
+            own ? xn_fail(ctx, XANI_ERR_USAGE, "%s: is the configuration given; give another folder to write to", path)
+            : stays ? xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be replaced: %s", path, strerror(errno))
+                    : XANI_OK;
         xn_free(path);
         if (st != XANI_OK) return st;
     }
