@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // cube.c -- the field's binned cubes: run%04d_on.h5 with run%04d_off.h5 beside it (formats.md 1.8).
 //
-// Root datasets scan_var (ps), imgs (bin, y, x), i0 and bin_counts, or bin_count in the other spelling; imgs,
-// i0 and counts are sums, so files of one run are combined by adding what has the same delay, and all
+// Root datasets scan_var (ps), imgs (bin, y, x), i0 and bin_counts, or bin_count in the other spelling (both: then they
+// agree); imgs, i0 and counts are sums, so files of one run are combined by adding what has the same delay, and all
 // bins of the off files make one reference.  An empty bin (count 0, or no number in its plane) counts as
 // nothing.  A pixel that is no number in any bin that is not empty is masked.
 // delay = sign scan_var - zero_ps; bins come out in ascending order whatever the sign.
@@ -26,6 +26,40 @@ static xani_status read_vector(xn_ctx *ctx, const xn_h5 *h5, const char *dataset
     if (n == bins) return XANI_OK;
     return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has %lld entries, imgs %lld bins", xn_h5_path(h5), dataset,
                    (long long)n, (long long)bins);
+}
+
+static bool same(double a, double b) { return a == b || (isnan(a) && isnan(b)); }
+
+xani_status xn_cube_counts(xn_ctx *ctx, const xn_h5 *h5, double **count, int64_t *n)
+{
+    static const char *const name[2] = {"bin_counts", "bin_count"}; // both spellings exist
+    const bool first = xn_h5_exists(h5, name[0]), second = xn_h5_exists(h5, name[1]);
+    double *other = NULL;
+    int64_t m = 0;
+    if (!first && !second)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: has neither %s nor %s: the shots of each bin are needed",
+                       xn_h5_path(h5), name[0], name[1]);
+    XN_TRY(xn_h5_read_f64(ctx, h5, name[first ? 0 : 1], count, n));
+    if (!first || !second) return XANI_OK;
+    xani_status st = xn_h5_read_f64(ctx, h5, name[1], &other, &m);
+    if (st == XANI_OK && m != *n)
+        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has %lld entries, %s %lld", xn_h5_path(h5), name[0], (long long)*n,
+                     name[1], (long long)m);
+    for (int64_t b = 0; st == XANI_OK && b < m; b++)
+        if (!same((*count)[b], other[b]))
+            st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s and %s contradict each other: %.10g and %.10g shots in bin %lld",
+                         xn_h5_path(h5), name[0], name[1], (*count)[b], other[b], (long long)b);
+    xn_free(other);
+    return st;
+}
+
+static xani_status read_counts(xn_ctx *ctx, const xn_h5 *h5, int64_t bins, double **count)
+{
+    int64_t n = 0;
+    XN_TRY(xn_cube_counts(ctx, h5, count, &n));
+    if (n == bins) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has %lld entries, imgs %lld bins", xn_h5_path(h5),
+                   xn_h5_exists(h5, "bin_counts") ? "bin_counts" : "bin_count", (long long)n, (long long)bins);
 }
 
 // What the configuration says about the files.
@@ -53,8 +87,7 @@ static xani_status read_small(xn_ctx *ctx, const xn_h5 *h5, const reading *how, 
     bool plane = p->off && info.rank == 2; // one bin without its axis
     XN_TRY(xn_binned_shape(ctx, h5, plane ? 0 : 1, p, s));
     XN_TRY(read_vector(ctx, h5, how->monitor, p->bins, &p->i0));
-    const char *counts = xn_h5_exists(h5, "bin_counts") ? "bin_counts" : "bin_count"; // both spellings exist
-    XN_TRY(read_vector(ctx, h5, counts, p->bins, &p->count));
+    XN_TRY(read_counts(ctx, h5, p->bins, &p->count));
     for (int64_t b = 0; b < p->bins; b++)
         if (!isfinite(p->count[b]) || !isfinite(p->i0[b])) p->count[b] = p->i0[b] = 0.0;
     if (p->off) return XANI_OK;

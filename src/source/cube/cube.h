@@ -5,6 +5,11 @@
 
 #include "source/layout.h"
 
+// ---- cube.c
+
+// Shots of each bin, by either name; owned. By both where they agree.
+xani_status xn_cube_counts(xn_ctx *ctx, const xn_h5 *h5, double **count, int64_t *n);
+
 // ---- facts.c
 
 bool xn_cube_claims(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes);

@@ -34,8 +34,7 @@ static xani_status read_half(xn_ctx *ctx, const char *path, bool off, xn_cube_fa
     XN_GOTO(out, st, xn_h5_open(ctx, path, &h5));
     XN_GOTO(out, st, xn_h5_info_get(ctx, h5, "imgs", &info));
     f->stored_bytes += info.size * (int64_t)xn_type_size(info.type);
-    const char *counts = xn_h5_exists(h5, "bin_counts") ? "bin_counts" : "bin_count";
-    XN_GOTO(out, st, xn_h5_read_f64(ctx, h5, counts, &count, &n));
+    XN_GOTO(out, st, xn_cube_counts(ctx, h5, &count, &n));
     for (int64_t i = 0; i < n; i++) {
         if (count[i] > 0)
             *(off ? &f->off_shots : &f->on_shots) += count[i];
