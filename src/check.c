@@ -113,10 +113,11 @@ xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer)
     json_t *o = json_object(), *list = json_array();
     int64_t ny = 0, nx = 0;
     int n = xn_source_runs(config);
-    xani_status st = XANI_OK;
+    xani_status st;
     json_object_set_new(o, "configuration", json_string(xn_config_name(config)));
     json_object_set_new(o, "threads", json_integer(xn_threads((int)xn_config_int(config, "engine.threads"))));
     json_object_set_new(o, "runs", list);
+    st = xn_second_axis_check(ctx, config);
     for (int i = 0; i < (n > 0 ? n : 1) && st == XANI_OK; i++)
         st = check_run(ctx, config, n > 0 ? i : -1, list, &ny, &nx);
     if (st == XANI_OK) st = xn_stage_check_fit(ctx, config);

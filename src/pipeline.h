@@ -26,6 +26,8 @@ typedef struct xn_axis_value {
     double value, low, high;
     xn_config *config;
 } xn_axis_value;
+// What can be known before files are opened; XANI_OK where there is no second axis.
+xani_status xn_second_axis_check(xn_ctx *ctx, const xn_config *config);
 xani_status xn_second_axis_open(xn_ctx *ctx, const xn_config *config, int index, xn_axis_value **list, int *n);
 void xn_second_axis_close(xn_axis_value **list, int *n);
 // NAME_1.h5, NAME_2.h5, ... for cube_path NAME.h5.

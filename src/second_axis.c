@@ -211,8 +211,12 @@ out:
 
 // ---- values
 
-static xani_status check_circle(xn_ctx *ctx, const xn_config *config)
+xani_status xn_second_axis_check(xn_ctx *ctx, const xn_config *config)
 {
+    if (!xn_config_has(config, "reduce.second_axis")) return XANI_OK;
+    if (xn_source_is_binned(config))
+        return xn_config_bad(ctx, config, "reduce.second_axis",
+                             "these files were binned before, there are no shots to divide");
     int axes = xn_config_count(config, "geometry.goniometer");
     if (!xn_config_has(config, "reduce.second_axis.circle") ||
         xn_config_int(config, "reduce.second_axis.circle") < axes)
@@ -227,7 +231,7 @@ xani_status xn_second_axis_open(xn_ctx *ctx, const xn_config *config, int index,
     int64_t *count = NULL;
     xani_status st;
     *list = NULL, *n = 0;
-    XN_GOTO(out, st, check_circle(ctx, config));
+    XN_GOTO(out, st, xn_second_axis_check(ctx, config));
     XN_GOTO(out, st, make_windows(ctx, config, index, &w, &count));
     *list = xn_calloc((size_t)w.n, sizeof **list);
     if (*list == NULL) st = xn_fail_memory(ctx, "the second axis", (size_t)w.n * sizeof **list);

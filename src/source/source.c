@@ -156,14 +156,18 @@ xani_status xn_source_files(xn_ctx *ctx, const xn_config *config, int run, char 
     return XANI_OK;
 }
 
-xani_status xn_source_partner(xn_ctx *ctx, const xn_config *config, const char *file, char **other)
+bool xn_source_is_binned(const xn_config *config)
 {
     const char *name = xn_config_string(config, "input.layout");
-    *other = NULL;
     for (const xn_input_layout *const *l = xn_input_layouts; name != NULL && *l != NULL; l++)
-        if (strcmp((*l)->ops->layout, name) == 0 && (*l)->ops->read_cube != NULL)
-            return xn_pairs_other(ctx, file, other);
-    return XANI_OK;
+        if (strcmp((*l)->ops->layout, name) == 0) return (*l)->ops->read_cube != NULL;
+    return false;
+}
+
+xani_status xn_source_partner(xn_ctx *ctx, const xn_config *config, const char *file, char **other)
+{
+    *other = NULL;
+    return xn_source_is_binned(config) ? xn_pairs_other(ctx, file, other) : XANI_OK;
 }
 
 xani_status xn_source_half(xn_ctx *ctx, const char *file, char **other) { return xn_pairs_other(ctx, file, other); }

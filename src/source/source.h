@@ -16,6 +16,8 @@ int xn_source_runs(const xn_config *config); // number of runs; 0 when there is 
 xani_status xn_source_files(xn_ctx *ctx, const xn_config *config, int run, char ***files);
 // Those of one name or glob, an element of such a list: "dark.runs[0].files[1]".
 xani_status xn_source_named(xn_ctx *ctx, const xn_config *config, const char *key, char ***files);
+// input.layout is one of cubes whose shots were binned before; false where it is none that is known.
+bool xn_source_is_binned(const xn_config *config);
 // The other half x_off.h5 of a cube in two files x_on.h5, or the reverse; owned, NULL where there is none.
 xani_status xn_source_partner(xn_ctx *ctx, const xn_config *config, const char *file, char **other);
 // The same of a file that is named as a half, whatever its layout.
