@@ -229,24 +229,6 @@ xani_status xn_binned_read(xn_ctx *ctx, xn_source *s, xn_cube *c)
 
 // ---- the source
 
-static bool is_used(const char *key, const char *const *used)
-{
-    while (*used != NULL)
-        if (strcmp(*used++, key) == 0) return true;
-    return false;
-}
-
-static void say_ignored(xn_ctx *ctx, const xn_config *config, const char *const *used)
-{
-    static const char *const keys[] = {"input.i0",    "input.laser",      "input.frames", "select.time_tool",
-                                       "select.cuts", "select.linearity", "select.use"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
-        if (xn_config_count(config, keys[i]) > 0 && !is_used(keys[i], used))
-            xn_warn(ctx, "%s is not used: cubes hold sums of shots selected before", keys[i]);
-    if (xn_config_map_key(config, "select.i0", 0) != NULL)
-        xn_warn(ctx, "select.i0 is not used: cubes hold sums of shots selected before");
-}
-
 xani_status xn_binned_start(xn_ctx *ctx, xn_source *s, xn_binned **b)
 {
     *b = s->impl = xn_calloc(1, sizeof **b);
@@ -262,7 +244,7 @@ xani_status xn_binned_finish(xn_ctx *ctx, const xn_config *config, const char *c
     s->cal.photons_per_unit = 1.0;
     if (s->module_rows == NULL) XN_TRY(xn_modules_from_geometry(ctx, config, s));
     XN_TRY(xn_mask_load(ctx, config, b->part[0].path, s));
-    say_ignored(ctx, config, used);
+    xn_binned_say_ignored(ctx, config, used);
     return XANI_OK;
 }
 

@@ -58,4 +58,9 @@ xani_status xn_binned_start(xn_ctx *ctx, xn_source *s, xn_binned **b);
 xani_status xn_binned_finish(xn_ctx *ctx, const xn_config *config, const char *const *used, xn_source *s);
 void xn_binned_close(xn_source *s);
 xani_status xn_binned_read(xn_ctx *ctx, xn_source *s, xn_cube *cube);
+
+// ---- keys.c: warns of every given key of input, select and reduce that neither `used` nor all cubes have a use for
+
+void xn_binned_say_ignored(xn_ctx *ctx, const xn_config *config, const char *const *used);
+
 #endif

@@ -187,7 +187,7 @@ static xani_status cube_open(xn_ctx *ctx, const xn_config *config, int run, xn_s
     XN_TRY(xn_delay_rule_load(ctx, config, true, &how.delay));
     XN_TRY(xn_binned_start(ctx, s, &b));
     XN_TRY(read_pairs(ctx, config, run, &how, s));
-    XN_TRY(xn_binned_finish(ctx, config, (const char *const[]){"input.i0", NULL}, s));
+    XN_TRY(xn_binned_finish(ctx, config, (const char *const[]){"input.i0", "input.background", NULL}, s));
     return read_background(ctx, config, s);
 }
 
