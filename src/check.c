@@ -32,6 +32,30 @@ static xani_status frame_seconds(xn_ctx *ctx, xn_source *s, double *seconds)
     return st;
 }
 
+static void count_shots(const xn_source *s, const xn_reduce_plan *p, json_t *o)
+{
+    int64_t on = 0, off = 0;
+    for (int64_t i = 0; i < s->shots.n; i++)
+        on += s->shots.laser[i] == XN_LASER_ON, off += s->shots.laser[i] == XN_LASER_OFF;
+    bool binned = s->ops->read_cube != NULL;
+    if (binned) on = llround(s->binned.on), off = llround(s->binned.off);
+    int64_t n = binned ? on + off : s->shots.n;
+    json_object_set_new(o, "shots", json_integer(n));
+    json_object_set_new(o, "laser_on", json_integer(on));
+    json_object_set_new(o, "laser_off", json_integer(off));
+    if (n > 0) json_object_set_new(o, "used", json_integer(p->shots)); // what the cuts leave; bins that have I0
+}
+
+static xani_status read_seconds(xn_ctx *ctx, const xn_config *config, xn_source *s, const xn_reduce_plan *p,
+                                double *seconds)
+{
+    *seconds = NAN;
+    if (s->ops->read_cube != NULL) return s->ops->probe_cube != NULL ? s->ops->probe_cube(ctx, s, seconds) : XANI_OK;
+    XN_TRY(frame_seconds(ctx, s, seconds));
+    *seconds *= (double)p->frames_read / xn_threads((int)xn_config_int(config, "engine.threads"));
+    return XANI_OK;
+}
+
 static xani_status check_run(xn_ctx *ctx, const xn_config *config, int index, json_t *list, int64_t *ny, int64_t *nx)
 {
     xn_source *s = NULL;
@@ -40,17 +64,11 @@ static xani_status check_run(xn_ctx *ctx, const xn_config *config, int index, js
     xani_status st;
     XN_GOTO(out, st, xn_source_open(ctx, config, index, &s));
     XN_GOTO(out, st, xn_reduce_plan_make(ctx, config, s, &p));
-    XN_GOTO(out, st, frame_seconds(ctx, s, &seconds));
+    XN_GOTO(out, st, read_seconds(ctx, config, s, &p, &seconds));
     *ny = s->ny, *nx = s->nx;
-    int64_t on = 0, off = 0;
-    for (int64_t i = 0; i < s->shots.n; i++)
-        on += s->shots.laser[i] == XN_LASER_ON, off += s->shots.laser[i] == XN_LASER_OFF;
     json_t *o = json_object();
     if (s->run != NULL && s->run[0]) json_object_set_new(o, "run", json_string(s->run));
-    json_object_set_new(o, "shots", json_integer(s->shots.n));
-    json_object_set_new(o, "laser_on", json_integer(on));
-    json_object_set_new(o, "laser_off", json_integer(off));
-    if (s->shots.n > 0) json_object_set_new(o, "used", json_integer(p.shots)); // what the cuts leave
+    count_shots(s, &p, o);
     json_object_set_new(o, "stored_bytes", json_integer(p.stored_bytes));
     json_object_set_new(o, "memory_bytes", json_integer(xn_max64(p.memory_bytes, p.write_bytes)));
     json_object_set_new(o, "write_bytes", json_integer(p.write_bytes));
@@ -61,10 +79,7 @@ static xani_status check_run(xn_ctx *ctx, const xn_config *config, int index, js
     json_object_set_new(o, "spatial_bin", json_integer(p.spatial_bin));
     json_object_set_new(o, "groups_y", json_integer(p.ny));
     json_object_set_new(o, "groups_x", json_integer(p.nx));
-    if (isfinite(seconds)) {
-        double whole = seconds * (double)p.frames_read / xn_threads((int)xn_config_int(config, "engine.threads"));
-        json_object_set_new(o, "read_and_decode_seconds", json_real(whole));
-    }
+    if (isfinite(seconds)) json_object_set_new(o, "read_and_decode_seconds", json_real(seconds));
     json_array_append_new(list, o);
 out:
     xn_source_close(&s);

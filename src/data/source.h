@@ -38,6 +38,16 @@ typedef struct xn_calibration {
 } xn_calibration;
 
 struct xn_frames; // io/frames.h
+
+// What the bins of a binned layout hold, known before the sums are read.
+typedef struct xn_binned_facts {
+    int64_t bins;             // of the delay, all cubes together
+    double on, off;           // shots
+    double on_used, off_used; // those in bins whose I0 is a number above 0
+    int64_t bytes;            // of all planes as float64
+    int64_t block_bytes;      // most that are read at once
+} xn_binned_facts;
+
 typedef struct xn_source xn_source;
 typedef struct xn_source_ops {
     const char *layout;
@@ -55,6 +65,7 @@ typedef struct xn_source_ops {
     xani_status (*read_mask)(xn_ctx *ctx, xn_source *s, int64_t frame, uint32_t *dst, void *scratch);
     // Binned layouts: the sums as float64; NULL for shots.
     xani_status (*read_cube)(xn_ctx *ctx, xn_source *s, xn_cube *cube);
+    xani_status (*probe_cube)(xn_ctx *ctx, xn_source *s, double *seconds); // that read_cube takes; NULL: not known
 } xn_source_ops;
 
 struct xn_source {
@@ -67,8 +78,9 @@ struct xn_source {
     size_t scratch_bytes;
     int64_t together; // frames k together ... (k + 1) together - 1 are decoded at once: read them so; 0: each alone
     xn_calibration cal;
-    uint32_t *mask;       // (ny, nx) NXmx bits from the source's own files and input.mask; owned
-    xn_shots shots;       // joined table, verdicts only for join/bad frame/dark; moved out by select
+    uint32_t *mask; // (ny, nx) NXmx bits from the source's own files and input.mask; owned
+    xn_shots shots; // joined table, verdicts only for join/bad frame/dark; moved out by select
+    xn_binned_facts binned;
     int64_t stored_bytes; // of all frames
     char *run;            // name, "" for a single run
     double angles_deg[8];

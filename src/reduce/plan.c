@@ -181,19 +181,40 @@ out:
     return st;
 }
 
-// Binned input: bins are known only by reading; they are estimated from the stored bytes (float64 sums).
-static void plan_binned(const xn_source *source, const xn_groups *g, xn_reduce_plan *plan)
+// Bins that come out: those of the cubes, or of the edges they are added up to.
+static xani_status bins_of_cube(xn_ctx *ctx, const xn_config *config, const xn_source *source, int *n)
 {
-    int64_t pixels = source->ny * source->nx;
+    xn_bins bins;
+    *n = (int)source->binned.bins;
+    if (!xn_config_has(config, "reduce.delay_bins_ps.edges")) return XANI_OK;
+    XN_TRY(xn_bins_make(ctx, config, NULL, 0, &bins));
+    *n = bins.n;
+    xn_bins_free(&bins);
+    return XANI_OK;
+}
+
+// Binned input: the largest of what reading, grouping, rebinning and dividing hold, as binned.c of here and of the
+// sources do it, in float64.
+static xani_status plan_binned(xn_ctx *ctx, const xn_config *config, const xn_source *source, const xn_groups *g,
+                               xn_reduce_plan *plan)
+{
+    XN_TRY(bins_of_cube(ctx, config, source, &plan->nbins));
+    int64_t pixels = source->ny * source->nx, npix = g->ny * g->nx, in = source->binned.bins + 1, out = plan->nbins + 1;
+    int64_t reading = in * pixels * 8 + source->binned.block_bytes, grouping = in * (pixels + npix) * 8,
+            rebinning = (in + out) * npix * 8, dividing = out * npix * (8 + RESULT_BYTES);
+    int64_t masks = pixels * (2 * (int64_t)sizeof *source->mask + 1) + npix;
+    plan->shots = (int64_t)(source->binned.on_used + source->binned.off_used + 0.5);
     plan->stored_bytes = source->stored_bytes;
     plan->passes = 1;
     plan->bins_per_pass = plan->nbins;
     plan->spatial_bin = g->k;
-    plan->nbins = pixels > 0 ? (int)xn_min64(source->stored_bytes / (8 * pixels), INT32_MAX) : 0;
     plan->ny = g->ny;
     plan->nx = g->nx;
-    plan->accumulator_bytes = (int64_t)plan->nbins * g->ny * g->nx * 8;
-    plan->memory_bytes = (int64_t)plan->nbins * (pixels * 8 + g->ny * g->nx * (8 + RESULT_BYTES));
+    plan->accumulator_bytes = out * npix * 8;
+    plan->memory_bytes = xn_max64(xn_max64(reading, grouping), xn_max64(rebinning, dividing)) + masks;
+    int64_t band = xn_min64(BAND_BYTES, npix * plan->nbins * 8);
+    plan->write_bytes = out * npix * (8 + RESULT_BYTES) + npix * PLANE_BYTES + band;
+    return XANI_OK;
 }
 
 xani_status xn_reduce_plan_make(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_reduce_plan *plan)
@@ -203,7 +224,7 @@ xani_status xn_reduce_plan_make(xn_ctx *ctx, const xn_config *config, xn_source 
     XN_TRY(xn_groups_shape(ctx, config, source, &groups));
     xani_status st = XANI_OK;
     if (source->ops->read_cube != NULL)
-        plan_binned(source, &groups, plan);
+        st = plan_binned(ctx, config, source, &groups, plan);
     else
         st = plan_shots(ctx, config, source, &groups, plan);
     xn_groups_free(&groups);

@@ -116,6 +116,22 @@ info = t.info(where)
 run = info["runs"][0]
 r.ok(info["layout"] == "cube" and len(info["runs"]) == 2 and run["laser_on"] == on["n"].sum() and run["laser_off"] == off["n"].sum(), f"info: two cubes, shots on and off: {info['runs']}")
 r.ok(info["delays"][0]["empty"] == 1 and info["delays"][0]["values"] == NB, f"info: bins, the empty one: {info['delays']}")
+config = shots.write_config(f"{where}/checked.yaml", config_of(f"{where}/run0001_on.h5"))
+code, out, err = t.xani("check", config, "--json")
+plan = json.loads(out)["runs"][0] if code == 0 else {}
+r.ok(plan.get("delay_bins") == NB and plan.get("delay_bins_per_pass") == NB and plan.get("laser_on") == on["n"].sum() and plan.get("laser_off") == off["n"].sum() and plan.get("shots") == on["n"].sum() + off["n"].sum() and plan.get("read_and_decode_seconds", 0) > 0, f"check: bins, shots, cost: {plan} {err.strip()}")
+code, out, err = t.xani("check", config, "--json", "--set", "reduce.delay_bins_ps={edges: [-2, 0, 4]}")
+r.ok(code == 0 and json.loads(out)["runs"][0]["delay_bins"] == 2, f"check: bins of the edges {err.strip()}")
+axis = ("--set", "reduce.second_axis={source: x, values: [1, 2]}")
+for words in (("check", config, *axis), ("reduce", config, "-o", f"{where}/axis.h5", *axis)):
+    code, out, err = t.xani(*words)
+    r.ok(code == 2 and "reduce.second_axis: these files were binned before" in err, f"{words[0]}: no second axis of cubes: {code} {err.strip()}")
+write(f"{where}/run0003_on.h5", {**on, "i0": 0 * on["i0"]})
+write(f"{where}/run0003_off.h5", off)
+code, out, err = t.xani("check", shots.write_config(f"{where}/dark.yaml", config_of(f"{where}/run0003_on.h5")))
+r.ok(code == 3 and "run0003_on.h5" in err and "no I0" in err, f"check: a cube whose I0 is 0 is refused: {code} {err.strip()}")
+for half in ("on", "off"):
+    os.remove(f"{where}/run0003_{half}.h5")
 code, out, err = t.xani("init", f"{where}/run0002_on.h5")
 r.ok(code == 0 and "layout: cube" in out and "run0002_on.h5" in out, f"init: {err.strip()}")
 

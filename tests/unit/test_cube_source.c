@@ -246,6 +246,96 @@ START_TEST(test_missing_values)
 }
 END_TEST
 
+// Opens the source only, as `xani check` does; the warnings of that. NULL where it fails.
+static const char *const *opened(int *n, xn_binned_facts *facts)
+{
+    const char *const *texts = NULL;
+    xn_source *s = NULL;
+    xn_warnings_forget(ctx);
+    *n = -1;
+    if (xn_source_open(ctx, config, -1, &s) != XANI_OK) return NULL;
+    *facts = s->binned;
+    xn_source_close(&s);
+    *n = xn_warnings(ctx, &texts);
+    return texts;
+}
+
+START_TEST(test_facts)
+{
+    // Before any plane is read it is known how many bins and shots there are; bins that have shots but no I0 are told
+    // with their number, and a cube of nothing else is an error then already.
+    int n = 0;
+    xn_binned_facts f;
+    opened(&n, &f);
+    ck_assert_int_eq(n, 0);
+    ck_assert(f.bins == NB && f.on == 100 && f.off == 49 && f.on_used == 100 && f.off_used == 49);
+    ck_assert(f.bytes == (NB + 1) * PLANE * 8 && f.block_bytes == PLANE * 8);
+    h5_put(on_path, "i0", H5T_NATIVE_DOUBLE, H5_SHAPE(NB), (double[]){11, 0, NAN, -3});
+    h5_put(on_path, "bin_counts", H5T_NATIVE_DOUBLE, H5_SHAPE(NB), (double[]){10, 20, 30, 0});
+    const char *const *texts = opened(&n, &f);
+    ck_assert_int_eq(n, 1);
+    ck_assert_ptr_nonnull(strstr(texts[0], "run0001_on.h5: I0 is 0, negative or no number in 2 of 3 bins with shots: "
+                                           "their 50 shots are left out"));
+    ck_assert(f.bins == NB && f.on == 60 && f.on_used == 10);
+    xn_cube c;
+    loads(&c);
+    ck_assert(c.on_count[0] == 10 && c.on_count[1] == 0 && c.on_i0[2] == 0 && c.on_float[PLANE] == 0);
+    xn_cube_free(&c);
+    h5_put(on_path, "i0", H5T_NATIVE_DOUBLE, H5_SHAPE(NB), (double[]){0, 0, 0, 0});
+    ck_assert_ptr_null(opened(&n, &f));
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "run0001_on.h5: every bin is empty or has no I0"));
+    xn_clear_error(ctx);
+}
+END_TEST
+
+START_TEST(test_ignored_keys)
+{
+    // Every key that is given but says nothing about sums is told, whatever it is; what is as it would be anyway, and
+    // what does have a say, is not.
+    static const char *const useless[] = {"reduce.threshold_photons=0.5",
+                                          "reduce.photons={method: round}",
+                                          "reduce.find_zero=true",
+                                          "input.common_mode={rows: true}",
+                                          "input.calibration={photons_per_unit: 2}",
+                                          "input.detector=jungfrau",
+                                          "input.double_pixels=mask",
+                                          "input.unreadable=skip",
+                                          "input.laser={codes: [20]}",
+                                          "input.laser=word",
+                                          "input.frames=imgs",
+                                          "input.readings=[{file: a.h5}]",
+                                          "input.chip_px=[256, 256]",
+                                          "select.i0={min: 5}",
+                                          "select.cuts=[{source: x, min: 1}]",
+                                          "select.time_tool={source: x, min: 1}",
+                                          "select.max_shots=5"};
+    static const char *const fine[] = {"reduce.threshold_photons=0", "reduce.photons={method: null}",
+                                       "reduce.find_zero=false",     "input.unreadable=stop",
+                                       "input.counts_per_photon=2",  "reduce.spatial_bin=2",
+                                       "select.i0={min: null}",      "input.i0=i0",
+                                       "input.mask={dataset: mask}"};
+    h5_put(on_path, "mask", H5T_NATIVE_INT, H5_SHAPE(NY, NX), (int[PLANE]){0});
+    xn_binned_facts f;
+    for (size_t i = 0; i < sizeof useless / sizeof useless[0]; i++) {
+        int n = 0, length = (int)strcspn(useless[i], "=");
+        char want[100];
+        configure("  delay: {sign: 1}\n");
+        set(useless[i]);
+        const char *const *texts = opened(&n, &f);
+        snprintf(want, sizeof want, "%.*s is not used: layout cube", length, useless[i]);
+        ck_assert_msg(n == 1 && strstr(texts[0], want) != NULL, "%s: %d warnings, %s", useless[i], n,
+                      n > 0 ? texts[0] : xani_error_text(ctx));
+    }
+    configure("  delay: {sign: 1}\n");
+    for (size_t i = 0; i < sizeof fine / sizeof fine[0]; i++) {
+        int n = 0;
+        set(fine[i]);
+        const char *const *texts = opened(&n, &f);
+        ck_assert_msg(n == 0, "%s: %s", fine[i], n > 0 ? texts[0] : xani_error_text(ctx));
+    }
+}
+END_TEST
+
 START_TEST(test_mask)
 {
     // input.mask is taken from the input file or its own, several are combined, both polarities.
@@ -334,7 +424,7 @@ START_TEST(test_input_errors)
     fails(XANI_ERR_INPUT, "imgs");
     write_pair("run0001");
     h5_drop(on_path, "bin_counts");
-    fails(XANI_ERR_INPUT, "bin_count");
+    fails(XANI_ERR_INPUT, "run0001_on.h5: has neither bin_counts nor bin_count");
     write_pair("run0001");
     h5_put(off_path, "imgs", H5T_NATIVE_DOUBLE, H5_SHAPE(1, NX, NY), (double[PLANE]){0});
     fails(XANI_ERR_INPUT, "run0001_off.h5: imgs has shape (1, 2, 3)");
@@ -344,6 +434,15 @@ START_TEST(test_input_errors)
     write_pair("run0001");
     h5_put(on_path, "bin_counts", H5T_NATIVE_DOUBLE, H5_SHAPE(NB), (double[]){0, 0, 0, 0});
     fails(XANI_ERR_INPUT, "run0001_on.h5: every bin is empty");
+    write_pair("run0001");
+    h5_put(on_path, "bin_count", H5T_NATIVE_DOUBLE, H5_SHAPE(NB), counts); // both, the same: no matter
+    xn_cube whole;
+    loads(&whole);
+    xn_cube_free(&whole);
+    h5_put(on_path, "bin_count", H5T_NATIVE_DOUBLE, H5_SHAPE(NB), (double[]){10, 20, 31, 40});
+    fails(XANI_ERR_INPUT, "run0001_on.h5: bin_counts and bin_count contradict each other: 30 and 31 shots in bin 2");
+    h5_put(on_path, "bin_count", H5T_NATIVE_DOUBLE, H5_SHAPE(2), counts);
+    fails(XANI_ERR_INPUT, "run0001_on.h5: bin_counts has 4 entries, bin_count 2");
     unlink(off_path);
     fails(XANI_ERR_INPUT, "run0001_on.h5: its laser-off half");
     snprintf(on_path, sizeof on_path, "%s/cube.h5", dir);
@@ -427,6 +526,8 @@ static void add(TCase *t)
     tcase_add_test(t, test_several_cubes);
     tcase_add_test(t, test_off_bins);
     tcase_add_test(t, test_missing_values);
+    tcase_add_test(t, test_facts);
+    tcase_add_test(t, test_ignored_keys);
     tcase_add_test(t, test_mask);
     tcase_add_test(t, test_chunked);
     tcase_add_test(t, test_configuration_errors);

@@ -523,16 +523,26 @@ END_TEST
 
 START_TEST(test_binned_plan)
 {
-    // The plan of a binned source follows from its size.
+    // The plan of a binned source tells its own bins, or those of the edges, its shots, and what all steps hold at
+    // once.
     binned d;
     uint32_t mask[NY * NX];
     xn_source s;
     make_binned(&d, mask, &s);
-    s.stored_bytes = sizeof d.on;
+    s.stored_bytes = 17; // says nothing of the bins: it may be compressed, and holds the off planes too
+    s.binned = (xn_binned_facts){.bins = NB, .on_used = 30, .off_used = 12, .block_bytes = 999};
     xn_config *config = parse("reduce: {spatial_bin: 2}\n");
     xn_reduce_plan plan;
     ck_assert_int_eq(xn_reduce_plan_make(ctx, config, &s, &plan), XANI_OK);
-    ck_assert(plan.nbins == NB && plan.ny == 3 && plan.nx == 4 && plan.passes == 1 && plan.shots == 0);
+    ck_assert(plan.nbins == NB && plan.ny == 3 && plan.nx == 4 && plan.passes == 1 && plan.shots == 42);
+    ck_assert(plan.bins_per_pass == NB && plan.stored_bytes == 17);
+    int64_t both = (NB + 1) * (NY * NX + 3 * 4) * 8; // planes of pixels and of groups at the same time
+    ck_assert_int_ge(plan.memory_bytes, both);
+    ck_assert_int_le(plan.memory_bytes, both + 9 * NY * NX + 3 * 4);
+    xani_config_destroy(&config);
+    config = parse("reduce: {delay_bins_ps: {edges: [-1, 0, 1, 2]}}\n");
+    ck_assert_int_eq(xn_reduce_plan_make(ctx, config, &s, &plan), XANI_OK);
+    ck_assert_int_eq(plan.nbins, 3);
     xani_config_destroy(&config);
     drop_binned(&s);
 }

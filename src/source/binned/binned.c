@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "io/array.h"
+
 #define SAME_PLACE_PS 1e-9
 #define BLOCK_BYTES ((int64_t)256 << 20) // chunks that hold many rows are decoded once when they fit into this
 
@@ -28,6 +30,20 @@ xn_binned_part *xn_binned_add(xn_ctx *ctx, const char *path, const char *dataset
     }
     p[b->n] = (xn_binned_part){.path = own, .dataset = name, .off = off};
     return &p[b->n++];
+}
+
+// Bytes in the file; where they lie in a way that cannot be told, those of its numbers.
+static xani_status add_stored(xn_ctx *ctx, const xn_binned_part *p, const xn_h5_info *info, xn_source *s)
+{
+    xn_array *a = NULL;
+    const xn_array_options how = {.fill = true};
+    const char *path = p->path;
+    xani_status st = xn_array_open(ctx, &path, 1, p->dataset, &how, &a);
+    if (st == XANI_ERR_MEMORY || st == XANI_INTERRUPTED) return st;
+    if (st != XANI_OK) xn_clear_error(ctx);
+    s->stored_bytes += a != NULL ? xn_array_get_info(a)->stored_bytes : info->size * (int64_t)xn_type_size(info->type);
+    xn_array_close(&a);
+    return XANI_OK;
 }
 
 xani_status xn_binned_shape(xn_ctx *ctx, const xn_h5 *h5, int lead, xn_binned_part *p, xn_source *s)
@@ -56,8 +72,7 @@ xani_status xn_binned_shape(xn_ctx *ctx, const xn_h5 *h5, int lead, xn_binned_pa
     if (info.chunked && lead > 0)
         p->block =
             xn_max64(1, xn_min64(xn_min64(info.chunk[0], info.dims[0]), BLOCK_BYTES / (8 * p->per_row * ny * nx)));
-    s->stored_bytes += info.size * (int64_t)xn_type_size(info.type);
-    return XANI_OK;
+    return add_stored(ctx, p, &info, s);
 }
 
 // ---- bins of the whole
@@ -104,6 +119,8 @@ typedef struct {
     size_t plane;  // pixels
     double *block; // planes as read
     int64_t used_on, used_off, done, total;
+    int64_t blank; // bins with shots, without a number in their plane
+    double blank_shots;
 } adder;
 
 // Adds the plane to sum; pixels that are no number are masked. False: no pixel is one, nothing was added.
@@ -126,7 +143,11 @@ static void add_bin(adder *a, const xn_binned_part *p, int64_t b, const double *
     xn_cube *c = a->cube;
     if (!(p->count[b] > 0.0 && p->i0[b] > 0.0)) return;
     int bin = p->off ? 0 : bin_of(a->b, p->place_ps[b]);
-    if (!add_plane(a, one, p->off ? c->off_float : c->on_float + (size_t)bin * a->plane)) return;
+    if (!add_plane(a, one, p->off ? c->off_float : c->on_float + (size_t)bin * a->plane)) {
+        a->blank++;
+        a->blank_shots += p->count[b];
+        return;
+    }
     *(p->off ? &a->used_off : &a->used_on) += 1;
     if (p->off) {
         c->off_i0 += p->i0[b];
@@ -215,6 +236,9 @@ xani_status xn_binned_read(xn_ctx *ctx, xn_source *s, xn_cube *c)
     if (st == XANI_OK && (a.block = xn_alloc(planes * a.plane, sizeof *a.block)) == NULL)
         st = xn_fail_memory(ctx, "planes of the cube", planes * a.plane * sizeof *a.block);
     for (int i = 0; st == XANI_OK && i < b->n; i++) st = add_part(&a, &b->part[i]);
+    if (st == XANI_OK && a.blank > 0)
+        xn_warn(ctx, "%s: %s is no number in any pixel of %lld bins with shots: their %.10g shots are left out",
+                b->part[0].path, b->part[0].dataset, (long long)a.blank, a.blank_shots);
     xn_free(a.block);
     if (st == XANI_OK) subtract_background(b, a.plane, c);
     if (st == XANI_OK) xn_progress(ctx, "cube", a.total, a.total, "bins");
@@ -228,6 +252,51 @@ xani_status xn_binned_read(xn_ctx *ctx, xn_source *s, xn_cube *c)
 }
 
 // ---- the source
+
+// What its bins hold. Bins with shots but without an I0 to divide by are told and count as empty.
+static void settle_part(xn_ctx *ctx, xn_binned_part *p, xn_binned_facts *facts)
+{
+    int64_t filled = 0, bare = 0;
+    double lost = 0.0;
+    for (int64_t b = 0; b < p->bins; b++) {
+        const double n = p->count[b], i0 = p->i0[b];
+        const bool any = isfinite(n) && n > 0.0, whole = any && isfinite(i0) && i0 > 0.0;
+        filled += any;
+        bare += any && !whole;
+        if (any) *(p->off ? &facts->off : &facts->on) += n;
+        if (whole) *(p->off ? &facts->off_used : &facts->on_used) += n;
+        if (any && !whole) lost += n;
+        if (!whole) p->count[b] = p->i0[b] = 0.0;
+    }
+    facts->bytes += p->bins;
+    if (bare > 0)
+        xn_warn(ctx,
+                "%s: I0 is 0, negative or no number in %lld of %lld bins with shots: their %.10g shots are left out",
+                p->path, (long long)bare, (long long)filled, lost);
+}
+
+static void settle(xn_ctx *ctx, xn_binned *b, xn_source *s)
+{
+    const int64_t plane = s->ny * s->nx * (int64_t)sizeof(double);
+    s->binned = (xn_binned_facts){.bins = b->nbins};
+    for (int i = 0; i < b->n; i++) {
+        settle_part(ctx, &b->part[i], &s->binned);
+        s->binned.block_bytes =
+            xn_max64(s->binned.block_bytes, xn_max64(1, b->part[i].block * b->part[i].per_row) * plane);
+    }
+    s->binned.bytes *= plane;
+}
+
+// Before any plane is read, so that `xani check` finds it too.
+static xani_status check_used(xn_ctx *ctx, const xn_binned *b, const xn_source *s)
+{
+    if (!(s->binned.off_used > 0.0))
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: no laser-off shots: every bin is empty or has no I0",
+                       first_of(b, true)->path);
+    if (!(s->binned.on_used > 0.0))
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: every bin is empty or has no I0", first_of(b, false)->path);
+    return XANI_OK;
+}
 
 xani_status xn_binned_start(xn_ctx *ctx, xn_source *s, xn_binned **b)
 {
@@ -245,7 +314,25 @@ xani_status xn_binned_finish(xn_ctx *ctx, const xn_config *config, const char *c
     if (s->module_rows == NULL) XN_TRY(xn_modules_from_geometry(ctx, config, s));
     XN_TRY(xn_mask_load(ctx, config, b->part[0].path, s));
     xn_binned_say_ignored(ctx, config, used);
-    return XANI_OK;
+    settle(ctx, b, s);
+    return check_used(ctx, b, s);
+}
+
+xani_status xn_binned_probe(xn_ctx *ctx, xn_source *s, double *seconds)
+{
+    const xn_binned *b = s->impl;
+    const xn_binned_part *p = &b->part[0];
+    const int64_t rows = p->per_row == 0 ? p->plane_rows : p->block, planes = xn_max64(1, p->block * p->per_row);
+    const size_t numbers = (size_t)(planes * s->ny * s->nx);
+    xn_h5 *h5 = NULL;
+    double *block = xn_alloc(numbers, sizeof *block), start = xn_seconds();
+    xani_status st = block != NULL ? XANI_OK : xn_fail_memory(ctx, "planes of the cube", numbers * sizeof *block);
+    if (st == XANI_OK) st = xn_h5_open(ctx, p->path, &h5);
+    if (st == XANI_OK) st = xn_h5_read_rows(ctx, h5, p->dataset, XN_F64, 0, rows, block);
+    *seconds = (xn_seconds() - start) * (double)s->binned.bytes / (double)(numbers * sizeof *block);
+    xn_h5_close(&h5);
+    xn_free(block);
+    return st;
 }
 
 void xn_binned_close(xn_source *s)

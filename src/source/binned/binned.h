@@ -35,7 +35,7 @@ typedef struct xn_binned_part {
     int64_t block;        // rows read at once
     double *place_ps;     // (bins) corrected delay that is the same for the same bin of all cubes; NULL: off
     double *delay_ps;     // (bins) corrected mean delay of its shots; NULL: as place_ps
-    double *i0, *count;   // (bins) sum of the monitor over the frames of the bin, frames; 0: empty
+    double *i0, *count;   // (bins) sum of the monitor over the frames of the bin, frames; 0: empty (xn_binned_finish)
 } xn_binned_part;
 
 typedef struct xn_binned {
@@ -54,10 +54,13 @@ xani_status xn_binned_shape(xn_ctx *ctx, const xn_h5 *h5, int lead, xn_binned_pa
 // ---- a source whose impl is an xn_binned
 
 xani_status xn_binned_start(xn_ctx *ctx, xn_source *s, xn_binned **b);
-// After the last part: bins of the whole, modules, masks. used: keys that this layout reads, NULL at the end.
+// After the last part: bins of the whole, modules, masks, s->binned. used: keys that this layout reads, NULL at the
+// end. XANI_ERR_INPUT where no bin of a class has both shots and I0.
 xani_status xn_binned_finish(xn_ctx *ctx, const xn_config *config, const char *const *used, xn_source *s);
 void xn_binned_close(xn_source *s);
 xani_status xn_binned_read(xn_ctx *ctx, xn_source *s, xn_cube *cube);
+// Seconds that reading all planes takes, from the first few.
+xani_status xn_binned_probe(xn_ctx *ctx, xn_source *s, double *seconds);
 
 // ---- keys.c: warns of every given key of input, select and reduce that neither `used` nor all cubes have a use for
 

@@ -88,8 +88,6 @@ static xani_status read_small(xn_ctx *ctx, const xn_h5 *h5, const reading *how, 
     XN_TRY(xn_binned_shape(ctx, h5, plane ? 0 : 1, p, s));
     XN_TRY(read_vector(ctx, h5, how->monitor, p->bins, &p->i0));
     XN_TRY(read_counts(ctx, h5, p->bins, &p->count));
-    for (int64_t b = 0; b < p->bins; b++)
-        if (!isfinite(p->count[b]) || !isfinite(p->i0[b])) p->count[b] = p->i0[b] = 0.0;
     if (p->off) return XANI_OK;
     XN_TRY(read_vector(ctx, h5, "scan_var", p->bins, &p->place_ps));
     XN_TRY(check_unit(ctx, h5));
@@ -191,8 +189,11 @@ static xani_status cube_open(xn_ctx *ctx, const xn_config *config, int run, xn_s
     return read_background(ctx, config, s);
 }
 
-static const xn_source_ops ops = {
-    .layout = "cube", .open = cube_open, .close = xn_binned_close, .read_cube = xn_binned_read};
+static const xn_source_ops ops = {.layout = "cube",
+                                  .open = cube_open,
+                                  .close = xn_binned_close,
+                                  .read_cube = xn_binned_read,
+                                  .probe_cube = xn_binned_probe};
 
 const xn_input_layout xn_layout_cube = {
     .ops = &ops,

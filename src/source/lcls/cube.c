@@ -215,10 +215,7 @@ static xani_status read_small(const reader *r, xn_binned_part *p)
         goto out;
     }
     XN_GOTO(out, st, xn_lcls_cube_means(r->ctx, r->config, r->monitor, r->h5, "", false, c->bins, shots, p->i0));
-    for (int64_t b = 0; b < c->bins; b++) {
-        p->i0[b] *= p->count[b];
-        if (!isfinite(p->count[b]) || !isfinite(p->i0[b])) p->count[b] = p->i0[b] = 0.0;
-    }
+    for (int64_t b = 0; b < c->bins; b++) p->i0[b] *= p->count[b];
     if (!p->off) st = read_delays(r, shots, p);
 out:
     xn_free(shots);
@@ -282,8 +279,11 @@ static xani_status cube_open(xn_ctx *ctx, const xn_config *config, int run, xn_s
     return xn_binned_finish(ctx, config, (const char *const[]){"input.i0", "input.frames", NULL}, s);
 }
 
-static const xn_source_ops ops = {
-    .layout = "lcls_cube", .open = cube_open, .close = xn_binned_close, .read_cube = xn_binned_read};
+static const xn_source_ops ops = {.layout = "lcls_cube",
+                                  .open = cube_open,
+                                  .close = xn_binned_close,
+                                  .read_cube = xn_binned_read,
+                                  .probe_cube = xn_binned_probe};
 
 const xn_input_layout xn_layout_lcls_cube = {.ops = &ops,
                                              .facility = "LCLS",

@@ -232,10 +232,7 @@ static xani_status read_label(const reader *r, const xn_h5 *h5, const char *labe
     p->i0 = xn_alloc((size_t)p->bins, sizeof *p->i0);
     if (p->i0 == NULL) return xn_fail_memory(r->ctx, "the monitor", (size_t)p->bins * sizeof *p->i0);
     XN_TRY(xn_lcls_cube_means(r->ctx, r->config, r->monitor, h5, label, true, p->bins, p->count, p->i0));
-    for (int64_t b = 0; b < p->bins; b++) {
-        p->i0[b] *= p->count[b];
-        if (!isfinite(p->count[b]) || !isfinite(p->i0[b])) p->count[b] = p->i0[b] = 0.0;
-    }
+    for (int64_t b = 0; b < p->bins; b++) p->i0[b] *= p->count[b];
     return off ? XANI_OK : read_places(r, h5, c, p);
 }
 
@@ -326,8 +323,11 @@ static xani_status cube_open(xn_ctx *ctx, const xn_config *config, int run, xn_s
     return st == XANI_OK ? xn_binned_finish(ctx, config, used, s) : st;
 }
 
-static const xn_source_ops ops = {
-    .layout = "lcls2_cube", .open = cube_open, .close = xn_binned_close, .read_cube = xn_binned_read};
+static const xn_source_ops ops = {.layout = "lcls2_cube",
+                                  .open = cube_open,
+                                  .close = xn_binned_close,
+                                  .read_cube = xn_binned_read,
+                                  .probe_cube = xn_binned_probe};
 
 const xn_input_layout xn_layout_lcls2_cube = {.ops = &ops,
                                               .facility = "LCLS-II",
