@@ -77,7 +77,7 @@ xn_type xn_hdf_type(hid_t type)
     case H5T_BITFIELD:
         return integer_of(size, false);
     case H5T_FLOAT:
-        return size == 4 ? XN_F32 : size == 8 ? XN_F64 : XN_OTHER;
+        return size <= 4 ? XN_F32 : size <= 8 ? XN_F64 : XN_OTHER; // smaller ones are widened by the library
     case H5T_STRING:
         return XN_STR;
     case H5T_ENUM: {

@@ -252,6 +252,15 @@ static xani_status describe_library(xn_ctx *ctx, const xn_h5 *file, hid_t datase
     return xn_h5_dataset(ctx, s->h5, s->dataset, &s->h5_dataset);
 }
 
+// Numbers that are stored in fewer bytes than they are read as (2-byte floats): only the library converts them.
+static bool is_widened(hid_t dataset, const xn_store *s)
+{
+    hid_t type = H5Dget_type(dataset);
+    bool widened = type >= 0 && H5Tget_size(type) != s->elem;
+    if (type >= 0) H5Tclose(type);
+    return widened;
+}
+
 static xani_status describe_layout(xn_ctx *ctx, const xn_h5 *file, hid_t dataset, hid_t created, bool plain,
                                    xn_store_how how, xn_store *s)
 {
@@ -266,7 +275,7 @@ static xani_status describe_layout(xn_ctx *ctx, const xn_h5 *file, hid_t dataset
     xn_pipeline_get(created, &s->pipeline);
     if (how == XN_STORE_OUTLINE) return cut_runs(s), XANI_OK;
     if (how == XN_STORE_BY_LIBRARY) return describe_library(ctx, file, dataset, created, s);
-    if (layout == H5D_COMPACT) return describe_compact(ctx, file, dataset, s);
+    if (layout == H5D_COMPACT && !is_widened(dataset, s)) return describe_compact(ctx, file, dataset, s);
     if (plain && outside) return describe_external(ctx, created, s);
     if (plain && layout == H5D_CONTIGUOUS) return describe_contiguous(ctx, file, dataset, s);
     if (plain && layout == H5D_CHUNKED && s->pipeline.known && xn_plugin_agrees(dataset, &s->pipeline))
