@@ -6,6 +6,7 @@
 // are NAME_1.h5, NAME_2.h5, ... in the order of the values (field_pair.c names their pairs): plain ones, which fit, map
 // and merge take as they are, and the configuration stored in each is the one that makes it alone, with the value's
 // window among select.cuts.
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +76,7 @@ static xani_status with_window(xn_ctx *ctx, const xn_config *config, double low,
 {
     const char *source = xn_config_string(config, "reduce.second_axis.source");
     char min[64] = "", max[64] = "";
+    if (!isfinite(low) && !isfinite(high)) low = -DBL_MAX; // a cut has a window
     if (isfinite(low)) (void)snprintf(min, sizeof min, ", min: %.17g", low);
     if (isfinite(high)) (void)snprintf(max, sizeof max, ", max: %.17g", nextafter(high, -INFINITY));
     XN_TRY(xn_config_copy(ctx, config, one));

@@ -131,6 +131,16 @@ static xani_status named_row(judge *j, const char *at, const char *set, const ch
     return add_row(j->ctx, j->s, row, j->flow);
 }
 
+// A cut without a window refuses nothing that anybody asked for: something was forgotten.
+static xani_status require_window(judge *j, const char *at)
+{
+    static const char *const ends[] = {"min", "max", "percentile", "mad"};
+    char key[XN_KEY_LENGTH];
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++)
+        if (xn_config_has(j->config, xn_key(key, "%s.%s", at, ends[i]))) return XANI_OK;
+    return xn_config_bad(j->ctx, j->config, at, "has no window: give min, max or both, percentile, or mad");
+}
+
 static xani_status cut_custom(judge *j, const char *prefix, const char *set)
 {
     char list[XN_KEY_LENGTH], at[XN_KEY_LENGTH], key[XN_KEY_LENGTH];
@@ -140,6 +150,7 @@ static xani_status cut_custom(judge *j, const char *prefix, const char *set)
         XN_TRY(next_verdict(j, at, &c.verdict));
         XN_TRY(find_reading(j->ctx, j->config, j->s, xn_key(key, "%s.source", at), &c.values));
         const char *source = xn_config_string(j->config, key);
+        XN_TRY(require_window(j, at));
         c.on_only = xn_selection_on_only(j->config, source);
         XN_TRY(cut_window(j->ctx, j->config, &c, j->s));
         XN_TRY(named_row(j, at, set, source));
@@ -204,6 +215,7 @@ static xani_status cut_time_tool(judge *j, const char *prefix)
     for (int i = 0; i < n; i++) {
         cut c = {.at = xn_key(at, "%s[%d]", list, i), .on_only = true, .verdict = XN_CUT_TIME_TOOL};
         XN_TRY(find_reading(j->ctx, j->config, j->s, xn_key(key, "%s.source", at), &c.values));
+        XN_TRY(require_window(j, at));
         XN_TRY(cut_window(j->ctx, j->config, &c, j->s));
     }
     return XANI_OK;
