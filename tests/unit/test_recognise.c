@@ -167,6 +167,15 @@ START_TEST(test_nothing)
     ck_assert_int_eq(xn_source_info(ctx, paths, 1, &text), XANI_ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "foreign.h5: not of a known layout"));
     xn_clear_error(ctx);
+    ck_assert_int_eq(truncate(at("acq0001." SF_DET ".h5"), 900), 0);
+    char cut[1400];
+    snprintf(cut, sizeof cut, "%s", at("acq0001." SF_DET ".h5"));
+    paths[0] = cut;
+    ck_assert_int_eq(xn_source_info(ctx, paths, 1, &text), XANI_ERR_INPUT);
+    const char *named = strstr(xani_error_text(ctx), SF_DET ".h5: is truncated: 900 bytes of ");
+    ck_assert_msg(named != NULL && strstr(xani_error_text(ctx), SF_DET) == named, "%s", xani_error_text(ctx)); // once
+    ck_assert_ptr_null(strstr(xani_error_text(ctx), "known"));
+    xn_clear_error(ctx);
     char empty[1400];
     snprintf(empty, sizeof empty, "%s", at("empty"));
     mkdir(empty, 0777);

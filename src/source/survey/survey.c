@@ -71,7 +71,10 @@ static void classify_hdf5(xn_ctx *ctx, xn_found_file *f)
     xn_h5 *h5 = NULL;
     if (xn_h5_open(ctx, f->path, &h5) != XANI_OK) {
         f->kind = XN_FOUND_BROKEN;
-        f->note = xn_strdup(xani_error_text(ctx));
+        const char *why = xani_error_text(ctx);
+        size_t n = strlen(f->path); // the path stands beside the note
+        bool named = strncmp(why, f->path, n) == 0 && strncmp(why + n, ": ", 2) == 0;
+        f->note = xn_strdup(why + (named ? n + 2 : 0));
         xn_clear_error(ctx);
         return;
     }
@@ -327,10 +330,10 @@ static xani_status survey(xn_ctx *ctx, const char *const *paths, size_t n, bool 
     if (any) return XANI_OK;
     if (odd == NULL)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: no HDF5 files of a run are there", n > 0 ? paths[0] : ".");
+    if (odd->note != NULL) return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s", odd->path, odd->note);
     char known[512];
     name_known(known, sizeof known);
-    return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s; known are %s", odd->path,
-                   odd->note ? odd->note : "not of a known layout", known);
+    return xn_fail(ctx, XANI_ERR_INPUT, "%s: not of a known layout; known are %s", odd->path, known);
 }
 
 xani_status xn_survey_make(xn_ctx *ctx, const char *const *paths, size_t n, bool beside, xn_survey *s)
