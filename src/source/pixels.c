@@ -147,29 +147,55 @@ xani_status xn_mask_load(xn_ctx *ctx, const xn_config *config, const char *first
     return xn_mask_load_region(ctx, config, first_file, NULL, s);
 }
 
+static int64_t count_good(const xn_source *s)
+{
+    int64_t good = 0;
+    for (int64_t i = 0; i < s->ny * s->nx; i++) good += s->mask[i] == 0;
+    return good;
+}
+
+// A mask of the detector leaves most of it; one that leaves the smaller part has likely been read the wrong way round.
+static void judge_mask(xn_ctx *ctx, const xn_config *config, int i, int64_t before, int64_t after)
+{
+    char key[XN_KEY_LENGTH];
+    if (2 * after >= before || after == 0) return;
+    xn_key(key, "input.mask[%d].good", i);
+    xn_warn(ctx, "input.mask[%d] leaves out %lld of %lld pixels: is %s: %s the right way round?", i,
+            (long long)(before - after), (long long)before, key, xn_config_string(config, key));
+}
+
+// The mask of input.mask[i].
+static xani_status load_one(xn_ctx *ctx, const xn_config *config, int i, const char *first_file,
+                            const xn_region *region, xn_source *s)
+{
+    char key[XN_KEY_LENGTH];
+    mask_rule rule;
+    bool own = xn_config_has(config, xn_key(key, "input.mask[%d].file", i));
+    char *path = own ? xn_config_path(config, key) : xn_strdup(first_file);
+    if (path == NULL) return xn_fail_memory(ctx, "a file name", strlen(first_file));
+    int64_t before = count_good(s);
+    xani_status st = find_rule(ctx, config, i, &rule);
+    if (st == XANI_OK)
+        st = xn_config_require(ctx, config, xn_key(key, "input.mask[%d].dataset", i), "which dataset of the file");
+    if (st == XANI_OK) st = or_mask(ctx, path, xn_config_string(config, key), &rule, region, s);
+    if (st == XANI_OK) judge_mask(ctx, config, i, before, count_good(s));
+    xn_free(path);
+    return st;
+}
+
 xani_status xn_mask_load_region(xn_ctx *ctx, const xn_config *config, const char *first_file, const xn_region *region,
                                 xn_source *s)
 {
-    char key[XN_KEY_LENGTH];
-    if (s->mask == NULL) s->mask = xn_calloc((size_t)(s->ny * s->nx), sizeof *s->mask);
-    if (s->mask == NULL) return xn_fail_memory(ctx, "the mask", (size_t)(s->ny * s->nx) * sizeof *s->mask);
+    const int64_t pixels = s->ny * s->nx;
+    if (s->mask == NULL) s->mask = xn_calloc((size_t)pixels, sizeof *s->mask);
+    if (s->mask == NULL) return xn_fail_memory(ctx, "the mask", (size_t)pixels * sizeof *s->mask);
     int n = xn_config_count(config, "input.mask");
-    for (int i = 0; i < n; i++) {
-        bool own = xn_config_has(config, xn_key(key, "input.mask[%d].file", i));
-        char *path = own ? xn_config_path(config, key) : xn_strdup(first_file);
-        if (path == NULL) return xn_fail_memory(ctx, "a file name", strlen(first_file));
-        mask_rule rule;
-        xani_status st = find_rule(ctx, config, i, &rule);
-        if (st == XANI_OK)
-            st = xn_config_require(ctx, config, xn_key(key, "input.mask[%d].dataset", i), "which dataset of the file");
-        if (st == XANI_OK) st = or_mask(ctx, path, xn_config_string(config, key), &rule, region, s);
-        xn_free(path);
-        if (st != XANI_OK) return st;
-    }
+    for (int i = 0; i < n; i++) XN_TRY(load_one(ctx, config, i, first_file, region, s));
     XN_TRY(mask_geometry(ctx, config, s));
-    for (int64_t i = 0; i < s->ny * s->nx; i++)
-        if (s->mask[i] == 0) return XANI_OK;
-    return xn_fail(ctx, XANI_ERR_INPUT, "every pixel is masked; is input.mask[].good right?");
+    const int64_t good = count_good(s);
+    if (good == 0) return xn_fail(ctx, XANI_ERR_INPUT, "every pixel is masked; is input.mask[].good right?");
+    if (n > 0) xn_note(ctx, "%lld of %lld pixels are masked", (long long)(pixels - good), (long long)pixels);
+    return XANI_OK;
 }
 
 // ---- modules

@@ -350,6 +350,15 @@ START_TEST(test_mask)
     const bool bad[PLANE] = {0, 1, 0, 1, 0, 1};
     for (int p = 0; p < PLANE; p++) ck_assert_int_eq((c.mask[p] & 0xffff) != 0, bad[p]);
     xn_cube_free(&c);
+    const char *const *texts;
+    int n = xn_warnings(ctx, &texts);
+    ck_assert_int_eq(n, 0); // a half is not most of it
+    set("input.mask=[{dataset: mask, good: nonzero}]");
+    loads(&c);
+    xn_cube_free(&c);
+    n = xn_warnings(ctx, &texts);
+    ck_assert_int_eq(n, 1);
+    ck_assert_ptr_nonnull(strstr(texts[0], "input.mask[0] leaves out 5 of 6 pixels: is input.mask[0].good: nonzero"));
     set("input.mask=[{dataset: imgs}]");
     fails(XANI_ERR_INPUT, "imgs: the mask has shape (4, 3, 2)");
     set("input.mask=[{dataset: mask}, {dataset: mask, good: nonzero}]");
