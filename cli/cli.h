@@ -138,7 +138,9 @@ void cli_progress_clear(cli *c); // before other text on stderr
 void cli_log(void *user, xani_log_level level, const char *text);
 
 // json.c
-xani_status cli_result(cli *c, const char *schema, json_t *object);  // prints (table or --json); steals object
+xani_status cli_result(cli *c, const char *schema, json_t *object); // prints (table or --json); steals object
+// What `xani reduce --json` tells of a cube (reduced.c); owned.
+json_t *cli_reduced(cli *c, const char *cube);
 xani_status cli_result_text(cli *c, const char *schema, char *text); // library's JSON text; frees it
 char *cli_quantity(double value, const char *unit);                  // "12.3 k"; owned
 char *cli_bytes(double bytes);                                       // "1.2 GiB"; owned

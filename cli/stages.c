@@ -82,17 +82,24 @@ static xani_status written_cubes(cli *c)
     size_t n = strlen(c->output);
     if (n > 3 && strcmp(c->output + n - 3, ".h5") == 0) n -= 3;
     struct stat s;
-    if (stat(c->output, &s) == 0) return written(c, "xani.reduce", c->output);
-    json_t *all = json_array();
+    if (stat(c->output, &s) == 0) {
+        if (!c->json) return written(c, "xani.reduce", c->output);
+        json_t *one = cli_reduced(c, c->output);
+        json_object_set_new(one, "written", json_string(c->output));
+        return cli_result(c, "xani.reduce", one);
+    }
+    json_t *all = json_array(), *cubes = json_array();
     for (int i = 1; i <= MOST_VALUES; i++) { // a value without a shot has no cube
         char path[4096];
         snprintf(path, sizeof path, "%.*s_%d.h5", (int)n, c->output, i);
         if (stat(path, &s) != 0) continue;
         json_array_append_new(all, json_string(path));
         if (!c->json) printf("%s\n", path);
+        if (c->json) json_array_append_new(cubes, cli_reduced(c, path)); // in the same order
     }
-    if (c->json) return cli_result(c, "xani.reduce", json_pack("{s:o}", "written", all));
+    if (c->json) return cli_result(c, "xani.reduce", json_pack("{s:o, s:o}", "written", all, "cubes", cubes));
     json_decref(all);
+    json_decref(cubes);
     return XANI_OK;
 }
 

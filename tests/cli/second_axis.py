@@ -116,6 +116,15 @@ for k in (1, 2, 3):
 again = run("series", series)[2]
 r.ok(all(v["runs"][0]["reduce"] == v["runs"][0]["fit"] == "kept" for v in again["values"]), "run again: all is kept")
 
+code, out, error = xani("reduce", CONFIG, "-o", f"{SCRATCH}/told.h5", "--json", "-q", "--set", series)
+told = json.loads(out) if code == 0 else {"written": [], "cubes": []}
+r.ok([os.path.basename(p) for p in told["written"]] == ["told_1.h5", "told_2.h5", "told_3.h5"] and
+     [c["cut_flow"][-1]["on"] + c["cut_flow"][-1]["off"] for c in told["cubes"]] == [c["laser_on"] + c["laser_off"] for c in told["cubes"]] ==
+     [len(used(p)) for p in told["written"]], f"xani reduce --json: counts of each cube, in order {error[-300:]}")
+one = ("--set", f"reduce.second_axis={{source: '{source}', equal_count: 1}}")
+code, out, error = xani("reduce", CONFIG, "-o", f"{SCRATCH}/one.h5", "-q", *one)
+r.ok(code == 0 and os.path.exists(f"{SCRATCH}/one_1.h5"), f"one window of everything is one {error[-300:]}")
+
 # ---- a reading that turns the sample: its values are angles of one dispersion
 
 folder, code, out, error = run("angles", f"reduce.second_axis={{source: '{source}', edges: {edges}, circle: 0}}")

@@ -96,6 +96,22 @@ seen, used = len(t["verdict"]), int((t["verdict"] == 0).sum())
 r.ok(f"{seen} frames seen, {used} used, {seen - used} cut" in err, "and its balance")
 r.ok(all(int(left["on"][i - 1] - left["on"][i]) == int(p[2] or 0) for i, p in enumerate(printed) if i > 0), "removed shots are printed")
 
+# the answer for programs is the stored table too
+done = subprocess.run([XANI, "reduce", f"{raw}/xani.yaml", "-o", f"{SCRATCH}/json.h5", "--json", "-q", "--set", "select.i0={percentile: [2, 98]}"],
+                      capture_output=True, text=True)
+r.ok(done.returncode == 0, f"--json: {done.stderr.strip()[-300:]}")
+said = json.loads(done.stdout) if done.returncode == 0 else {"cut_flow": []}
+with h5py.File(f"{SCRATCH}/json.h5") as f:
+    stored = [{"cut": n.decode(), **{c: int(f[f"entry/cut_flow/{c}_left"][i]) for c in ("on", "off", "unknown")}}
+              for i, n in enumerate(f["entry/cut_flow/name"][()])]
+    counts = {"delay_bins": len(f["entry/cube/delay"]), "laser_on": int(f["entry/sums/on/shots"][()].sum()),
+              "laser_off": int(f["entry/sums/off/shots"][()].sum()), "pixels": f["entry/mask"].size,
+              "masked": int((f["entry/mask"][()] != 0).sum()), "frames": int(f["entry/shots/frames"][()]),
+              "frames_lost": int(f["entry/shots/missing"][()]), "repeated_ids": int(f["entry/shots/duplicate"][()]),
+              "without_frame": int(f["entry/shots/unmatched"][()]), "written": f"{SCRATCH}/json.h5"}
+r.ok(said["cut_flow"] == stored and len(stored) > 5, f"--json: the cut-flow is the stored one: {said['cut_flow'][-1:]}")
+r.ok(all(said.get(k) == v for k, v in counts.items()), f"--json: counts {[(k, said.get(k), v) for k, v in counts.items() if said.get(k) != v]}")
+
 # named sets
 sets = ("select.sets={bright: [{source: '" + I0 + "', min: 3.6}], sharp: {time_tool: [{source: '" + AMPLITUDE + "', min: 0.9}]}}",)
 counts = {}
