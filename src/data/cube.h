@@ -39,7 +39,7 @@ typedef struct xn_cube {
     int64_t *module_rows;   // (n_modules) rows of each module after grouping; sums to ny
     double *delay_ps;       // (bin) mean corrected delay, the bin's centre where it is empty
     double *edges_ps;       // (bin+1), or NULL
-    double *weight;         // (bin) relative weight of the bin, sum of I0 over its mean; 0 = empty
+    double *weight;         // (bin) relative weight of the bin, sum of I0 over its mean; 0 = empty. NULL: not told
     float *signal, *errors; // (bin, y, x); NaN where missing. errors NULL-free, NaN when unknown
     uint32_t *mask;         // (y, x) NXmx bits, 0 = good
     float *mean_frame;      // (y, x) R_off times mean I0: photons per shot, for the report

@@ -230,7 +230,8 @@ void xn_modes_free(xn_modes *m)
     void *all[] = {m->module_rows, m->frequency,    m->frequency_errors, m->amplitude,      m->amplitude_errors,
                    m->phase,       m->phase_errors, m->damping,          m->damping_errors, m->significance,
                    m->count,       m->status,       m->chi2_reduced,     m->background,     m->kernels,
-                   m->run,         m->shared,       m->covariance,       m->start,          m->rounds};
+                   m->run,         m->shared,       m->covariance,       m->start,          m->rounds,
+                   m->weights};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(m, 0, sizeof *m);
 }

@@ -40,7 +40,8 @@ typedef struct xn_modes {
     double threshold, false_alarm; // significance threshold; its false-alarm rate on noise
     char *kernels;                 // name of the variant used
     char *start;                   // fit.start
-    char *rounds; // further rounds of the fit: "none", "huber", "tukey", "counting", "counting, huber", ...
+    char *rounds;  // further rounds of the fit: "none", "huber", "tukey", "counting", "counting, huber", ...
+    char *weights; // where the weights of the delays come from: "bins", "errors", "none" (all alike)
     char *run;
     double angles_deg[8];
     int n_angles;

@@ -1,11 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fit.c -- cube to modes: settings from the configuration, delays and errors from the cube, results into planes.
-//
-// Delays used: those asked for, else all bins that lie wholly after 3 sigma of the time resolution (0 if unknown):
-// before it the response of the clock is in the trace.  Where the fit knows the response: all bins.  Errors: where the
-// cube's come from counting, each pixel gets one sigma, the root mean square over its bins (times the root of the bin's
-// weight where weights are used), and is not rescaled; chi^2 then tells how well that holds.  Else sigma comes from the
-// residual.
+// Which delays and pixels, and with which errors and weights: samples.c.
 #include "fit/fit.h"
 
 #include <math.h>
@@ -13,8 +8,7 @@
 
 #include "fit/engine.h"
 #include "fit/linear_prediction.h"
-
-#define SIGMA_CHUNK 512 // pixels worked on together
+#include "fit/samples.h"
 
 typedef struct {
     const xn_cube *cube;
@@ -23,11 +17,9 @@ typedef struct {
     xani_lp_options linear_prediction;
     const xn_modes *earlier; // start of fit.start given
     xn_reweight_rule reweight;
-    int first, start; // first bin used; XN_FROM_*
-    double *weight;   // (setup.n)
-    float *sigma;     // (y, x), or NULL
-    int64_t *pixel;   // pixels to fit
-    int64_t count;
+    int start; // XN_FROM_*
+    xn_fit_samples samples;
+    float *sigma; // (y, x), or NULL
     xn_fit_devices devices;
     xn_modes *modes;
 } fit_job;
@@ -114,53 +106,11 @@ static xani_status read_settings(xn_ctx *ctx, const xn_config *c, fit_job *j)
 
 // ---- delays
 
-static double bin_begin(const xn_cube *cube, int i)
-{
-    return cube->edges_ps != NULL ? cube->edges_ps[i] : cube->delay_ps[i];
-}
-
-static void choose_delays(const xn_config *c, const xn_cube *cube, fit_job *j)
-{
-    double span[2] = {isfinite(cube->time_resolution_ps) ? 3.0 * cube->time_resolution_ps : 0.0, INFINITY};
-    span[0] = j->setup.response_ps > 0.0 ? -INFINITY : span[0] + j->setup.time_zero_ps;
-    const bool asked = xn_config_has(c, "fit.delay_ps");
-    if (asked) xn_config_doubles(c, "fit.delay_ps", span, 2);
-    int begin = 0, end = cube->nbins;
-    // rounding of an edge must not cost a bin
-    const double slack =
-        cube->nbins > 1 ? 1e-6 * (cube->delay_ps[cube->nbins - 1] - cube->delay_ps[0]) / cube->nbins : 0.0;
-    while (begin < end && (asked ? cube->delay_ps[begin] : bin_begin(cube, begin)) < span[0] - slack) begin++;
-    while (end > begin && cube->delay_ps[end - 1] > span[1] + slack) end--;
-    while (begin < end && !(cube->weight[begin] > 0.0)) begin++; // empty bins at the ends carry nothing
-    while (end > begin && !(cube->weight[end - 1] > 0.0)) end--;
-    j->first = begin;
-    j->setup.n = end - begin;
-    j->setup.delay_ps = cube->delay_ps + begin;
-}
-
-static xani_status make_weights(xn_ctx *ctx, const xn_cube *cube, fit_job *j)
-{
-    j->weight = xn_alloc((size_t)j->setup.n + 1, sizeof *j->weight);
-    if (j->weight == NULL)
-        return xn_fail_memory(ctx, "the weights of the delays", (size_t)j->setup.n * sizeof *j->weight);
-    double sum = 0.0;
-    int filled = 0;
-    for (int i = 0; i < j->setup.n; i++) {
-        const double w = cube->weight[j->first + i];
-        j->weight[i] = w > 0.0 && isfinite(w) ? w : 0.0;
-        filled += j->weight[i] > 0.0;
-        sum += j->weight[i];
-    }
-    for (int i = 0; i < j->setup.n && filled > 0; i++) j->weight[i] *= filled / sum;
-    j->setup.weight = j->weight;
-    return XANI_OK;
-}
-
 // Enough filled bins for the background and one mode
 static bool enough_delays(const fit_job *j)
 {
     int filled = 0;
-    for (int i = 0; i < j->setup.n; i++) filled += j->weight[i] > 0.0;
+    for (int i = 0; i < j->setup.n; i++) filled += j->samples.weight[i] > 0.0;
     return filled >= planes_of(j) + 8;
 }
 
@@ -172,54 +122,7 @@ static void warn_band(xn_ctx *ctx, const fit_job *j)
                 asked[1], used[0], used[1]);
 }
 
-// ---- pixels
-
-static bool has_data(const fit_job *j, int64_t pixel)
-{
-    const int64_t plane = j->cube->ny * j->cube->nx;
-    for (int i = 0; i < j->setup.n; i++)
-        if (j->weight[i] > 0.0 && isfinite(j->cube->signal[(int64_t)(j->first + i) * plane + pixel])) return true;
-    return false;
-}
-
-// sigma of a sample of weight 1, in the plan that the traces start in, of pixels [begin, end) of the list; NaN where
-// unknown. Bin after bin, because neighbours in a bin are neighbours in memory.
-static void chunk_sigma(const fit_job *j, int64_t begin, int64_t end)
-{
-    const xn_fit_plan *p = &j->plans.plan[j->plans.first];
-    const int *row = j->plans.row[j->plans.first];
-    const int64_t plane = j->cube->ny * j->cube->nx;
-    double sum[SIGMA_CHUNK] = {0};
-    int n[SIGMA_CHUNK] = {0};
-    for (int i = 0; i < p->n; i++) {
-        const float *errors = j->cube->errors + (int64_t)(j->first + row[i]) * plane;
-        const double weight = p->scale[i] * p->scale[i];
-        for (int64_t k = begin; k < end && weight > 0.0; k++) {
-            const double e = errors[j->pixel[k]];
-            if (!(e > 0.0) || !isfinite(e)) continue;
-            sum[k - begin] += e * e * weight;
-            n[k - begin]++;
-        }
-    }
-    for (int64_t k = begin; k < end; k++)
-        j->sigma[j->pixel[k]] = n[k - begin] > 0 ? (float)sqrt(sum[k - begin] / n[k - begin]) : NAN;
-}
-
-static xani_status choose_pixels(xn_ctx *ctx, fit_job *j)
-{
-    const xn_cube *cube = j->cube;
-    const int64_t plane = cube->ny * cube->nx;
-    const size_t n = (size_t)plane;
-    j->pixel = xn_alloc(n, sizeof *j->pixel);
-    if (cube->errors_counting) j->sigma = xn_alloc(n, sizeof *j->sigma);
-    if (j->pixel == NULL || (cube->errors_counting && j->sigma == NULL))
-        return xn_fail_memory(ctx, "the list of pixels", n * 12);
-    for (int64_t i = 0; i < plane; i++) {
-        if (cube->mask[i] != 0 || !has_data(j, i)) continue;
-        j->pixel[j->count++] = i;
-    }
-    return XANI_OK;
-}
+// ---- results
 
 static void store_result(void *user, int64_t pixel, const xani_fit_result *r, const xn_fit_more *more)
 {
@@ -283,19 +186,20 @@ static xani_status prepare_modes(xn_ctx *ctx, const xn_config *c, fit_job *j)
     m->rounds = !j->reweight.counting                  ? xn_strdup(robust)
                 : j->reweight.robust != XN_ROBUST_NONE ? xn_format("counting, %s", robust)
                                                        : xn_strdup("counting");
-    if (!m->module_rows || !m->kernels || !m->run || !m->start || !m->rounds)
+    m->weights = xn_strdup(xn_fit_weights_names[j->samples.weights_from]);
+    if (!m->module_rows || !m->kernels || !m->run || !m->start || !m->rounds || !m->weights)
         return xn_fail_memory(ctx, "the modes", 64);
     XN_TRY(optional_planes(ctx, c, j));
     if (cube->n_modules > 0)
         memcpy(m->module_rows, cube->module_rows, (size_t)cube->n_modules * sizeof *m->module_rows);
-    m->errors_counting = cube->errors_counting;
+    m->errors_counting = j->samples.errors_known;
     m->n_angles = cube->n_angles;
     memcpy(m->angles_deg, cube->angles_deg, sizeof m->angles_deg);
     m->response_fwhm_ps = j->setup.response_ps * XN_FWHM;
     m->time_zero_ps = j->setup.time_zero_ps;
     m->level_before = xn_fit_level_before(&j->setup);
     m->delay_lo_ps = m->delay_hi_ps = NAN;
-    for (int i = 0; i < j->setup.n; i++) m->n_delays += j->weight[i] > 0.0;
+    for (int i = 0; i < j->setup.n; i++) m->n_delays += j->samples.weight[i] > 0.0;
     if (j->setup.n > 0) {
         m->delay_lo_ps = j->setup.delay_ps[0];
         m->delay_hi_ps = j->setup.delay_ps[j->setup.n - 1];
@@ -308,7 +212,7 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
     const xn_cube *cube = j->cube;
     xn_modes *m = j->modes;
     char why[160];
-    XN_TRY(xn_fit_plans_create(ctx, &j->setup, &j->plans));
+    XN_TRY(xn_context(ctx, xn_fit_plans_create(ctx, &j->setup, &j->plans), "the delays, /entry/cube/delay"));
     if (!xn_fit_response_fine(&j->setup, &j->plans, why, sizeof why))
         return xn_config_bad(ctx, c, "fit.response_fwhm_ps", "%s", why);
     warn_band(ctx, j);
@@ -320,9 +224,7 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
     m->threshold = j->plans.threshold;
     m->false_alarm = j->plans.false_alarm;
     const int threads = xn_threads((int)xn_config_int(c, "engine.threads"));
-#pragma omp parallel for num_threads(threads)
-    for (int64_t i = 0; i < (j->sigma != NULL ? j->count : 0); i += SIGMA_CHUNK)
-        chunk_sigma(j, i, xn_min64(i + SIGMA_CHUNK, j->count));
+    if (j->sigma != NULL) xn_fit_samples_sigma(cube, &j->samples, &j->plans, threads, j->sigma);
     xn_fit_given given = {0};
     if (j->earlier != NULL)
         given = (xn_fit_given){.n_modes = j->earlier->n_modes,
@@ -332,10 +234,10 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
     const xn_fit_job job = {.plans = &j->plans,
                             .n_delays = j->setup.n,
                             .background = j->setup.background,
-                            .y = cube->signal + (int64_t)j->first * cube->ny * cube->nx,
+                            .y = cube->signal + (int64_t)j->samples.first * cube->ny * cube->nx,
                             .row_stride = cube->ny * cube->nx,
-                            .pixel = j->pixel,
-                            .count = j->count,
+                            .pixel = j->samples.pixel,
+                            .count = j->samples.count,
                             .sigma = j->sigma,
                             .start = j->start,
                             .linear_prediction = &j->linear_prediction,
@@ -368,21 +270,20 @@ xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, co
     memset(modes, 0, sizeof *modes);
     xani_status st;
     XN_GOTO(out, st, read_settings(ctx, config, &j));
-    choose_delays(config, cube, &j);
-    XN_GOTO(out, st, make_weights(ctx, cube, &j));
+    XN_GOTO(out, st, xn_fit_samples_choose(ctx, config, cube, &j.setup, &j.samples));
     XN_GOTO(out, st, prepare_modes(ctx, config, &j));
-    XN_GOTO(out, st, choose_pixels(ctx, &j));
+    if (j.samples.errors_known && (j.sigma = xn_alloc((size_t)(cube->ny * cube->nx), sizeof *j.sigma)) == NULL)
+        XN_GOTO(out, st, xn_fail_memory(ctx, "the errors of the pixels", (size_t)(cube->ny * cube->nx) * 4));
     if (enough_delays(&j)) {
         st = fit_pixels(ctx, config, &j);
     } else {
         xn_warn(ctx, "fit: only %d delays can be used, too few for one mode", modes->n_delays);
-        for (int64_t i = 0; i < j.count; i++) modes->status[j.pixel[i]] = XN_FIT_FEW_DELAYS;
+        for (int64_t i = 0; i < j.samples.count; i++) modes->status[j.samples.pixel[i]] = XN_FIT_FEW_DELAYS;
     }
 out:
     xn_fit_plans_free(&j.plans);
-    xn_free(j.weight);
+    xn_fit_samples_free(&j.samples);
     xn_free(j.sigma);
-    xn_free(j.pixel);
     if (st != XANI_OK) xn_modes_free(modes);
     return xn_context(ctx, st, "while fitting");
 }

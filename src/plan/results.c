@@ -177,7 +177,7 @@ static xani_status bins_of_counts(xn_plan *p, const xn_cube *c)
     for (int b = 0; b < c->nbins; b++) {
         double before = b > 0 ? c->delay_ps[b - 1] : 2.0 * c->delay_ps[0] - c->delay_ps[1];
         edges[b] = 0.5 * (before + c->delay_ps[b]);
-        shots[b] = c->on_count != NULL ? c->on_count[b] : c->weight[b];
+        shots[b] = c->on_count != NULL ? c->on_count[b] : c->weight != NULL ? c->weight[b] : 1.0;
     }
     edges[n] = c->delay_ps[n - 1] + (c->delay_ps[n - 1] - edges[n - 1]);
     xani_status st = xn_plan_bins(p, c->nbins, edges, shots, (edges[n] - edges[0]) / (double)n);

@@ -79,6 +79,7 @@ static void write_attributes(xn_writer *w, const xn_modes *m)
     xn_writer_attr_f64(w, "/entry/modes", "delay_step_ps", &m->step_ps, 0);
     xn_writer_attr_text(w, "/entry/modes", "kernels", m->kernels ? m->kernels : "");
     xn_writer_attr_text(w, "/entry/modes", "start", m->start ? m->start : "");
+    xn_writer_attr_text(w, "/entry/modes", "weights_from", m->weights ? m->weights : "");
     xn_writer_attr_text(w, "/entry/modes", "rounds", m->rounds ? m->rounds : "none");
     static const char *const backgrounds[2][2] = {
         {"Legendre coefficients on the span of the delays used",
