@@ -29,14 +29,48 @@ static xani_status differ(const pair *p, const char *fmt, ...)
     return xn_fail(p->ctx, XANI_ERR_INPUT, "%s and %s cannot be merged: %s", p->first, p->name, text);
 }
 
+// The first dataset that sums cannot be added up without and that this cube does not have; NULL: it has all.
+static const char *missing(const xn_cube *c)
+{
+    const struct {
+        const void *data;
+        const char *name;
+    } needed[] = {{c->on.s1, "/entry/sums/on/s1"},
+                  {c->on.s2, "/entry/sums/on/s2"},
+                  {c->on.x, "/entry/sums/on/x"},
+                  {c->on.shots, "/entry/sums/on/shots"},
+                  {c->on.i0_sum, "/entry/sums/on/i0_sum"},
+                  {c->on.i0_sq_sum, "/entry/sums/on/i0_sq_sum"},
+                  {c->on.delay_sum, "/entry/sums/on/delay_sum"},
+                  {c->on.delay_sq_sum, "/entry/sums/on/delay_sq_sum"},
+                  {c->off.s1, "/entry/sums/off/s1"},
+                  {c->off.s2, "/entry/sums/off/s2"},
+                  {c->off.x, "/entry/sums/off/x"},
+                  {c->off.shots, "/entry/sums/off/shots"},
+                  {c->off.i0_sum, "/entry/sums/off/i0_sum"},
+                  {c->off.i0_sq_sum, "/entry/sums/off/i0_sq_sum"},
+                  {c->off.delay_sum, "/entry/sums/off/delay_sum"},
+                  {c->off.delay_sq_sum, "/entry/sums/off/delay_sq_sum"},
+                  {c->peak, "/entry/sums/peak"},
+                  {c->pixel_mask, "/entry/pixels/mask"},
+                  {c->edges_ps, "/entry/bins/edges"},
+                  {c->weight, "/entry/bins/weight"},
+                  {c->mean_frame, "/entry/mean_frame/photons"},
+                  {c->shots.n > 0 ? c->shots.pulse_id : NULL, "/entry/shots (a column of it, or all)"}};
+    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
+        if (needed[i].data == NULL) return needed[i].name;
+    return c->i0_scale > 0.0 && isfinite(c->i0_scale) ? NULL : "/entry/sums/i0_scale";
+}
+
 static xani_status check_sums(xn_ctx *ctx, const xn_cube *c, const char *name)
 {
     if (c->on_float != NULL)
         return xn_fail(ctx, XANI_ERR_INPUT,
                        "%s: it came from files that were binned before and has no sums over single shots", name);
-    if (c->on.s1 == NULL || c->on.s2 == NULL || c->on.x == NULL || c->off.s1 == NULL || c->shots.n == 0 ||
-        c->peak == NULL || c->pixel_mask == NULL || c->edges_ps == NULL || c->mean_frame == NULL || c->weight == NULL)
-        return xn_fail(ctx, XANI_ERR_INPUT, "%s: the integer sums, /entry/sums, are not complete", name);
+    const char *lacks = missing(c);
+    if (lacks != NULL)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s is missing: cubes are merged by their integer sums, shot by shot",
+                       name, lacks);
     for (int64_t i = 1; i < c->shots.n; i++)
         if (c->shots.pulse_id[i] < c->shots.pulse_id[i - 1])
             return xn_fail(ctx, XANI_ERR_INPUT, "%s: the shots are not in the order of their pulse ids", name);

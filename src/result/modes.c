@@ -45,21 +45,21 @@ static const xn_field fields[] = {
 };
 
 static const xn_scalar scalars[] = {
-    {"/entry/spatial_bin", offsetof(xn_modes, spatial_bin), XN_I32, "pixel"},
-    {"/entry/fit/delay_first", offsetof(xn_modes, delay_lo_ps), XN_F64, "ps"},
-    {"/entry/fit/delay_last", offsetof(xn_modes, delay_hi_ps), XN_F64, "ps"},
-    {"/entry/fit/delay_step", offsetof(xn_modes, step_ps), XN_F64, "ps"},
-    {"/entry/fit/n_delays", offsetof(xn_modes, n_delays), XN_I32, NULL},
-    {"/entry/fit/band_low", offsetof(xn_modes, band_thz[0]), XN_F64, "THz"},
-    {"/entry/fit/band_high", offsetof(xn_modes, band_thz[1]), XN_F64, "THz"},
-    {"/entry/fit/threshold", offsetof(xn_modes, threshold), XN_F64, NULL},
-    {"/entry/fit/false_alarm", offsetof(xn_modes, false_alarm), XN_F64, NULL},
+    {"/entry/spatial_bin", offsetof(xn_modes, spatial_bin), XN_I32, "pixel", false},
+    {"/entry/fit/delay_first", offsetof(xn_modes, delay_lo_ps), XN_F64, "ps", false},
+    {"/entry/fit/delay_last", offsetof(xn_modes, delay_hi_ps), XN_F64, "ps", false},
+    {"/entry/fit/delay_step", offsetof(xn_modes, step_ps), XN_F64, "ps", false},
+    {"/entry/fit/n_delays", offsetof(xn_modes, n_delays), XN_I32, NULL, false},
+    {"/entry/fit/band_low", offsetof(xn_modes, band_thz[0]), XN_F64, "THz", false},
+    {"/entry/fit/band_high", offsetof(xn_modes, band_thz[1]), XN_F64, "THz", false},
+    {"/entry/fit/threshold", offsetof(xn_modes, threshold), XN_F64, NULL, false},
+    {"/entry/fit/false_alarm", offsetof(xn_modes, false_alarm), XN_F64, NULL, false},
 };
 
 // Not in files of earlier versions
 static const xn_scalar later[] = {
-    {"/entry/fit/response_fwhm", offsetof(xn_modes, response_fwhm_ps), XN_F64, "ps"},
-    {"/entry/fit/time_zero", offsetof(xn_modes, time_zero_ps), XN_F64, "ps"},
+    {"/entry/fit/response_fwhm", offsetof(xn_modes, response_fwhm_ps), XN_F64, "ps", true},
+    {"/entry/fit/time_zero", offsetof(xn_modes, time_zero_ps), XN_F64, "ps", true},
 };
 
 // In the order of XN_FIT_*.
@@ -138,7 +138,7 @@ static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, xn_modes *m)
     for (int i = 0; i < EXTENTS; i++) extent[i] = XN_EXTENT_UNKNOWN;
     XN_TRY(xn_nexus_read_fields(ctx, file, fields, XN_COUNT(fields), m, extent));
     XN_TRY(xn_nexus_read_scalars(ctx, file, scalars, XN_COUNT(scalars), m));
-    if (xn_h5_exists(file, later[0].path)) XN_TRY(xn_nexus_read_scalars(ctx, file, later, XN_COUNT(later), m));
+    XN_TRY(xn_nexus_read_scalars(ctx, file, later, XN_COUNT(later), m));
     m->n_modes = (int)extent[MODE];
     m->n_background = (int)extent[BACKGROUND];
     m->ny = extent[Y];

@@ -113,7 +113,7 @@ static xani_status check(xn_ctx *ctx, const xn_h5 *file, const xn_field *f, cons
         asked[d] = extent[f->dims[d]];
         if (same && asked[d] != XN_EXTENT_UNKNOWN) same = info->dims[d] == asked[d];
     }
-    if (info->is_group || info->type != f->type)
+    if (info->is_group || info->type == XN_STR)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s is %s, expected %s", xn_h5_path(file), f->path,
                        info->is_group ? "a group" : xn_type_name(info->type), xn_type_name(f->type));
     if (!same) {
@@ -123,6 +123,16 @@ static xani_status check(xn_ctx *ctx, const xn_h5 *file, const xn_field *f, cons
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s has shape %s, expected %s", xn_h5_path(file), f->path, have, want);
     }
     for (int d = 0; d < f->rank; d++) extent[f->dims[d]] = info->dims[d];
+    return XANI_OK;
+}
+
+// Times in any unit become ps; NULL units: no times.
+static xani_status to_ps(xn_ctx *ctx, const xn_h5 *file, const char *path, const char *units, double *values, int64_t n)
+{
+    double ps;
+    if (units == NULL || strcmp(units, "ps") != 0) return XANI_OK;
+    XN_TRY(xn_nexus_time_unit(ctx, file, path, &ps));
+    for (int64_t i = 0; i < n && ps != 1.0; i++) values[i] *= ps;
     return XANI_OK;
 }
 
@@ -138,6 +148,7 @@ static xani_status read_field(xn_ctx *ctx, const xn_h5 *file, const xn_field *f,
     void *data = xn_alloc((size_t)info.size, xn_type_size(f->type));
     if (data == NULL) return xn_fail_memory(ctx, f->path, (size_t)info.size * xn_type_size(f->type));
     xani_status st = info.size > 0 ? xn_h5_read_rows(ctx, file, f->path, f->type, 0, info.dims[0], data) : XANI_OK;
+    if (st == XANI_OK && f->type == XN_F64) st = to_ps(ctx, file, f->path, f->units, data, info.size);
     if (st == XANI_OK)
         memcpy((char *)base + f->offset, &data, sizeof data);
     else
@@ -154,25 +165,31 @@ xani_status xn_nexus_read_fields(xn_ctx *ctx, const xn_h5 *file, const xn_field 
 
 static xani_status read_scalar(xn_ctx *ctx, const xn_h5 *file, const xn_scalar *s, void *base)
 {
+    if (!xn_h5_exists(file, s->path) && s->optional) return XANI_OK;
     if (!xn_h5_exists(file, s->path))
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: dataset %s is missing", xn_h5_path(file), s->path);
     xn_h5_info info;
     XN_TRY(xn_h5_info_get(ctx, file, s->path, &info));
-    if (info.is_group || info.type != s->type || info.size != 1)
+    if (info.is_group || info.type == XN_STR || info.size != 1)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s is not one %s", xn_h5_path(file), s->path, xn_type_name(s->type));
     char *at = (char *)base + s->offset;
     if (s->type == XN_F64) {
         double *v;
         XN_TRY(xn_h5_read_f64(ctx, file, s->path, &v, NULL));
+        xani_status st = to_ps(ctx, file, s->path, s->units, v, 1);
         memcpy(at, v, sizeof *v);
         xn_free(v);
-        return XANI_OK;
+        return st;
     }
     int64_t *v;
     XN_TRY(xn_h5_read_i64(ctx, file, s->path, &v, NULL));
-    int32_t narrow = (int32_t)*v;
-    memcpy(at, s->type == XN_I32 ? (const void *)&narrow : (const void *)v, xn_type_size(s->type));
+    const int64_t value = *v;
+    const int32_t narrow = (int32_t)value;
     xn_free(v);
+    if (s->type == XN_I32 && narrow != value)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s is %lld, which is no %s", xn_h5_path(file), s->path,
+                       (long long)value, xn_type_name(s->type));
+    memcpy(at, s->type == XN_I32 ? (const void *)&narrow : (const void *)&value, xn_type_size(s->type));
     return XANI_OK;
 }
 
@@ -184,13 +201,18 @@ xani_status xn_nexus_read_scalars(xn_ctx *ctx, const xn_h5 *file, const xn_scala
 
 xani_status xn_nexus_read_run(xn_ctx *ctx, const xn_h5 *file, char **run, double *angles_deg, int most, int *n)
 {
-    XN_TRY(xn_h5_read_string(ctx, file, "/entry/run", run));
     double *angles = NULL;
     int64_t extent = XN_EXTENT_UNKNOWN;
-    static const xn_field field = {"/entry/angle_deg", 0, XN_F64, 1, {0}, false, NULL, NULL};
+    static const xn_field field = {"/entry/angle_deg", 0, XN_F64, 1, {0}, true, NULL, NULL};
+    *n = 0;
+    if (xn_h5_exists(file, "/entry/run"))
+        XN_TRY(xn_h5_read_string(ctx, file, "/entry/run", run));
+    else if ((*run = xn_strdup("")) == NULL)
+        return xn_fail_memory(ctx, "the name of a run", 1);
     XN_TRY(xn_nexus_read_fields(ctx, file, &field, 1, &angles, &extent));
+    if (angles == NULL) return XANI_OK;
     if (extent <= most) {
-        if (angles != NULL) memcpy(angles_deg, angles, (size_t)extent * sizeof *angles);
+        memcpy(angles_deg, angles, (size_t)extent * sizeof *angles);
         *n = (int)extent;
     }
     xn_free(angles);

@@ -30,6 +30,7 @@ typedef struct xn_scalar {
     size_t offset; // of the value in the struct
     xn_type type;  // XN_I32 (an int), XN_I64 or XN_F64
     const char *units;
+    bool optional; // absent leaves what stood there
 } xn_scalar;
 
 #define XN_COUNT(table) ((int)(sizeof(table) / sizeof(table)[0]))
@@ -51,12 +52,15 @@ void xn_nexus_text(xn_writer *w, const char *path, const char *text);
 // What a run has beside its arrays: name and goniometer angles.
 void xn_nexus_run(xn_writer *w, const char *run, const double *angles_deg, int n);
 
-// ---- reading. Missing datasets and other shapes or types are XANI_ERR_INPUT naming file and dataset.
+// ---- reading. Missing datasets, other shapes and what is no number are XANI_ERR_INPUT naming file and dataset.
+// Numbers of any type are taken that the wanted one can hold; those whose unit is to be ps may be in any unit of time.
 
 xani_status xn_nexus_read_fields(xn_ctx *ctx, const xn_h5 *file, const xn_field *fields, int n, void *base,
                                  int64_t *extent);
 xani_status xn_nexus_read_scalars(xn_ctx *ctx, const xn_h5 *file, const xn_scalar *scalars, int n, void *base);
 xani_status xn_nexus_read_run(xn_ctx *ctx, const xn_h5 *file, char **run, double *angles_deg, int most, int *n);
+// How many ps the unit of a dataset of times is, by its attribute `units`; 1 where there is none (time_unit.c).
+xani_status xn_nexus_time_unit(xn_ctx *ctx, const xn_h5 *file, const char *dataset, double *ps);
 // The word of attribute `name`: true when it is `yes`, false when it is `no`.
 xani_status xn_nexus_read_choice(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, const char *yes,
                                  const char *no, bool *value);

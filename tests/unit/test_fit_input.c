@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// test_fit_input.c -- cubes that other programs made: what may be missing, types, units, order of delays, weights,
+// errors.
+#include "core/rng.h"
+#include "h5write.h"
+
+#define TWO_PI 6.28318530717958647693
+enum { N = 100, NY = 4, NX = 6, P = NY * NX };
+#define STEP 0.1
+#define SIGMA 0.02
+
+static const char *const path = "scratch-fit_input/cube.h5", *const out = "scratch-fit_input/modes.h5";
+static xani_context *ctx;
+static char logged[1024];
+static double delay[N], signal_[N][P], errors[N][P];
+
+static void on_log(void *user, xani_log_level level, const char *text)
+{
+    (void)user;
+    if (level <= XANI_LOG_WARNING) snprintf(logged, sizeof logged, "%s", text);
+}
+
+static void set_up(void)
+{
+    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
+    xani_set_log(ctx, on_log, NULL);
+    logged[0] = '\0';
+    xn_test_dir("fit_input");
+}
+
+static void tear_down(void) { xani_destroy(&ctx); }
+
+static double f_of(int p) { return 1.0 + 0.1 * p; }
+
+// Each pixel its own mode at the delays that stand in `delay`; noise of SIGMA times what `times` says.
+static void simulate(const double *times)
+{
+    xn_rng r;
+    xn_rng_init(&r, 41, 0);
+    for (int i = 0; i < N; i++)
+        for (int p = 0; p < P; p++) {
+            const double t = delay[i], sigma = SIGMA * (times != NULL ? times[i] : 1.0);
+            signal_[i][p] = 0.2 * exp(-0.3 * t) * cos(TWO_PI * f_of(p) * t + 0.4) + sigma * xn_rng_normal(&r);
+            errors[i][p] = sigma;
+        }
+}
+
+static void even_delays(void)
+{
+    for (int i = 0; i < N; i++) delay[i] = STEP * i;
+}
+
+// What the contract lists, and nothing else.
+static void write_cube(void)
+{
+    static const uint8_t mask[P] = {0};
+    const int64_t one = 1;
+    h5_make(path);
+    h5_put(path, "entry/cube/signal", H5T_NATIVE_DOUBLE, H5_SHAPE(N, NY, NX), signal_);
+    h5_put(path, "entry/cube/signal_errors", H5T_NATIVE_DOUBLE, H5_SHAPE(N, NY, NX), errors);
+    h5_put(path, "entry/cube/delay", H5T_NATIVE_DOUBLE, H5_SHAPE(N), delay);
+    h5_put(path, "entry/mask", H5T_NATIVE_UINT8, H5_SHAPE(NY, NX), mask);
+    h5_put(path, "entry/spatial_bin", H5T_NATIVE_INT64, 0, NULL, &one);
+}
+
+static void put_units(const char *text)
+{
+    hid_t f = H5Fopen(path, H5F_ACC_RDWR, H5P_DEFAULT), d = H5Dopen2(f, "entry/cube/delay", H5P_DEFAULT);
+    hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
+    H5Tset_size(type, strlen(text) + 1);
+    hid_t a = H5Acreate2(d, "units", type, space, H5P_DEFAULT, H5P_DEFAULT);
+    ck_assert(a >= 0 && H5Awrite(a, type, text) >= 0);
+    H5Aclose(a), H5Sclose(space), H5Tclose(type), H5Dclose(d), H5Fclose(f);
+}
+
+static xani_status fit(const char *key)
+{
+    xani_config *c = NULL;
+    if (key != NULL) {
+        ck_assert_int_eq(xani_config_create(ctx, &c), XANI_OK);
+        ck_assert_msg(xani_config_assign(ctx, c, key) == XANI_OK, "%s", xani_error_text(ctx));
+    }
+    xani_status st = xani_fit(ctx, c, path, out);
+    xani_config_destroy(&c);
+    return st;
+}
+
+static double *numbers(const char *dataset)
+{
+    xani_array a;
+    ck_assert_msg(xani_array_read(ctx, out, dataset, &a) == XANI_OK, "%s", xani_error_text(ctx));
+    double *v = malloc((size_t)a.size * sizeof *v);
+    ck_assert_ptr_nonnull(v);
+    for (int64_t i = 0; i < a.size; i++) v[i] = a.type == XANI_FLOAT64 ? a.f64[i] : (double)a.i64[i];
+    xani_array_free(&a);
+    return v;
+}
+
+// Every pixel its mode; returns the rms of (f - truth)/error.
+static double pull(void)
+{
+    double *f = numbers("/entry/modes/frequency"), *e = numbers("/entry/modes/frequency_errors"), sum = 0.0;
+    for (int p = 0; p < P; p++) {
+        const double z = (f[p] - f_of(p)) / e[p];
+        ck_assert_msg(fabs(z) < 6.0, "pixel %d: %g instead of %g THz", p, f[p], f_of(p));
+        sum += z * z / P;
+    }
+    free(f);
+    free(e);
+    return sqrt(sum);
+}
+
+static void good(void)
+{
+    ck_assert_msg(fit(NULL) == XANI_OK, "%s", xani_error_text(ctx));
+    ck_assert_double_lt(pull(), 1.6);
+}
+
+static void refused(xani_status st, const char *word)
+{
+    ck_assert_int_eq(st, XANI_ERR_INPUT);
+    ck_assert_msg(strstr(xani_error_text(ctx), "cube.h5") != NULL && strstr(xani_error_text(ctx), word) != NULL, "%s",
+                  xani_error_text(ctx));
+}
+
+START_TEST(test_contract)
+{
+    // What the contract lists is enough, in whatever type, and gives the fit the same numbers as xani's own.
+    even_delays();
+    simulate(NULL);
+    write_cube();
+    good();
+    float t[N];
+    for (int i = 0; i < N; i++) t[i] = (float)delay[i];
+    h5_put(path, "entry/cube/delay", H5T_NATIVE_FLOAT, H5_SHAPE(N), t);
+    const int32_t mask[P] = {0, 0, 0, 3};
+    h5_put(path, "entry/mask", H5T_NATIVE_INT32, H5_SHAPE(NY, NX), mask);
+    ck_assert_int_eq(fit(NULL), XANI_OK);
+    double *status = numbers("/entry/fit_status"), *chi2 = numbers("/entry/chi2_reduced");
+    for (int p = 0; p < P; p++) ck_assert_int_eq((int)status[p], p == 3 ? 2 : 0);
+    for (int p = 0; p < P; p++) ck_assert(p == 3 || (chi2[p] > 0.5 && chi2[p] < 1.6)); // errors are known
+    free(status);
+    free(chi2);
+}
+END_TEST
+
+START_TEST(test_ranges)
+{
+    // A value that its place cannot hold is an error that names file and dataset, as are words for numbers; a merge
+    // says what it lacks.
+    even_delays();
+    simulate(NULL);
+    write_cube();
+    int64_t mask[P] = {0, INT64_C(5000000000)};
+    h5_put(path, "entry/mask", H5T_NATIVE_INT64, H5_SHAPE(NY, NX), mask);
+    refused(fit(NULL), "/entry/mask");
+    write_cube();
+    h5_put(path, "entry/spatial_bin", H5T_NATIVE_INT64, 0, NULL, &mask[1]);
+    refused(fit(NULL), "/entry/spatial_bin");
+    h5_put(path, "entry/spatial_bin", H5T_C_S1, 0, NULL, "one");
+    refused(fit(NULL), "/entry/spatial_bin");
+    write_cube();
+    refused(xani_merge(ctx, (const char *const[]){path, path}, 2, out), "/entry/sums/on/s1");
+}
+END_TEST
+
+START_TEST(test_units)
+{
+    // Delays in fs or s are those in ps; another unit is none.
+    static const struct {
+        const char *units;
+        double factor;
+    } known[] = {{"fs", 1e3}, {"s", 1e-12}, {"nanoseconds", 1e-3}, {"ps", 1.0}, {"", 1.0}};
+    even_delays();
+    simulate(NULL);
+    for (size_t k = 0; k < sizeof known / sizeof known[0]; k++) {
+        even_delays();
+        for (int i = 0; i < N; i++) delay[i] *= known[k].factor;
+        write_cube();
+        put_units(known[k].units);
+        good();
+    }
+    write_cube();
+    put_units("THz");
+    refused(fit(NULL), "/entry/cube/delay");
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "THz"));
+}
+END_TEST
+
+START_TEST(test_weights)
+{
+    // Errors that vary with the delay give the weights where the file has none, and where those it has contradict them,
+    // which is said; weights that agree within what the errors can tell stay.
+    double times[N], weight[N];
+    for (int i = 0; i < N; i++) times[i] = i < N / 2 ? 7.0 : 1.0;
+    for (int file = 0; file < 3; file++) {
+        even_delays();
+        simulate(times);
+        for (int i = 0; i < N; i++) weight[i] = file == 1 ? 1.0 : 1.1 * pow(times[i], -2.0) * (i % 2 ? 1.1 : 0.9);
+        write_cube();
+        if (file > 0) h5_put(path, "entry/bins/weight", H5T_NATIVE_DOUBLE, H5_SHAPE(N), weight);
+        logged[0] = '\0';
+        ck_assert_int_eq(fit("fit.modes_max=1"), XANI_OK);
+        ck_assert_str_eq(weights_from(), file == 2 ? "bins" : "errors");
+        ck_assert_msg((strstr(logged, "/entry/bins/weight") != NULL) == (file == 1), "%s", logged);
+        double *f = numbers("/entry/modes/frequency"), *e = numbers("/entry/modes/frequency_errors");
+        double *chi2 = numbers("/entry/chi2_reduced"), mean = 0.0;
+        int found = 0, within = 0;
+        for (int p = 0; p < P; p++) {
+            mean += chi2[p] / P;
+            if (!(fabs(f[p] - f_of(p)) < 0.3)) continue;
+            found++;
+            within += fabs(f[p] - f_of(p)) < 2.0 * e[p];
+        }
+        ck_assert_msg(fabs(mean - 1.0) < 0.12, "chi^2 %g", mean);
+        ck_assert_msg(found > P / 2 && within >= 0.85 * found, "%d found, %d within two errors", found, within);
+        free(f);
+        free(e);
+        free(chi2);
+    }
+}
+END_TEST
+
+START_TEST(test_broken_errors)
+{
+    // Pixels with broken errors at some delays do not move the weights; few shots, whose errors scatter, do not
+    // contradict weights that are right.
+    double weight[N];
+    even_delays();
+    simulate(NULL);
+    xn_rng r;
+    xn_rng_init(&r, 44, 0);
+    for (int i = 0; i < N; i++) {
+        weight[i] = 1.0;
+        for (int p = 0; p < P; p++) // root of chi^2 of one degree, as from two shots
+            errors[i][p] = SIGMA * fabs(xn_rng_normal(&r));
+    }
+    write_cube();
+    h5_put(path, "entry/bins/weight", H5T_NATIVE_DOUBLE, H5_SHAPE(N), weight);
+    ck_assert_int_eq(fit(NULL), XANI_OK);
+    ck_assert_str_eq(weights_from(), "bins");
+    simulate(NULL);
+    for (int i = 0; i < N; i += 3)
+        for (int p = 0; p < 5; p++) errors[i][p] = p % 2 ? 1e6 : 0.0;
+    write_cube();
+    ck_assert_int_eq(fit(NULL), XANI_OK);
+    double *n = numbers("/entry/n_modes");
+    for (int p = 5; p < P; p++) ck_assert_int_eq((int)n[p], 1);
+    free(n);
+}
+END_TEST
+
+START_TEST(test_pixels_without_errors)
+{
+    // A pixel none of whose errors is a number above 0 is masked, which is said; where that is so of all, errors come
+    // from the residual, and the result says so.
+    static const double bad[] = {0.0, NAN, INFINITY, -0.1};
+    even_delays();
+    simulate(NULL);
+    for (int k = 0; k < 4; k++)
+        for (int i = 0; i < N; i++) errors[i][k] = bad[k];
+    for (int i = 0; i < N; i += 2) errors[i][4] = 0.0;
+    write_cube();
+    ck_assert_int_eq(fit(NULL), XANI_OK);
+    double *status = numbers("/entry/fit_status"), *f = numbers("/entry/modes/frequency");
+    for (int p = 0; p < P; p++) ck_assert_int_eq((int)status[p], p < 4 ? 2 : 0);
+    ck_assert(isnan(f[0]) && !isnan(f[4]));
+    ck_assert_ptr_nonnull(strstr(logged, "fit_status 2"));
+    free(status);
+    free(f);
+    for (int i = 0; i < N; i++)
+        for (int p = 0; p < P; p++) errors[i][p] = bad[p % 4];
+    write_cube();
+    good();
+    double *chi2 = numbers("/entry/chi2_reduced");
+    ck_assert_double_lt(chi2[0], 0.01); // a variance, not a ratio to one
+    free(chi2);
+}
+END_TEST
+
+static void add(TCase *t)
+{
+    tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, test_contract);
+    tcase_add_test(t, test_ranges);
+    tcase_add_test(t, test_units);
+    tcase_add_test(t, test_weights);
+    tcase_add_test(t, test_broken_errors);
+    tcase_add_test(t, test_pixels_without_errors);
+}
+XN_TEST_MAIN("fit_input", add)
