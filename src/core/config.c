@@ -94,6 +94,8 @@ void xani_config_destroy(xani_config **config)
     xn_free(c->name);
     xn_free(c->dir);
     xn_free(c->text);
+    for (int i = 0; i < c->n_assigned; i++) xn_free(c->assigned[i]);
+    xn_free(c->assigned);
     if (c->number_locale != (locale_t)0) freelocale(c->number_locale);
     xn_free(c);
     *config = NULL;
@@ -112,6 +114,18 @@ xani_status xani_config_text(xani_context *context, const xani_config *config, c
     return xn_config_text(context, config, yaml);
 }
 
+static xani_status remember(xn_ctx *ctx, xn_config *c, const char *assignment)
+{
+    char **all = xn_realloc(c->assigned, (size_t)c->n_assigned + 1, sizeof *all), *text = xn_strdup(assignment);
+    if (all != NULL) c->assigned = all;
+    if (all == NULL || text == NULL) {
+        xn_free(text);
+        return xn_fail_memory(ctx, "the configuration", strlen(assignment));
+    }
+    all[c->n_assigned++] = text;
+    return XANI_OK;
+}
+
 xani_status xn_config_copy(xn_ctx *ctx, const xn_config *c, xn_config **copy)
 {
     char *yaml = NULL;
@@ -119,6 +133,8 @@ xani_status xn_config_copy(xn_ctx *ctx, const xn_config *c, xn_config **copy)
     xani_status st = xani_config_text(ctx, c, &yaml);
     if (st == XANI_OK) st = xn_config_parse(ctx, yaml, c->name, c->dir, copy);
     xn_free(yaml);
+    for (int i = 0; i < c->n_assigned && st == XANI_OK; i++) st = remember(ctx, *copy, c->assigned[i]);
+    if (st != XANI_OK) xani_config_destroy(copy);
     return st;
 }
 
@@ -205,6 +221,7 @@ xani_status xani_config_assign(xani_context *context, xani_config *config, const
     value = NULL;
     config->root = root;
     st = xn_config_check(context, config);
+    if (st == XANI_OK) st = remember(context, config, assignment);
     if (st == XANI_OK) {
         root = old;
         xn_free(config->text);
@@ -215,4 +232,16 @@ out:
     xn_node_destroy(root);
     xn_node_destroy(value);
     return st;
+}
+
+xani_status xn_config_replace(xn_ctx *ctx, xn_config *c, const char *part, const char *assignment)
+{
+    const int n = c->n_assigned;
+    const size_t length = strlen(part);
+    XN_TRY(xani_config_assign(ctx, c, assignment));
+    for (int i = 0; i < n; i++) {
+        const char *a = c->assigned[i];
+        if (strncmp(a, part, length) == 0 && a[length] == '.') XN_TRY(xani_config_assign(ctx, c, a));
+    }
+    return XANI_OK;
 }

@@ -76,6 +76,9 @@ xani_status xn_config_part(xn_ctx *ctx, const xn_config *c, const char *key, cha
 xani_status xn_config_text(xn_ctx *ctx, const xn_config *c, char **yaml);
 // A copy to assign to, with the same name and folder.
 xani_status xn_config_copy(xn_ctx *ctx, const xn_config *c, xn_config **copy);
+// Assigns a whole part, as in part "input", "input={layout: cube}", and again what was assigned inside it before:
+// what was read from a file is replaced, what was set over it stays.
+xani_status xn_config_replace(xn_ctx *ctx, xn_config *c, const char *part, const char *assignment);
 // 'word' in YAML's quotes, to be part of an assignment; owned by the caller, NULL without memory.
 char *xn_config_quoted(const char *word);
 // Path value made absolute against the configuration's folder; owned by the caller. NULL when unset.

@@ -22,6 +22,8 @@ struct xani_config {
     xn_node *root;          // a map, or NULL when nothing is set
     char *name, *dir;       // owned; see xn_config_name, xn_config_dir
     char *text;             // as given, owned; NULL once something was assigned
+    char **assigned;        // what was, in order
+    int n_assigned;
     locale_t number_locale; // "C": numbers read the same in every locale of the calling program
 };
 
