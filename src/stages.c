@@ -6,7 +6,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "fit/fit.h"
 #include "identity.h"
@@ -126,40 +125,6 @@ xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char 
     return xn_stage_reduce_one(ctx, &name);
 }
 
-// A field cube (run%04d_on.h5) as the configuration's only input; its scan variable is the delay.
-static xani_status reduce_field_cube(xn_ctx *ctx, xn_config *config, const char *path, xn_cube *cube)
-{
-    char *absolute = path[0] == '/' ? xn_strdup(path) : NULL, here[4096];
-    if (absolute == NULL && getcwd(here, sizeof here) != NULL) absolute = xn_format("%s/%s", here, path);
-    char *quoted = absolute ? xn_config_quoted(absolute) : NULL;
-    char *files = quoted ? xn_format("input.files=[%s]", quoted) : NULL;
-    xani_status st = files ? XANI_OK : xn_fail_memory(ctx, "a path", strlen(path));
-    bool same = xn_config_has(config, "input.layout") && strcmp(xn_config_string(config, "input.layout"), "cube") == 0;
-    if (st == XANI_OK && !same) st = xani_config_assign(ctx, config, "input={layout: cube}");
-    if (st == XANI_OK) st = xani_config_assign(ctx, config, files);
-    if (st == XANI_OK && !xn_config_has(config, "input.delay.sign")) {
-        xn_warn(ctx, "%s: the scan variable is taken as the delay in ps with sign 1 (set input.delay.sign and zero_ps)",
-                path);
-        st = xani_config_assign(ctx, config, "input.delay.sign=1");
-    }
-    if (st == XANI_OK) st = xn_stage_cube(ctx, config, -1, false, NULL, cube);
-    xn_free(absolute);
-    xn_free(quoted);
-    xn_free(files);
-    return st;
-}
-
-xani_status xn_stage_open_cube(xn_ctx *ctx, xn_config *config, const char *path, xn_cube *cube)
-{
-    xn_h5 *file = NULL;
-    XN_TRY(xn_h5_open(ctx, path, &file));
-    const bool ours = xn_h5_exists(file, "entry/cube/signal"), field = xn_h5_exists(file, "imgs");
-    xn_h5_close(&file);
-    if (!ours && !field)
-        return xn_fail(ctx, XANI_ERR_INPUT, "%s: holds no cube, neither /entry/cube/signal nor imgs", path);
-    return ours ? xn_result_read_cube(ctx, path, cube) : reduce_field_cube(ctx, config, path, cube);
-}
-
 // What is stored with the modes: the given configuration, else the cube's own, so that xani map can go on from it.
 xani_status xn_stage_configure(xn_ctx *ctx, const xn_config *given, const char *cube_path, xn_config **config)
 {
@@ -217,7 +182,9 @@ xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *given, const char *cub
     XN_GOTO(out, st, xn_inputs_spare_cube(ctx, modes_path, given, cube_path));
     XN_GOTO(out, st, xn_stage_configure(ctx, given, cube_path, &config));
     XN_GOTO(out, st, xn_stage_open_cube(ctx, config, cube_path, &cube));
-    XN_GOTO(out, st, xn_stage_fit(ctx, config, &cube, &modes));
+    st = xn_stage_fit(ctx, config, &cube, &modes);
+    if (st == XANI_ERR_INPUT) st = xn_context(ctx, st, "%s", cube_path);
+    if (st != XANI_OK) goto out;
     XN_GOTO(out, st, xn_identity_fit(ctx, config, cube_path, &identity));
     const xn_provenance p = {.config = config, .inputs = inputs, .identity = identity};
     XN_GOTO(out, st, xn_result_write_modes(ctx, modes_path, &modes, &p));

@@ -4,6 +4,7 @@
 // The cube of a modes file lies beside it (xani run), or is the first of its inputs (xani fit CUBE).  It is taken when
 // its pixel groups and its run are those of the modes; a run without one takes no part in averages of traces, and
 // that is said.
+#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -30,11 +31,19 @@ static char *beside_of(const char *modes)
     return xn_format("%.*scube.h5", slash != NULL ? (int)(slash - modes) + 1 : 0, modes);
 }
 
+// Averages go along the delays of the file.
+static bool in_order(const xn_cube *c)
+{
+    for (int i = 0; i < c->nbins; i++)
+        if (!isfinite(c->delay_ps[i]) || (i > 0 && c->delay_ps[i] <= c->delay_ps[i - 1])) return false;
+    return true;
+}
+
 // Opens the cube at `path`, which is freed; false: it is none, or another one's.
 static bool take(xn_ctx *ctx, xn_trace_files *t, char *path, const xn_modes *m)
 {
     bool good = path != NULL && xn_published(path) && xn_result_read_cube_head(ctx, path, &t->head) == XANI_OK;
-    if (good && (!fits(&t->head, m) || xn_h5_open(ctx, path, &t->file) != XANI_OK)) {
+    if (good && (!fits(&t->head, m) || !in_order(&t->head) || xn_h5_open(ctx, path, &t->file) != XANI_OK)) {
         xn_cube_free(&t->head);
         good = false;
     }
@@ -64,7 +73,7 @@ static xani_status open_run(xn_ctx *ctx, void *user, int run, int *bins, const d
         xn_clear_error(ctx);
     }
     if (t->file == NULL) {
-        xn_note(ctx, "%s: no cube beside it: its traces are in no average", t->paths[run]);
+        xn_note(ctx, "%s: no cube with delays in order beside it: its traces are in no average", t->paths[run]);
         return XANI_OK;
     }
     *bins = t->head.nbins;
@@ -76,7 +85,10 @@ static xani_status read_planes(xn_ctx *ctx, void *user, int first, int n, float 
 {
     const xn_trace_files *t = user;
     XN_TRY(xn_h5_read_rows(ctx, t->file, "/entry/cube/signal", XN_F32, first, n, signal));
-    return xn_h5_read_rows(ctx, t->file, "/entry/cube/signal_errors", XN_F32, first, n, errors);
+    if (xn_h5_exists(t->file, "/entry/cube/signal_errors"))
+        return xn_h5_read_rows(ctx, t->file, "/entry/cube/signal_errors", XN_F32, first, n, errors);
+    for (int64_t i = 0; i < n * t->head.ny * t->head.nx; i++) errors[i] = NAN;
+    return XANI_OK;
 }
 
 xani_status xn_trace_files_open(xn_ctx *ctx, const xn_modes *const *modes, const char *const *paths,

@@ -19,12 +19,14 @@
 #include "kernel/grid.h"
 
 #define TWO_PI 6.28318530717958647693
-#define HARMLESS 0.2  // of sigma
-#define ALIKE 0.2     // relative spread of weights below which they are ignored
-#define PADDING 1.15  // grid of the start: next power of two above this many times the trace
-#define NEAR_GRID 0.1 // rms distance in steps: at Nyquist a third of a radian, no matter for a start
-#define BEYOND 0.5    // lines 1/T above 0.95 of Nyquist where a fit may end: noise moves what lies just below
-#define HIGHEST 3.1   // rad per step
+#define HARMLESS 0.2      // of sigma
+#define ALIKE 0.2         // relative spread of weights below which they are ignored
+#define PADDING 1.15      // grid of the start: next power of two above this many times the trace
+#define NEAR_GRID 0.1     // rms distance in steps: at Nyquist a third of a radian, no matter for a start
+#define BEYOND 0.5        // lines 1/T above 0.95 of Nyquist where a fit may end: noise moves what lies just below
+#define HIGHEST 3.1       // rad per step
+#define SAME 1e-4         // of a large step: nearer delays are one delay measured again
+#define LONGEST (1 << 21) // steps
 #define LET_THROUGH 3.7169221888498384 // sqrt(2 ln 1000)
 #define SWITCHED 3.0      // rms after time zero: with no earlier delay the background counts as on all the time
 #define LATE_LEAST 8      // delays for a start
@@ -54,11 +56,16 @@ static int columns_of(const xn_fit_setup *s)
     return (exponential(s) ? 1 : s->background + 1) + xn_fit_level_before(s);
 }
 
+// Where most delays are there twice (or nearly), the step to the next other one.
 static double median_step(const double *t, int n, double *work)
 {
+    int others = 0;
     for (int i = 0; i + 1 < n; i++) work[i] = t[i + 1] - t[i];
     qsort(work, (size_t)(n - 1), sizeof *work, xn_double_compare);
-    return work[(n - 1) / 2];
+    const double same = SAME * work[19 * (int64_t)(n - 1) / 20];
+    if (work[(n - 1) / 2] > same) return work[(n - 1) / 2];
+    while (others < n - 1 && !(work[others] > same)) others++;
+    return others < n - 1 ? work[(others + n - 1) / 2] : 0.0;
 }
 
 // Straight line through the delays of filled bins; returns the rms distance from it.
@@ -247,6 +254,18 @@ bool xn_fit_response_fine(const xn_fit_setup *s, const xn_fit_plans *all, char *
     return false;
 }
 
+// The grid of the start has a place for every step, and each thread has one for many traces.
+static xani_status check_length(xn_ctx *ctx, const xn_fit_setup *s, const xn_fit_plans *all)
+{
+    const double span = s->delay_ps[s->n - 1] - s->delay_ps[0];
+    const double most = fmin(fmax(1 << 16, 64.0 * s->n), LONGEST);
+    if (span / all->step_ps <= most) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_INPUT,
+                   "delays of %.4g to %.4g ps, but mostly %.4g ps apart: more than %.0f steps; leave out those that "
+                   "lie far away (fit.delay_ps)",
+                   s->delay_ps[0], s->delay_ps[s->n - 1], all->step_ps, most);
+}
+
 xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *all)
 {
     memset(all, 0, sizeof *all);
@@ -260,6 +279,7 @@ xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans
     common_settings(s, all, filled, work);
     xn_free(work);
     if (!(all->step_ps > 0.0)) return xn_fail(ctx, XANI_ERR_INPUT, "delays do not increase: nothing can be fitted");
+    XN_TRY(check_length(ctx, s, all));
     const bool same = all->grid && TWO_PI * all->band_thz[1] * all->jitter_ps < HARMLESS;
     const bool exact = !same || all->jitter_ps > 1e-9 * all->step_ps;
     const bool sums = exponential(s) || all->near, closed = same && filled == s->n && spread < ALIKE && !sums;

@@ -25,7 +25,7 @@ static inline bool xn_plan_exact(int kind) { return kind == XN_PLAN_UNEVEN || ki
 static inline int xn_plan_explicit(int kind) { return xn_plan_exact(kind) ? XN_PLAN_EXACT : XN_PLAN_EXPLICIT; }
 
 typedef struct xn_fit_setup {
-    const double *delay_ps; // (n) increasing
+    const double *delay_ps; // (n) not decreasing
     const double *weight;   // (n) relative, 0: empty; NULL: all alike
     int n;
     int background; // Legendre degree 0..3; -1: none; XANI_BACKGROUND_EXPONENTIAL

@@ -187,6 +187,104 @@ START_TEST(test_units)
 }
 END_TEST
 
+static void swap(int i, int k)
+{
+    const double t = delay[i];
+    delay[i] = delay[k];
+    delay[k] = t;
+}
+
+START_TEST(test_order)
+{
+    // Delays in any order give the same modes, bit by bit, as those in order; weights follow them.
+    double weight[N], *sorted = NULL;
+    xn_rng r;
+    xn_rng_init(&r, 42, 0);
+    for (int order = 0; order < 4; order++) {
+        even_delays();
+        for (int i = N - 1; i > 0; i--)
+            if (order == 1) swap(i, (int)(xn_rng_u32(&r) % (unsigned)(i + 1)));
+        for (int i = 0; i < N; i++) {
+            if (order == 2) delay[i] = STEP * (i < N / 2 ? 2 * i : 2 * i - N + 1);
+            if (order == 3) delay[i] = STEP * (N - 1 - i);
+        }
+        for (int i = 0; i < N; i++) {
+            const int place = (int)lrint(delay[i] / STEP);
+            xn_rng noise;
+            xn_rng_init(&noise, 43, (uint64_t)place);
+            weight[i] = place % 3 ? 1.0 : 0.5;
+            for (int p = 0; p < P; p++) {
+                errors[i][p] = SIGMA / sqrt(weight[i]);
+                signal_[i][p] = 0.2 * exp(-0.3 * STEP * place) * cos(TWO_PI * f_of(p) * STEP * place + 0.4) +
+                                errors[i][p] * xn_rng_normal(&noise);
+            }
+        }
+        for (int i = 0; i < N; i++) delay[i] = STEP * (int)lrint(delay[i] / STEP);
+        write_cube();
+        h5_put(path, "entry/bins/weight", H5T_NATIVE_DOUBLE, H5_SHAPE(N), weight);
+        good();
+        double *f = numbers("/entry/modes/frequency");
+        if (order == 0) sorted = f;
+        for (int p = 0; p < P; p++) ck_assert_double_eq(f[p], sorted[p]);
+        if (order > 0) free(f);
+    }
+    free(sorted);
+}
+END_TEST
+
+START_TEST(test_repeated)
+{
+    // Each delay twice, one after the other or a scan after a scan, some twice: fitted, with errors that hold.
+    for (int form = 0; form < 3; form++) {
+        for (int i = 0; i < N; i++)
+            delay[i] = form == 0   ? 1.4 * STEP * (i / 2)
+                       : form == 1 ? 1.4 * STEP * (i % (N / 2))
+                                   : STEP * (i < 70 ? i : i - 70);
+        simulate(NULL);
+        write_cube();
+        good();
+        const double p = pull();
+        ck_assert_msg(p > 0.5 && p < 1.5, "form %d: pull %g", form, p);
+    }
+}
+END_TEST
+
+START_TEST(test_bad_delays)
+{
+    // A delay that is no number, infinite or absurdly far away ends with one line that names file and dataset, at once.
+    static const double bad[] = {INFINITY, -INFINITY, NAN, 1e9, 1e300};
+    for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
+        even_delays();
+        simulate(NULL);
+        delay[N - 1] = bad[k];
+        write_cube();
+        refused(fit(NULL), "/entry/cube/delay");
+    }
+    for (int i = 0; i < N; i++) delay[i] = 1.0;
+    write_cube();
+    refused(fit(NULL), "/entry/cube/delay");
+}
+END_TEST
+
+static const char *weights_from(void)
+{
+    static char text[64];
+    hid_t f = H5Fopen(out, H5F_ACC_RDONLY, H5P_DEFAULT), g = H5Gopen2(f, "entry/modes", H5P_DEFAULT);
+    hid_t a = H5Aopen(g, "weights_from", H5P_DEFAULT), type = H5Aget_type(a);
+    ck_assert(a >= 0);
+    memset(text, 0, sizeof text);
+    if (H5Tis_variable_str(type) > 0) {
+        char *v = NULL;
+        H5Aread(a, type, &v);
+        snprintf(text, sizeof text, "%s", v);
+        H5free_memory(v);
+    } else {
+        H5Aread(a, type, text);
+    }
+    H5Tclose(type), H5Aclose(a), H5Gclose(g), H5Fclose(f);
+    return text;
+}
+
 START_TEST(test_weights)
 {
     // Errors that vary with the delay give the weights where the file has none, and where those it has contradict them,
@@ -278,14 +376,76 @@ START_TEST(test_pixels_without_errors)
 }
 END_TEST
 
+// The field's pair of cubes, scan_var as `delay`; N delays used of all.
+static int field_cubes(const char *config, const char *const *keys)
+{
+    static const char *const on = "scratch-fit_input/run0042_on.h5", *const off = "scratch-fit_input/run0042_off.h5";
+    static double sums[2][N][P], count[N];
+    xani_config *c = NULL;
+    even_delays();
+    simulate(NULL);
+    for (int i = 0; i < N; i++) {
+        count[i] = 100.0;
+        for (int p = 0; p < P; p++) sums[0][i][p] = 1e4 * (1.0 + signal_[i][p]), sums[1][i][p] = 1e4;
+    }
+    for (int k = 0; k < 2; k++) {
+        h5_make(k ? off : on);
+        h5_put(k ? off : on, "scan_var", H5T_NATIVE_DOUBLE, H5_SHAPE(N), delay);
+        h5_put(k ? off : on, "imgs", H5T_NATIVE_DOUBLE, H5_SHAPE(N, NY, NX), sums[k]);
+        h5_put(k ? off : on, "i0", H5T_NATIVE_DOUBLE, H5_SHAPE(N), count);
+        h5_put(k ? off : on, "bin_counts", H5T_NATIVE_DOUBLE, H5_SHAPE(N), count);
+    }
+    if (config != NULL) {
+        FILE *f = fopen("scratch-fit_input/exp.yaml", "w");
+        fputs(config, f);
+        fclose(f);
+        ck_assert_int_eq(xani_config_open(ctx, "scratch-fit_input/exp.yaml", &c), XANI_OK);
+    } else {
+        ck_assert_int_eq(xani_config_create(ctx, &c), XANI_OK);
+    }
+    for (; *keys != NULL; keys++)
+        ck_assert_msg(xani_config_assign(ctx, c, *keys) == XANI_OK, "%s", xani_error_text(ctx));
+    ck_assert_msg(xani_fit(ctx, c, on, out) == XANI_OK, "%s", xani_error_text(ctx));
+    xani_config_destroy(&c);
+    double *n = numbers("/entry/fit/n_delays");
+    const int used = (int)n[0];
+    free(n);
+    return used;
+}
+
+START_TEST(test_field_keys)
+{
+    // What was set over the file holds for the field's cubes too, whatever layout the configuration has; the input of
+    // another layout is left aside.
+    static const char *const none[] = {NULL}, *const zero[] = {"input.delay.sign=1", "input.delay.zero_ps=0.5", NULL};
+    static const char *const counts[] = {"input.delay.zero_ps=1", "input.counts_per_photon=1", NULL};
+    static const char raw[] = "input:\n  layout: swissfel\n  files: [no.h5]\n  frames: JF\n  i0: I\n  laser: daq_rec\n"
+                              "  delay: {parts: [{source: S}], sign: 1, zero_ps: 2}\n";
+    static const char cube[] = "input:\n  layout: cube\n  files: [no.h5]\n  delay: {sign: 1, zero_ps: 2}\n";
+    ck_assert_int_eq(field_cubes(NULL, none), N);
+    ck_assert_int_eq(field_cubes(NULL, zero), N - 5);
+    ck_assert_int_eq(field_cubes(raw, none), N);
+    ck_assert_int_eq(field_cubes(raw, zero), N - 5);
+    ck_assert_int_eq(field_cubes(cube, none), N - 20);
+    ck_assert_int_eq(field_cubes(cube, counts), N - 10);
+    double *chi2 = numbers("/entry/chi2_reduced");
+    ck_assert_double_gt(chi2[0], 0.1); // errors from counting
+    free(chi2);
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_contract);
     tcase_add_test(t, test_ranges);
     tcase_add_test(t, test_units);
+    tcase_add_test(t, test_order);
+    tcase_add_test(t, test_repeated);
+    tcase_add_test(t, test_bad_delays);
     tcase_add_test(t, test_weights);
     tcase_add_test(t, test_broken_errors);
     tcase_add_test(t, test_pixels_without_errors);
+    tcase_add_test(t, test_field_keys);
 }
 XN_TEST_MAIN("fit_input", add)
