@@ -3,6 +3,7 @@
 //
 // One table for writing and reading.  The attributes of /entry/modes say what a user of the numbers must
 // know: where the errors come from, the acceptance threshold and its false-alarm rate, band and delays.
+#include <math.h>
 #include <string.h>
 
 #include "result/nexus.h"
@@ -46,14 +47,14 @@ static const xn_field fields[] = {
 
 static const xn_scalar scalars[] = {
     {"/entry/spatial_bin", offsetof(xn_modes, spatial_bin), XN_I32, "pixel", false},
-    {"/entry/fit/delay_first", offsetof(xn_modes, delay_lo_ps), XN_F64, "ps", false},
-    {"/entry/fit/delay_last", offsetof(xn_modes, delay_hi_ps), XN_F64, "ps", false},
-    {"/entry/fit/delay_step", offsetof(xn_modes, step_ps), XN_F64, "ps", false},
-    {"/entry/fit/n_delays", offsetof(xn_modes, n_delays), XN_I32, NULL, false},
-    {"/entry/fit/band_low", offsetof(xn_modes, band_thz[0]), XN_F64, "THz", false},
-    {"/entry/fit/band_high", offsetof(xn_modes, band_thz[1]), XN_F64, "THz", false},
-    {"/entry/fit/threshold", offsetof(xn_modes, threshold), XN_F64, NULL, false},
-    {"/entry/fit/false_alarm", offsetof(xn_modes, false_alarm), XN_F64, NULL, false},
+    {"/entry/fit/delay_first", offsetof(xn_modes, delay_lo_ps), XN_F64, "ps", true},
+    {"/entry/fit/delay_last", offsetof(xn_modes, delay_hi_ps), XN_F64, "ps", true},
+    {"/entry/fit/delay_step", offsetof(xn_modes, step_ps), XN_F64, "ps", true},
+    {"/entry/fit/n_delays", offsetof(xn_modes, n_delays), XN_I32, NULL, true},
+    {"/entry/fit/band_low", offsetof(xn_modes, band_thz[0]), XN_F64, "THz", true},
+    {"/entry/fit/band_high", offsetof(xn_modes, band_thz[1]), XN_F64, "THz", true},
+    {"/entry/fit/threshold", offsetof(xn_modes, threshold), XN_F64, NULL, true},
+    {"/entry/fit/false_alarm", offsetof(xn_modes, false_alarm), XN_F64, NULL, true},
 };
 
 // Not in files of earlier versions
@@ -136,6 +137,8 @@ static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, xn_modes *m)
 {
     int64_t extent[EXTENTS], rows = 0;
     for (int i = 0; i < EXTENTS; i++) extent[i] = XN_EXTENT_UNKNOWN;
+    m->delay_lo_ps = m->delay_hi_ps = m->step_ps = m->threshold = m->false_alarm = NAN; // others may not know them
+    m->band_thz[0] = m->band_thz[1] = NAN;
     XN_TRY(xn_nexus_read_fields(ctx, file, fields, XN_COUNT(fields), m, extent));
     XN_TRY(xn_nexus_read_scalars(ctx, file, scalars, XN_COUNT(scalars), m));
     XN_TRY(xn_nexus_read_scalars(ctx, file, later, XN_COUNT(later), m));
@@ -145,7 +148,8 @@ static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, xn_modes *m)
     m->nx = extent[X];
     m->n_modules = m->module_rows ? (int)extent[MODULE] : 0;
     m->n_covariance = m->covariance ? (int)extent[ENTRY] : 0;
-    XN_TRY(xn_h5_read_string(ctx, file, "/entry/fit/kernels", &m->kernels));
+    if (xn_h5_exists(file, "/entry/fit/kernels"))
+        XN_TRY(xn_h5_read_string(ctx, file, "/entry/fit/kernels", &m->kernels));
     XN_TRY(xn_nexus_read_run(ctx, file, &m->run, m->angles_deg, XN_COUNT(m->angles_deg), &m->n_angles));
     XN_TRY(xn_nexus_read_choice(ctx, file, "/entry/modes", "errors_from", "counting", "residual", &m->errors_counting));
     for (int i = 0; i < m->n_modules; i++) rows += m->module_rows[i];

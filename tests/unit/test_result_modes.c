@@ -156,10 +156,15 @@ static void refused(const char *object)
 START_TEST(test_modes_damage)
 {
     // Missing or misshapen datasets and impossible counts are refused, naming file and dataset.
-    static const char *const needed[] = {
-        "/entry/modes/frequency", "/entry/modes/phase_errors", "/entry/n_modes", "/entry/fit_status",
-        "/entry/background",      "/entry/fit/threshold",      "/entry/run"};
+    static const char *const needed[] = {"/entry/modes/frequency", "/entry/modes/phase_errors", "/entry/n_modes",
+                                         "/entry/fit_status",      "/entry/background",         "/entry/spatial_bin"};
+    static const char *const others[] = {"/entry/fit", "/entry/run", "/entry/angle_deg"}; // not the contract's
     make_modes(2, 1, 5, 6);
+    ok(xn_result_write_modes(ctx, path, &modes, NULL));
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) remove_object(path, others[i]);
+    ok(xn_result_read_modes(ctx, path, &back));
+    ck_assert(isnan(back.threshold) && isnan(back.step_ps) && back.n_angles == 0 && back.frequency != NULL);
+    xn_modes_free(&back);
     for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++) {
         ok(xn_result_write_modes(ctx, path, &modes, NULL));
         remove_object(path, needed[i]);
