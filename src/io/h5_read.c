@@ -218,12 +218,14 @@ static xani_status rows_complete(xn_ctx *ctx, const xn_h5 *file, const char *nam
     return st;
 }
 
-// Large ones go past the library, on all cores: a cube of some GiB is compressed, and the library decodes on one.
+// Large ones go past the library, on all cores: a cube of some GiB is compressed, and the library decodes on one.  So
+// do those in many chunks, over each of which it takes some microseconds.
 enum { LARGE = 1 << 20 };
 
 static bool is_large(const opened *o, int64_t n)
 {
-    hid_t stored = n < LARGE ? H5I_INVALID_HID : H5Dget_type(o->dataset);
+    if (n < LARGE) return xn_hdf_many_chunks(o->dataset);
+    hid_t stored = H5Dget_type(o->dataset);
     bool numbers = stored >= 0 && xn_type_size(xn_hdf_type(stored)) > 0;
     if (stored >= 0) H5Tclose(stored);
     return numbers;

@@ -63,4 +63,12 @@ xani_status xn_h5_read_as(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_
                           xn_type type, void *dst);
 void xn_h5_filters(hid_t dataset, char *text, size_t room); // "shuffle+gzip"
 
+// Chunks of a dataset's extent, written or not; 0: it has none.
+int64_t xn_hdf_chunks(hid_t created, hid_t space);
+// Numbers in so many chunks that the library takes seconds over them: they are read past it (array.h).
+bool xn_hdf_many_chunks(hid_t dataset);
+
+// How objects are copied: attributes are for xani to copy, named types stay one.
+#define XN_HDF_COPY (H5O_COPY_WITHOUT_ATTR_FLAG | H5O_COPY_MERGE_COMMITTED_DTYPE_FLAG)
+
 #endif

@@ -7,6 +7,8 @@
 
 #include "io/plugin.h"
 
+enum { MANY = 1024 };
+
 _Static_assert((int)XN_FILTER_GZIP == H5Z_FILTER_DEFLATE && (int)XN_FILTER_SHUFFLE == H5Z_FILTER_SHUFFLE &&
                    (int)XN_FILTER_FLETCHER32 == H5Z_FILTER_FLETCHER32 && (int)XN_FILTER_SZIP == H5Z_FILTER_SZIP &&
                    (int)XN_FILTER_NBIT == H5Z_FILTER_NBIT && (int)XN_FILTER_SCALEOFFSET == H5Z_FILTER_SCALEOFFSET,
@@ -28,6 +30,32 @@ void xn_pipeline_get(hid_t created, xn_pipeline *pipeline)
         if (f->decode == NULL && f->id != XN_FILTER_FLETCHER32) pipeline->known = false;
         pipeline->n = i + 1;
     }
+}
+
+int64_t xn_hdf_chunks(hid_t created, hid_t space)
+{
+    hsize_t dims[H5S_MAX_RANK], chunk[H5S_MAX_RANK], n = 1;
+    int rank = H5Sget_simple_extent_dims(space, dims, NULL);
+    if (rank < 1 || H5Pget_layout(created) != H5D_CHUNKED || H5Pget_chunk(created, H5S_MAX_RANK, chunk) != rank)
+        return 0;
+    for (int k = 0; k < rank; k++) {
+        hsize_t along = dims[k] / chunk[k] + (dims[k] % chunk[k] != 0);
+        if (__builtin_mul_overflow(n, along, &n) || n > INT64_MAX) return INT64_MAX;
+    }
+    return (int64_t)n;
+}
+
+bool xn_hdf_many_chunks(hid_t dataset)
+{
+    hid_t created = H5Dget_create_plist(dataset), space = H5Dget_space(dataset), type = H5Dget_type(dataset);
+    xn_pipeline pipeline = {.known = false};
+    bool many = created >= 0 && space >= 0 && type >= 0 && xn_hdf_chunks(created, space) > MANY;
+    if (many) xn_pipeline_get(created, &pipeline);
+    many = many && pipeline.known && xn_hdf_type_plain(type) && xn_type_size(xn_hdf_type(type)) > 0;
+    if (type >= 0) H5Tclose(type);
+    if (space >= 0) H5Sclose(space);
+    if (created >= 0) H5Pclose(created);
+    return many;
 }
 
 void xn_h5_filters(hid_t dataset, char *text, size_t room)

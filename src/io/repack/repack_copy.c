@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "io/repack/repack_parts.h"
+#include "io/worker/worker.h"
 
 xani_status xn_repack_fail(xn_repack_job *job, const char *path) { return xn_writer_fail(job->writer, path); }
 
@@ -126,12 +127,14 @@ static xani_status make_group(xn_repack_job *job, const xn_node *node)
 
 static xani_status copy_object(xn_repack_job *job, const xn_node *node)
 {
+    XN_TRY(xn_worker_look_copy(job->ctx, job->file->path, node->path));
     hid_t links = link_properties(node), copy = H5Pcreate(H5P_OBJECT_COPY);
-    bool good = links >= 0 && copy >= 0 &&
-                H5Pset_copy_object(copy, H5O_COPY_WITHOUT_ATTR_FLAG | H5O_COPY_MERGE_COMMITTED_DTYPE_FLAG) >= 0 &&
+    bool good = links >= 0 && copy >= 0 && H5Pset_copy_object(copy, XN_HDF_COPY) >= 0 &&
                 H5Ocopy(job->file->id, node->path, job->writer->file, node->path, copy, links) >= 0;
     if (links >= 0) H5Pclose(links);
     if (copy >= 0) H5Pclose(copy);
+    if (!good && xn_writer_status(job->writer) == XANI_OK) // nothing went wrong with the output
+        return xn_h5_fail(job->ctx, job->file, node->path, "cannot be copied");
     if (!good) return xn_repack_fail(job, node->path);
     hid_t from = H5Oopen(job->file->id, node->path, H5P_DEFAULT);
     hid_t to = H5Oopen(job->writer->file, node->path, H5P_DEFAULT);

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { SEEN = 8192, BAD = 64 };
+enum { SEEN = 8192, BAD = 64, PATIENCE = 8 }; // PATIENCE: other programs have the processor too
 #define ROOM ((rlim_t)32 << 30)
 
 static atomic_bool used;
@@ -152,22 +152,35 @@ static void say_why(question *q, bool late)
     helper.socket = -1;
 }
 
+// A message from the helper into q->answer: > 0; 0: none so far; < 0: it is gone.
+static ssize_t hear(question *q, double seconds)
+{
+    struct pollfd wait = {helper.socket, POLLIN, 0};
+    int ready = poll(&wait, 1, (int)(1000 * seconds) + 1);
+    if (ready < 0 && errno != EINTR) return -1;
+    if (ready <= 0) return 0;
+    ssize_t n = recv(helper.socket, q->answer, XN_WORKER_MESSAGE, 0);
+    if (n <= 0) return -1;
+    q->answer[n] = '\0';
+    return n;
+}
+
 // False: the helper died over it or did not answer, q->why.
 static bool ask(question *q)
 {
     q->why[0] = '\0';
-    struct pollfd wait = {helper.socket, POLLIN, 0};
-    ssize_t n = send(helper.socket, q->message, q->bytes, MSG_NOSIGNAL);
-    double until = xn_seconds() + helper.seconds;
-    int ready = n < 0 ? 1 : 0;
-    while (n >= 0 && ready == 0) {
-        double left = until - xn_seconds();
-        ready = left <= 0 ? -1 : poll(&wait, 1, (int)(1000 * left) + 1);
-        if (ready < 0 && errno == EINTR && left > 0) ready = 0;
+    ssize_t n = send(helper.socket, q->message, q->bytes, MSG_NOSIGNAL) < 0 ? -1 : 0;
+    double until = xn_seconds() + helper.seconds, left = helper.seconds;
+    while (n == 0 && left > 0) {
+        n = hear(q, left);
+        if (n > 0 && q->answer[0] == XN_WORKER_BUSY) { // there is much of it, and its processor time is limited
+            until = xn_seconds() + helper.seconds + PATIENCE * xn_max64(0, strtol(q->answer + 1, NULL, 10));
+            n = 0;
+        }
+        left = until - xn_seconds();
     }
-    n = n >= 0 && ready > 0 ? recv(helper.socket, q->answer, XN_WORKER_MESSAGE, 0) : -1;
-    if (n > 0) return q->answer[n] = '\0', true;
-    say_why(q, ready < 0);
+    if (n > 0) return true;
+    say_why(q, n == 0);
     return false;
 }
 
@@ -216,26 +229,25 @@ static const char *answer(question *q, uint64_t h)
     return why;
 }
 
-// path, 0, object, or path, 0, object, 0, member; the path absolute: the helper stays in the folder where it was
-// started. 0: too long to be one.
-static size_t compose(char message[XN_WORKER_MESSAGE], const char *path, const char *object, const char *member)
+// See worker.h; the path absolute: the helper stays in the folder where it was started. 0: too long to be one.
+static size_t compose(char message[XN_WORKER_MESSAGE], char what, const char *path, const char *object,
+                      const char *member)
 {
     char folder[4096] = "";
     if (path[0] != '/' && getcwd(folder, sizeof folder - 1) == NULL) return 0;
     if (folder[0]) folder[strlen(folder)] = '/'; // zeros follow
-    int n = snprintf(message, XN_WORKER_MESSAGE, "%s%s%c%s%c%s", folder, path, '\0', object, '\0', member);
-    if (member[0] == '\0') n--;
+    int n = snprintf(message, XN_WORKER_MESSAGE, "%c%s%s%c%s%c%s", what, folder, path, '\0', object, '\0', member);
     return n > 0 && n < XN_WORKER_MESSAGE ? (size_t)n : 0;
 }
 
-static xani_status look_at(xn_ctx *ctx, const char *path, const char *object, const char *member)
+static xani_status look_at(xn_ctx *ctx, char what, const char *path, const char *object, const char *member)
 {
     struct stat s;
     if (!atomic_load(&used) || stat(path, &s) != 0) return XANI_OK;
     question *q = xn_calloc(1, sizeof *q);
     if (q == NULL) return xn_fail_memory(ctx, path, sizeof *q);
     xani_status st = XANI_OK;
-    q->bytes = compose(q->message, path, object, member);
+    q->bytes = compose(q->message, what, path, object, member);
     if (q->bytes > 0) {
         uint64_t h = hash(q, &s);
         pthread_mutex_lock(&helper.lock);
@@ -248,9 +260,17 @@ static xani_status look_at(xn_ctx *ctx, const char *path, const char *object, co
     return st;
 }
 
-xani_status xn_worker_look(xn_ctx *ctx, const char *path, const char *object) { return look_at(ctx, path, object, ""); }
+xani_status xn_worker_look(xn_ctx *ctx, const char *path, const char *object)
+{
+    return look_at(ctx, XN_WORKER_OPEN, path, object, "");
+}
 
 xani_status xn_worker_look_all(xn_ctx *ctx, const char *path, const char *group, const char *member)
 {
-    return look_at(ctx, path, group, member);
+    return look_at(ctx, XN_WORKER_MEMBERS, path, group, member);
+}
+
+xani_status xn_worker_look_copy(xn_ctx *ctx, const char *path, const char *object)
+{
+    return look_at(ctx, XN_WORKER_COPY, path, object, "");
 }

@@ -29,6 +29,8 @@ void xn_worker_set_seconds(double seconds); // how long an answer may take; 30 a
 xani_status xn_worker_look(xn_ctx *ctx, const char *path, const char *object);
 // The same for the dataset `member` of every group in a group, at once; their values are not read.
 xani_status xn_worker_look_all(xn_ctx *ctx, const char *path, const char *group, const char *member);
+// The same for copying a dataset or a named type into another file.
+xani_status xn_worker_look_copy(xn_ctx *ctx, const char *path, const char *object);
 
 // ---- the helper's side
 
@@ -37,7 +39,9 @@ void xn_worker_confine(void);
 void xn_worker_grant(int seconds); // so much processor time from now on
 // worker_serve.c: answers requests on this socket until its other end is closed.
 int xn_worker_serve(int socket);
-// One message each way: path, 0, object[, 0, member]; then one of these and a text.
-enum { XN_WORKER_MESSAGE = 16384, XN_WORKER_FINE = 'f', XN_WORKER_REFUSED = 'r' };
+// What to do, path, 0, object, 0, member.
+enum { XN_WORKER_MESSAGE = 16384, XN_WORKER_OPEN = 'o', XN_WORKER_MEMBERS = 'm', XN_WORKER_COPY = 'c' };
+// The answer: one of these and a text; before it may come BUSY and how many seconds of processor time it may take.
+enum { XN_WORKER_FINE = 'f', XN_WORKER_REFUSED = 'r', XN_WORKER_BUSY = 'b' };
 
 #endif

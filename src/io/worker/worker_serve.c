@@ -5,18 +5,24 @@
 // comes back, and that it does not ask for memory beyond all reason; where an allocation failed under the
 // helper's limit the object is refused, because without the limit it might succeed.  The file is opened anew each
 // time, without a lock on it: what the library trips over depends on what it has read of the file before.
+//
+// Processor time is granted by what there is to do: a damaged index may make the library loop, a valid one of half a
+// million chunks takes it some seconds.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
-#include "io/library.h"
+#include "io/pipeline.h"
 #include "io/worker/worker.h"
 
-enum { SMALL = 1 << 20, MEMBERS_MAX = 100000, SECONDS = 2, GRANTED = 1000 };
+enum { SMALL = 1 << 20, MEMBERS_MAX = 100000, SECONDS = 2, GRANTED = 1000, GRANT_MOST = 300 };
+enum { LISTED = 50000, READ = 2000 }; // chunks for each second: counted, and read or copied
+enum { COPIED_MOST = 64 << 20, COPIED_STEP = 64 << 10 };
 
 typedef struct {
     hid_t file;
+    int socket;
     bool starved;
 } state;
 
@@ -38,6 +44,17 @@ static bool good(state *w, int64_t result)
 {
     if (result < 0) H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, on_error, &w->starved);
     return result >= 0;
+}
+
+// Time for `chunks` more, and word of it to who waits.
+static void grant(state *w, int64_t chunks, int per_second)
+{
+    char word[32];
+    int seconds = SECONDS + (int)xn_min64(chunks / per_second, GRANT_MOST);
+    xn_worker_grant(seconds);
+    if (seconds == SECONDS) return;
+    int n = snprintf(word, sizeof word, "%c%d", XN_WORKER_BUSY, seconds);
+    send(w->socket, word, (size_t)n, MSG_NOSIGNAL);
 }
 
 static bool open_file(state *w, const char *path)
@@ -108,6 +125,16 @@ static void describe_sources(hid_t created)
     }
 }
 
+// As many as the file can have an index of.
+static int64_t chunks_of(hid_t id, hid_t created, hid_t space)
+{
+    hsize_t bytes = 0;
+    hid_t file = H5Iget_file_id(id);
+    if (file < 0 || H5Fget_filesize(file, &bytes) < 0) bytes = 0;
+    if (file >= 0) H5Fclose(file);
+    return xn_min64(xn_hdf_chunks(created, space), (int64_t)(bytes / 8));
+}
+
 static void describe_layout(state *w, hid_t id, hid_t created, hid_t type, hid_t space)
 {
     hsize_t n = 0, offset[H5S_MAX_RANK], bytes;
@@ -126,8 +153,13 @@ static void describe_dataset(state *w, hid_t id, bool values)
 {
     hid_t type = H5Dget_type(id), space = H5Dget_space(id), created = H5Dget_create_plist(id);
     if (good(w, type) && good(w, space) && good(w, created)) {
+        int64_t chunks = chunks_of(id, created, space);
+        grant(w, chunks, LISTED);
         describe_layout(w, id, created, type, space);
-        if (values) read_values(w, id, type, space, read_dataset);
+        if (values && !xn_hdf_many_chunks(id)) {
+            grant(w, chunks, READ);
+            read_values(w, id, type, space, read_dataset);
+        }
     }
     if (created >= 0) H5Pclose(created);
     if (space >= 0) H5Sclose(space);
@@ -187,28 +219,73 @@ static void describe(state *w, const char *object)
     H5Oclose(id);
 }
 
+// ---- copies
+
+// A file that is in memory only, in the format of what xani writes.
+static hid_t file_in_memory(size_t bytes)
+{
+    hid_t access = H5Pcreate(H5P_FILE_ACCESS), file = H5I_INVALID_HID;
+    if (access >= 0 && H5Pset_fapl_core(access, COPIED_STEP + bytes / 4, false) >= 0 &&
+        H5Pset_libver_bounds(access, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0)
+        file = H5Fcreate("/dev/null/copy", H5F_ACC_TRUNC, H5P_DEFAULT, access); // never a file's name
+    if (access >= 0) H5Pclose(access);
+    return file;
+}
+
+static void copy(state *w, const char *object, size_t bytes)
+{
+    hid_t to = file_in_memory(bytes), how = H5Pcreate(H5P_OBJECT_COPY);
+    if (good(w, to) && how >= 0) {
+        H5Pset_copy_object(how, XN_HDF_COPY);
+        good(w, H5Ocopy(w->file, object, to, "copy", how, H5P_DEFAULT));
+    }
+    if (how >= 0) H5Pclose(how);
+    if (to >= 0) good(w, H5Fclose(to));
+}
+
+// Values beyond COPIED_MOST are too many to be had in memory.
+static void try_copy(state *w, const char *object)
+{
+    hid_t id = H5Oopen(w->file, object, H5P_DEFAULT);
+    if (!good(w, id)) return;
+    hid_t created = H5Iget_type(id) == H5I_DATASET ? H5Dget_create_plist(id) : H5I_INVALID_HID;
+    hid_t space = created < 0 ? created : H5Dget_space(id);
+    hsize_t bytes = created < 0 ? 0 : H5Dget_storage_size(id);
+    if (space >= 0) grant(w, chunks_of(id, created, space), READ);
+    if (bytes <= COPIED_MOST) copy(w, object, (size_t)bytes);
+    if (space >= 0) H5Sclose(space);
+    if (created >= 0) H5Pclose(created);
+    H5Oclose(id);
+}
+
+// ---- requests
+
+static void answer(state *w, const char *message)
+{
+    const char *path = message + 1, *object = path + strlen(path) + 1, *member = object + strlen(object) + 1;
+    if (!open_file(w, path)) return;
+    if (message[0] == XN_WORKER_MEMBERS)
+        describe_members(w, object, member);
+    else if (message[0] == XN_WORKER_COPY)
+        try_copy(w, object);
+    else
+        describe(w, object);
+    good(w, H5Fclose(w->file));
+}
+
 int xn_worker_serve(int socket)
 {
     static const char refused[] = "the HDF5 library asks for more memory over it than is reasonable";
-    static char message[XN_WORKER_MESSAGE + 1];
+    static char message[XN_WORKER_MESSAGE + 3];
     xn_hdf_enter();
     H5set_free_list_limits(0, 0, 0, 0, 0, 0); // what it frees is to be freed: see worker_memory.c
     for (;;) {
         ssize_t n = recv(socket, message, XN_WORKER_MESSAGE, 0);
         if (n <= 0) return 0;
-        message[n] = '\0';
-        size_t length = strlen(message);
-        state w = {H5I_INVALID_HID, false};
+        memset(message + n, 0, 3); // what is not there is empty
+        state w = {H5I_INVALID_HID, socket, false};
         xn_worker_grant(SECONDS);
-        if (open_file(&w, message)) {
-            const char *object = (size_t)n > length ? message + length + 1 : "";
-            const char *member = object + strlen(object) + 1;
-            if (member < message + n)
-                describe_members(&w, object, member);
-            else
-                describe(&w, object);
-            good(&w, H5Fclose(w.file));
-        }
+        answer(&w, message);
         message[0] = w.starved ? XN_WORKER_REFUSED : XN_WORKER_FINE;
         memcpy(message + 1, refused, sizeof refused);
         if (send(socket, message, w.starved ? sizeof refused : 1, MSG_NOSIGNAL) < 0) return 0;
