@@ -300,6 +300,30 @@ with open("flipped.h5", "r+b") as f:
     f.seek(where.byte_offset + where.size // 2)
     f.write(b"\x55" * 40)
 repack("damaged chunk", "flipped.h5", code=3, words=["flipped.h5", "/d"])
+with h5py.File("nowhere.h5", "w") as f:  # H5Ocopy of HDF5 1.10 crashes on it
+    d = f.create_dataset("d", data=np.arange(378, dtype="u2").reshape(9, 6, 7), chunks=(2, 3, 7), maxshape=(None, 6, 7))
+    where = d.id.get_chunk_info(4).byte_offset
+stored = open("nowhere.h5", "rb").read()
+entry = where.to_bytes(8, "little")
+r.ok(stored.count(entry) == 1, "the chunk's place stands in the file once")
+with open("nowhere.h5", "wb") as f:
+    f.write(stored.replace(entry, (where + (255 << 24)).to_bytes(8, "little")))
+repack("a chunk beyond the file", "nowhere.h5", code=3, words=["nowhere.h5", "/d"])
+
+# ---- very many chunks: the library needs some seconds for them, its helper many
+with h5py.File("crumbs.h5", "w", libver="latest") as f:
+    f.create_dataset("d", data=np.arange(250000, dtype="i4"), chunks=(1,))
+    f.create_dataset("gaps", (200000,), "u2", chunks=(1,))[70000:70003] = 5
+    f.create_dataset("text", data=np.array([b"%d" % i for i in range(9000)]), chunks=(1,))
+    f.create_dataset("big", data=rng.poisson(1, (3, 512, 700)).astype("u2"), chunks=(1, 512, 700))
+answer = repack("very many chunks", "crumbs.h5", out="whole.h5")
+same("very many chunks", "crumbs.h5", "whole.h5")
+r.ok({d["dataset"]: d["action"] for d in answer["datasets"]} == {"/d": "rechunk", "/gaps": "copy", "/text": "copy", "/big": "rechunk"},
+     "numbers in very many chunks are stored anew, gaps stay")
+repack("made so", "whole.h5", "--dataset", "/big", "--chunk", "1,2,3", out="crumbs2.h5")
+with h5py.File("crumbs2.h5") as f:
+    r.ok(f["big"].chunks == (1, 2, 3), "chunks as small as asked for")
+repack("more sizes than axes", "crumbs.h5", "--dataset", "/big", "--chunk", "1,2,3,4", code=2, words=["--chunk", "/big", "3 axes"])
 
 
 def limit():

@@ -19,8 +19,9 @@ typedef enum {
 typedef struct xn_repack_item {
     const xn_node *node;
     xn_repack_how how;
-    bool along;   // one row per frame: cut and joined
-    bool foreign; // virtual or external: its values lie in other files
+    bool along;    // one row per frame: cut and joined
+    bool foreign;  // virtual or external: its values lie in other files
+    bool crumbled; // in very many chunks
     xn_type type;
     int rank;
     int64_t dims[XANI_MAX_RANK];                         // in the first input

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // repack_plan.c -- what becomes of each dataset is decided before anything is written.
 //
-// Numbers of 1 MiB and more are stored anew, and so is what lies in other files (virtual, external); the rest stays as
-// it is.  A chunk is one row of the slowest axis (a frame) where that has 1 to 16 MiB, several small ones together
-// (about 2 MiB), or equal parts of a large one, cut along its slowest axes.  A dataset with chunks that were never
-// written keeps its chunks, so that they stay missing.  Where frames are cut or joined, the largest of these datasets
-// leads: every dataset that has as many rows in every input goes with it.
+// Numbers of 1 MiB and more are stored anew, and so is what lies in other files (virtual, external) or in very many
+// chunks; the rest stays as it is.  A chunk is one row of the slowest axis (a frame) where that has 1 to 16 MiB,
+// several small ones together (about 2 MiB), or equal parts of a large one, cut along its slowest axes.  A dataset with
+// chunks that were never written keeps its chunks, so that they stay missing.  Where frames are cut or joined, the
+// largest of these datasets leads: every dataset that has as many rows in every input goes with it.
 #include <fcntl.h>
 #include <string.h>
 
@@ -28,6 +28,7 @@ static void describe_layout(hid_t dataset, xn_repack_item *it)
     hsize_t chunk[H5S_MAX_RANK];
     H5D_layout_t layout = H5Pget_layout(created);
     it->foreign = layout == H5D_VIRTUAL || H5Pget_external_count(created) > 0;
+    it->crumbled = xn_hdf_many_chunks(dataset);
     if (layout == H5D_CHUNKED && H5Pget_chunk(created, H5S_MAX_RANK, chunk) == it->rank)
         for (int k = 0; k < it->rank; k++) it->stored[k] = (int64_t)chunk[k];
     H5Pclose(created);
@@ -103,7 +104,8 @@ static xani_status choose_datasets(xn_repack_job *job)
         xn_repack_item *it = &job->item[i];
         bool stored = it->foreign || it->stored_bytes > 0;
         if (it->how == XN_REPACK_CHUNKS) continue;
-        if (numbers(it) && it->bytes > 0 && stored && (it->foreign || (o->n_datasets == 0 && it->bytes >= LARGE)))
+        bool worth = it->foreign || (o->n_datasets == 0 && (it->bytes >= LARGE || it->crumbled));
+        if (numbers(it) && it->bytes > 0 && stored && worth)
             it->how = XN_REPACK_CHUNKS;
         else if (it->foreign && it->bytes > 0)
             it->how = XN_REPACK_ROWS;
@@ -251,7 +253,9 @@ static xani_status find_missing(xn_repack_job *job, xn_repack_item *it)
             it->missing[i] = xn_store_place(store, i).bytes == 0;
         memcpy(it->chunk, it->stored, sizeof it->chunk);
     }
-    if (!known && !complete) it->how = XN_REPACK_COPY; // by filters only the library knows
+    // By filters only the library knows; or there is nothing to be gained in the chunks it has.
+    bool small = it->bytes < LARGE && job->options->n_datasets == 0;
+    if (!complete && (!known || small)) it->how = XN_REPACK_COPY;
     xn_store_close(&store);
     return st;
 }
@@ -261,6 +265,11 @@ static xani_status decide_chunks(xn_repack_job *job, xn_repack_item *it)
     const xani_repack_options *o = job->options;
     choose_chunk(it);
     XN_TRY(find_missing(job, it));
+    if (it->how != XN_REPACK_CHUNKS) return XANI_OK;
+    if (o->chunk && o->chunk_rank > it->rank)
+        return xn_fail(job->ctx, XANI_ERR_USAGE,
+                       "--chunk: has %d sizes, %s has %d axes (--dataset names those it is for)", o->chunk_rank,
+                       it->node->path, it->rank);
     for (int k = 0; o->chunk && k < o->chunk_rank && k < it->rank; k++) {
         if (o->chunk[k] < 1) return xn_fail(job->ctx, XANI_ERR_USAGE, "--chunk: sizes from 1 on are needed");
         it->chunk[k] = xn_min64(o->chunk[k], it->out[k]);

@@ -120,9 +120,14 @@ static xani_status compare_one(xn_writer *w, const xn_h5 *file, xn_record *r)
     xani_status st = xn_hash_dataset(w->ctx, file, &found);
     if (st == XANI_ERR_MEMORY || st == XANI_INTERRUPTED) return st;
     if (st == XANI_OK && found.hash == r->hash && found.type == r->type) return XANI_OK;
+    if (st == XANI_OK)
+        return xn_fail(w->ctx, XANI_ERR_OUTPUT, "%s: cannot be written: %s differs when read back", w->path, r->name);
+    char *why = xn_strdup(xani_error_text(w->ctx));
     xn_clear_error(w->ctx);
-    return xn_fail(w->ctx, XANI_ERR_OUTPUT, "%s: cannot be written: %s %s", w->path, r->name,
-                   st == XANI_OK ? "differs when read back" : "cannot be read back");
+    st = xn_fail(w->ctx, XANI_ERR_OUTPUT, "%s: cannot be written: %s cannot be read back: %s", w->path, r->name,
+                 why ? why : "");
+    xn_free(why);
+    return st;
 }
 
 xani_status xn_writer_compare(xn_writer *w)
