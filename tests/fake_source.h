@@ -30,6 +30,7 @@ static xani_status fake_read(xn_ctx *ctx, xn_source *s, int64_t frame, void *dst
     (void)scratch;
     atomic_fetch_add(&f->reads, 1);
     if (frame == f->interrupt_frame) xani_interrupt(ctx);
+    if (f->interrupt_frame >= 0) XN_TRY(xn_check_interrupt(ctx)); // as reading files does, within a batch
     if (frame == f->fail_frame)
         return xn_fail(ctx, XANI_ERR_INPUT, "fake.h5: frame %lld is truncated", (long long)frame);
     memcpy(dst, f->words + frame * f->slab, (size_t)f->slab * sizeof *f->words);

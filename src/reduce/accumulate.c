@@ -100,8 +100,8 @@ static xani_status complete(void *user, const xn_pass *pass)
     return a->torn ? XANI_ERR_INTERNAL : xn_sum_recover(a, pass); // torn: see xn_accumulate
 }
 
-// After the step that added `now`: shots are marked, a block that ended is folded in, what waits for this is done.
-static xani_status end_step(xn_accumulator *a, const xn_pass *pass, const xn_batch *now, bool block_ends)
+// Shots are marked, a block that ended is folded in.
+static xani_status add_up(xn_accumulator *a, const xn_pass *pass, const xn_batch *now, bool block_ends)
 {
     for (int64_t i = 0; i < now->n; i++) now->shots[i]->added = pass->number;
     XN_TRY(xn_sum_recover(a, pass));
@@ -111,7 +111,23 @@ static xani_status end_step(xn_accumulator *a, const xn_pass *pass, const xn_bat
         while (a->work->shots[begin].block != now->shots[0]->block) begin = block_end(a->work, begin);
         XN_TRY(fold_block(a, pass, begin, block_end(a->work, begin)));
     }
+    return XANI_OK;
+}
+
+// After the step that added `now`, what waits for this is done.
+static xani_status end_step(xn_accumulator *a, const xn_pass *pass, const xn_batch *now, bool block_ends)
+{
+    XN_TRY(add_up(a, pass, now, block_ends));
     return a->keep ? xn_keep_between(a->keep, pass, a->work->blockwise && !block_ends) : XANI_OK;
+}
+
+// A step that an interruption ended while frames were read: of `now` those that solo.c marked are added, or all, by the
+// processor or devices.
+static void save_what_is_added(xn_accumulator *a, const xn_pass *pass, const xn_batch *now, bool block_ends)
+{
+    if (a->keep == NULL) return;
+    if (a->solo == NULL && now->n > 0 && add_up(a, pass, now, block_ends) != XANI_OK) return;
+    xn_keep_interrupted(a->keep, pass);
 }
 
 static xani_status run_list(xn_accumulator *a, const xn_pass *pass, xn_work_shot *const *list, int64_t n, int64_t *done,
@@ -125,11 +141,14 @@ static xani_status run_list(xn_accumulator *a, const xn_pass *pass, xn_work_shot
         xn_step_batch(a, next, list + from, length);
         xn_sum_split(a, next);
         XN_TRY(check_interrupt(a, pass));
-        XN_TRY(xn_step_run(a, pass, now, next));
+        const bool block_ends = now->n > 0 && (length == 0 || next->shots[0]->block != now->shots[0]->block);
+        xani_status st = xn_step_run(a, pass, now, next);
+        if (st == XANI_INTERRUPTED) save_what_is_added(a, pass, now, block_ends);
+        XN_TRY(st);
         if (now->n > 0) {
             *done += now->n;
             xn_progress(a->ctx, "reduce", *done, total, "shots");
-            XN_TRY(end_step(a, pass, now, length == 0 || next->shots[0]->block != now->shots[0]->block));
+            XN_TRY(end_step(a, pass, now, block_ends));
         }
         xn_batch *swap = now;
         now = next;

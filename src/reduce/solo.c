@@ -119,6 +119,8 @@ static xani_status add_frames(const xn_accumulator *a, const xn_pass *pass, cons
         XN_TRY(xn_step_frame(a, frame[i], own.frames + i * step));
     }
     add_rows(a, pass, &own, thread);
+    for (int64_t i = 0; i < n; i++)
+        shots[i]->added = pass->number; // all or none: what an interrupted batch has is known
     return XANI_OK;
 }
 

@@ -129,7 +129,7 @@ void xn_step_note(xn_step *s, xani_status st, const xn_batch *b, int64_t frame)
 
 xani_status xn_step_status(const xn_accumulator *a, const xn_step *s)
 {
-    if (s->failed == XANI_OK) return XANI_OK;
+    if (s->failed == XANI_OK || s->failed == XANI_INTERRUPTED) return s->failed;
     return xn_context(a->ctx, s->failed, "while reading frame %lld, pulse id %llu", (long long)s->shot->frame,
                       (unsigned long long)s->shot->pulse_id);
 }
