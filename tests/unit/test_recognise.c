@@ -315,7 +315,8 @@ END_TEST
 
 START_TEST(test_many_files)
 {
-    // Many acquisitions of a run are written as a glob that finds just them; runs by name are kept apart.
+    // Many acquisitions of a run are written as a glob that finds just them, now and later; runs by name are kept
+    // apart.
     make_run("recognise-many");
     for (int i = 2; i <= 9; i++) {
         char name[100];
@@ -326,6 +327,7 @@ START_TEST(test_many_files)
     xn_config *config = init(dir, &yaml);
     char **files = NULL;
     ck_assert_int_eq(xn_config_count(config, "input.files"), 2);
+    ck_assert_ptr_nonnull(strstr(yaml, "/acq000[0-9].BSDATA.h5"));
     ck_assert_int_eq(xn_source_files(ctx, config, -1, &files), XANI_OK);
     int n = 0;
     for (; files[n] != NULL; n++) xn_free(files[n]);

@@ -101,37 +101,45 @@ static const char *suffix_of(const char *path)
     return base + strcspn(base, ".");
 }
 
-// In one folder, with names that end alike.
+// Names that differ in digits only: in one folder, of one length and suffix.
 static bool alike(const char *a, const char *b)
 {
-    size_t n = strrchr(a, '/') ? (size_t)(strrchr(a, '/') - a) : 0,
-           m = strrchr(b, '/') ? (size_t)(strrchr(b, '/') - b) : 0;
-    return n == m && strncmp(a, b, n) == 0 && strcmp(suffix_of(a), suffix_of(b)) == 0;
+    const size_t n = strlen(a), base = (size_t)(strrchr(a, '/') ? strrchr(a, '/') - a : 0);
+    if (strlen(b) != n || strncmp(a, b, base) != 0 || strcmp(suffix_of(a), suffix_of(b)) != 0) return false;
+    for (size_t k = base; k < n; k++)
+        if (a[k] != b[k] && !(isdigit((unsigned char)a[k]) && isdigit((unsigned char)b[k]))) return false;
+    return true;
 }
 
-// Folder, common beginning and suffix of the files like files[first], as a glob; "" when they do not share it.
-static int make_glob(const xn_found_run *run, int first, char *pattern, size_t bytes)
+// The files like files[first] as a glob with [0-9] where they differ, so narrow that it finds none of what is written
+// into their folder later (cube.h5); "" where they are few, or it would not find just them.
+static void make_glob(const xn_found_run *run, int first, char *pattern, size_t bytes)
 {
-    const char *suffix = suffix_of(run->file[first]);
-    size_t common = (size_t)(suffix - run->file[first]);
-    int n = 0;
-    for (int i = 0; i < run->n; i++) {
-        const char *other = run->file[i];
-        if (!alike(other, run->file[first])) continue;
-        n++;
-        size_t k = 0;
-        while (k < common && other[k] == run->file[first][k]) k++;
-        common = k;
-    }
-    snprintf(pattern, bytes, "%.*s*%s", (int)common, run->file[first], suffix);
+    const char *name = run->file[first];
+    char differs[4096] = "";
+    size_t n = 0, used = 0;
     glob_t found;
-    bool exact = strcspn(run->file[first], "*?[]\\") == strlen(run->file[first]) && glob(pattern, 0, NULL, &found) == 0;
+    pattern[0] = '\0';
+    if (strlen(name) >= sizeof differs || strcspn(name, "*?[]\\") < strlen(name)) return;
+    for (int i = first; i < run->n; i++) {
+        if (!alike(run->file[i], name)) continue;
+        n++;
+        for (size_t k = 0; name[k] != '\0'; k++)
+            if (run->file[i][k] != name[k]) differs[k] = 1;
+    }
+    if (n <= FILES_LISTED) return;
+    for (size_t k = 0; name[k] != '\0' && used + 8 < bytes; k++) {
+        if (differs[k])
+            used += (size_t)snprintf(pattern + used, bytes - used, "[0-9]");
+        else
+            pattern[used++] = name[k], pattern[used] = '\0';
+    }
+    bool exact = glob(pattern, 0, NULL, &found) == 0;
     if (exact) {
-        exact = found.gl_pathc == (size_t)n;
+        exact = found.gl_pathc == n;
         globfree(&found);
     }
     if (!exact) pattern[0] = '\0';
-    return n;
 }
 
 static void one_file(xn_text *t, int indent, const char *path)
@@ -143,14 +151,18 @@ static void one_file(xn_text *t, int indent, const char *path)
 
 void xn_text_files(xn_text *t, int indent, const xn_found_run *run)
 {
+    char pattern[4096];
+    bool *globbed = xn_calloc((size_t)run->n, sizeof *globbed); // by the first file of its kind
+    t->short_of_memory = t->short_of_memory || globbed == NULL;
     xn_text_add(t, "%*sfiles:\n", indent, "");
-    for (int i = 0; i < run->n; i++) {
-        char pattern[4096];
-        bool done = false; // by the glob of an earlier file of this kind
-        for (int j = 0; j < i && !done; j++) done = alike(run->file[j], run->file[i]);
-        int n = make_glob(run, i, pattern, sizeof pattern);
-        bool globbed = n > FILES_LISTED && pattern[0] != '\0';
-        if (globbed && done) continue;
-        one_file(t, indent + 2, globbed ? pattern : run->file[i]);
+    for (int i = 0; globbed != NULL && i < run->n; i++) {
+        int first = 0;
+        while (!alike(run->file[first], run->file[i])) first++;
+        if (globbed[first]) continue;
+        pattern[0] = '\0';
+        if (first == i) make_glob(run, i, pattern, sizeof pattern);
+        globbed[i] = pattern[0] != '\0';
+        one_file(t, indent + 2, globbed[i] ? pattern : run->file[i]);
     }
+    xn_free(globbed);
 }
