@@ -29,6 +29,9 @@ typedef struct xn_input_layout {
     xani_status (*facts)(xn_ctx *ctx, const struct xn_found_run *run, struct xn_run_facts *facts);
     // Lines of input.calibration for `xani init`; NULL: the general ones. Binned layouts have none.
     void (*init_calibration)(struct xn_init_writer *w);
+    // What its delay stages count in and ps of one, where the facility says so ("mm"); NULL: it does not.
+    const char *stage_unit;
+    double stage_ps;
     // More lines of input for binned layouts, right behind input.delay.zero_ps; NULL: none.
     void (*init_binned)(struct xn_init_writer *w);
 } xn_input_layout;
@@ -38,6 +41,8 @@ extern const xn_input_layout
 
 // Folder and, unless `folder_only`, the name up to its first dot.
 void xn_run_key(const char *path, bool folder_only, char *key, size_t bytes);
+#define XN_STAGE_PS_PER_MM 6.6712819039630412 // light path there and back: 2/c
+
 
 // NXmx pixel_mask bits used by the readers (formats.md 5).
 enum { XN_PIXEL_GAP = 1u << 0, XN_PIXEL_DEAD = 1u << 1, XN_PIXEL_UNDEFINED = 1u << 5, XN_PIXEL_USER = 1u << 8 };

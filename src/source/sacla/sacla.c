@@ -195,6 +195,8 @@ static const xn_source_ops ops = {
 
 const xn_input_layout xn_layout_sacla = {.ops = &ops,
                                          .facility = "SACLA",
+                                         .stage_unit = "motor pulses of 1 um", // usually: it belongs to the beamtime
+                                         .stage_ps = 1e-3 * XN_STAGE_PS_PER_MM,
                                          .files = "SACLA runs",
                                          .claims = xn_sacla_claims,
                                          .beside = xn_sacla_beside,

@@ -5,6 +5,7 @@
 // delay, orientation, crystal) stays empty and is marked "FILL IN", so that `xani check` asks for it by name.
 #include "source/recognise.h"
 
+#include <ctype.h>
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
@@ -115,26 +116,53 @@ static bool put_layout(xn_init_writer *w)
     return true;
 }
 
+// Pixels of detectors that the facilities name after their kind, in mm (formats.md 4).
+static const struct {
+    const char *word, *comment;
+    double pixel_mm;
+} known_pixels[] = {{"jungfrau", "of a JUNGFRAU", 0.075}, {"jngfr", "of a JUNGFRAU", 0.075},
+                    {"eiger", "of an EIGER", 0.075},      {"epix10k", "of an ePix10ka", 0.1},
+                    {"epix100", "of an ePix100", 0.05},   {"mpccd", "of an MPCCD", 0.05}};
+
+// "JF" and a number, as in JF07T02V01 and FXE_XAD_JF1M.
+static bool has_jf(const char *name)
+{
+    for (const char *p = strstr(name, "JF"); p != NULL; p = strstr(p + 2, "JF"))
+        if (isdigit((unsigned char)p[2]) && (p == name || !isalpha((unsigned char)p[-1]))) return true;
+    return false;
+}
+
+// The edge of a pixel as the files tell it, or as the detector's name does; else it is for the user to say: from a
+// wrong one follows a wrong Q without a word.
+static void put_pixel(xn_init_writer *w)
+{
+    char value[64];
+    double mm = w->facts.binned ? NAN : w->facts.place.pixel_mm;
+    const char *name = w->facts.binned || w->detector == NULL ? "" : w->detector->name, *comment = "as the files tell";
+    for (size_t i = 0; !isfinite(mm) && i < sizeof known_pixels / sizeof known_pixels[0]; i++) {
+        if (strcasestr(name, known_pixels[i].word) == NULL && (i > 0 || !has_jf(name))) continue;
+        mm = known_pixels[i].pixel_mm;
+        comment = known_pixels[i].comment;
+    }
+    xn_text_entry(&w->text, 4, "pixel_mm", isfinite(mm) ? xn_text_number(value, mm) : NULL,
+                  isfinite(mm) ? comment : "edge of a pixel in mm");
+}
+
 static void put_simple_detector(xn_init_writer *w)
 {
     xn_text *t = &w->text;
     const xn_place_facts *p = &w->facts.place;
     const bool told = !w->facts.binned;
-    char shape[64], pixel[64], centre[64], distance[64];
-    const bool has_pixel = told && isfinite(p->pixel_mm), has_centre = told && isfinite(p->centre_px[0]),
-               has_distance = told && isfinite(p->distance_mm);
+    char shape[64], centre[64], distance[64];
+    const bool has_centre = told && isfinite(p->centre_px[0]), has_distance = told && isfinite(p->distance_mm);
     snprintf(shape, sizeof shape, "[%lld, %lld]", (long long)w->ny, (long long)w->nx);
-    snprintf(pixel, sizeof pixel, "%.10g", has_pixel ? p->pixel_mm : 0.075);
     snprintf(centre, sizeof centre, "[%.10g, %.10g]", p->centre_px[0], p->centre_px[1]);
     snprintf(distance, sizeof distance, "%.10g", p->distance_mm);
     xn_text_add(t,
                 "  # file: detector.geom  # CrystFEL, European XFEL .h5 or psana .data instead of this\n  detector:\n");
     if (!put_layout(w)) {
         xn_text_entry(t, 4, "shape", shape, "y, x");
-        xn_text_entry(t, 4, "pixel_mm", w->facts.binned ? NULL : pixel,
-                      w->facts.binned ? "edge of a pixel in mm"
-                      : has_pixel     ? "as the files tell"
-                                      : "of a JUNGFRAU");
+        put_pixel(w);
     }
     xn_text_entry(t, 4, "centre_px", has_centre ? centre : NULL,
                   has_centre ? "as the files tell: where the beam hits, [x, y]; check"

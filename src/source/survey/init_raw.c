@@ -9,9 +9,8 @@
 
 #include "source/survey/init_parts.h"
 
-#define STAGE_PS_PER_MM 6.6712819039630412 // light path there and back: 2/c
-#define FINE_BIN_PS 0.03                   // resolves 16 THz
-#define SHOTS_PER_BIN 4                    // at least, for an error of the mean
+#define FINE_BIN_PS 0.03 // resolves 16 THz
+#define SHOTS_PER_BIN 4  // at least, for an error of the mean
 #define BINS_LEAST 20
 #define BINS_MOST 1000
 
@@ -59,13 +58,37 @@ static void put_laser(xn_init_writer *w)
     xn_text_add(&w->text, "%s", f->more);
 }
 
-static bool in_mm(const xn_channel_facts *c) { return strcasestr(c->name, "MOT") || strcasestr(c->name, "STAGE"); }
+// ps per unit of a stage: as its facility counts, else of one in mm; NAN: by its name it is no stage.
+static double stage_scale(const xn_init_writer *w, const xn_channel_facts *c)
+{
+    if (!strcasestr(c->name, "MOT") && !strcasestr(c->name, "STAGE")) return NAN;
+    return w->first->layout->stage_unit != NULL ? w->first->layout->stage_ps : XN_STAGE_PS_PER_MM;
+}
+
+// Where the files do not tell it and the facility counts in mm always, "check" is enough.
+static void put_scale(xn_init_writer *w, const xn_channel_facts *c)
+{
+    char value[64], comment[256];
+    const char *unit = w->first->layout->stage_unit;
+    const double scale = c != NULL ? stage_scale(w, c) : NAN;
+    if (c != NULL && isfinite(c->scale_ps)) {
+        xn_text_entry(&w->text, 8, "scale_ps", xn_text_number(value, c->scale_ps), "ps per unit; check");
+    } else if (isfinite(scale)) {
+        const bool always = unit != NULL && strcmp(unit, "mm") == 0;
+        snprintf(comment, sizeof comment, "%sps per unit: a stage in %s, light path there and back%s",
+                 always ? "" : "FILL IN: ", unit != NULL ? unit : "mm", always ? "; check" : "");
+        xn_text_entry(&w->text, 8, "scale_ps", xn_text_number(value, scale), comment);
+    } else {
+        xn_text_entry(&w->text, 8, "scale_ps", "1", "FILL IN: ps per unit of the reading");
+    }
+}
 
 // One part of the delay. Readings in units that the layout knows have their zero where they say.
-static void put_part(xn_text *t, const xn_channel_facts *c)
+static void put_part(xn_init_writer *w, const xn_channel_facts *c)
 {
+    xn_text *t = &w->text;
     char value[64], comment[256], a[64], b[64];
-    bool known = c != NULL && isfinite(c->scale_ps), mm = c != NULL && !known && in_mm(c);
+    const bool known = c != NULL && isfinite(c->scale_ps);
     xn_text_add(t, "      - ");
     if (c == NULL) {
         xn_text_entry(t, 0, "source", NULL, "channel of the delay stage, encoder or phase shifter");
@@ -74,13 +97,7 @@ static void put_part(xn_text *t, const xn_channel_facts *c)
                  xn_text_about(a, c->min), xn_text_about(b, c->max));
         xn_text_quoted(t, 0, "source", c->name, comment);
     }
-    xn_text_entry(t, 8, "scale_ps",
-                  known ? xn_text_number(value, c->scale_ps)
-                  : mm  ? xn_text_number(value, STAGE_PS_PER_MM)
-                        : "1",
-                  known ? "ps per unit; check"
-                  : mm  ? "ps per unit: a stage in mm, light path there and back; check"
-                        : "FILL IN: ps per unit of the reading");
+    put_scale(w, c);
     if (known)
         xn_text_entry(t, 8, "origin", "0", "the reading that counts as zero");
     else
@@ -93,8 +110,8 @@ static void put_stage(xn_init_writer *w)
 {
     const xn_run_facts *f = &w->facts;
     xn_text_add(&w->text, "    parts:\n");
-    put_part(&w->text, f->stage >= 0 ? &f->channel[f->stage] : NULL);
-    if (f->stage_too >= 0) put_part(&w->text, &f->channel[f->stage_too]);
+    put_part(w, f->stage >= 0 ? &f->channel[f->stage] : NULL);
+    if (f->stage_too >= 0) put_part(w, &f->channel[f->stage_too]);
     other_channels(w, 4, XN_ROLE_DELAY, f->stage, "other delay");
 }
 
@@ -186,7 +203,7 @@ void xn_init_raw_bins(xn_init_writer *w)
     const xn_channel_facts *s = f->stage >= 0 ? &f->channel[f->stage] : NULL;
     char value[64], a[64], b[64], c[64], d[64], e[64];
     bool known = s != NULL && isfinite(s->scale_ps);
-    double scale = known ? s->scale_ps : s != NULL && in_mm(s) ? STAGE_PS_PER_MM : NAN;
+    double scale = known ? s->scale_ps : s != NULL ? stage_scale(w, s) : NAN;
     double origin = known ? 0.0 : s != NULL ? s->median : NAN;
     double lo = s ? scale * (s->min - origin) : NAN, hi = s ? scale * (s->max - origin) : NAN;
     xn_text_add(t, "  delay_bins_ps:\n");
