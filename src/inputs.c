@@ -200,7 +200,7 @@ static xani_status check_behind(xn_ctx *ctx, const char *output, const char *con
 {
     for (; *inputs != NULL; inputs++) {
         char **behind;
-        XN_TRY(xn_h5_behind(ctx, *inputs, &behind));
+        XN_TRY(xn_h5_behind(ctx, *inputs, true, &behind));
         const bool same = is_one_of(output, (const char *const *)behind);
         xn_h5_names_free(behind);
         if (same)

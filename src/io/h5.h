@@ -61,9 +61,9 @@ xani_status xn_h5_read_attr_f64s(xn_ctx *ctx, const xn_h5 *file, const char *obj
 // Where `name` is an external link: the file it leads to, which need not exist, found as the library does first,
 // beside this one; owned. NULL when it is none.
 xani_status xn_h5_external(xn_ctx *ctx, const xn_h5 *file, const char *name, char **target);
-// All files that its virtual datasets and external links lead to, and those behind them, that are there; owned,
-// NULL-terminated (xn_h5_names_free). Of what is no HDF5 or cannot be listed: none. h5_behind.c
-xani_status xn_h5_behind(xn_ctx *ctx, const char *path, char ***files);
+// The files that its virtual datasets and external links lead to, where they are there; all: and those behind these.
+// Owned, NULL-terminated (xn_h5_names_free). Of what is no HDF5 or cannot be listed: none. h5_behind.c
+xani_status xn_h5_behind(xn_ctx *ctx, const char *path, bool all, char ***files);
 bool xn_h5_has_attr(const xn_h5 *file, const char *object, const char *name); // never an error
 
 // ---- tables: datasets (rows) of compound values

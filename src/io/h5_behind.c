@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // h5_behind.c -- the files that an HDF5 file's virtual datasets and external links lead to.
 //
-// For questions about files, not for reading: what cannot be listed is left out.  Found as the library does, and what
-// lies behind those again.
+// For questions about files, not for reading: what cannot be listed is left out.  They are found as the library
+// does.
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -114,11 +114,11 @@ static xani_status add_all_of(list *l, const char *path)
     return XANI_OK;
 }
 
-xani_status xn_h5_behind(xn_ctx *ctx, const char *path, char ***files)
+xani_status xn_h5_behind(xn_ctx *ctx, const char *path, bool all, char ***files)
 {
     list l = {.ctx = ctx};
     xani_status st = add(&l, xn_strdup(path));
-    for (size_t i = 0; st == XANI_OK && i < l.n; i++) st = add_all_of(&l, l.name[i]);
+    for (size_t i = 0; st == XANI_OK && i < (all ? l.n : 1); i++) st = add_all_of(&l, l.name[i]);
     if (st == XANI_OK) {
         xn_free(l.name[0]);
         memmove(l.name, l.name + 1, l.n * sizeof *l.name);

@@ -20,6 +20,8 @@ typedef struct xn_input_layout {
     const char *facility; // for experiment.facility; NULL: several
     const char *files;    // what its files are, in the plural, for messages: "SwissFEL runs"
     bool has_geometry;    // its files may serve as geometry.file
+    bool has_masters;     // a file may be made of others by virtual datasets or links, and these are then no runs
+    bool has_readings;    // input.readings may name further files
     // True when an HDF5 file is of this layout; key: what the files of one run have in common, a path that begins with
     // the folder (xn_run_key makes the usual one); "" for a part of a run that another file there has whole.
     bool (*claims)(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes);
@@ -27,11 +29,11 @@ typedef struct xn_input_layout {
     xani_status (*beside)(xn_ctx *ctx, const char *path, char ***others);
     // What can be told about a run without a configuration (survey/survey.h).
     xani_status (*facts)(xn_ctx *ctx, const struct xn_found_run *run, struct xn_run_facts *facts);
-    // Lines of input.calibration for `xani init`; NULL: the general ones. Binned layouts have none.
-    void (*init_calibration)(struct xn_init_writer *w);
     // What its delay stages count in and ps of one, where the facility says so ("mm"); NULL: it does not.
     const char *stage_unit;
     double stage_ps;
+    // Lines of input.calibration for `xani init`; NULL: the general ones. Binned layouts have none.
+    void (*init_calibration)(struct xn_init_writer *w);
     // More lines of input for binned layouts, right behind input.delay.zero_ps; NULL: none.
     void (*init_binned)(struct xn_init_writer *w);
 } xn_input_layout;
@@ -39,10 +41,10 @@ typedef struct xn_input_layout {
 extern const xn_input_layout
     *const xn_input_layouts[]; // in the order they are asked, the most particular first; NULL at the end
 
-// Folder and, unless `folder_only`, the name up to its first dot.
-void xn_run_key(const char *path, bool folder_only, char *key, size_t bytes);
 #define XN_STAGE_PS_PER_MM 6.6712819039630412 // light path there and back: 2/c
 
+// Folder and, unless `folder_only`, the name up to its first dot.
+void xn_run_key(const char *path, bool folder_only, char *key, size_t bytes);
 
 // NXmx pixel_mask bits used by the readers (formats.md 5).
 enum { XN_PIXEL_GAP = 1u << 0, XN_PIXEL_DEAD = 1u << 1, XN_PIXEL_UNDEFINED = 1u << 5, XN_PIXEL_USER = 1u << 8 };

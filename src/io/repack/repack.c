@@ -101,7 +101,7 @@ static xani_status spare(xn_repack_job *job, const char *input)
     char **behind = NULL;
     struct stat s;
     bool same = xn_same_file(job->output, input);
-    if (!same && stat(job->output, &s) == 0) XN_TRY(xn_h5_behind(job->ctx, input, &behind));
+    if (!same && stat(job->output, &s) == 0) XN_TRY(xn_h5_behind(job->ctx, input, true, &behind));
     for (int i = 0; behind != NULL && behind[i] != NULL; i++) same = same || xn_same_file(job->output, behind[i]);
     xn_h5_names_free(behind);
     if (!same) return XANI_OK;

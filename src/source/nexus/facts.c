@@ -264,9 +264,24 @@ static bool are_ids(const xn_channel_facts *c, int64_t n)
     return named && c->scalar && c->type != XN_F32 && c->type != XN_F64 && c->distinct == n && n > 1;
 }
 
+// Files named beside the frames that are none themselves.
+static void put_readings(xn_init_writer *w)
+{
+    bool any = false;
+    for (int i = 0; i < w->survey->n; i++) {
+        if (!xn_init_is_loose(&w->survey->file[i])) continue;
+        if (!any) xn_text_add(&w->text, "  readings:  # further channels for i0, laser and delay\n");
+        any = true;
+        xn_text_add(&w->text, "    - ");
+        xn_text_quoted(&w->text, 0, "file", w->survey->file[i].path, NULL);
+        xn_text_entry(&w->text, 6, "ids", NULL, "dataset of their ids there, whose values are ids of frames");
+    }
+}
+
 void xn_nx_init_calibration(xn_init_writer *w)
 {
     const xn_detector_facts *d = w->detector;
+    put_readings(w);
     for (int i = 0; d != NULL && i < w->facts.n_channels; i++)
         if (are_ids(&w->facts.channel[i], d->n))
             xn_text_add(&w->text, "  # ids: %s  # one per frame: what readings of other files are joined by\n",

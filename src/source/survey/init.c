@@ -261,10 +261,27 @@ static xani_status choose_layout(xn_init_writer *w)
     return XANI_OK;
 }
 
+bool xn_init_is_loose(const xn_found_file *f) { return f->named && f->kind == XN_FOUND_OTHER && f->note == NULL; }
+
+// What was named and is not in the configuration is told.
+static void tell_unused(const xn_init_writer *w)
+{
+    for (int i = 0; i < w->survey->n; i++) {
+        const xn_found_file *f = &w->survey->file[i];
+        const bool unknown = f->kind == XN_FOUND_OTHER || f->kind == XN_FOUND_BROKEN || f->kind == XN_FOUND_RESULT;
+        if (!f->named || !unknown || (xn_init_is_loose(f) && w->first->layout->has_readings)) continue;
+        xn_warn(w->ctx, "%s: %s; it is not in the configuration", f->path,
+                f->kind == XN_FOUND_RESULT ? "a result"
+                : f->note != NULL          ? f->note
+                                           : "not of a known layout");
+    }
+}
+
 static xani_status read_facts(xn_init_writer *w)
 {
     XN_TRY(choose_layout(w));
     XN_TRY(xn_run_facts_read(w->ctx, w->first, &w->facts));
+    tell_unused(w);
     const xn_run_facts *f = &w->facts;
     w->detector = !f->binned && f->chosen >= 0 ? &f->detector[f->chosen] : NULL;
     w->ny = f->binned ? f->cube.ny : w->detector ? w->detector->ny : 0;

@@ -59,6 +59,8 @@ typedef struct xn_init_writer {
 
 void xn_init_delay_sign(xn_text *t);
 void xn_init_scale(xn_init_writer *w); // input.calibration of stored numbers that are no words of a known detector
+// A named file that is no run, gain, ...: may hold readings.
+bool xn_init_is_loose(const xn_found_file *file);
 void xn_init_raw_input(xn_init_writer *w);
 void xn_init_raw_select(xn_init_writer *w);
 void xn_init_raw_bins(xn_init_writer *w);

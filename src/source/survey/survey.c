@@ -231,6 +231,27 @@ static xani_status add_companions(xn_ctx *ctx, xn_survey *s)
     return XANI_OK;
 }
 
+// Files whose rows another one shows by virtual datasets or links are no runs beside it: every shot would count twice.
+static xani_status drop_sources(xn_ctx *ctx, xn_survey *s)
+{
+    int masters = 0;
+    for (int i = 0; i < s->n; i++) masters += s->file[i].kind == XN_FOUND_RUN && s->file[i].layout->has_masters;
+    for (int i = 0; masters > 1 && i < s->n; i++) {
+        const xn_found_file *f = &s->file[i];
+        char **behind = NULL;
+        if (f->kind != XN_FOUND_RUN || !f->layout->has_masters) continue;
+        XN_TRY(xn_h5_behind(ctx, f->path, false, &behind));
+        for (int k = 0; behind != NULL && behind[k] != NULL; k++) {
+            xn_found_file *source = file_at(s, behind[k]);
+            if (source == NULL || source == f || source->kind != XN_FOUND_RUN) continue;
+            source->kind = XN_FOUND_OTHER;
+            source->note = xn_format("a part of %s, which has it whole", base_name(f->path));
+        }
+        xn_h5_names_free(behind);
+    }
+    return XANI_OK;
+}
+
 static void sort_files(xn_survey *s)
 {
     if (s->n > 1) qsort(s->file, (size_t)s->n, sizeof *s->file, by_path);
@@ -312,9 +333,12 @@ static xani_status survey(xn_ctx *ctx, const char *const *paths, size_t n, bool 
         if (stat(paths[i], &info) != 0) return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s", paths[i], strerror(errno));
         XN_TRY(S_ISDIR(info.st_mode) ? search(ctx, paths[i], DEPTH, false, s)
                                      : add_file(ctx, paths[i], info.st_size, s));
+        xn_found_file *f = S_ISDIR(info.st_mode) ? NULL : file_at(s, paths[i]);
+        if (f != NULL) f->named = true;
     }
     XN_TRY(add_other_halves(ctx, s));
     XN_TRY(add_companions(ctx, s));
+    XN_TRY(drop_sources(ctx, s));
     sort_files(s);
     if (beside) {
         XN_TRY(search_beside(ctx, s));

@@ -24,6 +24,7 @@ typedef struct xn_found_file {
     const xn_input_layout *layout; // of XN_FOUND_RUN
     char *key;                     // of XN_FOUND_RUN: what the files of a run share
     int64_t bytes;
+    bool named; // by the caller, not found in a folder
     char *note; // why it is broken, what it holds; or NULL
 } xn_found_file;
 

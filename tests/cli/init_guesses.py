@@ -1,0 +1,137 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""init_guesses.py XANI SCRATCH -- xani init writes what the files tell, marks what it guesses, and leaves out no file
+that was named without a word.
+
+Files of a run are named so that none that is written beside them later is one of them.  The edge of a pixel comes from
+the files or the detector's name; the unit of a stage is said where the facility's is always the same.  Files that
+another one shows by virtual datasets are no runs.  Prints TAP.
+"""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+root = os.environ["XN_ROOT"]
+sys.path[:0] = [os.path.join(root, "tests", "contract"), os.path.join(root, "tests", "layouts")]
+try:
+    import h5py
+    import numpy as np
+    import yaml
+
+    import exdf
+    import sacla
+    from walk import Report
+except ImportError as missing:
+    print(f"1..0 # SKIP {missing}")
+    sys.exit(77)
+
+XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+r = Report()
+shutil.rmtree(SCRATCH, ignore_errors=True)
+os.makedirs(SCRATCH)
+os.chdir(SCRATCH)
+N = 24
+stage = 100 + np.arange(N) * 0.01
+
+
+def init(*paths):
+    done = subprocess.run([XANI, "init", *paths], capture_output=True, text=True, timeout=100)
+    r.ok(done.returncode == 0, f"init {' '.join(paths)}: {done.returncode} {done.stderr.strip()[-200:]}")
+    return done.stdout, done.stderr
+
+
+def line(text, key):
+    found = re.search(rf"(?m)^ *{key}:.*$", text)
+    return found.group(0).strip() if found else "(none)"
+
+
+# ---- European XFEL: one run of 12 files, and results beside it
+def european(folder, detector):
+    os.makedirs(folder)
+    for m in range(2):
+        for s in range(5):
+            trains = range(1000 + 4 * s, 1004 + 4 * s)
+            f = exdf.File(f"{folder}/CORR-R0007-FOO{m:02d}-S{s:05d}.h5", trains)
+            f.instrument(f"{detector}/CORR/{m}CH0:output", "image", {t: 1 for t in trains},
+                         {"data": np.ones((4, 6, 8), "f4"), "pulseId": np.zeros(4, "u8"), "trainId": np.array(trains, "u8"),
+                          "cellId": np.zeros(4, "u2")})
+            f.close()
+    trains = range(1000, 1020)
+    f = exdf.File(f"{folder}/RAW-R0007-DA01-S00000.h5", trains)
+    f.control("MID_EXP_UPP/MOTOR/DELAY", {"actualPosition": {t: 100 + 0.01 * (t - 1000) for t in trains}})
+    f.close()
+    return init(folder)
+
+
+text, _ = european("foo", "MID_DET_FOO-1")
+names = yaml.safe_load(text)["input"]["files"]
+before = sorted(f for name in names for f in glob.glob(name))
+for name in ("cube.h5", "modes.h5", "run0001_on.h5", "CORR-R0007.h5", "RAW-cube.h5"):
+    open(f"foo/{name}", "w").close()
+r.ok(len(names) < len(before) == 11 and sorted(f for name in names for f in glob.glob(name)) == before,
+     f"files written beside the run are none of it: {names}")
+r.ok("FILL IN" in line(text, "pixel_mm"), f"an unknown detector: {line(text, 'pixel_mm')}")
+text, _ = european("jf", "FXE_XAD_JF1M-1")
+r.ok(line(text, "pixel_mm").startswith("pixel_mm: 0.075 "), f"a JUNGFRAU by its name: {line(text, 'pixel_mm')}")
+
+# ---- SACLA: motor pulses
+tags = np.arange(2000, 2000 + 2 * N, 2)
+readings = {"bl_3/eh_4/laser/delay_line_motor_29": np.arange(N) * 10, "bl_3/lh_1/laser_pulse_selector_status": np.arange(N) % 2}
+sacla.run("run_11.h5", 11, tags, readings, {1: {t: np.ones((8, 6), "f4") for t in tags}}, mode="w")
+text, _ = init("run_11.h5")
+scale = line(text, "scale_ps")
+r.ok("0.00667" in scale and "FILL IN" in scale and "pulses" in scale, f"a stage in motor pulses: {scale}")
+
+
+# ---- NeXus: nothing says what the numbers are
+def nexus(path, frames="entry/data/frames", first=0, n=N):
+    with h5py.File(path, "w") as f:
+        f.attrs["default"] = "entry"
+        f.require_group("entry").attrs["NX_class"] = "NXentry"
+        group = f.require_group(os.path.dirname(frames))
+        group.attrs["NX_class"], group.attrs["signal"] = "NXdata", os.path.basename(frames)
+        f[frames] = np.ones((n, 7, 9), "u4")
+        f["entry/pump/stage"], f["entry/pump/laser"] = stage[first:first + n], np.arange(first, first + n) % 2
+        f["entry/pump/i0"] = 1 + 0.1 * np.sin(np.arange(first, first + n))
+
+
+nexus("plain.h5")
+text, _ = init("plain.h5")
+r.ok("FILL IN" in line(text, "pixel_mm"), f"nothing tells the pixels: {line(text, 'pixel_mm')}")
+r.ok("FILL IN" in line(text, "scale_ps"), f"nothing tells the stage's unit: {line(text, 'scale_ps')}")
+nexus("named.h5", frames="entry/jungfrau/data")
+text, _ = init("named.h5")
+r.ok(line(text, "pixel_mm").startswith("pixel_mm: 0.075 "), f"a JUNGFRAU by its name: {line(text, 'pixel_mm')}")
+
+# ---- files that were named
+with h5py.File("readings.h5", "w") as f:
+    f["shots/id"], f["shots/i0"] = np.arange(1, N + 1), np.ones(N)
+text, said = init("plain.h5", "readings.h5")
+made = yaml.safe_load(text)["input"]
+r.ok(made.get("readings") == [{"file": f"{os.getcwd()}/readings.h5", "ids": None}] and "FILL IN" in line(text, "ids"),
+     f"a file of readings beside frames: {made.get('readings')}")
+text, said = init("run_11.h5", "readings.h5")
+r.ok("readings.h5: not of a known layout; it is not in the configuration" in said, f"where there are none it is said: {said.strip()}")
+
+# ---- a master by virtual datasets and its parts under any name
+os.makedirs("virtual")
+nexus("virtual/first.h5", n=10)
+nexus("virtual/second.h5", first=10, n=N - 10)
+with h5py.File("virtual/whole.h5", "w", libver="v110") as f:
+    for name in ("entry/data/frames", "entry/pump/stage", "entry/pump/laser", "entry/pump/i0"):
+        with h5py.File("virtual/first.h5") as a, h5py.File("virtual/second.h5") as b:
+            layout = h5py.VirtualLayout((N,) + a[name].shape[1:], a[name].dtype)
+            layout[:10], layout[10:] = h5py.VirtualSource("first.h5", name, a[name].shape), h5py.VirtualSource("second.h5", name, b[name].shape)
+        f.create_virtual_dataset(name, layout)
+    f.attrs["default"], f["entry/data"].attrs["NX_class"], f["entry/data"].attrs["signal"] = "entry", "NXdata", "frames"
+text, _ = init("virtual")
+made = yaml.safe_load(text)
+r.ok(not made.get("runs") and [os.path.basename(n) for n in made["input"]["files"]] == ["whole.h5"], f"parts of a master are no runs: {made['input']['files']}")
+os.rename("virtual/whole.h5", "elsewhere.h5")
+text, _ = init("virtual")
+r.ok(len(yaml.safe_load(text)["runs"]) == 2, "without it they are")
+print(f"1..{r.n}")
+sys.exit(1 if r.failed else 0)
