@@ -215,6 +215,8 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
     XN_TRY(xn_context(ctx, xn_fit_plans_create(ctx, &j->setup, &j->plans), "the delays, /entry/cube/delay"));
     if (!xn_fit_response_fine(&j->setup, &j->plans, why, sizeof why))
         return xn_config_bad(ctx, c, "fit.response_fwhm_ps", "%s", why);
+    if (!xn_fit_band_fine(&j->setup, &j->plans, why, sizeof why))
+        return xn_config_bad(ctx, c, "fit.frequency_thz", "%s", why);
     warn_band(ctx, j);
     if (j->start == XN_FROM_PREDICTION && !j->plans.grid)
         return xn_config_bad(ctx, c, "fit.start",

@@ -216,7 +216,9 @@ static void common_settings(const xn_fit_setup *s, xn_fit_plans *all, int filled
     const bool asked = s->band_thz[1] > 0.0;
     all->band_thz[0] = asked ? fmin(fmax(s->band_thz[0], all->widest_thz[0]), all->widest_thz[1]) : all->widest_thz[0];
     all->band_thz[1] = asked ? fmin(fmax(s->band_thz[1], all->band_thz[0]), all->widest_thz[1]) : all->widest_thz[1];
-    const double lines = (all->band_thz[1] - all->band_thz[0]) * span;
+    // A band within one line is still a search there, and at the widest end fits go on beyond it.
+    const double least = all->band_thz[1] >= all->widest_thz[1] ? 1.0 + BEYOND : 1.0;
+    const double lines = fmax((all->band_thz[1] - all->band_thz[0]) * span, least);
     all->threshold =
         xn_fit_threshold(s->significance, lines, filled - columns_of(s) - (exponential(s) ? 2 : 0), &all->false_alarm);
 }
@@ -232,6 +234,15 @@ static void place_response(const xn_fit_setup *s, xn_fit_plans *all)
     while (all->late < s->n && s->delay_ps[all->late] - s->time_zero_ps < XN_RESPONSE_RISEN * s->response_ps)
         all->late++;
     all->level_before = xn_fit_level_before(s);
+}
+
+bool xn_fit_band_fine(const xn_fit_setup *s, const xn_fit_plans *all, char *why, size_t room)
+{
+    const double *asked = s->band_thz, *can = all->widest_thz;
+    if (!(asked[1] > 0.0) || (asked[0] < can[1] && asked[1] > can[0])) return true;
+    (void)snprintf(why, room, "[%g, %g] THz lies outside of what the delays can show, %.4g to %.4g THz", asked[0],
+                   asked[1], can[0], can[1]);
+    return false;
 }
 
 bool xn_fit_response_fine(const xn_fit_setup *s, const xn_fit_plans *all, char *why, size_t room)

@@ -62,6 +62,8 @@ xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *setup, xn_fit_p
 void xn_fit_plans_free(xn_fit_plans *plans);
 // Whether the background is switched on at time zero, with a level before it as its last column.
 bool xn_fit_level_before(const xn_fit_setup *setup);
+// Whether something of the band asked for lies within what the delays can show; else why not.
+bool xn_fit_band_fine(const xn_fit_setup *setup, const xn_fit_plans *plans, char *why, size_t room);
 // Whether the response goes together with delays and background; else why not.
 bool xn_fit_response_fine(const xn_fit_setup *setup, const xn_fit_plans *plans, char *why, size_t room);
 // The columns of plan p, its times and weights known (background.c); before: switched on at time zero.

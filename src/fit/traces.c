@@ -114,6 +114,8 @@ static xani_status make_plans(xn_ctx *ctx, const xani_fit_options *o, const doub
                                 .time_zero_ps = o->time_zero_ps};
     char why[160];
     XN_TRY(xn_fit_plans_create(ctx, &setup, plans));
+    if (!xn_fit_band_fine(&setup, plans, why, sizeof why))
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: frequency_thz: %s", why);
     if (xn_fit_response_fine(&setup, plans, why, sizeof why)) return XANI_OK;
     return xn_fail(ctx, XANI_ERR_USAGE, "fit options: response_fwhm_ps is %g: %s", o->response_fwhm_ps, why);
 }

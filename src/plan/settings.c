@@ -94,15 +94,20 @@ static void chosen(const xn_config *c, int n, const double *edges, const double 
     while (*end > *first && !(shots[*end - 1] > 0.0)) --*end;
 }
 
-static void set_band(const xn_config *c, xn_plan_trace *t)
+static xani_status set_band(xn_ctx *ctx, const xn_config *c, xn_plan_trace *t)
 {
     double span = t->end_ps - t->begin_ps, lowest = 1.0 / span, highest = 0.95 * 0.5 * t->n / span;
     double asked[2] = {lowest, highest}, false_alarm;
     if (xn_config_has(c, "fit.frequency_thz")) xn_config_doubles(c, "fit.frequency_thz", asked, 2);
+    if (asked[0] >= highest || asked[1] <= lowest)
+        return xn_config_bad(ctx, c, "fit.frequency_thz",
+                             "[%g, %g] THz lies outside of what the delays can show, %.4g to %.4g THz", asked[0],
+                             asked[1], lowest, highest);
     t->band_thz[0] = fmin(fmax(asked[0], lowest), highest);
     t->band_thz[1] = fmin(fmax(asked[1], t->band_thz[0]), highest);
-    t->threshold = xn_fit_threshold(xn_fit_significance_asked(c), (t->band_thz[1] - t->band_thz[0]) * span,
+    t->threshold = xn_fit_threshold(xn_fit_significance_asked(c), fmax((t->band_thz[1] - t->band_thz[0]) * span, 1.0),
                                     t->n - t->degree - 1.0, &false_alarm);
+    return XANI_OK;
 }
 
 xani_status xn_plan_bins(xn_plan *p, int n, const double *edges, const double *shots, double width_ps)
@@ -129,7 +134,7 @@ xani_status xn_plan_bins(xn_plan *p, int n, const double *edges, const double *s
     t->begin_ps = edges[first];
     t->end_ps = edges[end];
     t->width_ps = width_ps;
-    set_band(p->config, t);
+    XN_TRY(set_band(p->ctx, p->config, t));
     p->rho_needed = xn_plan_rho_for(p->certainty, t->threshold);
     return XANI_OK;
 }

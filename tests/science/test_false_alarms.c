@@ -76,10 +76,43 @@ START_TEST(test_formula)
 }
 END_TEST
 
+START_TEST(test_narrow)
+{
+    // A band of less than one line, also at the upper end, has no more alarms than the calibrated threshold says.
+    static const double bands[][2] = {{3, 3.001}, {3, 3.02}, {3.05, 3.1}, {9.49, 9.5}, {9.4, 9.5}, {0.1, 0.15}};
+    const int n = 200;
+    float *y = xn_alloc((size_t)n * P, sizeof *y);
+    double t[200];
+    xn_rng rng;
+    xn_rng_init(&rng, 31, 5);
+    for (int i = 0; i < n * P; i++) y[i] = (float)xn_rng_normal(&rng);
+    for (int i = 0; i < n; i++) t[i] = 0.05 * i;
+    for (size_t k = 0; k < sizeof bands / sizeof bands[0]; k++) {
+        xani_fit_options o;
+        xani_fit_options_init(&o);
+        o.frequency_thz[0] = bands[k][0], o.frequency_thz[1] = bands[k][1];
+        double threshold, said;
+        ck_assert_int_eq(xn_fit_threshold_of(ctx, &o, t, n, &threshold, &said), XANI_OK);
+        ck_assert_double_eq_tol(said, 0.005, 1e-6);
+        ck_assert_int_eq(xn_fit_traces(ctx, &o, y, t, n, P, NULL, r), XANI_OK);
+        int found = 0;
+        for (int p = 0; p < P; p++) found += r[p].n_modes > 0;
+        ck_assert_msg(found < 0.0075 * P, "[%g, %g]: %.2f %%", bands[k][0], bands[k][1], 100.0 * found / P);
+    }
+    xani_fit_options o;
+    xani_fit_options_init(&o);
+    o.frequency_thz[0] = 50, o.frequency_thz[1] = 60;
+    ck_assert_int_eq(xn_fit_traces(ctx, &o, y, t, n, P, NULL, r), XANI_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "frequency_thz: [50, 60]"));
+    xn_free(y);
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_default);
     tcase_add_test(t, test_formula);
+    tcase_add_test(t, test_narrow);
 }
 XN_TEST_MAIN("false_alarms", add)

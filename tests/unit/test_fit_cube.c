@@ -303,6 +303,10 @@ START_TEST(test_highest_frequencies)
     }
     ck_assert_int_eq(fit("fit: {frequency_thz: [0.001, 40]}"), XANI_OK);
     ck_assert_ptr_nonnull(strstr(logged, "fit.frequency_thz"));
+    ck_assert_int_eq(fit("fit: {frequency_thz: [50, 60]}"), XANI_ERR_CONFIG);
+    ck_assert_msg(strstr(xani_error_text(ctx), "fit.frequency_thz: [50, 60] THz") != NULL, "%s", xani_error_text(ctx));
+    ck_assert_int_eq(fit("fit: {frequency_thz: [0.001, 0.002]}"), XANI_ERR_CONFIG);
+    ck_assert_int_eq(fit("fit: {frequency_thz: [0.001, 40]}"), XANI_OK);
     ck_assert_double_eq_tol(modes.band_thz[0], lowest, 1e-6);
     ck_assert_double_eq_tol(modes.band_thz[1], 0.95 * nyquist, 1e-6);
 }
