@@ -127,6 +127,26 @@ static xani_status take(xn_ctx *ctx, xn_config *config, traces *t)
     return st;
 }
 
+static bool is_used(const traces *t, int64_t s)
+{
+    const double *range = t->file->range, x = t->x != NULL ? t->x[s] : (double)s;
+    return !(x < range[0]) && !(x > range[1]); // NaN: no limit
+}
+
+// A range that holds no sample would leave every trace masked.
+static xani_status check_range(xn_ctx *ctx, const traces *t)
+{
+    double low = INFINITY, high = -INFINITY;
+    for (int64_t s = 0; s < t->n_points; s++) {
+        if (is_used(t, s)) return XANI_OK;
+        low = fmin(low, t->x != NULL ? t->x[s] : (double)s);
+        high = fmax(high, t->x != NULL ? t->x[s] : (double)s);
+    }
+    if (t->n_points == 0) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_USAGE, "%s: no sample lies in the range %g to %g; they go from %g to %g",
+                   t->file->input, t->file->range[0], t->file->range[1], low, high);
+}
+
 // ---- one block
 
 typedef struct block {
@@ -137,12 +157,6 @@ static double sample(const float *f32, const double *f64, int64_t at)
 {
     if (f32 != NULL) return f32[at];
     return f64 != NULL ? f64[at] : NAN;
-}
-
-static bool is_used(const traces *t, int64_t s)
-{
-    const double *range = t->file->range, x = t->x != NULL ? t->x[s] : (double)s;
-    return !(x < range[0]) && !(x > range[1]); // NaN: no limit
 }
 
 static void load(const traces *t, int64_t first, int64_t count, block *b)
@@ -279,6 +293,7 @@ static xani_status run(xn_ctx *ctx, const xn_config *given, const xani_model *m,
     XN_GOTO(out, st, xn_inputs_spare_cube(ctx, output, given, file->input));
     XN_GOTO(out, st, xn_stage_configure(ctx, given, file->input, &config));
     XN_GOTO(out, st, take(ctx, config, &t));
+    XN_GOTO(out, st, check_range(ctx, &t));
     XN_GOTO(out, st, xn_fit_planes_alloc(ctx, m, t.rank, t.dims, file->covariance != 0, &planes));
     XN_GOTO(out, st, fit_all(ctx, config, m, options, &t, &planes));
     const xn_provenance p = {.config = config, .inputs = inputs};

@@ -128,16 +128,31 @@ static xani_status add_parameters(xn_ctx *ctx, xani_model *m, xn_part *part, con
 
 // ---- models
 
+// Whether the word is the name of a family with a number that it does not have.
+static const xn_kind *family_of(const char *word)
+{
+    for (int i = 0; i < xn_n_kinds; i++) {
+        const size_t stem = strlen(xn_kinds[i].name) - 1;
+        if (xn_kinds[i].name[stem] != '#' || strncmp(word, xn_kinds[i].name, stem) != 0) continue;
+        if (word[stem] != '\0' && strspn(word + stem, "0123456789") == strlen(word + stem)) return &xn_kinds[i];
+    }
+    return NULL;
+}
+
+// The shortest name that the word begins, else the one with the fewest letters changed.
 static const char *nearest_function(const xani_function *own, size_t n_own, const char *word)
 {
     int best = 4;
-    const char *found = NULL;
+    size_t shortest = 0;
+    const char *found = NULL, *begun = NULL;
     for (size_t i = 0; i < n_own + (size_t)xn_n_kinds; i++) {
         const char *name = i < n_own ? own[i].name : xn_kinds[i - n_own].name;
         const int d = xn_edit_distance(word, name);
         if (d < best) best = d, found = name;
+        const bool begins = strlen(word) > 2 && strncmp(word, name, strlen(word)) == 0;
+        if (begins && (begun == NULL || strlen(name) < shortest)) begun = name, shortest = strlen(name);
     }
-    return found;
+    return begun != NULL && best > 1 ? begun : found;
 }
 
 static xani_status add_part(xn_ctx *ctx, xani_model *m, const xani_function *own, size_t n_own, const char *name,
@@ -160,6 +175,10 @@ static xani_status add_part(xn_ctx *ctx, xani_model *m, const xani_function *own
     if (list == NULL) {
         char word[64];
         snprintf(word, sizeof word, "%.*s", (int)length, name);
+        const xn_kind *family = family_of(word);
+        if (family != NULL)
+            return xn_fail(ctx, XANI_ERR_USAGE, "model \"%s\": unknown function %s; # of %s is %d to %d", m->expression,
+                           word, family->name, family->order_min, family->order_max);
         const char *near = nearest_function(own, n_own, word);
         return xn_fail(ctx, XANI_ERR_USAGE,
                        near ? "model \"%s\": unknown function %s; did you mean %s?"

@@ -10,15 +10,46 @@
 #include "lsq/lsq.h"
 
 #define PI 3.14159265358979323846
+#define VANISHED 100.0 // roundings of the data
 
 // In units of the scaled start values; 0.3 needs fewest evaluations over NIST's sets.
 static const double radii[] = {0.3, 10.0, 0.03};
 enum { ATTEMPTS = sizeof radii / sizeof radii[0] };
 
+static bool is_size(const xn_parameter *p)
+{
+    const char *dot = strrchr(p->name, '.');
+    return p->linear || strncmp(dot != NULL ? dot + 1 : p->name, "amplitude", 9) == 0;
+}
+
+static bool same_part(const xani_model *m, int k, int l)
+{
+    for (int i = 0; i < m->n_parts; i++) {
+        const int first = m->part[i].first, end = first + m->part[i].count;
+        if (k >= first && k < end) return l >= first && l < end;
+    }
+    return false;
+}
+
 static bool better(xn_lm_outcome a, double chi2_a, xn_lm_outcome b, double chi2_b)
 {
     if ((a == XN_LM_CONVERGED) != (b == XN_LM_CONVERGED)) return a == XN_LM_CONVERGED;
     return chi2_a < chi2_b || isnan(chi2_b);
+}
+
+// Whether a term has shrunk to less than the data's rounding: what else stands in it, a centre or a width, is then
+// arbitrary, although its columns are not zero.
+static bool has_vanished(const xn_fitter *f, const double *z)
+{
+    const xn_scheme *s = f->scheme;
+    const double least = VANISHED * DBL_EPSILON * f->data_norm;
+    for (int v = 0; v < s->n_free; v++) {
+        const int k = s->variable[v];
+        if (!is_size(&s->model->parameter[k]) || fabs(z[v]) * f->lm.norm[v] > least) continue;
+        for (int u = 0; u < s->n_free; u++)
+            if (same_part(s->model, k, s->variable[u]) && !is_size(&s->model->parameter[s->variable[u]])) return true;
+    }
+    return false;
 }
 
 static xani_model_status status_of(const xn_fitter *f, xn_lm_outcome outcome, const double *z)
@@ -35,6 +66,7 @@ static xani_model_status status_of(const xn_fitter *f, xn_lm_outcome outcome, co
     case XN_LM_CONVERGED:
         break;
     }
+    if (has_vanished(f, z)) return XANI_MODEL_SINGULAR;
     for (int k = 0; k < s->n_free; k++)
         if (z[k] <= s->low[k] || z[k] >= s->high[k]) return XANI_MODEL_AT_BOUND;
     return XANI_MODEL_CONVERGED;

@@ -40,6 +40,47 @@ static xani_model_file description(const char *data)
     return file;
 }
 
+START_TEST(test_range)
+{
+    // A range without a sample is refused with what there is; one with some is taken.
+    write_input();
+    xani_model *m = make("linear");
+    xani_model_file file = description("few");
+    char *summary = NULL;
+    file.range[0] = 70, file.range[1] = 80;
+    ck_assert_int_eq(xani_model_fit_file(ctx, NULL, m, NULL, &file, output, &summary), XANI_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "range 70 to 80; they go from 0 to 1"));
+    file.range[0] = 0.5, file.range[1] = NAN;
+    ck_assert_int_eq(xani_model_fit_file(ctx, NULL, m, NULL, &file, output, &summary), XANI_OK);
+    xani_free(summary);
+    xani_model_destroy(&m);
+}
+END_TEST
+
+START_TEST(test_flat)
+{
+    // Of a constant trace nothing determines centre and width of a peak: singular, without errors.
+    double flat[POINTS][2];
+    write_input();
+    for (int s = 0; s < POINTS; s++) flat[s][0] = flat[s][1] = 0.5;
+    h5_put(input, "flat", H5T_NATIVE_DOUBLE, H5_SHAPE(POINTS, 2), flat);
+    static const char *const models[] = {"gaussian + constant", "exponential + constant", "damped_cosines1 + constant"};
+    for (size_t k = 0; k < sizeof models / sizeof models[0]; k++) {
+        xani_model *m = make(models[k]);
+        xani_model_file file = description("flat");
+        xani_array status;
+        char *summary = NULL;
+        remove_output();
+        ck_assert_int_eq(xani_model_fit_file(ctx, NULL, m, NULL, &file, output, &summary), XANI_OK);
+        ck_assert_int_eq(xani_array_read(ctx, output, "/entry/fit_status", &status), XANI_OK);
+        ck_assert_msg(status.i64[0] == XANI_MODEL_SINGULAR, "%s: status %d", models[k], (int)status.i64[0]);
+        xani_array_free(&status);
+        xani_free(summary);
+        xani_model_destroy(&m);
+    }
+}
+END_TEST
+
 START_TEST(test_blocks)
 {
     // Traces beyond the first block come out in their places, and progress counts all of them.
@@ -175,6 +216,8 @@ static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_blocks);
+    tcase_add_test(t, test_range);
+    tcase_add_test(t, test_flat);
     tcase_add_test(t, test_interrupt);
     tcase_add_test(t, test_memory);
     tcase_add_test(t, test_writes);

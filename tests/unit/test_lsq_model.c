@@ -46,6 +46,9 @@ START_TEST(test_wrong_expressions)
     } table[] = {
         {"", "a function is missing"},
         {"gausian", "unknown function gausian; did you mean gaussian?"},
+        {"gaus", "unknown function gaus; did you mean gaussian?"},
+        {"exponentials0", "unknown function exponentials0; # of exponentials# is 1 to 6"},
+        {"damped_cosines12", "unknown function damped_cosines12; # of damped_cosines# is 1 to 8"},
         {"nonsense", "unknown function nonsense"},
         {"gaussian +", "a function is missing"},
         {"gaussian gaussian", "+ or * is expected at \"gaussian\""},
