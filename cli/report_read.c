@@ -63,9 +63,25 @@ static void read_modules(report *r, report_run *run, const char *file)
     run->n_modules = 1;
 }
 
+// Pictures are drawn over ps.
+static bool is_in_ps(report *r, const char *cube)
+{
+    char *units = report_attribute(r, cube, "/entry/cube/delay", "units");
+    const bool ps =
+        units == NULL || units[0] == '\0' || strcmp(units, "ps") == 0 || strncmp(units, "picosecond", 10) == 0;
+    if (!ps) report_note(r, "%s has delays in %s, not ps, and is left out", cube, units);
+    free(units);
+    return ps;
+}
+
 static void read_cube(report *r, report_run *run)
 {
     int64_t shape[2];
+    if (!is_in_ps(r, run->cube)) {
+        free(run->cube);
+        run->cube = NULL;
+        return;
+    }
     run->mask = report_required(r, run->cube, "/entry/mask", 2, shape);
     run->delay_ps = run->mask != NULL ? report_required(r, run->cube, "/entry/cube/delay", 1, &run->nb) : NULL;
     if (run->mask == NULL || run->delay_ps == NULL) {
