@@ -219,9 +219,11 @@ static xani_status fill(xn_ctx *ctx, bool live, hid_t dataset, hid_t space, hid_
         bool still = memcmp(&before, &after, sizeof before) == 0;
         map->walked = good && (still || xn_chunk_file_live(&now));
         if (still) break; // it will not be better the next time
+        map->damaged = false;
     }
-    bool damaged = false;
-    if (!map->walked && !ask_library(map, &now, live, dataset, space, H5Pget_nfilters(created) > 0, &damaged)) {
+    bool damaged = map->damaged && !live && !xn_chunk_file_live(f);
+    if (!map->walked &&
+        (damaged || !ask_library(map, &now, live, dataset, space, H5Pget_nfilters(created) > 0, &damaged))) {
         xn_chunk_map_free(map); // no table: the caller lets H5Dread do it
         return damaged ? xn_fail(ctx, XANI_ERR_INPUT, "its chunk index is damaged") : XANI_OK;
     }

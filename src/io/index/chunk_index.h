@@ -23,6 +23,7 @@ typedef struct xn_chunk_map {
     int64_t n;                                         // product of grid
     xn_chunk *table; // [n], C order of the grid; not to be changed. NULL: only the library can read this dataset
     bool walked;     // by our own walk
+    bool damaged;    // the walk met what cannot be: H5Dread, which looks only for what it needs, may not notice
     struct xn_chunk_table *shared; // that holds the table, NULL: the table is the map's own
 } xn_chunk_map;
 

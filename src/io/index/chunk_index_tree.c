@@ -3,7 +3,9 @@
 //
 // Version 1: a node is "TREE", kind 1, level, number of entries, two siblings, then pairs of key and child; a key is
 // stored size, filter mask and the offsets of the first element, one more than there are axes.  At level 0 a child is a
-// chunk.  Only the used part of a node is read, most often in one call.
+// chunk.  Only the used part of a node is read, most often in one call.  The library looks for one chunk at a time,
+// by bisection between the keys of each node, in which the next key is a child's end: a key out of order hides chunks
+// from it, which then read as never written.  So keys have to rise, and chunks to lie between those of all nodes above.
 //
 // Version 2: a header (BTHD) has the sizes, the depth and the root; a node (BTIN, BTLF) has its records first, then,
 // in inner nodes, a pointer before each record and behind the last one: address, records in that child, and, above the
@@ -28,34 +30,61 @@ static int64_t index_of(const xn_chunk_map *map, const uint8_t *offsets)
         if (at % n || at / n >= (uint64_t)map->grid[i]) return -1;
         index = index * map->grid[i] + (int64_t)(at / n);
     }
-    return xn_le(offsets + 8 * map->rank, 8) == 0 ? index : -1;
+    return index;
 }
 
-static bool node1(xn_walk *w, uint64_t address, int level);
+// Keys as the library compares them: in chunks along each axis, elements last.
+static int compare(const xn_walk *w, const uint8_t *a, const uint8_t *b)
+{
+    uint64_t elem = w->map->chunk_bytes;
+    for (int i = 0; i <= w->map->rank; i++) {
+        uint64_t n = i < w->map->rank ? (uint64_t)w->map->chunk[i] : elem;
+        uint64_t x = xn_le(a + 8 + 8 * i, 8) / n, y = xn_le(b + 8 + 8 * i, 8) / n;
+        if (x != y) return x < y ? -1 : 1;
+        elem = xn_max64(1, (int64_t)(elem / n)); // in the end that of an element
+    }
+    return 0;
+}
 
-static bool entries1(xn_walk *w, const uint8_t *p, unsigned n, int level)
+typedef struct {
+    const uint8_t *low, *high; // keys between which everything below has to lie; NULL: open
+} span;
+
+static bool node1(xn_walk *w, uint64_t address, int level, span s);
+
+static bool entry1(xn_walk *w, const uint8_t *key, const uint8_t *next, uint64_t child, int level, span s)
+{
+    if (compare(w, key, next) >= 0) return xn_walk_damaged(w);
+    if (level == 0) {
+        bool hidden = (s.low && compare(w, key, s.low) < 0) || (s.high && compare(w, key, s.high) >= 0);
+        if (hidden || xn_le(key + 8 + 8 * w->map->rank, 8) != 0) return xn_walk_damaged(w);
+        return xn_walk_put(w, index_of(w->map, key + 8), child, xn_le(key, 4), (uint32_t)xn_le(key + 4, 4));
+    }
+    if (s.low == NULL || compare(w, key, s.low) > 0) s.low = key;
+    if (s.high == NULL || compare(w, next, s.high) < 0) s.high = next;
+    return node1(w, child, level - 1, s);
+}
+
+static bool entries1(xn_walk *w, const uint8_t *p, unsigned n, int level, span s)
 {
     size_t key = 8 + 8 * ((size_t)w->map->rank + 1), pair = key + (size_t)w->address_bytes;
     for (unsigned i = 0; level > 0 && i < n; i++)
         xn_walk_ahead(w, xn_walk_address(w, p + i * pair + key), USUAL_ENTRIES * pair);
     for (unsigned i = 0; i < n; i++, p += pair) {
         uint64_t child = xn_walk_address(w, p + key);
-        if (child == XN_NOWHERE) return false;
-        bool good = level > 0 ? node1(w, child, level - 1)
-                              : xn_walk_put(w, index_of(w->map, p + 8), child, xn_le(p, 4), (uint32_t)xn_le(p + 4, 4));
-        if (!good) return false;
+        if (child == XN_NOWHERE || !entry1(w, p, p + pair, child, level, s)) return false;
     }
     return true;
 }
 
-static bool node1(xn_walk *w, uint64_t address, int level) // level < 0: the root, any level
+static bool node1(xn_walk *w, uint64_t address, int level, span s) // level < 0: the root, any level
 {
-    size_t head = 8 + 2 * (size_t)w->address_bytes;
-    size_t entry = 16 + 8 * (size_t)w->map->rank + (size_t)w->address_bytes;
+    size_t head = 8 + 2 * (size_t)w->address_bytes, key = 16 + 8 * (size_t)w->map->rank;
+    size_t entry = key + (size_t)w->address_bytes;
     uint64_t room = (uint64_t)(w->f->bytes - w->f->base);
     if (address > room || room - address < head) return false;
     // More than the head is read at once where the file goes on; only what belongs to the node counts as read.
-    size_t n = head + USUAL_ENTRIES * entry;
+    size_t n = head + USUAL_ENTRIES * entry + key;
     if (n > room - address) n = (size_t)(room - address);
     int64_t left = w->left;
     uint8_t *bytes = xn_alloc(n, 1);
@@ -63,7 +92,7 @@ static bool node1(xn_walk *w, uint64_t address, int level) // level < 0: the roo
     bool good = bytes && xn_walk_read(w, address, bytes, n);
     w->left = left;
     unsigned entries = good ? (unsigned)xn_le(bytes + 6, 2) : 0;
-    size_t used = head + entries * entry;
+    size_t used = head + entries * entry + (entries ? key : 0);
     good = good && memcmp(bytes, "TREE", 4) == 0 && bytes[4] == 1 && used <= room - address && (int64_t)used <= left;
     good = good && bytes[5] <= DEEPEST && (level < 0 || bytes[5] == level);
     if (good) w->left -= (int64_t)used;
@@ -72,12 +101,12 @@ static bool node1(xn_walk *w, uint64_t address, int level) // level < 0: the roo
         good = more && xn_walk_read(w, address + n, more + n, used - n);
         if (more) bytes = more;
     }
-    good = good && entries1(w, bytes + head, entries, bytes[5]);
+    good = good && entries1(w, bytes + head, entries, bytes[5], s);
     xn_free(bytes);
     return good;
 }
 
-bool xn_walk_tree1(xn_walk *w, uint64_t root) { return node1(w, root, -1); }
+bool xn_walk_tree1(xn_walk *w, uint64_t root) { return node1(w, root, -1, (span){NULL, NULL}); }
 
 // ---- version 2
 

@@ -63,11 +63,18 @@ uint64_t xn_walk_address(const xn_walk *w, const uint8_t *p)
 
 // ---- chunks
 
+bool xn_walk_damaged(xn_walk *w)
+{
+    w->map->damaged = true;
+    return false;
+}
+
 bool xn_walk_put(xn_walk *w, int64_t index, uint64_t address, uint64_t bytes, uint32_t mask)
 {
     xn_chunk_map *map = w->map;
     if (address == XN_NOWHERE) return true;
     uint64_t room = (uint64_t)(w->f->bytes - w->f->base);
+    if (address < w->first) return xn_walk_damaged(w);
     if (index < 0 || index >= map->n || bytes == 0 || bytes > UINT32_MAX || address > room) return false;
     if (map->table[index].bytes != 0) return false; // twice
     map->table[index] = (xn_chunk){w->f->base + (int64_t)address, (uint32_t)bytes, mask};
@@ -213,6 +220,7 @@ bool xn_walk_start(xn_walk *w, const xn_chunk_file *f)
     w->address_bytes = b[old ? 13 : 9];
     w->length_bytes = b[old ? 14 : 10];
     if (!width(w->address_bytes) || !width(w->length_bytes)) return false;
+    w->first = (old ? 24 : 16) + 4 * (uint64_t)w->address_bytes; // and more in old ones
     if (old) return true;
     size_t n = 12 + 4 * (size_t)w->address_bytes + 4;
     if (!xn_lookup3_holds(b, n)) return false;
@@ -266,6 +274,7 @@ bool xn_chunk_walk(xn_chunk_map *map, const xn_chunk_file *f, uint64_t address, 
         bool live = false;
         struct stat s;
         if (i > 0) memset(map->table, 0, (size_t)map->n * sizeof *map->table);
+        map->damaged = false;
         if (walk_once(map, &now, address, filtered, &live)) return true;
         if (!live || f->memory) return false;
         usleep(PAUSE_US << i); // its writer is not done

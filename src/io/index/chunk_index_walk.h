@@ -15,6 +15,7 @@ typedef struct xn_walk {
     xn_chunk_map *map; // NULL: only headers are wanted
     const xn_chunk_file *f;
     int address_bytes, length_bytes; // of the file's addresses and lengths: 2, 4, 8
+    uint64_t first;                  // address behind the superblock: nothing lies before
     bool live;                       // the file says that it is open for writing: only what has a checksum counts
     bool filtered;                   // chunks have a stored size and a mask
     int size_bytes;                  // of a stored size in the indexes of the 1.10 format
@@ -38,6 +39,7 @@ uint8_t *xn_walk_take(xn_walk *w, uint64_t address, size_t n);
 // Asks the system to fetch what will be read soon: nodes of a tree lie far apart, and a cold disk is slow one by one.
 void xn_walk_ahead(const xn_walk *w, uint64_t address, size_t n);
 uint64_t xn_walk_address(const xn_walk *w, const uint8_t *p);
+bool xn_walk_damaged(xn_walk *w); // false, and no H5Dread is to be trusted with it
 // Chunk `index` of the grid. false: is there already, or cannot be.
 bool xn_walk_put(xn_walk *w, int64_t index, uint64_t address, uint64_t bytes, uint32_t mask);
 // The element at p: an address and, where there are filters, stored size and mask.
