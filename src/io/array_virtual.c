@@ -188,6 +188,9 @@ static xani_status take_apart(xn_ctx *ctx, xn_array *a, const xn_mappings *list,
             continue;
         }
         st = find_source(ctx, a, m, depth, &source);
+        bool whole =
+            source.shape.rank != m->from.rank || xn_slab_inside(&m->from, source.shape.rank, source.shape.dims);
+        if (st == XANI_OK && !whole) a->fill_given = false; // what is beyond the source's end was to be data
         *simple = st != XANI_OK || (source.shape.type == shape->type && source.shape.rank == m->from.rank);
         if (st == XANI_OK && *simple) st = place_mapping(ctx, m, &source.parts, axis, &boxes, parts);
         *simple = *simple && boxes >= 0;

@@ -310,6 +310,26 @@ with open("nowhere.h5", "wb") as f:
     f.write(stored.replace(entry, (where + (255 << 24)).to_bytes(8, "little")))
 repack("a chunk beyond the file", "nowhere.h5", code=3, words=["nowhere.h5", "/d"])
 
+with h5py.File("checksum.h5", "w", libver="latest") as f:
+    f.create_dataset("d", data=np.arange(378, dtype="u2").reshape(9, 6, 7), chunks=(2, 3, 7), maxshape=(None, 6, 7))
+    header = h5py.h5o.get_info(f["d"].id).addr
+with open("checksum.h5", "r+b") as f:
+    f.seek(header + 8)
+    f.write(b"\x55")
+repack("a damaged header", "checksum.h5", code=3, words=["checksum.h5", "/d", "checksum"])
+for command in (["repack", "-q", "checksum.h5", "-o", "out.h5"], ["info", "-q", "checksum.h5"]):
+    lines = xani(*command).stderr.splitlines()
+    r.ok(len(lines) == 1, f"one line says so: {lines[:3]}")
+with h5py.File("short.h5", "w") as f:
+    for name, how in (("plain", {}), ("chunked", {"chunks": (1, 4)})):
+        f.create_dataset(name, data=np.arange(24, dtype="u2").reshape(6, 4), maxshape=(9, 4) if how else None, **how)
+for name in ("plain", "chunked"):
+    with h5py.File(f"beyond-{name}.h5", "w", libver="latest") as f:
+        v = h5py.VirtualLayout((8, 4), "u2")
+        v[0:8] = h5py.VirtualSource("short.h5", name, (9, 4))[1:9]
+        f.create_virtual_dataset("v", v, fillvalue=8)
+    repack(f"a mapping beyond its {name} source", f"beyond-{name}.h5", code=3, words=[f"beyond-{name}.h5", "/v", "no source"])
+
 # ---- very many chunks: the library needs some seconds for them, its helper many
 with h5py.File("crumbs.h5", "w", libver="latest") as f:
     f.create_dataset("d", data=np.arange(250000, dtype="i4"), chunks=(1,))

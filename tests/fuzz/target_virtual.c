@@ -155,7 +155,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     for (int64_t i = 0; i < m.n; i++) {
         const xn_mapping *x = &m.list[i];
         if (x->irregular) continue;
-        FUZZ_HOLDS(inside(&x->to, world.rank, world.dims));
+        FUZZ_HOLDS(xn_slab_inside(&x->to, world.rank, world.dims));
         if (x->path) FUZZ_HOLDS(elements(&x->to, 0, x->to.rank) == elements(&x->from, 0, x->from.rank));
     }
     mappings_free(&m);

@@ -12,7 +12,7 @@
 
 #include "io/library.h"
 
-// All sources exist and are complete.
+// All sources exist, are complete and reach as far as they are mapped.
 xani_status xn_virtual_check(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset);
 
 // A regular selection: along axis k the elements start + i stride + j, i < count, j < block. As simple as can be:
@@ -21,6 +21,8 @@ typedef struct xn_slab {
     int rank;
     int64_t start[XANI_MAX_RANK], stride[XANI_MAX_RANK], count[XANI_MAX_RANK], block[XANI_MAX_RANK];
 } xn_slab;
+
+bool xn_slab_inside(const xn_slab *s, int rank, const int64_t *dims); // it does not reach beyond an extent
 
 // Elements `from` of the source are, in C order, elements `to` of the virtual dataset.
 typedef struct xn_mapping {
@@ -38,7 +40,7 @@ typedef struct xn_mappings {
 
 // All mappings with known extents, in the order in which they count (where two overlap the library's answer is that of
 // the later one).  fill: missing sources are no error.  Files are looked up, not opened (but where a selection depends
-// on the source): whether a source is as large as its mapping is for its reader to see.  Inside enter/leave.
+// on the source): whether a source reaches as far as its mapping is for its reader to see.  Inside enter/leave.
 xani_status xn_virtual_mappings(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset, bool fill,
                                 xn_mappings *mappings);
 void xn_mappings_free(xn_mappings *mappings);

@@ -35,7 +35,7 @@ typedef struct {
 
 // ---- slabs
 
-static bool inside(const xn_slab *s, int rank, const int64_t *dims)
+bool xn_slab_inside(const xn_slab *s, int rank, const int64_t *dims)
 {
     if (s->rank != rank) return false;
     for (int k = 0; k < rank; k++) {
@@ -144,7 +144,7 @@ static xani_status unequal(work *w, const char *path, const char *dataset)
 
 static xani_status add_checked(work *w, const char *path, const char *dataset, const xn_slab *to, const xn_slab *from)
 {
-    if (!inside(to, w->rank, w->dims)) return add(w, path, dataset, NULL, NULL);
+    if (!xn_slab_inside(to, w->rank, w->dims)) return add(w, path, dataset, NULL, NULL);
     if (path == NULL) return add(w, NULL, dataset, to, to); // its shape is as good as any
     int64_t n = elements(from, 0, from->rank);
     if (n < 0 || n != elements(to, 0, to->rank)) return unequal(w, path, dataset);
