@@ -207,19 +207,36 @@ static xani_status hash_part(xn_ctx *ctx, const xn_h5 *file, const char *name, h
     return st;
 }
 
+// Extents of any number of axes, also of more than xani reads.
+static xani_status shape_of(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t space, int *rank,
+                            int64_t dims[H5S_MAX_RANK], int64_t *size)
+{
+    hsize_t extent[H5S_MAX_RANK];
+    *rank = H5Sget_simple_extent_dims(space, extent, NULL);
+    if (*rank <= XANI_MAX_RANK) return xn_h5_shape(ctx, file, name, space, rank, dims, size);
+    *size = 1;
+    for (int k = 0; k < *rank; k++) {
+        dims[k] = (int64_t)extent[k];
+        if (dims[k] < 0 || __builtin_mul_overflow(*size, dims[k], size) || *size > INT64_MAX / 64)
+            return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: claims an impossible size", file->path, name);
+    }
+    return XANI_OK;
+}
+
 static xani_status hash_parts(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t dataset, hid_t type, hid_t space,
                               int64_t first, int64_t last, hasher *h)
 {
     int rank;
-    int64_t dims[XANI_MAX_RANK], size, per_row = 1;
-    XN_TRY(xn_h5_shape(ctx, file, name, space, &rank, dims, &size));
+    int64_t dims[H5S_MAX_RANK], size, per_row = 1;
+    XN_TRY(shape_of(ctx, file, name, space, &rank, dims, &size));
     if (size == 0) return XANI_OK;
+    if (rank > XANI_MAX_RANK) first = 0, last = dims[0]; // rows of these are not known to the caller
     for (int k = 1; k < rank; k++) per_row *= dims[k];
     int64_t element = (int64_t)H5Tget_size(type);
     int64_t part = xn_min64(last - first, xn_max64(1, PART_BYTES / (per_row * element)));
     void *values = xn_alloc((size_t)(part * per_row), (size_t)element);
     if (values == NULL) return xn_fail_memory(ctx, name, (size_t)(part * per_row * element));
-    hsize_t start[XANI_MAX_RANK] = {0}, count[XANI_MAX_RANK];
+    hsize_t start[H5S_MAX_RANK] = {0}, count[H5S_MAX_RANK];
     for (int k = 0; k < rank; k++) count[k] = (hsize_t)dims[k];
     xani_status st = XANI_OK;
     for (int64_t i = first; st == XANI_OK && i < last; i += part) {

@@ -190,6 +190,7 @@ def make_everything(path, track_order):
         e.create_dataset("half", data=np.ones((600, 1000), "f2"))
         frames.attrs["entry"], frames.attrs["nothing"] = e.ref, h5py.Empty("i4")
         e["scalar"] = 42.5
+        e.create_dataset("nine axes", data=np.arange(12.0).reshape(1, 1, 2, 1, 3, 1, 1, 2, 1))
 
 
 def part(path, first, n, change=0):

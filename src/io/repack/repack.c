@@ -36,7 +36,7 @@ static json_t *shape_json(int rank, const int64_t *dims)
 static json_t *item_json(const xn_repack_job *job, const xn_repack_item *it)
 {
     json_t *one = json_pack("{s:s, s:s, s:o, s:s}", "dataset", it->node->path, "action", action(it), "shape",
-                            shape_json(it->rank, it->out), "type",
+                            it->axes ? shape_json(it->axes, it->extent) : shape_json(it->rank, it->out), "type",
                             it->type == XN_STR     ? "text"
                             : it->type == XN_OTHER ? "other"
                                                    : xn_type_name(it->type));

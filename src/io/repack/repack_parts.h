@@ -27,6 +27,8 @@ typedef struct xn_repack_item {
     int64_t dims[XANI_MAX_RANK];                         // in the first input
     int64_t out[XANI_MAX_RANK], most[XANI_MAX_RANK];     // in the output; most -1: unlimited
     int64_t chunk[XANI_MAX_RANK], stored[XANI_MAX_RANK]; // of the output; of the first input, 0: not chunked
+    int axes;                                            // of more than XANI_MAX_RANK; then rank is 0
+    int64_t extent[H5S_MAX_RANK];                        // of these
     int64_t first;                                       // row of all inputs that becomes row 0
     int64_t bytes, stored_bytes;                         // decoded; in the inputs
     int64_t expected;                                    // stored in the output

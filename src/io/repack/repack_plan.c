@@ -34,6 +34,24 @@ static void describe_layout(hid_t dataset, xn_repack_item *it)
     H5Pclose(created);
 }
 
+// More axes than xani reads: it is copied, whatever it holds. False: not one of these.
+static bool describe_deep(hid_t dataset, hid_t type, hid_t space, xn_repack_item *it)
+{
+    hsize_t dims[H5S_MAX_RANK];
+    int axes = H5Sget_simple_extent_dims(space, dims, NULL);
+    if (axes <= XANI_MAX_RANK) return false;
+    describe_layout(dataset, it);
+    if (it->foreign) return false; // its values would have to be read
+    hssize_t points = H5Sget_simple_extent_npoints(space);
+    it->type = XN_OTHER;
+    it->axes = axes;
+    for (int k = 0; k < axes; k++) it->extent[k] = (int64_t)dims[k];
+    it->stored_bytes = (int64_t)H5Dget_storage_size(dataset);
+    if (points < 0 || __builtin_mul_overflow(points, (int64_t)H5Tget_size(type), &it->bytes))
+        it->bytes = it->stored_bytes;
+    return true;
+}
+
 static xani_status describe(xn_repack_job *job, const xn_h5 *file, hid_t dataset, xn_repack_item *it)
 {
     const char *path = it->node->path;
@@ -41,8 +59,9 @@ static xani_status describe(xn_repack_job *job, const xn_h5 *file, hid_t dataset
     int64_t size = 0;
     hsize_t dims[H5S_MAX_RANK], most[H5S_MAX_RANK];
     xani_status st = type < 0 || space < 0 ? xn_h5_fail(job->ctx, file, path, "cannot be described") : XANI_OK;
-    if (st == XANI_OK) st = xn_h5_shape(job->ctx, file, path, space, &it->rank, it->dims, &size);
-    if (st == XANI_OK && H5Sget_simple_extent_dims(space, dims, most) == it->rank) {
+    bool deep = st == XANI_OK && describe_deep(dataset, type, space, it);
+    if (st == XANI_OK && !deep) st = xn_h5_shape(job->ctx, file, path, space, &it->rank, it->dims, &size);
+    if (st == XANI_OK && !deep && H5Sget_simple_extent_dims(space, dims, most) == it->rank) {
         for (int k = 0; k < it->rank; k++) it->most[k] = most[k] == H5S_UNLIMITED ? -1 : (int64_t)most[k];
         memcpy(it->out, it->dims, sizeof it->out);
         it->type = xn_hdf_type(type);
