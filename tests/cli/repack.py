@@ -212,6 +212,34 @@ for track in (False, True):
     answer = repack(f"all there is, order tracked {track}", source, out="below/out.h5")
     same(f"order tracked {track}", source, "below/out.h5", but=["/lost"])  # leads nowhere: its text is kept
     r.ok(xani("verify", "below").returncode == 0, "the manifest is right")
+def orders(path):  # of links and attributes of each group, as made where that is kept, else as h5py lists them
+    found = {}
+    with h5py.File(path) as f:
+        groups = [f]
+        f.visititems(lambda name, o: groups.append(o) if isinstance(o, h5py.Group) else None)
+        for g in groups:
+            p = g.id.get_create_plist()
+            found[g.name] = (p.get_link_creation_order(), p.get_attr_creation_order(), list(g), list(g.attrs))
+    return found
+
+
+with h5py.File("order.h5", "w", track_order=True) as f:
+    f["z"], f["b"] = np.arange(3), np.arange(4)
+    f["type"] = np.dtype([("a", "i4")])
+    f.create_dataset("y/typed", data=np.zeros(3, [("a", "i4")]), dtype=f["type"])
+    f["a"] = f["type"]
+    f["y/c"] = 1
+    f["y/b"] = h5py.SoftLink("/z")
+    for name in "zab":
+        f.attrs[name] = f["y"].attrs[name] = 1
+with h5py.File("no-order.h5", "w") as f:
+    f["z"], f["b"], f["a/y"] = 1, 2, 3
+for kept in ("order.h5", "no-order.h5"):
+    repack(f"order of {kept}", kept, out="ordered.h5")
+    a, b = orders(kept), orders("ordered.h5")
+    r.ok(a == b, f"order of creation is kept {kept} {[(a[k], b.get(k)) for k in a if a[k] != b.get(k)]}")
+    same(f"order of {kept}", kept, "ordered.h5")
+
 actions = {d["dataset"]: d["action"] for d in answer["datasets"]}
 r.ok(actions["/entry/zzz/edges"] == "rechunk" and actions["/entry/zzz/scaled"] == "rechunk" and actions["/entry/pulse"] == "copy" and actions["/entry/half"] == "copy",
      "large arrays of plain numbers are stored anew, others copied")

@@ -78,9 +78,26 @@ static xani_status answer_of(const xn_repack_job *job, double seconds, json_t **
 
 // ---- the work
 
+// Whether the input's root group keeps the order in which its links and attributes were made.
+static xn_creation_order order_of_root(const xn_repack_job *job)
+{
+    xn_creation_order order = {0, 0};
+    xn_hdf_guard guard = xn_hdf_enter();
+    hid_t root = H5Gopen2(job->file->id, "/", H5P_DEFAULT), created = root < 0 ? root : H5Gget_create_plist(root);
+    if (created >= 0) {
+        H5Pget_link_creation_order(created, &order.links);
+        H5Pget_attr_creation_order(created, &order.attributes);
+        H5Pclose(created);
+    }
+    if (root >= 0) H5Gclose(root);
+    xn_hdf_leave(guard);
+    return order;
+}
+
 static xani_status write_all(xn_repack_job *job)
 {
-    XN_TRY(xn_writer_create(job->ctx, job->output, XN_LAYOUT_RESULT, &job->writer));
+    const xn_creation_order order = order_of_root(job);
+    XN_TRY(xn_writer_create_as(job->ctx, job->output, XN_LAYOUT_RESULT, &order, &job->writer));
     xn_progress(job->ctx, "repack", 0, job->total, "bytes");
     xn_hdf_guard guard = xn_hdf_enter();
     xani_status st = xn_repack_structure(job);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // repack_copy.c -- what keeps its form: groups, links, named types, attributes, and datasets copied as they are stored.
 //
-// Everything comes in the order of the tree, so that links keep theirs; named types, if there are any, before datasets,
-// which must find them.  H5Ocopy takes stored bytes over without decoding them, but neither attributes nor references,
-// which would point nowhere: attributes are copied here, and what refers to objects in a second pass, when all objects
-// are there (dimension scales are such references).  External links are made to lead to the same file from where the
-// output is.
+// Everything comes in the order of the tree, so that links keep theirs.  Named types have to be there before what uses
+// them: they are copied into a group of their own, which goes in the end, and linked when it is their turn.  H5Ocopy
+// takes stored bytes over without decoding them, but neither attributes nor references, which would point nowhere:
+// attributes are copied here, and what refers to objects in a second pass, when all objects are there (dimension scales
+// are such references).  External links are made to lead to the same file from where the output is.
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,11 +15,21 @@
 
 xani_status xn_repack_fail(xn_repack_job *job, const char *path) { return xn_writer_fail(job->writer, path); }
 
+#define TYPES "/.xani named types"
+
+static void type_path(const xn_repack_job *job, const xn_node *node, char path[64])
+{
+    snprintf(path, 64, TYPES "/%lld", (long long)(node - job->tree.node));
+}
+
 hid_t xn_repack_type(xn_repack_job *job, hid_t type)
 {
+    char path[64];
     if (H5Tcommitted(type) <= 0) return H5Tcopy(type);
     const xn_node *node = xn_tree_at(&job->tree, xn_object_address(type));
-    return node ? H5Topen2(job->writer->file, node->path, H5P_DEFAULT) : H5Tcopy(type);
+    if (node == NULL) return H5Tcopy(type);
+    type_path(job, node, path);
+    return H5Topen2(job->writer->file, path, H5P_DEFAULT);
 }
 
 // ---- attributes
@@ -125,17 +136,8 @@ static xani_status make_group(xn_repack_job *job, const xn_node *node)
     return st;
 }
 
-static xani_status copy_object(xn_repack_job *job, const xn_node *node)
+static xani_status copy_attributes(xn_repack_job *job, const xn_node *node)
 {
-    XN_TRY(xn_worker_look_copy(job->ctx, job->file->path, node->path));
-    hid_t links = link_properties(node), copy = H5Pcreate(H5P_OBJECT_COPY);
-    bool good = links >= 0 && copy >= 0 && H5Pset_copy_object(copy, XN_HDF_COPY) >= 0 &&
-                H5Ocopy(job->file->id, node->path, job->writer->file, node->path, copy, links) >= 0;
-    if (links >= 0) H5Pclose(links);
-    if (copy >= 0) H5Pclose(copy);
-    if (!good && xn_writer_status(job->writer) == XANI_OK) // nothing went wrong with the output
-        return xn_h5_fail(job->ctx, job->file, node->path, "cannot be copied");
-    if (!good) return xn_repack_fail(job, node->path);
     hid_t from = H5Oopen(job->file->id, node->path, H5P_DEFAULT);
     hid_t to = H5Oopen(job->writer->file, node->path, H5P_DEFAULT);
     xani_status st =
@@ -144,6 +146,56 @@ static xani_status copy_object(xn_repack_job *job, const xn_node *node)
     if (to >= 0) H5Oclose(to);
     return st;
 }
+
+static xani_status copy_object(xn_repack_job *job, const xn_node *node, const char *path)
+{
+    XN_TRY(xn_worker_look_copy(job->ctx, job->file->path, node->path));
+    hid_t links = link_properties(node), copy = H5Pcreate(H5P_OBJECT_COPY);
+    bool good = links >= 0 && copy >= 0 && H5Pset_copy_object(copy, XN_HDF_COPY) >= 0 &&
+                H5Ocopy(job->file->id, node->path, job->writer->file, path, copy, links) >= 0;
+    if (links >= 0) H5Pclose(links);
+    if (copy >= 0) H5Pclose(copy);
+    if (!good && xn_writer_status(job->writer) == XANI_OK) // nothing went wrong with the output
+        return xn_h5_fail(job->ctx, job->file, node->path, "cannot be copied");
+    return good ? XANI_OK : xn_repack_fail(job, node->path);
+}
+
+// ---- named types
+
+static xani_status stash_types(xn_repack_job *job)
+{
+    for (int64_t i = 0; i < job->tree.n; i++) {
+        const xn_node *node = &job->tree.node[i];
+        char path[64];
+        if (node->kind != XN_NODE_TYPE) continue;
+        if (H5Lexists(job->writer->file, TYPES, H5P_DEFAULT) <= 0) {
+            hid_t group = H5Gcreate2(job->writer->file, TYPES, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+            if (group < 0 || H5Gclose(group) < 0) return xn_repack_fail(job, node->path);
+        }
+        type_path(job, node, path);
+        XN_TRY(copy_object(job, node, path));
+    }
+    return XANI_OK;
+}
+
+static xani_status make_type(xn_repack_job *job, const xn_node *node)
+{
+    char path[64];
+    hid_t links = link_properties(node), file = job->writer->file;
+    type_path(job, node, path);
+    bool good = links >= 0 && H5Lcreate_hard(file, path, file, node->path, links, H5P_DEFAULT) >= 0;
+    if (links >= 0) H5Pclose(links);
+    return good ? copy_attributes(job, node) : xn_repack_fail(job, node->path);
+}
+
+static xani_status drop_types(xn_repack_job *job)
+{
+    hid_t file = job->writer->file;
+    if (H5Lexists(file, TYPES, H5P_DEFAULT) <= 0 || H5Ldelete(file, TYPES, H5P_DEFAULT) >= 0) return XANI_OK;
+    return xn_repack_fail(job, "/");
+}
+
+// ---- links
 
 // The name an external link has to have in the output; the one it has where its file is not found (owned).
 static char *relocated(xn_repack_job *job, const char *name)
@@ -204,7 +256,8 @@ static xani_status make_dataset(xn_repack_job *job, const xn_repack_item *it)
     case XN_REPACK_VIRTUAL:
         return xn_repack_virtual(job, it);
     default:
-        XN_TRY(copy_object(job, it->node));
+        XN_TRY(copy_object(job, it->node, it->node->path));
+        XN_TRY(copy_attributes(job, it->node));
         job->done += it->bytes;
         return it->type == XN_OTHER || it->type == XN_STR ? xn_writer_status(job->writer) : record_numbers(job, it);
     }
@@ -216,7 +269,7 @@ static xani_status make_node(xn_repack_job *job, const xn_node *node, const xn_r
     case XN_NODE_GROUP:
         return make_group(job, node);
     case XN_NODE_TYPE:
-        return copy_object(job, node);
+        return make_type(job, node);
     case XN_NODE_DATASET:
         return make_dataset(job, (*item)++);
     default:
@@ -226,21 +279,13 @@ static xani_status make_node(xn_repack_job *job, const xn_node *node, const xn_r
 
 xani_status xn_repack_structure(xn_repack_job *job)
 {
-    const xn_tree *t = &job->tree;
     const xn_repack_item *item = job->item;
-    int rounds = 1; // 3 where there are named types: groups, types, the rest
-    for (int64_t i = 0; i < t->n; i++)
-        if (t->node[i].kind == XN_NODE_TYPE) rounds = 3;
-    for (int round = 0; round < rounds; round++) {
-        for (int64_t i = 0; i < t->n; i++) {
-            xn_node_kind kind = t->node[i].kind;
-            int its = kind == XN_NODE_GROUP ? 0 : kind == XN_NODE_TYPE ? 1 : 2;
-            if (rounds == 3 && its != round) continue;
-            XN_TRY(make_node(job, &t->node[i], &item));
-            XN_TRY(xn_writer_status(job->writer));
-        }
+    XN_TRY(stash_types(job));
+    for (int64_t i = 0; i < job->tree.n; i++) {
+        XN_TRY(make_node(job, &job->tree.node[i], &item));
+        XN_TRY(xn_writer_status(job->writer));
     }
-    return XANI_OK;
+    return drop_types(job);
 }
 
 // ---- second pass: references

@@ -34,9 +34,13 @@ static hid_t group_properties(xn_layout layout, hid_t class)
     return created;
 }
 
-static xani_status create_file(xn_writer *w)
+static xani_status create_file(xn_writer *w, const xn_creation_order *root)
 {
     hid_t access = access_properties(w->layout, w->latch), created = group_properties(w->layout, H5P_FILE_CREATE);
+    if (root && created >= 0) {
+        H5Pset_link_creation_order(created, root->links);
+        H5Pset_attr_creation_order(created, root->attributes);
+    }
     if (access >= 0 && created >= 0) w->file = H5Fcreate(w->temporary, H5F_ACC_EXCL, created, access);
     int number = w->latch->number;
     xani_status st = w->file >= 0 && number == 0 ? XANI_OK : xn_output_fail(w->ctx, w->path, number);
@@ -71,6 +75,12 @@ static void destroy(xn_writer *w)
 
 xani_status xn_writer_create(xn_ctx *ctx, const char *path, xn_layout layout, xn_writer **writer)
 {
+    return xn_writer_create_as(ctx, path, layout, NULL, writer);
+}
+
+xani_status xn_writer_create_as(xn_ctx *ctx, const char *path, xn_layout layout, const xn_creation_order *root,
+                                xn_writer **writer)
+{
     *writer = NULL;
     XN_TRY(look_at_target(ctx, path));
     xn_writer *w = xn_calloc(1, sizeof *w);
@@ -81,7 +91,7 @@ xani_status xn_writer_create(xn_ctx *ctx, const char *path, xn_layout layout, xn
     w->latch = xn_latch_make();
     xn_io_sweep(path);
     xn_hdf_guard guard = xn_hdf_enter();
-    xani_status st = w->path && w->temporary && w->latch ? create_file(w) : xn_fail_memory(ctx, path, 1);
+    xani_status st = w->path && w->temporary && w->latch ? create_file(w, root) : xn_fail_memory(ctx, path, 1);
     xn_hdf_leave(guard);
     *writer = w;
     if (st != XANI_OK) xn_writer_abort(writer);

@@ -59,6 +59,14 @@ void xn_io_sweep(const char *path);      // removes what processes of this host 
 // A new file `temporary` with these bytes, synced; errors name `path`, which it is to become.
 xani_status xn_write_new(xn_ctx *ctx, const char *temporary, const char *path, const void *bytes, size_t n);
 
+// Flags of the library (H5P_CRT_ORDER_...) for the root group.
+typedef struct xn_creation_order {
+    unsigned links, attributes;
+} xn_creation_order;
+// root: NULL: as xani's results have it.
+xani_status xn_writer_create_as(xn_ctx *ctx, const char *path, xn_layout layout, const xn_creation_order *root,
+                                xn_writer **writer);
+
 // "path: cannot be written: <why>"; number 0: the library's reason, else strerror.
 xani_status xn_output_fail(xn_ctx *ctx, const char *path, int number);
 xani_status xn_writer_fail(xn_writer *w, const char *name); // of the library, kept
