@@ -88,8 +88,11 @@ xani_status xani_dataset_open(xani_context *context, const char *const *files, s
     if (n_files < 1 || n_files > INT32_MAX) return xn_fail(context, XANI_ERR_USAGE, "%s: no files", dataset);
     xani_dataset *made = xn_calloc(1, sizeof *made);
     if (made == NULL) return xn_fail_memory(context, dataset, sizeof *made);
-    xn_array_options how = {
-        .reader = o.reader, .threads = o.threads, .depth = o.depth, .fill = o.missing == XANI_MISSING_IS_FILL};
+    xn_array_options how = {.reader = o.reader,
+                            .threads = o.threads,
+                            .depth = o.depth,
+                            .fill = o.missing == XANI_MISSING_IS_FILL,
+                            .known = true};
     xani_status st = XANI_OK;
     if (o.device >= 0)
         st = xn_device_target_find(context, o.config, xn_device_io_built(), o.device, o.reader, &how.device);

@@ -17,6 +17,7 @@ typedef struct xn_array_options {
     int threads;             // 0: all
     int depth;               // reads under way per thread; 0: the reader's default
     bool fill;               // missing sources and blocks never written read as the fill value; else they are errors
+    bool known;              // with fill: not where the writer said that there is no fill value, as the library has it
     xn_device_target device; // io NULL: dst of reads is memory of the host; else of that device
 } xn_array_options;
 

@@ -58,6 +58,8 @@ static xani_status add_job(xn_plan *p, int64_t view, int64_t block)
         job.bytes = place.bytes;
         if (place.bytes == 0 && !s->fill_given && !s->fill_missing)
             return xn_store_fail(p->ctx, s, block, "was never written");
+        if (place.bytes == 0 && s->fill_undefined && p->array->options.known)
+            return xn_store_fail(p->ctx, s, block, "was never written, and its fill value is undefined");
         if (raw && s->kind == XN_STORE_CHUNKED && place.bytes > 0 && place.bytes != s->block_bytes)
             return xn_store_fail(p->ctx, s, block, "chunk has the wrong size");
         if (raw && place.bytes > 0) narrow(v, block, &job);

@@ -243,6 +243,8 @@ static xani_status whole_store(xn_ctx *ctx, xn_array *a, xn_h5 *file, const char
     XN_TRY(xn_store_open(ctx, file, name, dataset, library ? XN_STORE_BY_LIBRARY : XN_STORE_AS_IT_IS, a->options.fill,
                          &s));
     XN_TRY(add_store(ctx, &a->stores, s));
+    if (s->kind == XN_STORE_LIBRARY && s->fill_undefined && a->options.fill && a->options.known)
+        XN_TRY(xn_h5_complete(ctx, file, name, dataset)); // the library gives whatever was in memory
     xn_part *p = xn_parts_add(ctx, parts);
     if (p == NULL) return XANI_ERR_MEMORY;
     p->store = s;

@@ -77,6 +77,19 @@ xani_status xn_h5_complete(xn_ctx *ctx, const xn_h5 *file, const char *name, hid
 
 // ---- conversion
 
+herr_t xn_hdf_read(hid_t dataset, hid_t type, hid_t memory, hid_t space, void *dst)
+{
+    hid_t created = H5Dget_create_plist(dataset);
+    H5D_fill_time_t when;
+    uint8_t value[64];
+    if (created >= 0 && H5Pget_fill_time(created, &when) >= 0 && when == H5D_FILL_TIME_NEVER) {
+        bool given = H5Tget_size(type) <= sizeof value && H5Pget_fill_value(created, type, value) >= 0;
+        H5Dfill(given ? value : NULL, type, dst, type, memory);
+    }
+    if (created >= 0) H5Pclose(created);
+    return H5Dread(dataset, type, memory, space, H5P_DEFAULT, dst);
+}
+
 static xani_status narrow(xn_ctx *ctx, const xn_h5 *file, const char *name, xn_type from, const void *values, int64_t n,
                           xn_type type, void *dst)
 {
@@ -115,7 +128,7 @@ static xani_status read_narrowed(xn_ctx *ctx, const xn_h5 *file, const char *nam
     if (wide == NULL) return xn_fail_memory(ctx, name, (size_t)n * sizeof(uint64_t));
     hid_t memory = bits ? H5Tget_native_type(stored, H5T_DIR_DEFAULT) : xn_hdf_native(from);
     xani_status st = XANI_OK;
-    if (memory < 0 || H5Dread(dataset, memory, spaces[0], spaces[1], H5P_DEFAULT, wide) < 0)
+    if (memory < 0 || xn_hdf_read(dataset, memory, spaces[0], spaces[1], wide) < 0)
         st = xn_h5_fail(ctx, file, name, "cannot be read");
     if (st == XANI_OK && bits) widen_bits(wide, n, H5Tget_size(memory));
     if (bits && memory >= 0) H5Tclose(memory);
@@ -144,7 +157,7 @@ xani_status xn_h5_read_as(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_
             st = xn_h5_fail(ctx, file, name, "cannot be read");
         else if (from != type || class == H5T_BITFIELD)
             st = read_narrowed(ctx, file, name, dataset, spaces, n, stored, from, type, dst);
-        else if (H5Dread(dataset, xn_hdf_native(type), spaces[0], space, H5P_DEFAULT, dst) < 0)
+        else if (xn_hdf_read(dataset, xn_hdf_native(type), spaces[0], space, dst) < 0)
             st = xn_h5_fail(ctx, file, name, "cannot be read");
         if (st == XANI_OK) st = xn_h5_unchanged(ctx, file, name);
     }

@@ -63,6 +63,9 @@ xani_status xn_h5_read_as(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_
                           xn_type type, void *dst);
 void xn_h5_filters(hid_t dataset, char *text, size_t room); // "shuffle+gzip"
 
+// H5Dread, which leaves memory as it was where chunks were never written and are never to be filled: here they are.
+herr_t xn_hdf_read(hid_t dataset, hid_t type, hid_t memory, hid_t space, void *dst);
+
 // Chunks of a dataset's extent, written or not; 0: it has none.
 int64_t xn_hdf_chunks(hid_t created, hid_t space);
 // Numbers in so many chunks that the library takes seconds over them: they are read past it (array.h).

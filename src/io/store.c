@@ -60,6 +60,7 @@ static xani_status describe_shape(xn_ctx *ctx, const xn_h5 *file, hid_t dataset,
     hid_t space = H5Dget_space(dataset);
     xani_status st = space < 0 ? xn_h5_fail(ctx, file, s->dataset, "its shape cannot be read")
                                : xn_h5_shape(ctx, file, s->dataset, space, &s->rank, s->dims, &size);
+    if (st == XANI_OK && H5Sget_simple_extent_type(space) == H5S_NULL) s->rank = 1; // of extent 0
     if (space >= 0) H5Sclose(space);
     return st;
 }
@@ -68,7 +69,9 @@ static xani_status describe_shape(xn_ctx *ctx, const xn_h5 *file, hid_t dataset,
 static void describe_fill(hid_t dataset, hid_t created, xn_store *s)
 {
     H5D_fill_value_t defined;
-    s->fill_given = H5Pfill_value_defined(created, &defined) >= 0 && defined == H5D_FILL_VALUE_USER_DEFINED;
+    bool told = H5Pfill_value_defined(created, &defined) >= 0;
+    s->fill_given = told && defined == H5D_FILL_VALUE_USER_DEFINED;
+    s->fill_undefined = told && defined == H5D_FILL_VALUE_UNDEFINED;
     hid_t stored = H5Dget_type(dataset), memory = H5I_INVALID_HID;
     bool number = stored >= 0 && (H5Tget_class(stored) == H5T_INTEGER || H5Tget_class(stored) == H5T_FLOAT);
     if (number) memory = H5Tcopy(xn_hdf_native(s->type));
@@ -234,6 +237,19 @@ static xani_status describe_compact(xn_ctx *ctx, const xn_h5 *file, hid_t datase
     return st;
 }
 
+// Of chunks only those that are read have to be there.
+static xani_status find_holes(xn_ctx *ctx, const xn_h5 *file, hid_t dataset, hid_t created, xn_store *s)
+{
+    if (s->n_blocks == 0 || s->fill_missing) return XANI_OK;
+    if (H5Pget_layout(created) != H5D_CHUNKED || s->fill_given) return xn_h5_complete(ctx, file, s->dataset, dataset);
+    hsize_t stored = 0;
+    hid_t space = H5Dget_space(dataset);
+    bool counted = space >= 0 && H5Dget_num_chunks(dataset, space, &stored) >= 0;
+    s->holes = counted && (int64_t)stored < xn_hdf_chunks(created, space);
+    if (space >= 0) H5Sclose(space);
+    return counted ? XANI_OK : xn_h5_fail(ctx, file, s->dataset, "its chunks cannot be counted");
+}
+
 // The source keeps a file of its own open, since the one it was described from is closed.
 static xani_status describe_library(xn_ctx *ctx, const xn_h5 *file, hid_t dataset, hid_t created, xn_store *s)
 {
@@ -246,7 +262,7 @@ static xani_status describe_library(xn_ctx *ctx, const xn_h5 *file, hid_t datase
     s->swap = false;
     xn_chunk_map_free(&s->map);
     cut(s, unit);
-    if (s->n_blocks > 0 && !s->fill_missing) XN_TRY(xn_h5_complete(ctx, file, s->dataset, dataset));
+    XN_TRY(find_holes(ctx, file, dataset, created, s));
     s->stored_bytes = (int64_t)H5Dget_storage_size(dataset);
     XN_TRY(xn_h5_open_live(ctx, file->path, &s->h5));
     return xn_h5_dataset(ctx, s->h5, s->dataset, &s->h5_dataset);

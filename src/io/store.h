@@ -35,10 +35,12 @@ typedef struct xn_store {
     xn_type type;
     bool swap; // stored in the other byte order
     size_t elem, block_bytes;
-    uint8_t fill[16];  // one element, as in memory
-    bool fill_given;   // by the writer: then what was not written is data
-    bool fill_missing; // the caller wants fill values for what was never written
-    int64_t offset;    // contiguous
+    uint8_t fill[16];    // one element, as in memory
+    bool fill_given;     // by the writer: then what was not written is data
+    bool fill_undefined; // by the writer
+    bool holes;          // library: chunks that were never written are an error
+    bool fill_missing;   // the caller wants fill values for what was never written
+    int64_t offset;      // contiguous
     int64_t stored_bytes;
     char filters[128];
     const char *layout; // "contiguous", ...; "library" is said by kind
@@ -80,5 +82,6 @@ void xn_store_block(const xn_store *store, int64_t index, int64_t *lo, int64_t *
 xani_status xn_store_fetch(xn_ctx *ctx, xn_store *store, const int64_t *lo, const int64_t *n, void *dst);
 // "path: dataset: frame 12: what", frame being index 0 along the slowest axis of the first element of a block.
 xani_status xn_store_fail(xn_ctx *ctx, const xn_store *store, int64_t index, const char *what);
+xani_status xn_store_fail_at(xn_ctx *ctx, const xn_store *store, const int64_t *at, const char *what); // that element
 
 #endif

@@ -36,9 +36,14 @@ xani_status xn_store_fail(xn_ctx *ctx, const xn_store *s, int64_t index, const c
 {
     int64_t lo[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK];
     if (s->n_blocks > 0) xn_store_block(s, index, lo, n);
+    return xn_store_fail_at(ctx, s, lo, what);
+}
+
+xani_status xn_store_fail_at(xn_ctx *ctx, const xn_store *s, const int64_t *at, const char *what)
+{
     if (s->rank == 0) return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: %s", s->path, s->dataset, what);
     return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: %s %lld: %s", s->path, s->dataset, s->rank > 1 ? "frame" : "element",
-                   (long long)lo[0], what);
+                   (long long)at[0], what);
 }
 
 static int64_t index_at(const xn_store *s, const int64_t *at)
@@ -100,6 +105,26 @@ static xani_status copy_memory(xn_ctx *ctx, xn_store *s, const int64_t *lo, int6
 
 // ---- the library
 
+// The first chunk of the box that was never written, or that cannot be asked for; -1: none.
+static int64_t hole(const xn_store *s, const int64_t *lo, const int64_t *n)
+{
+    hsize_t chunk[H5S_MAX_RANK], at[H5S_MAX_RANK], first[H5S_MAX_RANK], bytes = 0;
+    hid_t created = H5Dget_create_plist(s->h5_dataset);
+    bool known = created >= 0 && H5Pget_chunk(created, H5S_MAX_RANK, chunk) == s->rank;
+    if (created >= 0) H5Pclose(created);
+    for (int k = 0; known && k < s->rank; k++) at[k] = first[k] = (hsize_t)lo[k] / chunk[k] * chunk[k];
+    while (known) {
+        unsigned mask;
+        haddr_t address = HADDR_UNDEF;
+        bool told = H5Dget_chunk_info_by_coord(s->h5_dataset, at, &mask, &address, &bytes) >= 0;
+        if (!told || address == HADDR_UNDEF || bytes == 0) return xn_max64((int64_t)at[0], lo[0]);
+        int k = s->rank - 1;
+        while (k >= 0 && (at[k] += chunk[k]) >= (hsize_t)(lo[k] + n[k])) at[k] = first[k], k--;
+        if (k < 0) return -1;
+    }
+    return lo[0];
+}
+
 static xani_status read_library(xn_ctx *ctx, xn_store *s, const int64_t *lo, const int64_t *n, void *dst)
 {
     hsize_t start[XANI_MAX_RANK], count[XANI_MAX_RANK];
@@ -108,13 +133,20 @@ static xani_status read_library(xn_ctx *ctx, xn_store *s, const int64_t *lo, con
         count[k] = (hsize_t)n[k];
     }
     xn_hdf_guard guard = xn_hdf_enter();
+    int64_t missing = s->holes ? hole(s, lo, n) : -1;
+    if (missing >= 0) {
+        xn_hdf_leave(guard);
+        int64_t at[XANI_MAX_RANK] = {missing};
+        for (int k = 1; k < s->rank; k++) at[k] = lo[k];
+        return xn_store_fail_at(ctx, s, at, "was never written");
+    }
     hid_t space = H5Dget_space(s->h5_dataset), memory = H5Screate_simple(s->rank, count, NULL);
     hid_t stored = H5Dget_type(s->h5_dataset), type = stored < 0 ? stored : H5Tget_native_type(stored, H5T_DIR_DEFAULT);
     bool native = type >= 0 && H5Tget_size(type) == s->elem; // enumerations are not converted to numbers
     herr_t got = -1;
     if (space >= 0 && memory >= 0 &&
         (s->rank == 0 || H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, count, NULL) >= 0))
-        got = H5Dread(s->h5_dataset, native ? type : xn_hdf_native(s->type), memory, space, H5P_DEFAULT, dst);
+        got = xn_hdf_read(s->h5_dataset, native ? type : xn_hdf_native(s->type), memory, space, dst);
     char reason[XN_HDF_REASON] = "";
     if (got < 0) xn_hdf_reason(reason);
     if (type >= 0) H5Tclose(type);
