@@ -13,7 +13,8 @@
 #endif
 
 #define XN_ROUNDING 2          // of chi^2, which is a difference of sums as large as yy, per degree of freedom
-#define XN_AHEAD 4             // rows fetched ahead: each lies in another page
+#define XN_ROWS 8              // rows read side by side: as many streams
+#define XN_AHEAD 16            // rows fetched ahead: each lies in another page
 #define XN_CHUNK (1024 / XN_W) // groups loaded together: up to 4 KiB of each row, so that rows are read as streams
 
 XN_FN real *plane_of(const struct kit *kit, int slot) { return kit->plane + (size_t)slot * (size_t)kit->room; }
@@ -57,18 +58,27 @@ XN_FN vf load_lanes(const float *row, const struct lanes *l)
     return v_load_float(x);
 }
 
-// Copies the raw samples of groups [g0, g1) into lane order.  Row by row: a block alone would touch one line in each
-// of as many pages as there are delays, and rows a power of two apart would throw each other out of the cache.
+// Copies the raw samples of groups [g0, g1) into lane order.  Some rows by some rows: a block alone would touch one
+// line in each of as many pages as there are delays, and rows a power of two apart would throw each other out of the
+// cache.
 static void load_groups(const struct kit *kit, int g0, int g1)
 {
     struct lanes lanes[XN_CHUNK];
-    const int n = kit->plan->n;
+    const int n = kit->plan->n, line = XN_W < 16 ? 16 / XN_W : 1; // groups in one line of the cache
     for (int g = g0; g < g1; g++) lanes_of(kit, g, &lanes[g - g0]);
-    for (int i = 0; i < n; i++) {
-        const float *row = row_of(kit->tile, i), *ahead = row_of(kit->tile, i + XN_AHEAD < n ? i + XN_AHEAD : i);
-        for (int g = g0; g < g1; g += XN_W < 16 ? 16 / XN_W : 1) __builtin_prefetch(ahead + lanes[g - g0].pixel[0]);
-        for (int g = g0; g < g1; g++)
-            v_store(kit->y + (size_t)g * group_size(kit) + (size_t)i * XN_W, load_lanes(row, &lanes[g - g0]));
+    for (int i = 0; i < n; i += XN_ROWS) {
+        const int rows = n - i < XN_ROWS ? n - i : XN_ROWS;
+        const float *row[XN_ROWS], *ahead[XN_ROWS];
+        for (int j = 0; j < rows; j++) {
+            row[j] = row_of(kit->tile, i + j);
+            ahead[j] = row_of(kit->tile, i + XN_AHEAD + j < n ? i + XN_AHEAD + j : n - 1);
+        }
+        real *to = kit->y + (size_t)g0 * group_size(kit) + (size_t)i * XN_W;
+        for (int g = g0; g < g1; g++, to += group_size(kit)) {
+            const struct lanes *l = &lanes[g - g0];
+            for (int j = 0; g % line == 0 && j < rows; j++) __builtin_prefetch(ahead[j] + l->pixel[0]);
+            for (int j = 0; j < rows; j++) v_store(to + j * XN_W, load_lanes(row[j], l));
+        }
     }
 }
 
