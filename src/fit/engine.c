@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // engine.c -- see engine.h.
 //
-// A way to fit is (plan, depth, whether modes are given to start from, whether for the second time).  A trace that
-// needs more gets a way with a larger number, so one sweep over the ways in order, each with the list of traces that
-// came to it, serves all of them.  All memory but the plans' tables is laid out before the threads start; a thread owns
+// One sweep over the ways to fit (ways.h) in order, each with the list of traces that came to it, serves all of them.
+// All memory but the plans' tables is laid out before the threads start; a thread owns
 // one worker, and with devices each worker owns a lane of one: tiles are handed out to whoever is free, so that several
 // devices share them.
 #include "fit/engine.h"
@@ -16,34 +15,19 @@
 #include "fit/covariance.h"
 #include "fit/lp_start.h"
 #include "fit/rounds.h"
+#include "fit/ways.h"
 #include "kernel/grid.h"
 
 #define TWO_PI 6.28318530717958647693
-#define HARMLESS 0.2            // timing error in units of sigma
-#define SNR_FLOAT 100.0         // A/sigma of 200 samples: above, rounding in float begins to look like further modes
 #define TILE_BYTES (512u << 10) // of trace data: a tile stays in the second-level cache
 #define TILE_LEAST 64
-
-enum { DEPTH_GOERTZEL = 0, DEPTH_HORNER, DEPTH_DOUBLE, DEPTHS };
-#define WAYS (XN_PLANS * DEPTHS * 2 * 2)
-
-typedef struct {
-    int plan, depth;
-    bool given, again; // again: with the weights of the first fit
-} way;
-
-static int way_number(way w) { return w.plan + XN_PLANS * (w.depth + DEPTHS * (w.given + 2 * w.again)); }
-static way way_of(int number)
-{
-    return (way){number % XN_PLANS, number / XN_PLANS % DEPTHS, number / XN_PLANS / DEPTHS % 2 != 0,
-                 number / XN_PLANS / DEPTHS / 2 != 0};
-}
 
 typedef struct {
     void *work, *out;
     uint8_t *n_modes, *flags;
-    int *slot[WAYS]; // traces waiting for each way, by place in the tile
-    int waiting[WAYS];
+    uint8_t *most, *limit; // modes that a trace may have, by place in the tile, and of the traces under way
+    int *slot[XN_WAYS];    // traces waiting for each way, by place in the tile
+    int waiting[XN_WAYS];
     int64_t *pixel; // of the traces under way
     int *given;
     double *given_w, *given_g;
@@ -57,11 +41,10 @@ typedef struct {
     xn_ctx *ctx;
     const xn_fit_job *job;
     const xn_fit_plans *plans;
-    const xn_fit_kernel *kernel[2];     // float, double
     _Atomic(void *) table[XN_PLANS][2]; // made when first needed: some take longer than a thousand fits
     int tile, part, threads;            // traces of a tile, and of what the processor's kernels take at once
-    double demand[XN_PLANS];       // (200 samples/length)^3: an error of w shrinks as length^-3/2, its rounding not
-    bool lp_possible, rounds;      // rounds: traces have weights of their own
+    xn_ways ways;
+    bool rounds;                   // traces have weights of their own
     const xn_fit_devices *devices; // NULL: none, or they cannot serve this fit
     atomic_int lost;               // status of a device that was asked for and failed, or of a table without memory
     worker *workers;
@@ -69,30 +52,6 @@ typedef struct {
 } engine;
 
 // ---- one tile
-
-static bool deep(const way *w) { return w->depth == DEPTH_DOUBLE; }
-
-// The way on which this trace must be fitted again; its own number when the result stands.
-static int next_way(const engine *e, way w, const xn_fit_tile *tile, int i)
-{
-    const xn_fit_kernel *k = e->kernel[deep(&w)];
-    const xn_fit_plan *p = &e->plans->plan[w.plan];
-    const way before = w;
-    if (tile->flags[i] & XN_FLAG_MISSING) return way_number((way){xn_plan_explicit(w.plan), w.depth, w.given, w.again});
-    const bool found = tile->n_modes[i] > 0; // else the kernel says nothing of them
-    const double snr2 = found ? xn_fit_out(k, tile, XN_OUT_SNR2, i) : 0.0;
-    const double per_step = found ? xn_fit_out(k, tile, XN_OUT_SNR2_W, i) : 0.0;
-    const double timing = per_step * e->plans->jitter_ps * e->plans->per_ps / HARMLESS;
-    if (!xn_plan_exact(w.plan) && e->plans->has[XN_PLAN_EXACT] && timing * timing * snr2 > 1.0)
-        w.plan = p->closed && e->plans->has[XN_PLAN_UNEVEN] && e->devices == NULL ? XN_PLAN_UNEVEN : XN_PLAN_EXACT;
-    const bool strong = snr2 > SNR_FLOAT * SNR_FLOAT * e->demand[w.plan];
-    if (strong && e->job->precision != 32)
-        w.depth = DEPTH_DOUBLE;
-    else if (strong && w.plan == XN_PLAN_CLOSED)
-        w.depth = DEPTH_HORNER;
-    if (!w.given && e->lp_possible && way_number(w) == way_number(before)) w.given = xn_lp_start_matters(p, k, tile, i);
-    return way_number(w);
-}
 
 static void find_poles(const engine *e, worker *k, const int64_t *pixel, int count)
 {
@@ -131,9 +90,9 @@ static int start_of(const engine *e, bool given)
     return starts[given ? e->job->start : XN_FROM_PERIODOGRAM];
 }
 
-static void report(const engine *e, worker *k, way w, const xn_fit_tile *tile, int i, const int *slot)
+static void report(const engine *e, worker *k, xn_way w, const xn_fit_tile *tile, int i, const int *slot)
 {
-    const xn_fit_kernel *kernel = e->kernel[deep(&w)];
+    const xn_fit_kernel *kernel = e->ways.kernel[xn_way_deep(w)];
     // cppcheck-suppress uninitvar ; xn_fit_result_make fills all of it
     xani_fit_result own, *r = e->job->results != NULL ? &e->job->results[tile->pixel[i]] : &own;
     xn_fit_result_make(e->plans, w.plan, kernel, tile, i, r);
@@ -149,11 +108,11 @@ static int device_of(const engine *e, const worker *k)
 }
 
 // Fits the tile on the worker's device; false: the processor must.
-static bool run_on_device(engine *e, worker *k, way w, xn_fit_tile *tile)
+static bool run_on_device(engine *e, worker *k, xn_way w, xn_fit_tile *tile)
 {
     char why[256];
-    if (e->devices == NULL || k->lane == NULL || deep(&w) || tile->start != XN_START_PERIODOGRAM) return false;
-    if (tile->weight != NULL || tile->rest != NULL) return false;
+    if (e->devices == NULL || k->lane == NULL || xn_way_deep(w) || tile->start != XN_START_PERIODOGRAM) return false;
+    if (tile->weight != NULL || tile->rest != NULL || tile->limit != NULL) return false;
     if (e->devices->driver->fit(k->lane, w.plan, tile, why, sizeof why)) return true;
     e->devices->driver->close(k->lane);
     k->lane = NULL;
@@ -169,9 +128,9 @@ static const void *table_of(engine *e, int plan, bool deep)
     if (table != NULL) return table;
 #pragma omp critical // unnamed: a name would become a symbol that the library exports
     if ((table = atomic_load(&e->table[plan][deep])) == NULL) {
-        const size_t bytes = e->kernel[deep]->table_bytes(&e->plans->plan[plan]);
+        const size_t bytes = e->ways.kernel[deep]->table_bytes(&e->plans->plan[plan]);
         if ((table = xn_alloc(bytes, 1)) != NULL)
-            e->kernel[deep]->tabulate(&e->plans->plan[plan], table);
+            e->ways.kernel[deep]->tabulate(&e->plans->plan[plan], table);
         else
             atomic_store(&e->lost, (int)xn_fail_memory(e->ctx, "the tables of the fit", bytes));
         atomic_store(&e->table[plan][deep], table);
@@ -181,26 +140,33 @@ static const void *table_of(engine *e, int plan, bool deep)
 
 static void run_way(engine *e, worker *k, int64_t begin, int number)
 {
-    const way w = way_of(number);
+    const xn_way w = xn_way_of(number);
     const int count = k->waiting[number], *slot = k->slot[number];
-    const xn_fit_kernel *kernel = e->kernel[deep(&w)];
+    const xn_fit_kernel *kernel = e->ways.kernel[xn_way_deep(w)];
     const xn_fit_plan *plan = &e->plans->plan[w.plan];
-    const void *table = table_of(e, w.plan, deep(&w));
+    const void *table = table_of(e, w.plan, xn_way_deep(w));
     int64_t evaluations[XANI_MAX_MODES] = {0};
+    bool limited = false;
     if (table == NULL) return;
-    for (int i = 0; i < count; i++) k->pixel[i] = e->job->pixel ? e->job->pixel[begin + slot[i]] : begin + slot[i];
+    k->waiting[number] = 0;
+    for (int i = 0; i < count; i++) {
+        k->pixel[i] = e->job->pixel ? e->job->pixel[begin + slot[i]] : begin + slot[i];
+        k->limit[i] = k->most[slot[i]];
+        limited |= k->limit[i] < XANI_MAX_MODES;
+    }
     xn_fit_tile tile = {.count = count,
                         .y = e->job->y,
                         .row = e->plans->row[w.plan],
                         .row_stride = e->job->row_stride,
                         .pixel = k->pixel,
                         .sigma = e->job->sigma,
-                        .horner = w.depth == DEPTH_HORNER,
+                        .horner = w.depth == XN_DEPTH_HORNER,
                         .start = start_of(e, w.given),
                         .given = k->given,
                         .given_w = k->given_w,
                         .given_g = k->given_g,
                         .given_stride = e->tile,
+                        .limit = limited ? k->limit : NULL,
                         .favour = e->job->favour,
                         .out = k->out,
                         .out_stride = e->tile,
@@ -217,12 +183,14 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
 #pragma omp atomic
         e->job->evaluations[m] += evaluations[m];
     for (int i = 0; i < count; i++) {
-        int next = next_way(e, w, &tile, i);
-        if (next == number && e->rounds && xn_rounds_next(&k->rounds, w.plan, &tile, i, slot[i])) {
-            const int depth = deep(&w) ? DEPTH_DOUBLE : DEPTH_GOERTZEL;
-            next = way_number((way){xn_plan_explicit(w.plan), depth, w.given, true});
+        int next = xn_way_next(&e->ways, w, &tile, i);
+        const bool fewer = next == number && xn_way_one_too_many(&e->ways, w, &tile, i);
+        if (fewer) k->most[slot[i]] = (uint8_t)(tile.n_modes[i] - 1);
+        if (next == number && !fewer && e->rounds && xn_rounds_next(&k->rounds, w.plan, &tile, i, slot[i])) {
+            const int depth = xn_way_deep(w) ? XN_DEPTH_DOUBLE : XN_DEPTH_GOERTZEL;
+            next = xn_way_number((xn_way){xn_plan_explicit(w.plan), depth, w.given, true});
         }
-        if (next != number)
+        if (next != number || fewer)
             k->slot[next][k->waiting[next]++] = slot[i];
         else
             report(e, k, w, &tile, i, slot);
@@ -235,15 +203,16 @@ static void run_tile(engine *e, worker *k, int64_t begin)
     const int count = (int)xn_min64(e->tile, job->count - begin);
     const bool by_sample =
         job->weight != NULL || ((e->devices || e->rounds) && e->plans->plan[e->plans->first].gridded);
-    const way first = {by_sample ? xn_plan_explicit(e->plans->first) : e->plans->first,
-                       job->precision == 64 ? DEPTH_DOUBLE : DEPTH_GOERTZEL,
-                       job->start != XN_FROM_PERIODOGRAM && job->start != XN_FROM_BOTH, false};
-    const int number = way_number(first);
+    const xn_way first = {by_sample ? xn_plan_explicit(e->plans->first) : e->plans->first,
+                          job->precision == 64 ? XN_DEPTH_DOUBLE : XN_DEPTH_GOERTZEL,
+                          job->start != XN_FROM_PERIODOGRAM && job->start != XN_FROM_BOTH, false};
+    const int number = xn_way_number(first);
     memset(k->waiting, 0, sizeof k->waiting);
+    memset(k->most, XANI_MAX_MODES, (size_t)count);
     for (int i = 0; i < count; i++) k->slot[number][i] = i;
     k->waiting[number] = count;
-    for (int w = 0; w < WAYS; w++)
-        if (k->waiting[w] > 0) run_way(e, k, begin, w);
+    for (int w = 0; w < XN_WAYS; w++)
+        while (k->waiting[w] > 0 && atomic_load(&e->lost) == 0) run_way(e, k, begin, w);
 }
 
 // ---- set-up
@@ -257,24 +226,25 @@ static xani_status worker_create(engine *e, worker *k)
     for (int p = 0; p < XN_PLANS; p++)
         for (int d = 0; d < 2; d++)
             if (e->plans->has[p] && depth_used(e->job, d ? 64 : 32)) {
-                const size_t need = e->kernel[d]->work_bytes(&e->plans->plan[p], e->part);
+                const size_t need = e->ways.kernel[d]->work_bytes(&e->plans->plan[p], e->part);
                 bytes = need > bytes ? need : bytes;
             }
     bool ok =
         (k->work = xn_alloc(bytes, 1)) != NULL && (k->out = xn_alloc(XN_OUT_SLOTS * room, sizeof(double))) != NULL;
     ok = ok && (k->n_modes = xn_alloc(room, 1)) != NULL && (k->flags = xn_alloc(room, 1)) != NULL;
+    ok = ok && (k->most = xn_alloc(room, 1)) != NULL && (k->limit = xn_alloc(room, 1)) != NULL;
     ok = ok && (k->given = xn_calloc(room, sizeof(int))) != NULL;
     ok = ok && (k->given_w = xn_alloc(room * XANI_MAX_MODES, sizeof(double))) != NULL;
     ok = ok && (k->given_g = xn_alloc(room * XANI_MAX_MODES, sizeof(double))) != NULL;
     ok = ok && (k->pixel = xn_alloc(room, sizeof(int64_t))) != NULL;
-    for (int w = 0; ok && w < WAYS; w++) ok = (k->slot[w] = xn_alloc(room, sizeof(int))) != NULL;
+    for (int w = 0; ok && w < XN_WAYS; w++) ok = (k->slot[w] = xn_alloc(room, sizeof(int))) != NULL;
     const size_t side = XN_COVARIANCE_SIDE((size_t)e->plans->plan[e->plans->first].modes_max) + 1;
     if (e->job->covariance) {
         ok = ok && (k->covariance = xn_alloc(side * side, sizeof(double))) != NULL;
         ok = ok &&
              (k->covariance_work = xn_alloc((2 + XN_FIT_COLUMNS) * (size_t)e->job->n_delays, sizeof(double))) != NULL;
     }
-    if (!ok) return xn_fail_memory(e->ctx, "the work space of the fit", bytes + room * (XN_OUT_SLOTS + WAYS) * 8);
+    if (!ok) return xn_fail_memory(e->ctx, "the work space of the fit", bytes + room * (XN_OUT_SLOTS + XN_WAYS) * 8);
     k->rounds = (xn_rounds){.rule = &e->job->reweight,
                             .y = e->job->y,
                             .given = e->job->weight,
@@ -283,7 +253,7 @@ static xani_status worker_create(engine *e, worker *k)
                             .n_delays = e->job->n_delays,
                             .pitch = e->tile};
     if (e->rounds) XN_TRY(xn_rounds_create(e->ctx, e->plans, &k->rounds));
-    if (!e->lp_possible && e->job->start != XN_FROM_PREDICTION) return XANI_OK;
+    if (!e->ways.lp_possible && e->job->start != XN_FROM_PREDICTION) return XANI_OK;
     return xn_lp_start_create(e->ctx, e->plans, e->job->n_delays, e->job->linear_prediction, &k->lp);
 }
 
@@ -328,10 +298,10 @@ static void engine_free(engine *e)
         for (int d = 0; d < 2; d++) xn_free(e->table[p][d]);
     for (int i = 0; e->workers != NULL && i < e->threads; i++) {
         worker *k = &e->workers[i];
-        void *all[] = {k->work,    k->out,     k->n_modes,    k->flags,           k->given,
-                       k->given_w, k->given_g, k->covariance, k->covariance_work, k->pixel};
+        void *all[] = {k->work,    k->out,        k->n_modes,         k->flags, k->given, k->given_w,
+                       k->given_g, k->covariance, k->covariance_work, k->pixel, k->most,  k->limit};
         for (size_t j = 0; j < sizeof all / sizeof all[0]; j++) xn_free(all[j]);
-        for (int w = 0; w < WAYS; w++) xn_free(k->slot[w]);
+        for (int w = 0; w < XN_WAYS; w++) xn_free(k->slot[w]);
         xn_rounds_free(&k->rounds);
         if (e->devices != NULL && k->lane != NULL) e->devices->driver->close(k->lane);
         xn_lp_start_free(&k->lp);
@@ -343,7 +313,7 @@ static xani_status engine_create(engine *e)
 {
     const xn_fit_job *job = e->job;
     for (int d = 0; d < 2; d++)
-        if ((e->kernel[d] = xn_fit_kernel_find(job->kernels, d ? 64 : 32)) == NULL)
+        if ((e->ways.kernel[d] = xn_fit_kernel_find(job->kernels, d ? 64 : 32)) == NULL)
             return xn_fail(e->ctx, XANI_ERR_CONFIG, "engine.kernels: this processor does not have %s", job->kernels);
     const xn_fit_plan *first = &e->plans->plan[e->plans->first];
     const size_t points = first->gridded ? (size_t)xn_grid_points(first, first->grid_step, xn_grid_taps(first, 32)) : 0;
@@ -355,9 +325,12 @@ static xani_status engine_create(engine *e)
     if (devices_serve(job)) XN_TRY(devices_share(e));
     const int64_t tiles = (job->count + e->tile - 1) / e->tile;
     e->threads = (int)xn_max64(1, xn_min64(e->threads, tiles));
-    e->lp_possible = job->start == XN_FROM_BOTH && e->plans->grid;
+    e->ways.plans = e->plans;
+    e->ways.precision = job->precision;
+    e->ways.on_devices = e->devices != NULL;
+    e->ways.lp_possible = job->start == XN_FROM_BOTH && e->plans->grid;
     e->rounds = job->weight != NULL || xn_reweight_wanted(&job->reweight);
-    for (int p = 0; p < XN_PLANS; p++) e->demand[p] = pow(200.0 / fmax(e->plans->plan[p].length, 1.0), 3.0);
+    for (int p = 0; p < XN_PLANS; p++) e->ways.demand[p] = pow(200.0 / fmax(e->plans->plan[p].length, 1.0), 3.0);
     e->workers = xn_calloc((size_t)e->threads, sizeof *e->workers);
     if (e->workers == NULL)
         return xn_fail_memory(e->ctx, "the threads of the fit", (size_t)e->threads * sizeof *e->workers);

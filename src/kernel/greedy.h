@@ -222,6 +222,7 @@ XN_FN bool stage_open(const struct kit *kit, const int K, int t)
 {
     if (plane_of(kit, PLANE_SAMPLES)[t] < R(parameters_of(kit, K) + 4)) return false; // samples must be left over
     if (kit->tile->start == XN_START_GIVEN && kit->tile->given[t] < K) return false;
+    if (kit->tile->limit != NULL && kit->tile->limit[t] < K) return false;
     planes_copy(kit, PLANE_PARAMETER, PLANE_KEEP, 2 * (K - 1 + poles_beside(kit)), t);
     plane_of(kit, PLANE_CHI2_BEFORE)[t] = plane_of(kit, PLANE_CHI2)[t];
     return true;

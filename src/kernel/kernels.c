@@ -66,6 +66,7 @@ void xn_fit_in_parts(const xn_fit_kernel *kernel, const xn_fit_plan *plan, const
         part.n_modes += at;
         part.flags += at;
         if (tile->given != NULL) part.given += at, part.given_w += at, part.given_g += at;
+        if (tile->limit != NULL) part.limit += at;
         if (tile->weight != NULL) part.weight += at;
         if (tile->own_sigma != NULL) part.own_sigma += at;
         if (tile->inflate != NULL) part.inflate += at;

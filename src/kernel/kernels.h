@@ -101,6 +101,7 @@ typedef struct xn_fit_tile {
     const int *given;   // (count) modes given, strongest first
     const double *given_w, *given_g; // (mode, trace), traces apart by given_stride
     int64_t given_stride;
+    const uint8_t *limit; // (count) at most so many modes; NULL: the plan's
     double favour; // BOTH: the periodogram must be better than the given modes by so much of D
     // Explicit plans: weight[row[n] * weight_stride + i] is a further factor on the weight of sample n of trace i, of
     // order 1; 0, negative, NaN: missing. NULL: none.

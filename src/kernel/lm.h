@@ -8,8 +8,10 @@
 // S^-1 gradient of its accepted state is below tolerance * s^2: a damped prediction shrinks after rejections and looks
 // converged; the change of chi^2 says nothing after a rejection.  The step is known then and is taken, with what
 // becomes of amplitudes and chi^2 to first order.  So a lane may stop one evaluation earlier, where that step leaves as
-// little: the last one left decrease/(decrease before) of what there was, and this one will too. Bounds by projection;
-// a parameter that stands at one and would leave it is dropped from the step.
+// little: the last one left decrease/(decrease before) of what there was, and this one will too.  First order is not
+// enough for long steps, on a plain where S is as good as zero, and for modes that are nearly alike, whose amplitudes
+// are large and change with the distance of their poles: there the lane stays where it was evaluated. Bounds by
+// projection; a parameter that stands at one and would leave it is dropped from the step.
 #ifndef XN_KERNEL_LM_H
 #define XN_KERNEL_LM_H
 
@@ -21,6 +23,8 @@
 #define XN_OVERSHOT R(0.3)     // slope behind a step, of the one before it and against it
 #define XN_CLOSE R(100)        // times the tolerance: a step of 0.3 sigma
 #define XN_SURE R(0.5)         // of the tolerance: what that step leaves is a guess
+#define XN_SECOND R(0.03)      // of s^2: what first order may leave out
+#define XN_LONG R(0.25)        // a step squared, in units of 1/length, that first order does not describe
 #define XN_UNKNOWN R(1e30)     // chi^2 before the first pass
 // Rounding of chi^2 = yy - v v, in units of yy: a step that gains less must not be refused over and over.
 #define XN_SLACK (XN_EPSILON * R(64))
@@ -115,9 +119,30 @@ XN_FN vm lm_accept(const int Q, const struct block *b, int a, struct lm *s, cons
     return better;
 }
 
+// What first order leaves out of the model when poles go on by `step` (units of 1/length) and amplitudes from e->beta
+// to `beta`, squared and summed over the samples: d beta/beta and step/2 of the first-order change of each mode, which
+// is nu e^(...) beta step and never more than e^(...) beta step.
+XN_FN vf lm_left_out(const int Q, const struct lm *s, const struct eval *e, const vf *step, const vf *beta)
+{
+    vf sum = v_set(R(0));
+    for (int j = 0; j < Q; j += 2) {
+        vf first = v_set(R(0)); // squared, of (g, w) of this mode: J^T J = S + V^T V
+        for (int i = j; i < j + 2; i++) {
+            vf square = s->now.schur[i][i];
+            for (int q = 0; q < Q; q++) square = v_fma(e->f.v[q][i], e->f.v[q][i], square);
+            first = v_fma(square, step[i] * step[i], first);
+        }
+        const vf dc = beta[j] - e->beta[j], ds = beta[j + 1] - e->beta[j + 1];
+        const vf size = v_fma(e->beta[j], e->beta[j], e->beta[j + 1] * e->beta[j + 1]) + v_set(XN_TINY);
+        const vf change = v_fma(dc, dc, ds * ds) / size;
+        sum = v_fma(first, v_fma(v_set(R(0.25)), v_fma(step[j], step[j], step[j + 1] * step[j + 1]), change), sum);
+    }
+    return sum;
+}
+
 // The last step, which is known when a lane is done, taken without another look at the data: parameters, and to first
 // order amplitudes and chi^2, of the lanes that `may` and do not meet a bound by it. Returns those.
-XN_FN vm lm_conclude(const int Q, const struct block *b, vm may, const vf *step, vf decrease, struct lm *s,
+XN_FN vm lm_conclude(const int Q, const struct block *b, vm may, const vf *step, vf decrease, vf s2, struct lm *s,
                      struct eval *e)
 {
     const real unit = b->kit->table->unit;
@@ -127,7 +152,10 @@ XN_FN vm lm_conclude(const int Q, const struct block *b, vm may, const vf *step,
         may = v_and(may, v_and(v_le(bound_lo(b->kit, j), to[j]), v_le(to[j], bound_hi(b->kit, j))));
         beta[j] = e->beta[j];
     }
+    for (int j = 0; j < Q; j += 2)
+        may = v_and(may, v_lt(v_fma(step[j], step[j], step[j + 1] * step[j + 1]), v_set(XN_LONG)));
     varpro_follow(Q, &e->f, step, beta);
+    if (Q > 2) may = v_and(may, v_lt(lm_left_out(Q, s, e, step, beta), XN_SECOND * s2));
     for (int j = 0; j < Q; j++) {
         s->parameter[j] = v_sel(may, to[j], s->parameter[j]);
         s->now.beta[j] = v_sel(may, beta[j], s->now.beta[j]);
@@ -155,7 +183,7 @@ XN_FN void advance(const int K, const struct block *b, int a, struct lm *s, stru
     const vf decrease = schur_step(Q, schur, v_set(R(0)), gradient, step), least = tolerance * s2;
     vm done = v_lt(decrease, least), close = v_lt(decrease * decrease, XN_SURE * least * s->decrease);
     close = v_and(v_or(done, v_and(close, v_lt(decrease, XN_CLOSE * least))), v_and(better, s->active));
-    if (v_any(close)) done = v_or(done, lm_conclude(Q, b, close, step, decrease, s, e));
+    if (v_any(close)) done = v_or(done, lm_conclude(Q, b, close, step, decrease, s2, s, e));
     s->decrease = decrease;
     vm stuck = v_and(v_and(s->active, v_not(done)), v_lt(v_set(R(1e5)), s->lambda));
     s->stuck = v_or(s->stuck, stuck);
@@ -164,7 +192,8 @@ XN_FN void advance(const int K, const struct block *b, int a, struct lm *s, stru
     const real unit = kit->table->unit, furthest = R(60) * unit;
     for (int j = 0; j < Q; j++) {
         vf p = s->parameter[j], d = step[j] * unit;
-        vf down = is_g(j) ? p * R(-0.7) : v_set(-furthest), up = is_g(j) ? p * R(1.5) + unit * R(0.4) : v_set(furthest);
+        vf down = is_g(j) ? v_min(p * R(-0.7), v_set(R(-0.3) * unit)) : v_set(-furthest),
+           up = is_g(j) ? p * R(1.5) + unit * R(0.4) : v_set(furthest);
         d = v_min(v_max(d, down), up);
         s->trial[j] = v_min(v_max(p + d, bound_lo(kit, j)), bound_hi(kit, j));
     }
