@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bins.c -- delay bins from the configuration: uniform, given edges, or equal counts.
 //
-// Bins are half-open, [edge, next edge); a shot outside is dropped, never piled into the first or last bin.
+// Bins are half-open, [edge, next edge); a shot outside is dropped, never piled into the first or last bin.  A delay
+// that a step scan puts on an edge is there to rounding only: delays count as on an edge from half an attosecond below.
 // Uniform bins: the number of steps is rounded when it is whole within 1e-6, so that (4.16 - 0) / 0.04 is 104 and
 // not 103; a remainder is cut off and said.  The bin of a delay is floor((d - start) / step), not a search among
 // rounded edges.  Equal counts: edges half-way between neighbours in the sorted delays; delays that repeat cannot
@@ -13,6 +14,7 @@
 #include "reduce/internal.h"
 
 #define MAX_BINS 100000
+#define ON_EDGE (0.5 / XN_DELAY_SCALE) // ps; half a unit of the sums of delays
 
 void xn_bins_free(xn_bins *bins)
 {
@@ -90,7 +92,7 @@ static xani_status make_equal(xn_ctx *ctx, const xn_config *config, const double
     }
     if (st == XANI_OK) {
         bins->n = made;
-        bins->edges_ps[made] = nextafter(sorted[n - 1], INFINITY);
+        bins->edges_ps[made] = sorted[n - 1] + 4 * ON_EDGE;
         if (made < asked)
             xn_warn(ctx, "reduce.delay_bins_ps.equal_count: delays repeat; %d bins instead of %lld", made,
                     (long long)asked);
@@ -117,6 +119,7 @@ xani_status xn_bins_make(xn_ctx *ctx, const xn_config *config, const double *del
 
 int xn_bins_find(const xn_bins *bins, double delay)
 {
+    delay += ON_EDGE;
     if (bins->step_ps > 0) {
         double at = floor((delay - bins->start_ps) / bins->step_ps);
         return at >= 0 && at < bins->n ? (int)at : -1;

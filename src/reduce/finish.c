@@ -12,7 +12,8 @@
 // is left out here on purpose: the fit's constant takes it up.
 //
 // The residual cannot be known better than the fixed point it was summed in; its variance is the floor (it matters
-// for noiseless simulations only).  One shot gives a signal but no error (NaN); its bin keeps its weight, the I0 sum.
+// for noiseless simulations only).  Where no photon was seen there is no residual: the error is that of the expected
+// photons, var(S1) = E.  One shot gives a signal but no error (NaN); its bin keeps its weight, the I0 sum.
 #include <math.h>
 #include <string.h>
 
@@ -97,6 +98,7 @@ static void finish_pixel(const numbers *b, double s1, double s2, double e, doubl
     if (b->n < 2) return;
     double residual = s2 * S2_TO_V - 2.0 * rho * cross * X_TO_V + rho * rho * e2;
     double floor = b->n * (ROUNDING_V + rho * rho * r * r / 12.0);
+    if (s1 == 0 && s2 == 0) floor = fmax(floor, e * XN_PHOTON_SCALE);
     *error = (float)(sqrt(b->n / (b->n - 1.0) * fmax(residual, floor)) / e);
 }
 

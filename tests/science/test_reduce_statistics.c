@@ -102,6 +102,28 @@ START_TEST(test_variance)
 }
 END_TEST
 
+START_TEST(test_few_photons)
+{
+    // Three photons in a bin: one bin in twenty sees none. Its error is that of the three that were expected, so that
+    // it does not outweigh all others.
+    runs r;
+    simulate(&r, 40, 3.0 / 40, 1e5, 61);
+    double chi2 = 0;
+    int64_t empty = 0, all = (int64_t)EXPERIMENTS * PIXELS;
+    for (int64_t i = 0; i < all; i++) {
+        const double y = (double)r.cube.signal[i], e = (double)r.cube.errors[i];
+        chi2 += y * y / (e * e);
+        if (r.cube.on.s1[i] != 0) continue;
+        empty++;
+        ck_assert_double_eq_tol(y, -1, 1e-6);
+        ck_assert_double_eq_tol(e, sqrt(1.0 / 3), 0.3); // I0 of 40 shots fluctuates
+    }
+    ck_assert_int_gt(empty, all / 40);
+    ck_assert_msg(chi2 / (double)all < 1.5, "chi2 %g", chi2 / (double)all);
+    xn_cube_free(&r.cube);
+}
+END_TEST
+
 static const char *const modes[] = {"{mode: all}", "{mode: blocks, block_shots: 1500}",
                                     "{mode: nearest, block_shots: 400}"};
 
@@ -159,6 +181,7 @@ static void add(TCase *t)
     tcase_set_timeout(t, 120);
     tcase_add_test(t, test_unbiased);
     tcase_add_loop_test(t, test_variance, 0, (int)(sizeof levels / sizeof levels[0]));
+    tcase_add_test(t, test_few_photons);
     tcase_add_loop_test(t, test_null, 0, 3);
 }
 XN_TEST_MAIN("reduce statistics", add)

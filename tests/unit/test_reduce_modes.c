@@ -195,6 +195,34 @@ START_TEST(test_blocks_need_a_size)
 }
 END_TEST
 
+START_TEST(test_delays_on_edges)
+{
+    // A step scan stands on the edges of the bins, as far as rounding lets it: every step is in its own bin, whether
+    // bins are counted in steps or listed, and the last edge is outside.
+    static const char *const bins[] = {"{start: -0.3, stop: 0.3, step: 0.1}",
+                                       "{edges: [-0.3, -0.2, -0.1, 0, 0.1, 0.2, 0.3]}"};
+    char yaml[128];
+    for (int way = 0; way < 2; way++) {
+        xn_config *config = NULL;
+        xn_bins b;
+        snprintf(yaml, sizeof yaml, "reduce: {delay_bins_ps: %s}\n", bins[way]);
+        ck_assert_int_eq(xn_config_parse(ctx, yaml, "exp.yaml", ".", &config), XANI_OK);
+        ck_assert_int_eq(xn_bins_make(ctx, config, NULL, 0, &b), XANI_OK);
+        for (int k = 0; k < 7; k++) {
+            const int want = k < 6 ? k : -1;
+            const double stage = 6.671281903963041 * (12.5 + (k - 3) * 0.1 / 6.671281903963041 - 12.5);
+            ck_assert_int_eq(xn_bins_find(&b, -0.3 + 0.1 * k), want);
+            ck_assert_int_eq(xn_bins_find(&b, 0.1 * (k - 3)), want);
+            ck_assert_int_eq(xn_bins_find(&b, (k - 3) / 10.0), want);
+            ck_assert_int_eq(xn_bins_find(&b, stage), want);
+            ck_assert_int_eq(xn_bins_find(&b, 0.1 * (k - 3) - 0x1p-19), k - 1);
+        }
+        xn_bins_free(&b);
+        xani_config_destroy(&config);
+    }
+}
+END_TEST
+
 START_TEST(test_sparse_off_shots)
 {
     // Blocks without enough laser-off shots are made longer; with one stretch of them, found by its nearest block or a
@@ -634,6 +662,7 @@ static void add(TCase *t)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_blocks);
     tcase_add_test(t, test_blocks_need_a_size);
+    tcase_add_test(t, test_delays_on_edges);
     tcase_add_test(t, test_sparse_off_shots);
     tcase_add_test(t, test_unequal_rates);
     tcase_add_loop_test(t, test_one_class_only, 0, 2);
