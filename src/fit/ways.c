@@ -56,6 +56,5 @@ static bool pair_alike(const xn_ways *all, xn_way w, const xn_fit_tile *tile, in
 bool xn_way_one_too_many(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i)
 {
     if (tile->n_modes[i] < 2 || tile->flags[i] & (XN_FLAG_MISSING | XN_FLAG_FEW)) return false;
-    // in single precision a fit may be stuck by rounding only, close to where it would end
-    return (xn_way_deep(w) && tile->flags[i] & XN_FLAG_STUCK) || pair_alike(all, w, tile, i);
+    return pair_alike(all, w, tile, i);
 }
