@@ -269,7 +269,7 @@ bool xn_fit_response_fine(const xn_fit_setup *s, const xn_fit_plans *all, char *
 static xani_status check_length(xn_ctx *ctx, const xn_fit_setup *s, const xn_fit_plans *all)
 {
     const double span = s->delay_ps[s->n - 1] - s->delay_ps[0];
-    const double most = fmin(fmax(1 << 16, 64.0 * s->n), LONGEST);
+    const double most = fmin(fmax(1 << 17, 64.0 * s->n), LONGEST);
     if (span / all->step_ps <= most) return XANI_OK;
     return xn_fail(ctx, XANI_ERR_INPUT,
                    "delays of %.4g to %.4g ps, but mostly %.4g ps apart: more than %.0f steps; leave out those that "
