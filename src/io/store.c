@@ -47,7 +47,11 @@ static xani_status describe_type(xn_ctx *ctx, const xn_h5 *file, hid_t dataset, 
     *plain = s->elem > 0 && xn_hdf_type_plain(type);
     s->swap = *plain && s->elem > 1 && H5Tget_order(type) == H5T_ORDER_BE;
     xani_status st = XANI_OK;
-    if (s->elem == 0)
+    H5T_class_t class = H5Tget_class(type);
+    if (s->elem == 0 && (class == H5T_INTEGER || class == H5T_FLOAT || class == H5T_BITFIELD))
+        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: holds %s of %zu bytes, which xani does not read", file->path,
+                     s->dataset, xn_hdf_class_name(type), H5Tget_size(type));
+    else if (s->elem == 0)
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: holds %s, not numbers xani can read", file->path, s->dataset,
                      xn_hdf_class_name(type));
     H5Tclose(type);

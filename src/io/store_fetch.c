@@ -57,14 +57,20 @@ static int64_t index_at(const xn_store *s, const int64_t *at)
 
 static xani_status read_segments(xn_ctx *ctx, xn_store *s, const int64_t *lo, int64_t at, size_t bytes, uint8_t *dst)
 {
+    (void)lo;
     for (int i = 0; i < s->n_segments && bytes > 0; i++) {
         const xn_segment *g = &s->segment[i];
         if (at < g->at || at >= g->at + g->bytes) continue;
         size_t n = (size_t)xn_min64((int64_t)bytes, g->at + g->bytes - at);
-        int error = xn_file_read(g->file, g->offset + (at - g->at), dst, n);
-        if (error != 0)
-            return xn_context(ctx, xn_store_fail(ctx, s, index_at(s, lo), xn_read_why(error)), "%s",
-                              xn_file_path(g->file));
+        int64_t from = g->offset + (at - g->at);
+        int error = xn_file_read(g->file, from, dst, n);
+        if (error != 0) {
+            int64_t row = (int64_t)s->elem, first[XANI_MAX_RANK] = {0};
+            for (int k = 1; k < s->rank; k++) row *= s->dims[k];
+            if (error == XN_READ_SHORT) at += xn_max64(0, xn_min64(xn_file_bytes(g->file) - from, (int64_t)n - 1));
+            first[0] = at / row;
+            return xn_context(ctx, xn_store_fail_at(ctx, s, first, xn_read_why(error)), "%s", xn_file_path(g->file));
+        }
         at += (int64_t)n;
         dst += n;
         bytes -= n;

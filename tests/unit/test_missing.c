@@ -126,6 +126,25 @@ START_TEST(test_null)
 }
 END_TEST
 
+// The first row that is not there is named, not the first of those asked for.
+START_TEST(test_short_external)
+{
+    char raw[700];
+    uint16_t values[ROWS * WIDTH] = {0};
+    snprintf(raw, sizeof raw, "%s.raw", path);
+    FILE *f = fopen(raw, "wb");
+    ck_assert_uint_eq(fwrite(values, sizeof *values, 3 * WIDTH + 1, f), 3 * WIDTH + 1);
+    fclose(f);
+    hid_t created = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_external(created, raw, 0, H5F_UNLIMITED);
+    make(created, false);
+    const xn_array_options how = {.threads = 1};
+    ck_assert_msg(read_rows(&how, 1, 2, values) == XANI_OK, "%s", xani_error_text(ctx));
+    ck_assert_int_eq(read_rows(&how, 1, ROWS - 1, values), XANI_ERR_INPUT);
+    ck_assert_msg(strstr(xani_error_text(ctx), "frame 3: "), "%s", xani_error_text(ctx));
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
@@ -133,5 +152,6 @@ static void add(TCase *t)
     tcase_add_loop_test(t, test_undefined, 0, 2);
     tcase_add_loop_test(t, test_holes, 0, 2);
     tcase_add_loop_test(t, test_null, 0, 2);
+    tcase_add_test(t, test_short_external);
 }
 XN_TEST_MAIN("missing", add)
