@@ -396,6 +396,7 @@ for _ in range(600):
 child.send_signal(signal.SIGTERM)
 text = child.communicate(timeout=120)[1]
 left = [n for n in os.listdir(".") if "stopped" in n]
+r.ok("nothing is kept" in text and "resume" not in text, f"interrupted: says what is kept: {text.strip()[-100:]}")
 r.ok(child.returncode == 75 and not left, f"interrupted: exit {child.returncode} {left} {text.strip()[-100:]}")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

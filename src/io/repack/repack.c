@@ -163,6 +163,10 @@ xani_status xn_repack(xn_ctx *ctx, const char *const *inputs, size_t n_inputs, c
                          .threads = xn_threads(options->threads)};
     *answer = NULL;
     xani_status st = run(&job, answer);
+    if (st == XANI_INTERRUPTED) { // others go on where they were
+        xn_clear_error(ctx);
+        st = xn_fail(ctx, st, "interrupted; nothing is kept, run the same command again");
+    }
     xn_repack_plan_free(&job);
     xn_h5_close(&job.file);
     return st;
