@@ -339,6 +339,15 @@ with open("nowhere.h5", "wb") as f:
     f.write(stored.replace(entry, (where + (255 << 24)).to_bytes(8, "little")))
 repack("a chunk beyond the file", "nowhere.h5", code=3, words=["nowhere.h5", "/d"])
 
+with h5py.File("claims.h5", "w") as f:  # more bytes than the file has: H5Ocopy crashes on that too
+    d = f.create_dataset("d", data=np.arange(7001, dtype="u1"))
+    where, size = d.id.get_offset(), d.id.get_storage_size()
+stored = open("claims.h5", "rb").read()
+entry = where.to_bytes(8, "little") + size.to_bytes(8, "little")
+r.ok(stored.count(entry) == 1, "where the data lie stands in the file once")
+with open("claims.h5", "wb") as f:
+    f.write(stored.replace(entry, entry[:12] + b"\x01" + entry[13:]))
+repack("more bytes than the file has", "claims.h5", code=3, words=["claims.h5", "/d"])
 with h5py.File("checksum.h5", "w", libver="latest") as f:
     f.create_dataset("d", data=np.arange(378, dtype="u2").reshape(9, 6, 7), chunks=(2, 3, 7), maxshape=(None, 6, 7))
     header = h5py.h5o.get_info(f["d"].id).addr

@@ -252,7 +252,9 @@ static void try_copy(state *w, const char *object)
     hid_t space = created < 0 ? created : H5Dget_space(id);
     hsize_t bytes = created < 0 ? 0 : H5Dget_storage_size(id);
     if (space >= 0) grant(w, chunks_of(id, created, space), READ);
-    if (bytes <= COPIED_MOST) copy(w, object, (size_t)bytes);
+    hsize_t whole = 0;
+    bool claimed = H5Fget_filesize(w->file, &whole) >= 0 && bytes > whole; // more than there is: copying will end early
+    if (bytes <= COPIED_MOST || claimed) copy(w, object, (size_t)(claimed ? COPIED_STEP : bytes));
     if (space >= 0) H5Sclose(space);
     if (created >= 0) H5Pclose(created);
     H5Oclose(id);
