@@ -114,7 +114,7 @@ static xani_status copy_memory(xn_ctx *ctx, xn_store *s, const int64_t *lo, int6
 // The first chunk of the box that was never written, or that cannot be asked for; -1: none.
 static int64_t hole(const xn_store *s, const int64_t *lo, const int64_t *n)
 {
-    hsize_t chunk[H5S_MAX_RANK], at[H5S_MAX_RANK], first[H5S_MAX_RANK], bytes = 0;
+    hsize_t chunk[H5S_MAX_RANK] = {0}, at[H5S_MAX_RANK] = {0}, first[H5S_MAX_RANK] = {0}, bytes = 0;
     hid_t created = H5Dget_create_plist(s->h5_dataset);
     bool known = created >= 0 && H5Pget_chunk(created, H5S_MAX_RANK, chunk) == s->rank;
     if (created >= 0) H5Pclose(created);
@@ -125,7 +125,7 @@ static int64_t hole(const xn_store *s, const int64_t *lo, const int64_t *n)
         bool told = H5Dget_chunk_info_by_coord(s->h5_dataset, at, &mask, &address, &bytes) >= 0;
         if (!told || address == HADDR_UNDEF || bytes == 0) return xn_max64((int64_t)at[0], lo[0]);
         int k = s->rank - 1;
-        while (k >= 0 && (at[k] += chunk[k]) >= (hsize_t)(lo[k] + n[k])) at[k] = first[k], k--;
+        while (k >= 0 && (at[k] += chunk[k]) >= (hsize_t)lo[k] + (hsize_t)n[k]) at[k] = first[k], k--;
         if (k < 0) return -1;
     }
     return lo[0];
