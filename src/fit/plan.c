@@ -125,6 +125,8 @@ static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_pla
     p->tolerance = s->tolerance > 0.0 ? s->tolerance : 1e-3;
     p->passes_max = 60;
     p->threshold = all->threshold;
+    p->freedom = s->significance > 0.0 ? 0.0 : all->freedom;
+    p->filled = all->filled;
 }
 
 // No two samples round to the same place.
@@ -219,8 +221,10 @@ static void common_settings(const xn_fit_setup *s, xn_fit_plans *all, int filled
     // A band within one line is still a search there, and at the widest end fits go on beyond it.
     const double least = all->band_thz[1] >= all->widest_thz[1] ? 1.0 + BEYOND : 1.0;
     const double lines = fmax((all->band_thz[1] - all->band_thz[0]) * span, least);
-    all->threshold =
-        xn_fit_threshold(s->significance, lines, filled - columns_of(s) - (exponential(s) ? 2 : 0), &all->false_alarm);
+    const double samples = filled - columns_of(s) - (exponential(s) ? 2 : 0);
+    all->filled = filled;
+    all->freedom = XN_FIT_FREEDOM(samples);
+    all->threshold = xn_fit_threshold(s->significance, lines, samples, &all->false_alarm);
 }
 
 // How the response meets the delays.

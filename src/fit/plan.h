@@ -50,6 +50,8 @@ typedef struct xn_fit_plans {
     double band_thz[2], nyquist_thz, widest_thz[2];
     double legendre[XN_PLANS][XN_FIT_COLUMNS][XN_FIT_COLUMNS]; // column b = sum_p legendre[b][p] P_p(x), x = -1..1
     double threshold, false_alarm;
+    double freedom;                   // of the residual that the threshold was calibrated for
+    int filled;                       // samples of a trace without missing ones
     double response_ps, time_zero_ps; // of the set-up
     bool near;                        // delays so close to time zero that the response shapes them: explicit plans only
     bool level_before;                // the background is switched on there too; its last column is the level before
@@ -71,6 +73,7 @@ void xn_fit_background(xn_fit_plan *p, bool before, double (*legendre)[XN_FIT_CO
 
 // Significance threshold and the share of noise traces above it (threshold.c). asked 0: calibrated.
 // lines: independent frequencies, band times length; samples: of a trace, less the background's columns.
+#define XN_FIT_FREEDOM(samples) fmax((samples)-4.0, 1.0) // of a residual with one mode; samples less the background's
 double xn_fit_threshold(double asked, double lines, double samples, double *false_alarm);
 
 // Whether a frequency with this error is determined well enough to be reported as a mode (result.c).

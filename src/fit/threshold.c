@@ -25,7 +25,7 @@ static double share_above(double x, double lines, double freedom)
 
 double xn_fit_threshold(double asked, double lines, double samples, double *false_alarm)
 {
-    const double freedom = fmax(samples - 4.0, 1.0);
+    const double freedom = XN_FIT_FREEDOM(samples);
     if (asked > 0.0) {
         *false_alarm = share_above(asked, lines, freedom);
         return asked;

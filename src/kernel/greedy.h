@@ -217,6 +217,22 @@ XN_PART double significance(const struct kit *kit, int K, int t, double before)
     return (before - chi2) / fmax(known > 0.0 ? known : -known * chi2 / freedom, floor);
 }
 
+// The threshold of D for trace t.  Where s^2 comes from fewer residuals than those it was calibrated for, because
+// samples are missing, the tail of D is heavier (fit/threshold.c): as large a share of noise lies above x as above the
+// plan's,
+//   m log(1 + x/m) - 2 log(0.29 x - 0.5)  the same,      m: samples less parameters.
+XN_PART double threshold_of(const struct kit *kit, int t)
+{
+    const xn_fit_plan *plan = kit->plan;
+    const double missing = plan->filled - (double)plane_of(kit, PLANE_SAMPLES)[t], m = plan->freedom - missing;
+    const double at = plan->threshold;
+    if (!(missing > 0.5) || !(plan->freedom > 0.0) || plane_of(kit, PLANE_SIGMA2)[t] > R(0)) return at;
+    const double tail = plan->freedom * log1p(at / plan->freedom), few = fmax(m, 1.0);
+    double x = at;
+    for (int i = 0; i < 12; i++) x = few * expm1((tail + 2.0 * log((0.29 * x - 0.5) / (0.29 * at - 0.5))) / few);
+    return x;
+}
+
 // Whether trace t can be tried with a K-th mode; remembers its fit without.
 XN_FN bool stage_open(const struct kit *kit, const int K, int t)
 {
@@ -233,7 +249,7 @@ XN_FN bool stage_close(const struct kit *kit, const int K, int t)
 {
     const xn_fit_tile *tile = kit->tile;
     const double d = significance(kit, K, t, plane_of(kit, PLANE_CHI2_BEFORE)[t]);
-    if (d > kit->plan->threshold) {
+    if (d > threshold_of(kit, t)) {
         tile->n_modes[t] = (uint8_t)K;
         return true;
     }

@@ -53,6 +53,8 @@ typedef struct xn_fit_plan {
     int n_near;
     int modes_max;
     double threshold; // of delta chi^2/s^2
+    double freedom;   // of the residual, without missing samples, for which it was calibrated; 0: it was asked for
+    int filled;       // samples of a trace without missing ones
     double tolerance; // stop when the predicted decrease of chi^2 is below tolerance * s^2
     int passes_max;
 } xn_fit_plan;
@@ -102,7 +104,7 @@ typedef struct xn_fit_tile {
     const double *given_w, *given_g; // (mode, trace), traces apart by given_stride
     int64_t given_stride;
     const uint8_t *limit; // (count) at most so many modes; NULL: the plan's
-    double favour; // BOTH: the periodogram must be better than the given modes by so much of D
+    double favour;        // BOTH: the periodogram must be better than the given modes by so much of D
     // Explicit plans: weight[row[n] * weight_stride + i] is a further factor on the weight of sample n of trace i, of
     // order 1; 0, negative, NaN: missing. NULL: none.
     const float *weight;
