@@ -280,7 +280,7 @@ static xani_status spare_dispersion(xn_ctx *ctx, const xn_config *config, const 
 {
     static const char *const none[] = {NULL};
     char *path = xn_format("%s/dispersion.h5", dir);
-    if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
+    if (path == NULL) return xn_fail_memory(ctx, "a path", sizeof "/dispersion.h5");
     xani_status st = xn_inputs_spare(ctx, path, config, none);
     xn_free(path);
     return st;

@@ -19,10 +19,10 @@
 #define XN_CONFIG_BYTES ((size_t)4 << 20) // larger files are refused
 
 struct xani_config {
-    xn_node *root;          // a map, or NULL when nothing is set
-    char *name, *dir;       // owned; see xn_config_name, xn_config_dir
-    char *text;             // as given, owned; NULL once something was assigned
-    char **assigned;        // what was, in order
+    xn_node *root;    // a map, or NULL when nothing is set
+    char *name, *dir; // owned; see xn_config_name, xn_config_dir
+    char *text;       // as given, owned; NULL once something was assigned
+    char **assigned;  // what was, in order
     int n_assigned;
     locale_t number_locale; // "C": numbers read the same in every locale of the calling program
 };

@@ -227,7 +227,7 @@ static xani_status hash_parts(xn_ctx *ctx, const xn_h5 *file, const char *name, 
                               int64_t first, int64_t last, hasher *h)
 {
     int rank;
-    int64_t dims[H5S_MAX_RANK], size, per_row = 1;
+    int64_t dims[H5S_MAX_RANK] = {0}, size, per_row = 1;
     XN_TRY(shape_of(ctx, file, name, space, &rank, dims, &size));
     if (size == 0) return XANI_OK;
     if (rank > XANI_MAX_RANK) first = 0, last = dims[0]; // rows of these are not known to the caller

@@ -68,6 +68,7 @@ static xani_status cut_window(xn_ctx *ctx, const xn_config *config, const cut *c
 {
     double window[2], *kept = NULL;
     int64_t n = 0;
+    if (c->values == NULL) return XANI_OK;
     if (xn_window_needs_values(config, c->at)) {
         kept = xn_alloc((size_t)s->n, sizeof *kept);
         if (kept == NULL) return xn_fail_memory(ctx, c->at, (size_t)s->n * sizeof *kept);

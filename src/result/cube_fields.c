@@ -66,19 +66,19 @@ static const xn_field shot_fields[] = {
 };
 
 static const xn_scalar scalars[] = {
-    {"/entry/spatial_bin", offsetof(xn_cube, spatial_bin), XN_I32, "pixel", false},
-    {"/entry/time_resolution", offsetof(xn_cube, time_resolution_ps), XN_F64, "ps", true},
-    {"/entry/sums/i0_scale", offsetof(xn_cube, i0_scale), XN_F64, NULL, true},
-    {"/entry/shots/missing", offsetof(xn_cube, shots.missing), XN_I64, NULL, true},
-    {"/entry/shots/duplicate", offsetof(xn_cube, shots.duplicate), XN_I64, NULL, true},
-    {"/entry/shots/unmatched", offsetof(xn_cube, shots.unmatched), XN_I64, NULL, true},
-    {"/entry/shots/time_resolution", offsetof(xn_cube, shots.time_resolution_ps), XN_F64, "ps", true},
-    {"/entry/shots/frames", offsetof(xn_cube, shots.frames), XN_I64, NULL, true},
+    {"/entry/spatial_bin", offsetof(xn_cube, spatial_bin), XN_I32, false, "pixel"},
+    {"/entry/time_resolution", offsetof(xn_cube, time_resolution_ps), XN_F64, true, "ps"},
+    {"/entry/sums/i0_scale", offsetof(xn_cube, i0_scale), XN_F64, true, NULL},
+    {"/entry/shots/missing", offsetof(xn_cube, shots.missing), XN_I64, true, NULL},
+    {"/entry/shots/duplicate", offsetof(xn_cube, shots.duplicate), XN_I64, true, NULL},
+    {"/entry/shots/unmatched", offsetof(xn_cube, shots.unmatched), XN_I64, true, NULL},
+    {"/entry/shots/time_resolution", offsetof(xn_cube, shots.time_resolution_ps), XN_F64, true, "ps"},
+    {"/entry/shots/frames", offsetof(xn_cube, shots.frames), XN_I64, true, NULL},
 };
 
 static const xn_scalar off_scalars[] = {
-    {"/entry/sums/off/i0", offsetof(xn_cube, off_i0), XN_F64, NULL, false},
-    {"/entry/sums/off/count", offsetof(xn_cube, off_count), XN_F64, NULL, false},
+    {"/entry/sums/off/i0", offsetof(xn_cube, off_i0), XN_F64, false, NULL},
+    {"/entry/sums/off/count", offsetof(xn_cube, off_count), XN_F64, false, NULL},
 };
 
 const xn_cube_table xn_cube_datasets = {.fields = fields,

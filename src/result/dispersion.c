@@ -100,9 +100,9 @@ static const xn_field averaged_fields[] = {
 };
 
 static const xn_scalar scalars[] = {
-    {"/entry/tube", offsetof(xn_dispersion, tube_inv_ang), XN_F64, "1/angstrom", false},
-    {"/entry/nyquist", offsetof(xn_dispersion, nyquist_thz), XN_F64, "THz", false},
-    {"/entry/crystal_max", offsetof(xn_dispersion, crystal_max_thz), XN_F64, "THz", false},
+    {"/entry/tube", offsetof(xn_dispersion, tube_inv_ang), XN_F64, false, "1/angstrom"},
+    {"/entry/nyquist", offsetof(xn_dispersion, nyquist_thz), XN_F64, false, "THz"},
+    {"/entry/crystal_max", offsetof(xn_dispersion, crystal_max_thz), XN_F64, false, "THz"},
 };
 
 // kind, run and angles of each point: what a row needs to be read by itself.
@@ -208,13 +208,13 @@ static const xn_field refined_fields[] = {
 };
 
 static const xn_scalar refined_scalars[] = {
-    {"/entry/force_constants/chi2_before", offsetof(xn_refinement, chi2_before), XN_F64, NULL, false},
-    {"/entry/force_constants/chi2", offsetof(xn_refinement, chi2), XN_F64, NULL, false},
-    {"/entry/force_constants/model_share", offsetof(xn_refinement, model_share), XN_F64, NULL, false},
-    {"/entry/force_constants/dof", offsetof(xn_refinement, dof), XN_I64, NULL, false},
-    {"/entry/force_constants/points_used", offsetof(xn_refinement, used), XN_I64, NULL, false},
-    {"/entry/force_constants/points_refused", offsetof(xn_refinement, refused), XN_I64, NULL, false},
-    {"/entry/force_constants/converged", offsetof(xn_refinement, converged), XN_I64, NULL, false},
+    {"/entry/force_constants/chi2_before", offsetof(xn_refinement, chi2_before), XN_F64, false, NULL},
+    {"/entry/force_constants/chi2", offsetof(xn_refinement, chi2), XN_F64, false, NULL},
+    {"/entry/force_constants/model_share", offsetof(xn_refinement, model_share), XN_F64, false, NULL},
+    {"/entry/force_constants/dof", offsetof(xn_refinement, dof), XN_I64, false, NULL},
+    {"/entry/force_constants/points_used", offsetof(xn_refinement, used), XN_I64, false, NULL},
+    {"/entry/force_constants/points_refused", offsetof(xn_refinement, refused), XN_I64, false, NULL},
+    {"/entry/force_constants/converged", offsetof(xn_refinement, converged), XN_I64, false, NULL},
 };
 
 static xani_status write_forces(xn_ctx *ctx, xn_writer *w, const xn_dispersion *d)

@@ -46,21 +46,21 @@ static const xn_field fields[] = {
 };
 
 static const xn_scalar scalars[] = {
-    {"/entry/spatial_bin", offsetof(xn_modes, spatial_bin), XN_I32, "pixel", false},
-    {"/entry/fit/delay_first", offsetof(xn_modes, delay_lo_ps), XN_F64, "ps", true},
-    {"/entry/fit/delay_last", offsetof(xn_modes, delay_hi_ps), XN_F64, "ps", true},
-    {"/entry/fit/delay_step", offsetof(xn_modes, step_ps), XN_F64, "ps", true},
-    {"/entry/fit/n_delays", offsetof(xn_modes, n_delays), XN_I32, NULL, true},
-    {"/entry/fit/band_low", offsetof(xn_modes, band_thz[0]), XN_F64, "THz", true},
-    {"/entry/fit/band_high", offsetof(xn_modes, band_thz[1]), XN_F64, "THz", true},
-    {"/entry/fit/threshold", offsetof(xn_modes, threshold), XN_F64, NULL, true},
-    {"/entry/fit/false_alarm", offsetof(xn_modes, false_alarm), XN_F64, NULL, true},
+    {"/entry/spatial_bin", offsetof(xn_modes, spatial_bin), XN_I32, false, "pixel"},
+    {"/entry/fit/delay_first", offsetof(xn_modes, delay_lo_ps), XN_F64, true, "ps"},
+    {"/entry/fit/delay_last", offsetof(xn_modes, delay_hi_ps), XN_F64, true, "ps"},
+    {"/entry/fit/delay_step", offsetof(xn_modes, step_ps), XN_F64, true, "ps"},
+    {"/entry/fit/n_delays", offsetof(xn_modes, n_delays), XN_I32, true, NULL},
+    {"/entry/fit/band_low", offsetof(xn_modes, band_thz[0]), XN_F64, true, "THz"},
+    {"/entry/fit/band_high", offsetof(xn_modes, band_thz[1]), XN_F64, true, "THz"},
+    {"/entry/fit/threshold", offsetof(xn_modes, threshold), XN_F64, true, NULL},
+    {"/entry/fit/false_alarm", offsetof(xn_modes, false_alarm), XN_F64, true, NULL},
 };
 
 // Not in files of earlier versions
 static const xn_scalar later[] = {
-    {"/entry/fit/response_fwhm", offsetof(xn_modes, response_fwhm_ps), XN_F64, "ps", true},
-    {"/entry/fit/time_zero", offsetof(xn_modes, time_zero_ps), XN_F64, "ps", true},
+    {"/entry/fit/response_fwhm", offsetof(xn_modes, response_fwhm_ps), XN_F64, true, "ps"},
+    {"/entry/fit/time_zero", offsetof(xn_modes, time_zero_ps), XN_F64, true, "ps"},
 };
 
 // In the order of XN_FIT_*.

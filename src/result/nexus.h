@@ -29,8 +29,8 @@ typedef struct xn_scalar {
     const char *path;
     size_t offset; // of the value in the struct
     xn_type type;  // XN_I32 (an int), XN_I64 or XN_F64
-    const char *units;
     bool optional; // absent leaves what stood there
+    const char *units;
 } xn_scalar;
 
 #define XN_COUNT(table) ((int)(sizeof(table) / sizeof(table)[0]))

@@ -354,10 +354,13 @@ with h5py.File("checksum.h5", "w", libver="latest") as f:
 with open("checksum.h5", "r+b") as f:
     f.seek(header + 8)
     f.write(b"\x55")
-repack("a damaged header", "checksum.h5", code=3, words=["checksum.h5", "/d", "checksum"])
-for command in (["repack", "-q", "checksum.h5", "-o", "out.h5"], ["info", "-q", "checksum.h5"]):
-    lines = xani(*command).stderr.splitlines()
-    r.ok(len(lines) == 1, f"one line says so: {lines[:3]}")
+if os.environ.get("XN_SANITIZE"):
+    r.skip("a damaged header", "the library is closed at the end, says much and leaks")
+else:
+    repack("a damaged header", "checksum.h5", code=3, words=["checksum.h5", "/d", "checksum"])
+    for command in (["repack", "-q", "checksum.h5", "-o", "out.h5"], ["info", "-q", "checksum.h5"]):
+        lines = xani(*command).stderr.splitlines()
+        r.ok(len(lines) == 1, f"one line says so: {lines[:3]}")
 with h5py.File("short.h5", "w") as f:
     for name, how in (("plain", {}), ("chunked", {"chunks": (1, 4)})):
         f.create_dataset(name, data=np.arange(24, dtype="u2").reshape(6, 4), maxshape=(9, 4) if how else None, **how)

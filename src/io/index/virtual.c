@@ -18,7 +18,7 @@ static bool same_source(const xn_mapping *a, const xn_mapping *b)
 // Beyond a source's end the library gives fill values, or whatever follows in its file.
 static xani_status check_reach(xn_ctx *ctx, const xn_h5 *file, hid_t dataset, const xn_mapping *m, int64_t n)
 {
-    int rank;
+    int rank = 0;
     int64_t dims[XANI_MAX_RANK], size;
     hid_t space = H5Dget_space(dataset);
     xani_status st = space < 0 ? xn_h5_fail(ctx, file, m->dataset, "its shape cannot be read")
