@@ -17,37 +17,15 @@
 #include "result/result.h"
 #include "source/source.h"
 
-typedef struct list {
-    char **name; // NULL at the end
-    size_t n;
-} list;
-
-// Takes path (NULL: no memory). A file that is there already is not added twice.
-static xani_status add(xn_ctx *ctx, list *l, char *path)
+static xani_status add_copy(xn_ctx *ctx, xn_h5_list *l, const char *path)
 {
-    if (path == NULL) return xn_fail_memory(ctx, "a file name", 1);
-    for (size_t i = 0; i < l->n; i++) {
-        if (strcmp(l->name[i], path) != 0) continue;
-        xn_free(path);
-        return XANI_OK;
-    }
-    char **longer = xn_realloc(l->name, l->n + 2, sizeof *longer);
-    if (longer == NULL) {
-        xn_free(path);
-        return xn_fail_memory(ctx, "the list of inputs", (l->n + 2) * sizeof *longer);
-    }
-    l->name = longer;
-    l->name[l->n++] = path;
-    l->name[l->n] = NULL;
-    return XANI_OK;
+    return xn_h5_list_add(ctx, l, xn_strdup(path));
 }
-
-static xani_status add_copy(xn_ctx *ctx, list *l, const char *path) { return add(ctx, l, xn_strdup(path)); }
 
 static xani_status add_key(xn_ctx *ctx, const xn_config *config, const char *key, void *user)
 {
-    list *l = user;
-    return xn_config_has(config, key) ? add(ctx, l, xn_config_path(config, key)) : XANI_OK;
+    xn_h5_list *l = user;
+    return xn_config_has(config, key) ? xn_h5_list_add(ctx, l, xn_config_path(config, key)) : XANI_OK;
 }
 
 typedef xani_status (*key_fn)(xn_ctx *ctx, const xn_config *config, const char *key, void *user);
@@ -65,7 +43,7 @@ static xani_status each_key(xn_ctx *ctx, const xn_config *config, const char *pa
 }
 
 // All keys of type path below `top` that are given.
-static xani_status add_keys_below(xn_ctx *ctx, const xn_config *config, const char *top, list *l)
+static xani_status add_keys_below(xn_ctx *ctx, const xn_config *config, const char *top, xn_h5_list *l)
 {
     const xn_setting *row;
     const size_t n = strlen(top);
@@ -76,21 +54,21 @@ static xani_status add_keys_below(xn_ctx *ctx, const xn_config *config, const ch
 }
 
 // SwissFEL's scan.json, read from beside the data where input.scan does not name another (source/swissfel/scan.c).
-static xani_status add_scan_beside(xn_ctx *ctx, const xn_config *config, const char *file, list *l)
+static xani_status add_scan_beside(xn_ctx *ctx, const xn_config *config, const char *file, xn_h5_list *l)
 {
     const char *slash = strrchr(file, '/');
     if (strcmp(xn_config_string(config, "input.layout"), "swissfel") != 0 || slash == NULL ||
         xn_config_has(config, "input.scan"))
         return XANI_OK;
     char *path = xn_format("%.*s/../meta/scan.json", (int)(slash - file), file);
-    if (path == NULL || access(path, F_OK) == 0) return add(ctx, l, path);
+    if (path == NULL || access(path, F_OK) == 0) return xn_h5_list_add(ctx, l, path);
     xn_free(path);
     return XANI_OK;
 }
 
 xani_status xn_inputs_find(xn_ctx *ctx, const xn_config *config, int run, char ***inputs)
 {
-    list l = {0};
+    xn_h5_list l = {0};
     char **files = NULL;
     XN_TRY(xn_source_files(ctx, config, run, &files));
     xani_status st = XANI_OK;
@@ -98,7 +76,7 @@ xani_status xn_inputs_find(xn_ctx *ctx, const xn_config *config, int run, char *
         char *other = NULL;
         st = add_copy(ctx, &l, files[i]);
         if (st == XANI_OK) st = xn_source_partner(ctx, config, files[i], &other);
-        if (st == XANI_OK && other != NULL) st = add(ctx, &l, other);
+        if (st == XANI_OK && other != NULL) st = xn_h5_list_add(ctx, &l, other);
     }
     if (st == XANI_OK) st = add_keys_below(ctx, config, "input", &l);
     if (st == XANI_OK && files[0] != NULL && xn_config_has(config, "input.layout"))
@@ -111,7 +89,7 @@ xani_status xn_inputs_find(xn_ctx *ctx, const xn_config *config, int run, char *
 
 xani_status xn_inputs_map(xn_ctx *ctx, const xn_config *config, const char *const *modes, char ***inputs)
 {
-    list l = {xn_calloc(1, sizeof(char *)), 0};
+    xn_h5_list l = {xn_calloc(1, sizeof(char *)), 0};
     xani_status st = l.name != NULL ? XANI_OK : xn_fail_memory(ctx, "the list of inputs", sizeof(char *));
     for (; st == XANI_OK && *modes != NULL; modes++) st = add_copy(ctx, &l, *modes);
     if (st == XANI_OK) st = add_key(ctx, config, "geometry.file", &l);
@@ -119,7 +97,7 @@ xani_status xn_inputs_map(xn_ctx *ctx, const xn_config *config, const char *cons
     if (st == XANI_OK && xn_config_has(config, "map.force_constants.file")) { // a file, or the name of a shipped table
         char *path = xn_config_path(config, "map.force_constants.file");
         if (path == NULL || access(path, F_OK) == 0)
-            st = add(ctx, &l, path);
+            st = xn_h5_list_add(ctx, &l, path);
         else
             xn_free(path);
     }

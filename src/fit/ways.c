@@ -33,28 +33,23 @@ int xn_way_next(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i)
     return xn_way_number(w);
 }
 
-// Whether two modes of trace i cannot be told apart: poles nearer than 2 pi over the trace's length, and one of them
-// not determined.  Each takes what it likes from the other, and neither could be reported.
-static bool pair_alike(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i)
+// Poles nearer than 2 pi over the trace's length, one of them not determined, cannot be told apart: each takes what it
+// likes from the other, and neither could be reported.
+bool xn_way_one_too_many(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i)
 {
     const xn_fit_kernel *k = all->kernel[xn_way_deep(w)];
     const double apart = TWO_PI / all->plans->plan[w.plan].length;
+    const int n = tile->n_modes[i];
     int sound[XANI_MAX_MODES];
-    const int n = tile->n_modes[i], n_sound = xn_fit_result_modes(all->plans, w.plan, k, tile, i, sound);
     unsigned told = 0;
-    if (n < 2 || n_sound == n) return false;
+    if (n < 2 || tile->flags[i] & (XN_FLAG_MISSING | XN_FLAG_FEW)) return false;
+    const int n_sound = xn_fit_result_modes(all->plans, w.plan, k, tile, i, sound);
     for (int m = 0; m < n_sound; m++) told |= 1u << sound[m];
-    for (int m = 0; m < n; m++)
+    for (int m = 0; m < n && n_sound < n; m++)
         for (int l = 0; l < m; l++) {
             const double dw = xn_fit_out(k, tile, XN_OUT_W + m, i) - xn_fit_out(k, tile, XN_OUT_W + l, i);
             const double dg = xn_fit_out(k, tile, XN_OUT_G + m, i) - xn_fit_out(k, tile, XN_OUT_G + l, i);
             if (hypot(dw, dg) < apart && !(told >> m & told >> l & 1)) return true;
         }
     return false;
-}
-
-bool xn_way_one_too_many(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i)
-{
-    if (tile->n_modes[i] < 2 || tile->flags[i] & (XN_FLAG_MISSING | XN_FLAG_FEW)) return false;
-    return pair_alike(all, w, tile, i);
 }

@@ -41,7 +41,7 @@ typedef struct {
 // The number of the way on which trace i of the tile must be fitted again; its own number when the result stands.
 int xn_way_next(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i);
 
-// Whether the last mode of trace i is one too many: with it the fit leads nowhere, or to two modes that are one.
+// Whether the last mode of trace i is one too many: two of its modes are one.
 bool xn_way_one_too_many(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i);
 
 #endif

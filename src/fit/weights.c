@@ -73,6 +73,15 @@ static double column_median(const pattern *p, int b)
     return median(p->work, n);
 }
 
+// The columns' mean becomes 0: only their differences count.
+static void centre(pattern *p)
+{
+    double sum = 0.0, n = 0.0;
+    for (int b = 0; b < p->bins; b++)
+        if (!isnan(p->column[b])) sum += p->column[b], n += 1.0;
+    for (int b = 0; b < p->bins; b++) p->column[b] -= sum / n;
+}
+
 // Rows and columns; returns the scatter about them.
 static double polish(pattern *p)
 {
@@ -87,17 +96,16 @@ static double polish(pattern *p)
             const double rest = fabs(p->v[k * p->bins + b] - p->row[k] - p->column[b]);
             if (!isnan(rest)) p->work[n++] = rest;
         }
+    centre(p);
     return n > 0 ? NORMAL * median(p->work, n) : 0.0;
 }
 
 // What of the information is lost to the weights of the file.
 static double loss(const xn_cube *c, const double *column)
 {
-    double w1 = 0.0, w2v = 0.0, best = 0.0, middle = 0.0, n = 0.0;
-    for (int b = 0; b < c->nbins; b++)
-        if (!isnan(column[b])) middle += column[b], n += 1.0;
+    double w1 = 0.0, w2v = 0.0, best = 0.0;
     for (int b = 0; b < c->nbins; b++) {
-        const double w = c->weight[b], v = exp(column[b] - middle / fmax(n, 1.0));
+        const double w = c->weight[b], v = exp(column[b]);
         if (!(w > 0.0) || !isfinite(w) || isnan(v)) continue;
         w1 += w, w2v += w * w * v, best += 1.0 / v;
     }
@@ -115,11 +123,7 @@ static bool has_signal(const xn_cube *c, int bin)
 // exp(-b), about 1; delays whose error no pixel knows are left out.
 static void from_errors(const pattern *p, double *weight)
 {
-    double middle = 0.0, n = 0.0;
-    for (int b = 0; b < p->bins; b++)
-        if (!isnan(p->column[b])) middle += p->column[b], n += 1.0;
-    for (int b = 0; b < p->bins; b++)
-        weight[b] = isnan(p->column[b]) || weight[b] <= 0.0 ? 0.0 : exp(middle / n - p->column[b]);
+    for (int b = 0; b < p->bins; b++) weight[b] = isnan(p->column[b]) || weight[b] <= 0.0 ? 0.0 : exp(-p->column[b]);
 }
 
 static void from_file(const xn_cube *c, double *weight)

@@ -314,3 +314,22 @@ void xn_h5_names_free(char **names)
     for (char **s = names; *s; s++) xn_free(*s);
     xn_free(names);
 }
+
+xani_status xn_h5_list_add(xn_ctx *ctx, xn_h5_list *l, char *name)
+{
+    if (name == NULL) return xn_fail_memory(ctx, "a file name", 1);
+    for (size_t i = 0; i < l->n; i++) {
+        if (strcmp(l->name[i], name) != 0) continue;
+        xn_free(name);
+        return XANI_OK;
+    }
+    char **longer = xn_realloc(l->name, l->n + 2, sizeof *longer);
+    if (longer == NULL) {
+        xn_free(name);
+        return xn_fail_memory(ctx, "the list of files", (l->n + 2) * sizeof *longer);
+    }
+    l->name = longer;
+    l->name[l->n++] = name;
+    l->name[l->n] = NULL;
+    return XANI_OK;
+}

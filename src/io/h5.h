@@ -31,6 +31,12 @@ xani_status xn_h5_info_get(xn_ctx *ctx, const xn_h5 *file, const char *object, x
 // Names of the members of a group, sorted; owned: free with xn_h5_names_free. NULL-terminated.
 xani_status xn_h5_names(xn_ctx *ctx, const xn_h5 *file, const char *group, char ***names);
 void xn_h5_names_free(char **names);
+typedef struct {
+    char **name; // as above, NULL where empty
+    size_t n;
+} xn_h5_list;
+// Takes name, also where that fails (NULL: no memory). One that is there already is not added twice.
+xani_status xn_h5_list_add(xn_ctx *ctx, xn_h5_list *l, char *name);
 
 // Whole datasets converted to the named type; *data owned by the caller (xn_free). n may be NULL.
 xani_status xn_h5_read_f64(xn_ctx *ctx, const xn_h5 *file, const char *dataset, double **data, int64_t *n);

@@ -11,31 +11,12 @@
 #include "io/index/virtual_list.h"
 #include "io/tree.h"
 
-typedef struct list {
+typedef struct {
     xn_ctx *ctx;
-    char **name; // NULL at the end; a queue as well
-    size_t n;
+    xn_h5_list files; // a queue as well
 } list;
 
-// Takes path.
-static xani_status add(list *l, char *path)
-{
-    if (path == NULL) return xn_fail_memory(l->ctx, "a file name", 1);
-    for (size_t i = 0; i < l->n; i++) {
-        if (strcmp(l->name[i], path) != 0) continue;
-        xn_free(path);
-        return XANI_OK;
-    }
-    char **longer = xn_realloc(l->name, l->n + 2, sizeof *longer);
-    if (longer == NULL) {
-        xn_free(path);
-        return xn_fail_memory(l->ctx, "the list of files", (l->n + 2) * sizeof *longer);
-    }
-    l->name = longer;
-    l->name[l->n++] = path;
-    l->name[l->n] = NULL;
-    return XANI_OK;
-}
+static xani_status add(list *l, char *path) { return xn_h5_list_add(l->ctx, &l->files, path); }
 
 // A source that is numbered ends with the first number missing.
 static xani_status add_source(list *l, const char *holder, const char *stored)
@@ -117,14 +98,15 @@ static xani_status add_all_of(list *l, const char *path)
 xani_status xn_h5_behind(xn_ctx *ctx, const char *path, bool all, char ***files)
 {
     list l = {.ctx = ctx};
+    const xn_h5_list *f = &l.files;
     xani_status st = add(&l, xn_strdup(path));
-    for (size_t i = 0; st == XANI_OK && i < (all ? l.n : 1); i++) st = add_all_of(&l, l.name[i]);
+    for (size_t i = 0; st == XANI_OK && i < (all ? f->n : 1); i++) st = add_all_of(&l, f->name[i]);
     if (st == XANI_OK) {
-        xn_free(l.name[0]);
-        memmove(l.name, l.name + 1, l.n * sizeof *l.name);
+        xn_free(f->name[0]);
+        memmove(f->name, f->name + 1, f->n * sizeof *f->name);
     } else {
-        xn_h5_names_free(l.name);
+        xn_h5_names_free(f->name);
     }
-    *files = st == XANI_OK ? l.name : NULL;
+    *files = st == XANI_OK ? f->name : NULL;
     return st;
 }
