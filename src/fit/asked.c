@@ -13,6 +13,11 @@ int xn_fit_background_asked(const xn_config *c)
     return XANI_BACKGROUND_EXPONENTIAL;
 }
 
+int xn_fit_tests_asked(const xn_config *c)
+{
+    return strcmp(xn_config_string(c, "fit.start"), "neighbours") == 0 ? 2 : 1;
+}
+
 double xn_fit_significance_asked(const xn_config *c)
 {
     const double d = xn_config_double(c, "fit.significance");

@@ -101,6 +101,7 @@ static xani_status read_settings(xn_ctx *ctx, const xn_config *c, fit_job *j)
     s->modes_max = (int)xn_config_int(c, "fit.modes_max");
     if (xn_config_has(c, "fit.frequency_thz")) xn_config_doubles(c, "fit.frequency_thz", s->band_thz, 2);
     s->significance = xn_fit_significance_asked(c);
+    s->tests = xn_fit_tests_asked(c);
     return XANI_OK;
 }
 

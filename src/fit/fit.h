@@ -14,9 +14,11 @@ xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, co
 // What stops a fit with these settings, found out before there is a cube.
 xani_status xn_fit_check(xn_ctx *ctx, const xn_config *config, const xn_modes *start);
 
-// asked.c: degree of fit.background, -1: none, or XANI_BACKGROUND_EXPONENTIAL; threshold, 0: calibrated.
+// asked.c: degree of fit.background, -1: none, or XANI_BACKGROUND_EXPONENTIAL; threshold, 0: calibrated; by how many
+// tests a trace may get a mode: alone, with its neighbours.
 int xn_fit_background_asked(const xn_config *config);
 double xn_fit_significance_asked(const xn_config *config);
+int xn_fit_tests_asked(const xn_config *config);
 
 // The same engine for traces in memory; see xani_fit_traces in xani.h.
 xani_status xn_fit_traces(xn_ctx *ctx, const xani_fit_options *options, const float *traces, const double *delay_ps,

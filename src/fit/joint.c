@@ -35,7 +35,7 @@ double xn_joint_threshold(const xn_fit_plans *plans, int traces)
         const double x = 0.5 * (lo + hi), h = 0.5 * x / heavier;
         // below the most likely value the number of peaks falls again, but the share is 1
         const double peaks = h < traces ? 1e30 : lines * exp(traces * log(h) - h - lgamma(traces) + log(c));
-        if (-expm1(-peaks) > plans->false_alarm)
+        if (-expm1(-peaks) > plans->test_alarm)
             lo = x;
         else
             hi = x;

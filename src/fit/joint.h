@@ -50,7 +50,8 @@ xani_status xn_joint_create(xn_ctx *ctx, xn_joint *j);
 void xn_joint_free(xn_joint *j);
 // Fits up to XN_JOINT_PIXELS neighbourhoods in one plan. trial: a few passes, to see which are worth more.
 void xn_joint_fit(xn_joint *j, int plan, bool trial, xn_joint_pixel *pixels, int count);
-// Threshold of E for neighbourhoods of so many traces: as many false alarms as plans->threshold has in one trace.
+// Threshold of E for neighbourhoods of so many traces: as many false alarms as plans->threshold has in one trace, by
+// that test alone.
 double xn_joint_threshold(const xn_fit_plans *plans, int traces);
 
 // One pixel's trace with the modes of its neighbourhood (shared.c): linear fit of amplitudes, phases and background,

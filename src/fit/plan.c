@@ -224,7 +224,9 @@ static void common_settings(const xn_fit_setup *s, xn_fit_plans *all, int filled
     const double samples = filled - columns_of(s) - (exponential(s) ? 2 : 0);
     all->filled = filled;
     all->freedom = XN_FIT_FREEDOM(samples);
-    all->threshold = xn_fit_threshold(s->significance, lines, samples, &all->false_alarm);
+    const int tests = s->tests > 1 ? s->tests : 1;
+    all->threshold = xn_fit_threshold(s->significance, lines, samples, tests, &all->false_alarm);
+    all->test_alarm = all->false_alarm / tests;
 }
 
 // How the response meets the delays.

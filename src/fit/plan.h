@@ -32,6 +32,7 @@ typedef struct xn_fit_setup {
     int modes_max;
     double band_thz[2];  // {0, 0}: what the delays allow
     double significance; // 0: calibrated
+    int tests;           // that may each find a mode in one trace; 0: 1
     double tolerance;    // 0: 1e-3
     double response_ps;  // rms of the Gaussian response; 0: none
     double time_zero_ps; // where modes begin; amplitude and phase refer to it
@@ -49,7 +50,8 @@ typedef struct xn_fit_plans {
     double jitter_ps;   // rms distance of the delays from the grid
     double band_thz[2], nyquist_thz, widest_thz[2];
     double legendre[XN_PLANS][XN_FIT_COLUMNS][XN_FIT_COLUMNS]; // column b = sum_p legendre[b][p] P_p(x), x = -1..1
-    double threshold, false_alarm;
+    double threshold;
+    double false_alarm, test_alarm;   // share of noise traces found a mode in: by any test, by one of them
     double freedom;                   // of the residual that the threshold was calibrated for
     int filled;                       // samples of a trace without missing ones
     double response_ps, time_zero_ps; // of the set-up
@@ -72,9 +74,10 @@ bool xn_fit_response_fine(const xn_fit_setup *setup, const xn_fit_plans *plans, 
 void xn_fit_background(xn_fit_plan *p, bool before, double (*legendre)[XN_FIT_COLUMNS]);
 
 // Significance threshold and the share of noise traces above it (threshold.c). asked 0: calibrated.
-// lines: independent frequencies, band times length; samples: of a trace, less the background's columns.
+// of `tests` tests together the share is `false_alarm`. lines: independent frequencies, band times length; samples: of
+// a trace, less the background's columns.
 #define XN_FIT_FREEDOM(samples) fmax((samples)-4.0, 1.0) // of a residual with one mode; samples less the background's
-double xn_fit_threshold(double asked, double lines, double samples, double *false_alarm);
+double xn_fit_threshold(double asked, double lines, double samples, int tests, double *false_alarm);
 
 // Whether a frequency with this error is determined well enough to be reported as a mode (result.c).
 static inline bool xn_fit_determined(double f_thz, double error_thz)

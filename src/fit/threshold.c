@@ -23,21 +23,21 @@ static double share_above(double x, double lines, double freedom)
     return -expm1(-peaks);
 }
 
-double xn_fit_threshold(double asked, double lines, double samples, double *false_alarm)
+double xn_fit_threshold(double asked, double lines, double samples, int tests, double *false_alarm)
 {
     const double freedom = XN_FIT_FREEDOM(samples);
     if (asked > 0.0) {
-        *false_alarm = share_above(asked, lines, freedom);
+        *false_alarm = tests * share_above(asked, lines, freedom);
         return asked;
     }
     double lo = 4.0, hi = 1000.0; // the share falls with the threshold
     for (int i = 0; i < 60; i++) {
         const double middle = 0.5 * (lo + hi);
-        if (share_above(middle, lines, freedom) > FALSE_ALARM)
+        if (tests * share_above(middle, lines, freedom) > FALSE_ALARM)
             lo = middle;
         else
             hi = middle;
     }
-    *false_alarm = share_above(hi, lines, freedom);
+    *false_alarm = tests * share_above(hi, lines, freedom);
     return hi;
 }

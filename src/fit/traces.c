@@ -109,6 +109,7 @@ static xani_status make_plans(xn_ctx *ctx, const xani_fit_options *o, const doub
                                 .modes_max = o->modes_max,
                                 .band_thz = {o->frequency_thz[0], o->frequency_thz[1]},
                                 .significance = o->significance,
+                                .tests = o->start == XN_FROM_NEIGHBOURS ? 2 : 1,
                                 .tolerance = o->tolerance,
                                 .response_ps = o->response_fwhm_ps / XN_FWHM,
                                 .time_zero_ps = o->time_zero_ps};

@@ -106,7 +106,7 @@ static xani_status set_band(xn_ctx *ctx, const xn_config *c, xn_plan_trace *t)
     t->band_thz[0] = fmin(fmax(asked[0], lowest), highest);
     t->band_thz[1] = fmin(fmax(asked[1], t->band_thz[0]), highest);
     t->threshold = xn_fit_threshold(xn_fit_significance_asked(c), fmax((t->band_thz[1] - t->band_thz[0]) * span, 1.0),
-                                    t->n - t->degree - 1.0, &false_alarm);
+                                    t->n - t->degree - 1.0, xn_fit_tests_asked(c), &false_alarm);
     return XANI_OK;
 }
 

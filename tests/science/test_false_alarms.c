@@ -66,14 +66,14 @@ START_TEST(test_formula)
         for (double x = 12; x < 22; x += 3)
             for (double band = 0; band <= 3; band += 3) {
                 double expected, lines = ((band > 0 ? band : 9.5) - 1 / (0.05 * n)) * 0.05 * n;
-                xn_fit_threshold(x, lines, n - 1, &expected);
+                xn_fit_threshold(x, lines, n - 1, 1, &expected);
                 const double s = share(n, 0, 1, 0, x, NULL, band);
                 ck_assert_msg(s > 0.66 * expected - 0.002 && s < 1.33 * expected + 0.002,
                               "%d samples, D > %g, band %g: %.2f %%, formula %.2f %%", n, x, band, 100 * s,
                               100 * expected);
             }
     double share_wide, share_narrow;
-    ck_assert_double_gt(xn_fit_threshold(0, 94, 199, &share_wide), xn_fit_threshold(0, 10, 199, &share_narrow) + 3);
+    ck_assert_double_gt(xn_fit_threshold(0, 94, 199, 1, &share_wide), xn_fit_threshold(0, 10, 199, 1, &share_narrow) + 3);
     ck_assert_double_eq_tol(share_wide, 0.005, 1e-6);
     ck_assert_double_eq_tol(share_narrow, 0.005, 1e-6);
 }

@@ -65,7 +65,7 @@ static void run_groups(int start, xani_fit_result *r, float *start_thz)
 {
     static int64_t rows[G];
     for (int i = 0; i < G; i++) rows[i] = 3;
-    const xn_fit_setup s = {.delay_ps = t, .n = N, .background = 0, .modes_max = 1};
+    const xn_fit_setup s = {.delay_ps = t, .n = N, .background = 0, .modes_max = 1, .tests = 2};
     xn_fit_plans plans;
     ck_assert_int_eq(xn_fit_plans_create(ctx, &s, &plans), XANI_OK);
     const xn_fit_job job = {.plans = &plans,
@@ -138,8 +138,8 @@ END_TEST
 
 START_TEST(test_false_alarms)
 {
-    // Pure noise: the share of pixels that only their neighbourhood would call a mode is that of single traces, half a
-    // percent, within a factor of two, for 3 x 3 and 5 x 5 pixels.
+    // Pure noise: the share of pixels called a mode, alone or by their neighbourhood, is the one said, half a percent,
+    // for 3 x 3 and 5 x 5 pixels; neighbourhoods overlap, so that the share of one image scatters.
     for (int side = 3; side <= 5; side += 2) {
         int joint = 0, all = 0;
         {
@@ -153,8 +153,8 @@ START_TEST(test_false_alarms)
                 all += results[p].n_modes > 0;
             }
         }
-        ck_assert_msg(joint <= 0.01 * P && all <= 0.017 * P, "%d x %d: %d shared, %d in all of %d", side, side, joint,
-                      all, P);
+        ck_assert_msg(joint <= 0.005 * P && all <= 0.0072 * P && all >= 0.003 * P,
+                      "%d x %d: %d shared, %d in all of %d", side, side, joint, all, P);
     }
 }
 END_TEST
