@@ -1,12 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fit_file.c -- xani fit --model: any model on every trace of a cube or of a dataset, into a NeXus file.
 //
+// Errors of a cube's samples are those of the fit of oscillations (fit/samples.h): each pixel's, averaged over the
+// delays by their weights.  The errors of single samples are estimates from the shots of one bin: of two or three shots
+// they come out tiny by chance, and the trace would follow such samples.
+//
 // A trace runs along one axis of the dataset; all other axes are those of the result.  Traces are taken in blocks, so
 // that the copy in double precision stays small whatever the size of the cube.
 #include <math.h>
 #include <string.h>
 
 #include "core/config.h"
+#include "fit/samples.h"
 #include "identity.h"
 #include "io/h5.h"
 #include "lsq/lsq.h"
@@ -19,11 +24,12 @@ typedef struct traces {
     int64_t n_points, outer, inner; // the axis of the traces, and what lies outside and inside of it
     int rank;                       // of the result
     int64_t dims[XANI_MAX_RANK];
-    float *y32, *sigma32; // either precision, as in the file
+    float *y32, *sigma32; // either precision, as in the file; of a cube sigma32 is that of weight 1, by pixel
     double *y, *sigma, *x;
     const uint32_t *mask; // (outer * inner) or NULL; 0: good
     bool sigma_is_shared; // one sigma per point, for all traces
     bool counting;        // errors from counting
+    double *scale;        // (n_points) of a cube: root of the delay's weight, 0: left out
     xn_cube cube;         // what the above borrow from, when the input is a cube
 } traces;
 
@@ -31,15 +37,39 @@ static void traces_free(traces *t)
 {
     if (t->cube.signal == NULL) {
         xn_free(t->y32);
-        xn_free(t->sigma32);
         xn_free(t->x);
     }
+    xn_free(t->sigma32);
+    xn_free(t->scale);
     xn_free(t->y);
     xn_free(t->sigma);
     xn_cube_free(&t->cube);
 }
 
 // ---- reading
+
+static xani_status take_errors(xn_ctx *ctx, const xn_config *config, traces *t)
+{
+    const xn_cube *c = &t->cube;
+    const int64_t plane = c->ny * c->nx;
+    int weights_from = 0;
+    bool any = false;
+    t->scale = xn_alloc((size_t)c->nbins, sizeof *t->scale);
+    t->sigma32 = xn_alloc((size_t)plane, sizeof *t->sigma32);
+    if (t->scale == NULL || t->sigma32 == NULL)
+        return xn_fail_memory(ctx, "the errors of the pixels", (size_t)plane * sizeof *t->sigma32);
+    XN_TRY(xn_fit_weights(ctx, c, t->scale, &weights_from));
+    for (int i = 0; i < c->nbins; i++) t->scale[i] = sqrt(t->scale[i]);
+    if (c->errors_counting)
+        xn_fit_cube_sigma(c, t->scale, xn_threads((int)xn_config_int(config, "engine.threads")), t->sigma32);
+    for (int64_t i = 0; i < plane && c->errors_counting; i++) any |= isfinite(t->sigma32[i]) && c->mask[i] == 0;
+    t->counting = any;
+    if (any) return XANI_OK;
+    if (c->errors_counting)
+        xn_warn(ctx, "fit: no error in /entry/cube/signal_errors is a number above 0: errors come from the residual");
+    for (int64_t i = 0; i < plane; i++) t->sigma32[i] = 1.0F;
+    return XANI_OK;
+}
 
 static xani_status take_cube(xn_ctx *ctx, xn_config *config, traces *t)
 {
@@ -54,9 +84,7 @@ static xani_status take_cube(xn_ctx *ctx, xn_config *config, traces *t)
     t->y32 = c->signal;
     t->x = c->delay_ps;
     t->mask = c->mask;
-    t->counting = c->errors_counting;
-    if (c->errors_counting) t->sigma32 = c->errors;
-    return XANI_OK;
+    return take_errors(ctx, config, t);
 }
 
 static xani_status read_numbers(xn_ctx *ctx, const xn_h5 *h5, const char *name, xn_h5_info *info, float **f32,
@@ -169,7 +197,10 @@ static void load(const traces *t, int64_t first, int64_t count, block *b)
             const int64_t at = (o * t->n_points + s) * t->inner + i;
             const bool good = used && (t->mask == NULL || t->mask[trace] == 0);
             b->y[q * t->n_points + s] = good ? sample(t->y32, t->y, at) : NAN;
-            if (sigma) b->sigma[q * t->n_points + s] = sample(t->sigma32, t->sigma, at);
+            if (sigma && t->scale != NULL) // a weight of 0 leaves the sample out
+                b->sigma[q * t->n_points + s] = t->scale[s] > 0.0 ? (double)t->sigma32[trace] / t->scale[s] : NAN;
+            else if (sigma)
+                b->sigma[q * t->n_points + s] = sample(t->sigma32, t->sigma, at);
         }
     }
 }
@@ -255,7 +286,7 @@ static xani_status fit_all(xn_ctx *ctx, const xn_config *config, const xani_mode
     xani_model_options own = *options;
     const bool sigma = t->sigma != NULL || t->sigma32 != NULL;
     if (own.threads == 0) own.threads = (int)xn_config_int(config, "engine.threads");
-    own.absolute_sigma = sigma && options->absolute_sigma;
+    own.absolute_sigma = sigma && options->absolute_sigma && (t->scale == NULL || t->counting);
     p->errors_from = !own.absolute_sigma ? "residual" : t->counting ? "counting" : "sigma";
     p->is_cube = t->file->data == NULL;
     p->data = t->file->data;

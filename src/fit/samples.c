@@ -134,33 +134,51 @@ void xn_fit_samples_free(xn_fit_samples *s)
 
 // ---- errors
 
+// Which samples the errors are of: bin first + row[i] counts with weight scale[i]^2. row NULL: i; pixel NULL: k itself.
+typedef struct {
+    const xn_cube *cube;
+    const int64_t *pixel;
+    int first, n;
+    const int *row;
+    const double *scale;
+} samples_of;
+
 // Pixels [begin, end) of the list, bin after bin, because neighbours in a bin are neighbours in memory.
-static void chunk_sigma(const xn_cube *cube, const xn_fit_samples *s, const xn_fit_plans *plans, int64_t begin,
-                        int64_t end, float *sigma)
+static void chunk_sigma(const samples_of *s, int64_t begin, int64_t end, float *sigma)
 {
-    const xn_fit_plan *p = &plans->plan[plans->first];
-    const int *row = plans->row[plans->first];
-    const int64_t plane = cube->ny * cube->nx;
+    const int64_t plane = s->cube->ny * s->cube->nx;
     double sum[SIGMA_CHUNK] = {0};
     int n[SIGMA_CHUNK] = {0};
-    for (int i = 0; i < p->n; i++) {
-        const float *errors = cube->errors + (int64_t)(s->first + row[i]) * plane;
-        const double weight = p->scale[i] * p->scale[i];
+    for (int i = 0; i < s->n; i++) {
+        const float *errors = s->cube->errors + (int64_t)(s->first + (s->row != NULL ? s->row[i] : i)) * plane;
+        const double weight = s->scale[i] * s->scale[i];
         for (int64_t k = begin; k < end && weight > 0.0; k++) {
-            const double e = errors[s->pixel[k]];
+            const double e = errors[s->pixel != NULL ? s->pixel[k] : k];
             if (!(e > 0.0) || !isfinite(e)) continue;
             sum[k - begin] += e * e * weight;
             n[k - begin]++;
         }
     }
     for (int64_t k = begin; k < end; k++)
-        sigma[s->pixel[k]] = n[k - begin] > 0 ? (float)sqrt(sum[k - begin] / n[k - begin]) : NAN;
+        sigma[s->pixel != NULL ? s->pixel[k] : k] = n[k - begin] > 0 ? (float)sqrt(sum[k - begin] / n[k - begin]) : NAN;
+}
+
+static void all_sigma(const samples_of *s, int64_t count, int threads, float *sigma)
+{
+#pragma omp parallel for num_threads(threads)
+    for (int64_t i = 0; i < count; i += SIGMA_CHUNK) chunk_sigma(s, i, xn_min64(i + SIGMA_CHUNK, count), sigma);
 }
 
 void xn_fit_samples_sigma(const xn_cube *cube, const xn_fit_samples *s, const xn_fit_plans *plans, int threads,
                           float *sigma)
 {
-#pragma omp parallel for num_threads(threads)
-    for (int64_t i = 0; i < s->count; i += SIGMA_CHUNK)
-        chunk_sigma(cube, s, plans, i, xn_min64(i + SIGMA_CHUNK, s->count), sigma);
+    const xn_fit_plan *p = &plans->plan[plans->first];
+    const samples_of of = {cube, s->pixel, s->first, p->n, plans->row[plans->first], p->scale};
+    all_sigma(&of, s->count, threads, sigma);
+}
+
+void xn_fit_cube_sigma(const xn_cube *cube, const double *scale, int threads, float *sigma)
+{
+    const samples_of of = {cube, NULL, 0, cube->nbins, NULL, scale};
+    all_sigma(&of, cube->ny * cube->nx, threads, sigma);
 }

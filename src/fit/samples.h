@@ -27,6 +27,8 @@ void xn_fit_samples_free(xn_fit_samples *s);
 // sigma of a sample of weight 1, in the plan that the traces start in, by pixel; NaN where unknown.
 void xn_fit_samples_sigma(const xn_cube *cube, const xn_fit_samples *s, const xn_fit_plans *plans, int threads,
                           float *sigma);
+// The same over all delays of the cube and for all its pixels; scale: root of the delays' weights.
+void xn_fit_cube_sigma(const xn_cube *cube, const double *scale, int threads, float *sigma);
 
 // weights.c: weights of all delays of the cube, (cube->nbins), of any scale; 0: empty.
 xani_status xn_fit_weights(xn_ctx *ctx, const xn_cube *cube, double *weight, int *from);

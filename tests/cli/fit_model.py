@@ -159,6 +159,36 @@ def check_cube():
         r.ok(abs(f["entry/chi2_reduced"][()].mean() - 1) < 0.15, "cube: reduced chi^2 is one")
 
 
+def check_few_shots():
+    """A cube whose errors are estimates from two shots a bin, one bin of a single shot without any: they scatter so much
+    that weighting by them would follow the bins whose error is small by chance."""
+    bins, ny, nx, level, sigma = 60, 12, 20, 0.05, 0.02
+    weight = rng.uniform(0.5, 1.5, bins)
+    truth = np.broadcast_to(sigma / np.sqrt(weight)[:, None, None], (bins, ny, nx))
+    errors = truth * np.sqrt(rng.chisquare(1, truth.shape))
+    errors[7] = np.nan
+    with h5py.File(f"{SCRATCH}/few.h5", "w") as f:
+        f["entry/cube/signal"] = (level + truth * rng.normal(size=truth.shape)).astype("f4")
+        f["entry/cube/signal_errors"] = errors.astype("f4")
+        f["entry/cube"].attrs["errors_from"] = "counting"
+        f["entry/cube/delay"] = 0.1 * np.arange(bins)
+        f["entry/cube/delay"].attrs["units"] = "ps"
+        f["entry/bins/weight"] = weight
+        f["entry/spatial_bin"] = np.int32(1)
+        f["entry/mask"] = np.zeros((ny, nx), "u4")
+    out = f"{SCRATCH}/level.h5"
+    code, _, stderr = xani("fit", f"{SCRATCH}/few.h5", "--model", "constant", "-o", out)
+    if not r.ok(code == 0, f"few shots: ends with {code} {stderr}"):
+        return
+    with h5py.File(out) as f:
+        g = f["entry/fit"]
+        pull = (g["c"][()] - level) / g["c_errors"][()]
+        best = sigma / np.sqrt(weight.sum())
+        r.ok(text(g.attrs["errors_from"]) == "counting" and 0.85 < pull.std() < 1.15, f"few shots: pulls {pull.std():.2f}")
+        r.ok(abs((g["c"][()] - level).std() / best - 1) < 0.15, "few shots: as precise as the weights allow")
+        r.ok((f["entry/points"][()] == bins).all(), "few shots: a bin without an error of its own counts")
+
+
 def check_refusals(data):
     base = (data, "--data", "middle", "--axis", "1")
     refused(["unknown function gausian", "did you mean gaussian"], *base, "--model", "gausian")
@@ -194,6 +224,7 @@ check_dataset(data)
 check_settings(data)
 check_line(data)
 check_cube()
+check_few_shots()
 check_refusals(data)
 print(f"1..{r.n}")
 sys.exit(r.failed > 0)
