@@ -106,7 +106,7 @@ static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_pla
     p->w_lo = TWO_PI * all->band_thz[0] * unit_ps;
     p->w_hi = widest ? fmin(w_top + BEYOND * TWO_PI / seen, HIGHEST) : w_top;
     p->g_lo = 0.0;
-    p->g_hi = p->response > 0.0 ? fmin(1.0 / 3.0, 1.0 / p->response) : 1.0 / 3.0;
+    p->g_hi = p->response > 0.0 ? fmin(XN_FIT_DAMPING_MOST, 1.0 / p->response) : XN_FIT_DAMPING_MOST;
     p->exponential = exponential(s);
     p->r_lo = 0.3 / seen;
     p->r_hi = p->g_hi;

@@ -80,9 +80,8 @@ void xn_fit_background(xn_fit_plan *p, bool before, double (*legendre)[XN_FIT_CO
 double xn_fit_threshold(double asked, double lines, double samples, int tests, double *false_alarm);
 
 // Whether a frequency with this error is determined well enough to be reported as a mode (result.c).
-static inline bool xn_fit_determined(double f_thz, double error_thz)
-{
-    return error_thz < 0.3 && error_thz < 0.25 * f_thz;
-}
+static inline double xn_fit_error_most(double f_thz) { return 0.25 * f_thz < 0.3 ? 0.25 * f_thz : 0.3; }
+static inline bool xn_fit_determined(double f_thz, double error_thz) { return error_thz < xn_fit_error_most(f_thz); }
+#define XN_FIT_DAMPING_MOST (1.0 / 3.0) // per step; a mode there is not reported
 
 #endif

@@ -146,7 +146,7 @@ static bool find_lines(const job *j, const xn_view *v, int64_t stride, double *m
             xn_plan_light(p, &g);
             xn_plan_group_odds(p, &g, s, p->bin, on, HOPELESS, work, odds, clock, spread);
             for (int b = 0; b < p->branches; b++) {
-                double found = xn_plan_found_in(p, &odds[b], s[b].f_thz);
+                double found = xn_plan_found_in(p, &odds[b], s, b);
                 if (!(found > FOUND_LEAST)) continue;
                 double add = (double)stride * fmax(log1p(-found), CERTAIN);
 #pragma omp atomic

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // answer.c -- the plan as JSON: tables for people, numbers for pictures and programs, and what follows in words.
 //
-// rho grows with the root of the shots, so a mode with rho after N shots needs N (rho_needed/rho)^2.  `best` is the
+// rho and the precision of f grow with the root of the shots, which says how many a mode needs.  `best` is the
 // tenth of the pixel groups where a mode is clearest, `median` half of them.
 #include <math.h>
 #include <string.h>
 
+#include "fit/plan.h"
 #include "physics/crystal.h"
 #include "plan/plan.h"
 
@@ -110,15 +111,10 @@ static json_t *timing(const xn_plan *p)
 
 // ---- modes
 
-// Used laser-on shots until a mode is found that has rho after those of the outcomes.
-static double on_shots_for(const xn_plan *p, double rho)
+// need: times the used laser-on shots of the outcomes.
+static double shots_for(const xn_plan *p, double need)
 {
-    return rho > 0.0 ? xn_plan_reference(p) * (p->rho_needed / rho) * (p->rho_needed / rho) : NAN;
-}
-
-static double shots_for(const xn_plan *p, double rho)
-{
-    return ceil(on_shots_for(p, rho) / ((1.0 - xn_plan_v(p, XN_PLAN_OFF)) * xn_plan_v(p, XN_PLAN_USED)));
+    return ceil(xn_plan_reference(p) * need / ((1.0 - xn_plan_v(p, XN_PLAN_OFF)) * xn_plan_v(p, XN_PLAN_USED)));
 }
 
 // Over the groups: share-th smallest of |amplitude| in the pixel, or of f/2. v: room for the groups.
@@ -154,7 +150,7 @@ static json_t *modes(const xn_plan *p, double *work)
 static void set_outcome(const xn_plan *p, const xn_plan_outcome *r, bool snr, json_t *o)
 {
     bool shots = isfinite(xn_plan_on_shots(p));
-    double rate = xn_plan_v(p, XN_PLAN_RATE), best = shots_for(p, r->rho_best), median = shots_for(p, r->rho_median);
+    double rate = xn_plan_v(p, XN_PLAN_RATE), best = shots_for(p, r->need_best), median = shots_for(p, r->need_median);
     set(o, "rho_best", shots ? r->rho_best : NAN);
     set(o, "rho_median", shots ? r->rho_median : NAN);
     if (snr) set(o, "significance_best", shots ? xn_plan_mean_significance(r->rho_best) : NAN);
@@ -201,7 +197,8 @@ static json_t *budget(const xn_plan *p, double *work)
             int n = 1 << k;
             json_t *o = json_pack("{s:i, s:i}", "spatial_bin", n, "branch", b + 1);
             set(o, "amplitude", over_groups(p, work, b, true, 0.5));
-            set(o, "photons_per_group_and_bin", ceil(on_shots_for(p, r->rho_median) / p->n_bins * photons * n * n));
+            set(o, "photons_per_group_and_bin",
+                ceil(xn_plan_reference(p) * r->need_median / p->n_bins * photons * n * n));
             set(o, "grouping_left", r->spread);
             set_outcome(p, r, false, o);
             json_array_append_new(rows, o);
@@ -256,16 +253,33 @@ static void say(json_t *list, char *text)
     xn_free(text);
 }
 
+// What keeps a mode from being seen; NULL: its strength.
+static char *why_not(const xn_plan *p, int b)
+{
+    const double *band = p->trace.band_thz, nyquist = 0.5 / p->trace.step_ps, damping = p->damping_per_ps[b];
+    const double most = XN_FIT_DAMPING_MOST * p->trace.n / (p->trace.end_ps - p->trace.begin_ps);
+    double f = NAN; // the first group's that has one
+    for (int64_t i = 0; i < p->n_groups && !(f > 0.0); i++) f = p->sight[i * p->branches + b].f_thz;
+    if (f > nyquist)
+        return xn_format("%.3g THz lies above the highest frequency of these delays, %.3g THz", f, nyquist);
+    if (f < band[0] || f > band[1])
+        return xn_format("%.3g THz lies outside of the band that is searched, %.3g to %.3g THz", f, band[0], band[1]);
+    if (damping >= most) return xn_format("it decays too fast for these delays, by more than %.3g per ps", most);
+    if (p->now[b].clock * p->now[b].clock < 0.1) return xn_format("timing and bins leave too little of it");
+    return NULL;
+}
+
 static void say_modes(const xn_plan *p, json_t *list)
 {
     for (int b = 0; p->now != NULL && b < p->branches; b++) {
         const xn_plan_outcome *r = &p->now[b];
         if (isnan(r->share)) continue;
-        bool blurred = r->clock * r->clock < 0.1;
-        if (!(r->share > SEEN_AT_ALL))
-            say(list, xn_format("branch %d is not seen with %.0f shots%s", b + 1, xn_plan_v(p, XN_PLAN_SHOTS),
-                                blurred ? ": timing and bins leave too little of it" : ""));
-        else
+        if (!(r->share > SEEN_AT_ALL)) {
+            char *why = why_not(p, b);
+            say(list, xn_format("branch %d is not seen with %.0f shots%s%s", b + 1, xn_plan_v(p, XN_PLAN_SHOTS),
+                                why != NULL ? ": " : "", why != NULL ? why : ""));
+            xn_free(why);
+        } else
             say(list, xn_format("branch %d is seen in %.0f %% of the pixel groups, sigma of nu %.3g THz", b + 1,
                                 100.0 * r->share, r->sigma_nu_thz));
     }

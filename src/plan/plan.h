@@ -59,6 +59,8 @@ typedef struct xn_plan_sight { // of one branch, or mode
 typedef struct xn_plan_outcome {
     double rho_best, rho_median; // over the groups: the best tenth's least, the median
     double snr_best, snr_median; // amplitude over its error
+    double need_best,
+        need_median; // times the shots of the outcome until it is found with plan.certainty; the same groups
     double share, found, groups; // groups with the mode, of all runs
     double sigma_nu_thz;         // median of those that are likely to be found
     double common;               // median share of the noise that is the same in all groups
@@ -152,7 +154,7 @@ void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_
 double xn_plan_shot_variance(const xn_plan *p, double photons, int pixels, double offset);
 // What timing and bins leave of an oscillation at f.
 double xn_plan_left(const xn_plan *p, double f_thz);
-double xn_plan_found_in(const xn_plan *p, const xn_plan_odds *o, double f_thz);
+double xn_plan_found_in(const xn_plan *p, const xn_plan_odds *o, const xn_plan_sight *s, int branch);
 double xn_plan_reference(const xn_plan *p); // used laser-on shots that the outcomes are for
 xani_status xn_plan_predict(xn_plan *p);
 

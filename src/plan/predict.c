@@ -24,6 +24,7 @@
 #include "plan/plan.h"
 
 #define FAINT 0.3     // rho below which a line is no company for another
+#define NEVER 1e300   // a number, so that groups that will not see a mode count in medians
 #define ANY_SHOTS 1e6 // where the number of shots is not known
 
 static double monitor_variance(const xn_plan *p, double offset)
@@ -199,10 +200,27 @@ void xn_plan_group_odds(const xn_plan *p, const xn_plan_group *g, const xn_plan_
     for (int b = 0; !p->has_crystal && b < p->branches; b++) odds_of(&r, b, b + 1); // one or the other is there
 }
 
-double xn_plan_found_in(const xn_plan *p, const xn_plan_odds *o, double f)
+// Whether the fit would report such a mode, however many shots there are.
+static bool reported(const xn_plan *p, double f, double damping)
 {
-    bool inside = f >= p->trace.band_thz[0] && f <= p->trace.band_thz[1];
-    return inside && xn_fit_determined(f, o->sigma_f_thz) ? xn_plan_found(o->rho, p->trace.threshold) : 0.0;
+    const xn_plan_trace *t = &p->trace;
+    return f >= t->band_thz[0] && f <= t->band_thz[1] &&
+           damping * (t->end_ps - t->begin_ps) < XN_FIT_DAMPING_MOST * t->n;
+}
+
+double xn_plan_found_in(const xn_plan *p, const xn_plan_odds *o, const xn_plan_sight *s, int b)
+{
+    bool seen = reported(p, s[b].f_thz, p->damping_per_ps[b]) && xn_fit_determined(s[b].f_thz, o->sigma_f_thz);
+    return seen ? xn_plan_found(o->rho, p->trace.threshold) : 0.0;
+}
+
+// Times the shots until rho and the error of f are as they must be, both going as their root; NEVER, NaN: unknown.
+static double needed(const xn_plan *p, const xn_plan_odds *o, const xn_plan_sight *s, int b)
+{
+    if (isnan(o->rho)) return NAN;
+    if (!(o->rho > 0.0) || !reported(p, s[b].f_thz, p->damping_per_ps[b])) return NEVER;
+    double by_rho = p->rho_needed / o->rho, by_error = o->sigma_f_thz / xn_fit_error_most(s[b].f_thz);
+    return fmin(fmax(by_rho * by_rho, by_error * by_error), NEVER);
 }
 
 // ---- all groups
@@ -214,7 +232,8 @@ double xn_plan_reference(const xn_plan *p)
 }
 
 typedef struct {
-    double *rho, *snr, *sigma, *clock, *spread, *common, *found; // (branch, group), then the clearest of each group
+    double *rho, *snr, *sigma, *clock, *spread, *common, *need,
+        *found; // (branch, group), then the clearest of each group
 } columns;
 
 // The clearest branch of group i, found where any is.
@@ -227,10 +246,12 @@ static void add_clearest(const xn_plan *p, const columns *c, int64_t i)
         missed *= 1.0 - c->found[k];
         if (c->rho[k] > c->rho[best]) best = k;
     }
-    double *const all[] = {c->rho, c->snr, c->sigma, c->clock, c->spread, c->common};
+    double *const all[] = {c->rho, c->snr, c->sigma, c->clock, c->spread, c->common, c->need};
     for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) all[k][at] = all[k][best];
     c->found[at] = 1.0 - missed;
 }
+
+static double possible(double need) { return need < NEVER ? need : NAN; }
 
 static void sum_up(const xn_plan *p, const columns *c, int b, int n, xn_plan_outcome *o)
 {
@@ -245,6 +266,8 @@ static void sum_up(const xn_plan *p, const columns *c, int b, int n, xn_plan_out
     o->found = o->share * o->groups;
     o->rho_best = xn_plan_quantile(c->rho + at, m, 0.9);
     o->rho_median = xn_plan_median(c->rho + at, m);
+    o->need_best = possible(xn_plan_quantile(c->need + at, m, 0.1));
+    o->need_median = possible(xn_plan_median(c->need + at, m));
     o->snr_best = xn_plan_quantile(c->snr + at, m, 0.9);
     o->snr_median = xn_plan_median(c->snr + at, m);
     o->sigma_nu_thz = 0.5 * xn_plan_median(c->sigma + at, m);
@@ -279,7 +302,8 @@ static xani_status predict_grouping(xn_plan *p, int n, columns *c, xn_plan_outco
                 c->clock[at] = clock[b];
                 c->spread[at] = spread[b];
                 c->common[at] = odds[b].common;
-                c->found[at] = isnan(shots) ? NAN : xn_plan_found_in(p, &odds[b], s[b].f_thz);
+                c->found[at] = isnan(shots) ? NAN : xn_plan_found_in(p, &odds[b], s, b);
+                c->need[at] = needed(p, &odds[b], s, b);
             }
             add_clearest(p, c, i);
         }
@@ -295,9 +319,12 @@ xani_status xn_plan_predict(xn_plan *p)
     p->trace.timing_ps = xn_plan_v(p, XN_PLAN_TIMING);
     if (p->trace.n == 0 || p->n_groups == 0) return XANI_OK;
     size_t size = (size_t)(p->branches + 1) * (size_t)p->n_groups;
-    double *all = xn_alloc(7 * size, sizeof *all);
-    if (all == NULL) return xn_fail_memory(p->ctx, "the modes of the pixel groups", 7 * size * sizeof *all);
-    columns c = {all, all + size, all + 2 * size, all + 3 * size, all + 4 * size, all + 5 * size, all + 6 * size};
+    columns c = {NULL};
+    double **const column[] = {&c.rho, &c.snr, &c.sigma, &c.clock, &c.spread, &c.common, &c.need, &c.found};
+    const size_t columns_n = sizeof column / sizeof column[0];
+    double *all = xn_alloc(columns_n * size, sizeof *all);
+    if (all == NULL) return xn_fail_memory(p->ctx, "the modes of the pixel groups", columns_n * size * sizeof *all);
+    for (size_t k = 0; k < columns_n; k++) *column[k] = all + k * size;
     xani_status st = XANI_OK;
     for (int k = 0; k <= XN_PLAN_GROUPINGS && st == XANI_OK; k++) {
         xn_plan_outcome **out = k < XN_PLAN_GROUPINGS ? &p->outcome[k] : &p->now;

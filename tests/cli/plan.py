@@ -251,6 +251,17 @@ def without_crystal():
     r.ok(abs(row["rho_median"] / rho - 1) < 0.02, f"bare: rho {row['rho_median']:.3f}, by hand {rho:.3f}")
     need = 100000 * (p["rho_needed"] / row["rho_median"]) ** 2
     r.ok(abs(row["shots_median"] / need - 1) < 1e-3, f"bare: {row['shots_median']} shots needed, by hand {need:.0f}")
+    # a broad line is significant before its frequency is known well enough to be reported: then that takes the shots
+    broad = dict(given, **{"plan.modes": [{"frequency_thz": 4, "amplitude": 0.02, "damping_per_ps": 5}]})
+    shots = plan(config, broad)["significance"][0]["shots_median"]
+    few, enough = (plan(config, dict(broad, **{"plan.shots": int(shots * x)}))["significance"][0] for x in (0.97, 1.03))
+    r.ok(enough["rho_median"] > p["rho_needed"] and few["share"] == 0 and enough["share"] > 0.9,
+         f"bare: a broad line needs {shots} shots, share {few['share']} and {enough['share']} around them")
+    for mode, word in (({"frequency_thz": 12}, "above the highest frequency of these delays, 10 THz"), ({"damping_per_ps": 8}, "decays too fast"),
+                       ({"frequency_thz": 0.02}, "outside of the band")):
+        never = plan(config, dict(given, **{"plan.shots": 10**8, "plan.modes": [dict(given["plan.modes"][0], **mode)]}))
+        r.ok(never["significance"][0]["shots_median"] is None and never["significance"][0]["share"] == 0
+             and any(word in c["text"] for c in never["conclusions"]), f"bare: {mode} is never seen, and why: {word}")
     by_bin = {b["spatial_bin"]: b["rho_median"] for b in p["budget"]}
     r.ok(abs(by_bin[8] / by_bin[1] / 8 - 1) < 1e-3, "bare: rho grows with the edge of a group")
     r.ok(p["delay_step"] == "unknown" and "." in p["missing_for_coverage"], f"bare: coverage lacks {p['missing_for_coverage']}")
