@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // bench_reduce.c -- `xani bench reduce`: shots to sums, in GB/s of decoded frames.
 //
-// One detector of 1024 x 512 pixels, 128 frames in a file in a temporary folder, read over and over by 4096 shots
+// One detector of 1024 x 512 pixels, 128 frames in a file in a temporary folder, read over and over by 16384 shots
 // (a quarter laser-off, 100 delay bins, random delays, groups of 4 x 4).  Two cases: JUNGFRAU words in chunks of one
 // frame, bitshuffle+LZ4, as detectors write them; photons as uint16 in one contiguous piece.  Ours is the whole stage,
-// select to signal; with so many shots what is done once per run (memory, signal, errors) is some percent of it.
+// select to signal; with so many shots, two and a half minutes at 120 Hz, what is done once per run (memory, signal,
+// errors) is a few percent of it.
 // engine: what reading and decoding a frame costs inside the stage (its CPU time less that of the same stage on frames
 // that are copied from memory, and plus that of the copies) beside the engine's own CPU time for it.  floor:threads:
 // the fraction of their time in which all threads work, so what of reading, decoding and adding does not overlap.
