@@ -2,9 +2,10 @@
 // inputs.c -- every file that a result depends on: what its identity hashes (identity.c), what its provenance lists
 // (result/provenance.c) and what it may not overwrite are one list.
 //
-// Of a cube: the files of its run, of a binned pair the half that was not named too, and every file that a key of
+// Of a cube: the files of its run, of a binned pair the half that was not named too, every file that a key of
 // type path below `input` names (pedestals, gains, masks, readings, ...), found in the table of keys, so that a new key
-// cannot be forgotten here.  Of a dispersion: the modes, the geometry, the force constants.
+// cannot be forgotten here, and the files that their links and virtual datasets lead to: a master holds no frames.
+// Of a dispersion: the modes, the geometry, the force constants and what a program wrote beside these.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "identity.h"
 #include "io/h5.h"
 #include "io/write/publish.h"
+#include "physics/forces/forces.h"
 #include "result/result.h"
 #include "source/source.h"
 
@@ -66,6 +68,18 @@ static xani_status add_scan_beside(xn_ctx *ctx, const xn_config *config, const c
     return XANI_OK;
 }
 
+static xani_status add_behind(xn_ctx *ctx, xn_h5_list *l)
+{
+    xani_status st = XANI_OK;
+    for (size_t i = 0, named = l->n; i < named && st == XANI_OK; i++) {
+        char **behind;
+        XN_TRY(xn_h5_behind(ctx, l->name[i], true, &behind));
+        for (int k = 0; st == XANI_OK && behind[k] != NULL; k++) st = add_copy(ctx, l, behind[k]);
+        xn_h5_names_free(behind);
+    }
+    return st;
+}
+
 xani_status xn_inputs_find(xn_ctx *ctx, const xn_config *config, int run, char ***inputs)
 {
     xn_h5_list l = {0};
@@ -81,10 +95,38 @@ xani_status xn_inputs_find(xn_ctx *ctx, const xn_config *config, int run, char *
     if (st == XANI_OK) st = add_keys_below(ctx, config, "input", &l);
     if (st == XANI_OK && files[0] != NULL && xn_config_has(config, "input.layout"))
         st = add_scan_beside(ctx, config, files[0], &l);
+    if (st == XANI_OK) st = add_behind(ctx, &l);
     xn_h5_names_free(files);
     if (st != XANI_OK) xn_h5_names_free(l.name);
     *inputs = st == XANI_OK ? l.name : NULL;
     return st;
+}
+
+// Structure, displacements, charges in the same folder.
+static xani_status add_beside(xn_ctx *ctx, const char *path, xn_h5_list *l)
+{
+    const char *slash = strrchr(path, '/'), *name;
+    for (int i = 0; (name = xn_forces_beside(i)) != NULL; i++) {
+        char *beside = xn_format("%.*s%s", slash != NULL ? (int)(slash - path) + 1 : 0, path, name);
+        if (beside == NULL || access(beside, F_OK) == 0)
+            XN_TRY(xn_h5_list_add(ctx, l, beside));
+        else
+            xn_free(beside);
+    }
+    return XANI_OK;
+}
+
+// A file, or the name of a shipped table.
+static xani_status add_constants(xn_ctx *ctx, const xn_config *config, xn_h5_list *l)
+{
+    if (!xn_config_has(config, "map.force_constants.file")) return XANI_OK;
+    char *path = xn_config_path(config, "map.force_constants.file");
+    if (path != NULL && access(path, F_OK) != 0) {
+        xn_free(path);
+        return XANI_OK;
+    }
+    XN_TRY(xn_h5_list_add(ctx, l, path));
+    return add_beside(ctx, l->name[l->n - 1], l);
 }
 
 xani_status xn_inputs_map(xn_ctx *ctx, const xn_config *config, const char *const *modes, char ***inputs)
@@ -94,13 +136,7 @@ xani_status xn_inputs_map(xn_ctx *ctx, const xn_config *config, const char *cons
     for (; st == XANI_OK && *modes != NULL; modes++) st = add_copy(ctx, &l, *modes);
     if (st == XANI_OK) st = add_key(ctx, config, "geometry.file", &l);
     if (st == XANI_OK) st = add_keys_below(ctx, config, "map", &l);
-    if (st == XANI_OK && xn_config_has(config, "map.force_constants.file")) { // a file, or the name of a shipped table
-        char *path = xn_config_path(config, "map.force_constants.file");
-        if (path == NULL || access(path, F_OK) == 0)
-            st = xn_h5_list_add(ctx, &l, path);
-        else
-            xn_free(path);
-    }
+    if (st == XANI_OK) st = add_constants(ctx, config, &l);
     if (st != XANI_OK) xn_h5_names_free(l.name);
     *inputs = st == XANI_OK ? l.name : NULL;
     return st;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// h5_behind.c -- the files that an HDF5 file's virtual datasets and external links lead to.
+// h5_behind.c -- the files that an HDF5 file's virtual datasets, external links and external storage lead to.
 //
 // For questions about files, not for reading: what cannot be listed is left out.  They are found as the library
 // does.
@@ -9,6 +9,7 @@
 
 #include "io/h5.h"
 #include "io/index/virtual_list.h"
+#include "io/store.h"
 #include "io/tree.h"
 
 typedef struct {
@@ -33,6 +34,19 @@ static xani_status add_source(list *l, const char *holder, const char *stored)
     }
 }
 
+// A file of raw bytes that a dataset without chunks may lie in.
+static xani_status add_raw(list *l, const char *holder, hid_t created, unsigned which)
+{
+    char name[4096] = "";
+    off_t offset;
+    hsize_t size;
+    if (H5Pget_external(created, which, sizeof name - 1, name, &offset, &size) < 0) return XANI_OK;
+    char *path = xn_external_path(holder, name);
+    if (path == NULL || access(path, F_OK) == 0) return add(l, path);
+    xn_free(path);
+    return XANI_OK;
+}
+
 // Inside enter/leave.
 static xani_status add_sources(list *l, const char *holder, hid_t dataset)
 {
@@ -50,6 +64,8 @@ static xani_status add_sources(list *l, const char *holder, hid_t dataset)
         }
         xn_virtual_list_close(&sources);
     }
+    const int raw = created >= 0 ? H5Pget_external_count(created) : 0;
+    for (int i = 0; i < raw && st == XANI_OK; i++) st = add_raw(l, holder, created, (unsigned)i);
     if (created >= 0) H5Pclose(created);
     return st;
 }

@@ -170,7 +170,7 @@ static xani_status describe_chunked(xn_ctx *ctx, const xn_h5 *file, hid_t datase
 
 // Where the library looks for an external file: below HDF5_EXTFILE_PREFIX, in which "${ORIGIN}" at the beginning is the
 // folder of the HDF5 file, else at its name as it stands.  Where it finds nothing, beside the HDF5 file.
-static char *external_path(const char *holder, const char *name)
+char *xn_external_path(const char *holder, const char *name)
 {
     static const char origin[] = "${ORIGIN}";
     const char *slash = strrchr(holder, '/'), *prefix = getenv("HDF5_EXTFILE_PREFIX");
@@ -201,7 +201,7 @@ static xani_status describe_external(xn_ctx *ctx, hid_t created, xn_store *s)
         hsize_t size = 0;
         if (H5Pget_external(created, (unsigned)i, sizeof name - 1, name, &offset, &size) < 0)
             return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: its external files cannot be listed", s->path, s->dataset);
-        char *path = external_path(s->path, name);
+        char *path = xn_external_path(s->path, name);
         if (path == NULL) return xn_fail_memory(ctx, name, sizeof name);
         xn_segment *g = &s->segment[s->n_segments];
         xani_status st = xn_file_open(ctx, path, &g->file);

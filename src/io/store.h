@@ -84,4 +84,7 @@ xani_status xn_store_fetch(xn_ctx *ctx, xn_store *store, const int64_t *lo, cons
 xani_status xn_store_fail(xn_ctx *ctx, const xn_store *store, int64_t index, const char *what);
 xani_status xn_store_fail_at(xn_ctx *ctx, const xn_store *store, const int64_t *at, const char *what); // that element
 
+// Where an external file of raw bytes lies that a dataset of `holder` names; owned, NULL without memory.
+char *xn_external_path(const char *holder, const char *name);
+
 #endif

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """inputs.py XANI SCRATCH -- a result knows every file it depends on: a second run redoes what a changed file touches.
 
-The half of a pair of cubes that was not named, masks, the background, the geometry and the force constants are changed
-one by one; each must be listed in the provenance and must redo the stages that read it, and no others.  Also: no
+The half of a pair of cubes that was not named, files behind a link and a virtual dataset, masks, the background, the
+geometry, the force constants and what lies beside them are changed one by one; each must be listed in the provenance and must redo the stages that read it, and no others.  Also: no
 command writes over a file it reads; the only run of a list is found both in its folder and beside it.  Prints TAP.
 """
 import json
@@ -37,6 +37,18 @@ def write_inputs():
     y = 1 + 0.05 * np.cos(2 * np.pi * 2.0 * t)[:, None, None] * np.ones((NY, NX))
     noise = 1 + 1e-4 * np.random.default_rng(3).standard_normal(y.shape)
     write_field_cube(f"{SCRATCH}/run0003", t, 1e4 * y * noise, np.full((NY, NX), 1e4), 100)
+    for half, name in (("on", "linked.h5"), ("off", "virtual.h5")):  # the images in files of their own, as masters have it
+        with h5py.File(f"{SCRATCH}/run0003_{half}.h5", "a") as f, h5py.File(f"{SCRATCH}/{name}", "w") as images:
+            f.copy("imgs", images)
+            shape, dtype = f["imgs"].shape, f["imgs"].dtype
+            del f["imgs"]
+            if half == "on":
+                f["imgs"] = h5py.ExternalLink(name, "imgs")
+            else:
+                layout = h5py.VirtualLayout(shape, dtype)
+                layout[...] = h5py.VirtualSource(name, "imgs", shape)
+                f.create_virtual_dataset("imgs", layout)
+    open(f"{SCRATCH}/BORN", "w").close()  # of the same folder as the constants
     with h5py.File(f"{SCRATCH}/mask.h5", "w") as f:
         f["mask"] = np.zeros((NY, NX), "u1")
     with h5py.File(f"{SCRATCH}/dark.h5", "w") as f:
@@ -83,11 +95,11 @@ def inputs(path):
 write_inputs()
 r.ok(run() == ("done", "done", "done"), "a first run does all stages")
 r.ok(run() == ("kept", "kept", "kept"), "a second run keeps all")
-for name in ("run0003_on.h5", "run0003_off.h5", "mask.h5", "dark.h5"):
+for name in ("run0003_on.h5", "run0003_off.h5", "linked.h5", "virtual.h5", "mask.h5", "dark.h5"):
     r.ok(name in inputs("only/cube.h5") and name in inputs("only/modes.h5"), f"{name} is listed in cube.h5 and modes.h5")
     change(name)
     r.ok(run() == ("done", "done", "done"), f"{name}: its change redoes all stages")
-for name in ("flat.geom", "forces.txt"):
+for name in ("flat.geom", "forces.txt", "BORN"):
     r.ok(name in inputs("dispersion.h5"), f"{name} is listed in dispersion.h5")
     change(name)
     r.ok(run() == ("kept", "kept", "done"), f"{name}: its change redoes the map only")

@@ -67,6 +67,8 @@ typedef struct xn_forces {
 // one. Errors name the file and what is wrong in it.
 xani_status xn_forces_load(xn_ctx *ctx, const char *path, const char *format, const char *born, xn_polar_method method,
                            xn_forces *f);
+// Names of the files that may be read with constants in the same folder, one by one; NULL: no more.
+const char *xn_forces_beside(int i);
 bool xn_forces_known(const char *path); // its name tells a format
 void xn_forces_free(xn_forces *f);
 
