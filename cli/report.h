@@ -131,6 +131,7 @@ typedef struct report {
     int n_runs;
     report_run *runs;
     report_dispersion dispersion;
+    bool not_mapped; // a dispersion.h5 in the folder is of another run
     truth truth;
     truth_score score;
     text page;

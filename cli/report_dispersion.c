@@ -270,9 +270,11 @@ void report_section_dispersion(report *r)
     report_heading(r, "dispersion", "Dispersion");
     if (d->path == NULL) {
         report_paragraph(
-            r, "There is no dispersion: dispersion.h5 is not there. It needs the photon energy, the detector's "
-               "geometry, the crystal's orientation and its cell in the configuration (experiment.energy_kev, "
-               "geometry.*, map.crystal.*).");
+            r,
+            "There is no dispersion: dispersion.h5 is %s. It needs the photon energy, the detector's geometry, the "
+            "crystal's orientation and its cell in the configuration (experiment.energy_kev, geometry.*, "
+            "map.crystal.*).",
+            r->not_mapped ? "not of this run" : "not there");
         return;
     }
     json_t *json = json_object();

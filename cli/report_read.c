@@ -2,7 +2,8 @@
 // report_read.c -- reads the results of a folder through the public interface.
 //
 // DIR holds cube.h5 and modes.h5 of a single run, or DIR/<name>/ those of each of several, and one
-// dispersion.h5.  A file or dataset that is missing leaves NULL; one that is damaged is noted in words.
+// dispersion.h5; which of them belong together says results.json, where it is there.  A file or dataset that is missing
+// leaves NULL; one that is damaged is noted in words.
 #include <dirent.h>
 #include <math.h>
 #include <stdlib.h>
@@ -188,8 +189,24 @@ static bool is_linked(const report *r, const char *file)
     return linked;
 }
 
+// What the last `xani run` says is its own. False: there is no such list.
+static bool listed_runs(report *r)
+{
+    char *path = cli_format("%s/results.json", r->dir);
+    json_t *list = json_load_file(path, 0, NULL), *runs = json_object_get(list, "runs"), *name;
+    size_t i;
+    const bool there = json_is_array(runs);
+    json_array_foreach(runs, i, name) if (json_is_string(name) && strchr(json_string_value(name), '/') == NULL)
+        add_run(r, json_string_value(name));
+    r->not_mapped = there && json_is_false(json_object_get(list, "dispersion"));
+    json_decref(list);
+    free(path);
+    return there;
+}
+
 static void find_runs(report *r)
 {
+    if (listed_runs(r)) return;
     if (!is_linked(r, "cube.h5") && !is_linked(r, "modes.h5")) add_run(r, "");
     struct dirent **entries = NULL;
     int n = r->n_runs > 0 ? 0 : scandir(r->dir, &entries, NULL, alphasort);
@@ -236,7 +253,7 @@ static void read_labels(report *r, report_dispersion *d)
 static void read_dispersion(report *r, report_dispersion *d)
 {
     int64_t shape[2], n;
-    d->path = file_in(r->dir, "", "dispersion.h5");
+    d->path = r->not_mapped ? NULL : file_in(r->dir, "", "dispersion.h5");
     if (d->path == NULL) return;
     read_points(r, d->path, &d->points);
     if (d->points.frequency == NULL) {

@@ -11,8 +11,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fit/fit.h"
@@ -52,6 +54,17 @@ static bool is_current(xn_ctx *ctx, const char *path, const char *identity)
     return same;
 }
 
+// What later stages take from the configuration in a kept file, and what the file says of the experiment, is today's.
+static xani_status refresh(xn_ctx *ctx, const char *path, const xn_config *config)
+{
+    static const char *const parts[] = {"experiment", "geometry", "fit", "map", NULL};
+    xani_status st = xn_result_refresh(ctx, path, config, parts);
+    if (st != XANI_ERR_OUTPUT) return st;
+    xn_warn(ctx, "the configuration in a result that is kept stays that of before: %s", xani_error_text(ctx));
+    xn_clear_error(ctx);
+    return XANI_OK;
+}
+
 // ---- the stages of one run
 
 static xn_cube_name name_of(const run *r) { return (xn_cube_name){r->config, r->cube_path, r->index, 0}; }
@@ -63,6 +76,7 @@ static xani_status reduce_run(xn_ctx *ctx, run *r, xn_cube *cube)
     double start = xn_seconds();
     r->cube_kept = is_current(ctx, r->cube_path, r->cube_id);
     if (r->cube_kept) {
+        XN_TRY(refresh(ctx, r->cube_path, config));
         XN_TRY(xn_result_read_cube(ctx, r->cube_path, cube));
         return r->pair_there ? XANI_OK : xn_field_pair_write(ctx, &name, cube);
     }
@@ -104,6 +118,8 @@ static xani_status process_run(xn_ctx *ctx, run *r)
                     (!cube_wanted || is_current(ctx, r->cube_path, r->cube_id));
     if (r->modes_kept) {
         r->cube_kept = cube_wanted;
+        if (cube_wanted) XN_TRY(refresh(ctx, r->cube_path, config));
+        XN_TRY(refresh(ctx, r->modes_path, config));
         return xn_result_read_modes(ctx, r->modes_path, &r->modes);
     }
     xani_status st = reduce_run(ctx, r, &cube);
@@ -151,7 +167,9 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const char *di
     XN_GOTO(out, st, xn_inputs_map(ctx, config, none, &beside));
     XN_GOTO(out, st, xn_identity_map(ctx, config, ids, beside, &identity));
     XN_GOTO(out, st, xn_check_interrupt(ctx));
-    if (is_current(ctx, path, identity))
+    const bool kept = is_current(ctx, path, identity);
+    if (kept) XN_GOTO(out, st, refresh(ctx, path, config));
+    if (kept)
         json_object_set_new(summary, "dispersion", json_pack("{s:s, s:s}", "path", path, "map", "kept"));
     else
         st = xn_stage_map(ctx, config, modes, n, inputs, identity, path, summary);
@@ -256,6 +274,15 @@ static xani_status process_angles(xn_ctx *ctx, const xn_config *config, int inde
     return st;
 }
 
+// A link of before, to a run that had another name, is replaced; a file is not. 0, or -1 with errno.
+static int make_link(const char *target, const char *link)
+{
+    struct stat s;
+    if (symlink(target, link) == 0) return 0;
+    if (errno != EEXIST || lstat(link, &s) != 0 || !S_ISLNK(s.st_mode)) return -1;
+    return unlink(link) == 0 ? symlink(target, link) : -1;
+}
+
 // The results of the only run of a list also have the names that those of a run without a name have: links to them.
 // Where the file system knows no links, or a file has the name, they stay in the run's folder only.
 static xani_status link_only_run(xn_ctx *ctx, const char *dir, const run *r)
@@ -265,7 +292,7 @@ static xani_status link_only_run(xn_ctx *ctx, const char *dir, const run *r)
         char *link = xn_format("%s/%s", dir, names[i]), *target = xn_format("%s/%s", r->name, names[i]);
         char *file = xn_format("%s/%s/%s", dir, r->name, names[i]);
         bool made = link != NULL && target != NULL && file != NULL;
-        if (made && access(file, F_OK) == 0 && symlink(target, link) != 0 && errno != EEXIST)
+        if (made && access(file, F_OK) == 0 && make_link(target, link) != 0)
             xn_warn(ctx, "%s: cannot be linked to %s: %s", link, file, strerror(errno));
         xn_free(link);
         xn_free(target);
@@ -286,6 +313,22 @@ static xani_status spare_dispersion(xn_ctx *ctx, const xn_config *config, const 
     return st;
 }
 
+// results.json: what of the folder belongs to this run.  A run that was renamed or taken out leaves its results there,
+// and so does a map; nothing of a user's is removed, but no report is to add them up with the others.
+static xani_status write_contents(xn_ctx *ctx, const whole *w, bool mapped)
+{
+    char *path = xn_format("%s/results.json", w->dir);
+    json_t *names = json_array(), *o = json_pack("{s:i, s:o, s:b}", "format", 1, "runs", names, "dispersion", mapped);
+    for (int i = 0; i < w->n; i++) json_array_append_new(names, json_string(w->runs[i].name));
+    char *text = o != NULL && json_array_size(names) == (size_t)w->n ? json_dumps(o, JSON_INDENT(1)) : NULL;
+    xani_status st = path != NULL && text != NULL ? xn_publish_text(ctx, path, text, strlen(text), false)
+                                                  : xn_fail_memory(ctx, "results.json", 64);
+    free(text);
+    json_decref(o);
+    xn_free(path);
+    return st;
+}
+
 static xani_status process_all(xn_ctx *ctx, const xn_config *config, whole *w, json_t *summary)
 {
     const bool angles = xn_config_has(config, "reduce.second_axis");
@@ -300,6 +343,7 @@ static xani_status process_all(xn_ctx *ctx, const xn_config *config, whole *w, j
     }
     if (n == 1 && w->n == 1 && !angles) XN_TRY(link_only_run(ctx, w->dir, &w->runs[0]));
     XN_TRY(map_runs(ctx, config, w->dir, w->runs, w->n, summary));
+    XN_TRY(write_contents(ctx, w, xn_map_possible(config, &(const char *){NULL})));
     return xn_stage_judge(ctx, config, w->fitted, w->failed);
 }
 

@@ -35,11 +35,16 @@ typedef struct xn_scalar {
 
 #define XN_COUNT(table) ((int)(sizeof(table) / sizeof(table)[0]))
 
+#define XN_PROCESS "/entry/process"
+
 // ---- writing. Errors are kept by the writer and come out of xn_writer_publish.
 
 // Root and /entry with @default, title, program, instrument and /entry/process (provenance).
 xani_status xn_nexus_create(xn_ctx *ctx, const char *path, const char *group, const char *what, const xn_provenance *p,
                             xn_writer **w);
+// Parts of it that do not belong to what a stage depends on: title, notes and facility; the configuration.
+xani_status xn_nexus_experiment(xn_ctx *ctx, xn_writer *w, const xn_config *config, const char *what);
+xani_status xn_nexus_config(xn_ctx *ctx, xn_writer *w, const xn_config *config);
 void xn_nexus_fields(xn_writer *w, const xn_field *fields, int n, const void *base, const int64_t *extent);
 void xn_nexus_scalars(xn_writer *w, const xn_scalar *scalars, int n, const void *base);
 // An NXdata group: @signal, @axes, indices of the axes, a title for the plot.

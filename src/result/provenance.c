@@ -11,7 +11,6 @@
 
 #include "result/nexus.h"
 
-#define PROCESS "/entry/process"
 #define DATE_LENGTH 32
 
 static const char *iso_date(time_t t, char text[DATE_LENGTH])
@@ -41,10 +40,10 @@ static xani_status write_inputs(xn_ctx *ctx, xn_writer *w, const char *const *in
         dates[i * DATE_LENGTH] = '\0';
         date[i] = there ? iso_date(s.st_mtime, dates + i * DATE_LENGTH) : dates + i * DATE_LENGTH;
     }
-    xn_writer_group(w, PROCESS "/inputs", "NXcollection");
-    xn_writer_texts(w, PROCESS "/inputs/file", inputs, n);
-    xn_writer_data(w, PROCESS "/inputs/bytes", XN_I64, 1, &n, NULL, bytes);
-    xn_writer_texts(w, PROCESS "/inputs/modified", date, n);
+    xn_writer_group(w, XN_PROCESS "/inputs", "NXcollection");
+    xn_writer_texts(w, XN_PROCESS "/inputs/file", inputs, n);
+    xn_writer_data(w, XN_PROCESS "/inputs/bytes", XN_I64, 1, &n, NULL, bytes);
+    xn_writer_texts(w, XN_PROCESS "/inputs/modified", date, n);
 out:
     xn_free(bytes);
     xn_free(dates);
@@ -52,29 +51,39 @@ out:
     return st;
 }
 
-static xani_status write_config(xn_ctx *ctx, xn_writer *w, const xn_config *config)
+xani_status xn_nexus_config(xn_ctx *ctx, xn_writer *w, const xn_config *config)
 {
     char *yaml;
     XN_TRY(xn_config_text(ctx, config, &yaml));
-    xn_writer_text(w, PROCESS "/configuration", yaml);
-    xn_writer_attr_text(w, PROCESS "/configuration", "type", "text/yaml");
+    xn_writer_text(w, XN_PROCESS "/configuration", yaml);
+    xn_writer_attr_text(w, XN_PROCESS "/configuration", "type", "text/yaml");
     xn_free(yaml);
     char *dir = realpath(xn_config_dir(config), NULL);
-    xn_writer_text(w, PROCESS "/base_dir", dir ? dir : xn_config_dir(config));
+    xn_writer_text(w, XN_PROCESS "/base_dir", dir ? dir : xn_config_dir(config));
     free(dir);
     return XANI_OK;
 }
 
-static void write_instrument(xn_writer *w, const xn_config *config)
+xani_status xn_nexus_experiment(xn_ctx *ctx, xn_writer *w, const xn_config *config, const char *what)
 {
-    const char *facility = xn_config_string(config, "experiment.facility"),
-               *notes = xn_config_string(config, "experiment.notes");
-    double energy = xn_config_double(config, "experiment.energy_kev");
+    const char *experiment = config != NULL ? xn_config_string(config, "experiment.title") : NULL;
+    const char *facility = config != NULL ? xn_config_string(config, "experiment.facility") : NULL;
+    const char *notes = config != NULL ? xn_config_string(config, "experiment.notes") : NULL;
+    char *title = xn_format("%s%s%s", experiment ? experiment : "", experiment ? ": " : "", what);
+    if (title == NULL) return xn_fail_memory(ctx, "a title", 64);
+    xn_writer_text(w, "/entry/title", title);
+    xn_free(title);
     if (notes != NULL) xn_writer_text(w, "/entry/notes", notes);
-    if (facility == NULL && !(energy > 0)) return;
-    xn_writer_group(w, "/entry/instrument", "NXinstrument");
+    if (facility != NULL) xn_writer_group(w, "/entry/instrument", "NXinstrument");
     if (facility != NULL) xn_writer_text(w, "/entry/instrument/name", facility);
+    return XANI_OK;
+}
+
+static void write_energy(xn_writer *w, const xn_config *config)
+{
+    double energy = xn_config_double(config, "experiment.energy_kev");
     if (!(energy > 0)) return;
+    xn_writer_group(w, "/entry/instrument", "NXinstrument");
     xn_writer_group(w, "/entry/instrument/beam", "NXbeam");
     xn_writer_data(w, "/entry/instrument/beam/incident_energy", XN_F64, 0, NULL, NULL, &energy);
     xn_writer_attr_text(w, "/entry/instrument/beam/incident_energy", "units", "keV");
@@ -83,21 +92,21 @@ static void write_instrument(xn_writer *w, const xn_config *config)
 static xani_status write_process(xn_ctx *ctx, xn_writer *w, const xn_provenance *p)
 {
     char date[DATE_LENGTH];
-    xn_writer_group(w, PROCESS, "NXprocess");
-    xn_writer_text(w, PROCESS "/program", "xani");
-    xn_writer_text(w, PROCESS "/version", xani_version());
-    xn_writer_text(w, PROCESS "/date", iso_date(time(NULL), date));
-    xn_writer_text(w, PROCESS "/command_line", ctx ? xn_command_line(ctx) : "");
+    xn_writer_group(w, XN_PROCESS, "NXprocess");
+    xn_writer_text(w, XN_PROCESS "/program", "xani");
+    xn_writer_text(w, XN_PROCESS "/version", xani_version());
+    xn_writer_text(w, XN_PROCESS "/date", iso_date(time(NULL), date));
+    xn_writer_text(w, XN_PROCESS "/command_line", ctx ? xn_command_line(ctx) : "");
     const char *const *warnings;
     int n = xn_warnings(ctx, &warnings);
-    if (n > 0) xn_writer_texts(w, PROCESS "/warnings", warnings, n);
+    if (n > 0) xn_writer_texts(w, XN_PROCESS "/warnings", warnings, n);
     if (p == NULL || !p->partial) xn_warnings_forget(ctx);
     if (p == NULL) return write_inputs(ctx, w, NULL);
-    if (p->identity != NULL) xn_writer_text(w, PROCESS "/identity", p->identity);
-    if (p->config != NULL) XN_TRY(write_config(ctx, w, p->config));
+    if (p->identity != NULL) xn_writer_text(w, XN_PROCESS "/identity", p->identity);
+    if (p->config != NULL) XN_TRY(xn_nexus_config(ctx, w, p->config));
     int64_t merged = 0;
     while (p->merged != NULL && p->merged[merged] != NULL) merged++;
-    if (merged > 0) xn_writer_texts(w, PROCESS "/merged", p->merged, merged);
+    if (merged > 0) xn_writer_texts(w, XN_PROCESS "/merged", p->merged, merged);
     return write_inputs(ctx, w, p->inputs);
 }
 
@@ -106,19 +115,15 @@ xani_status xn_nexus_create(xn_ctx *ctx, const char *path, const char *group, co
 {
     XN_TRY(xn_writer_create(ctx, path, XN_LAYOUT_RESULT, w));
     const xn_config *config = p != NULL ? p->config : NULL;
-    const char *experiment = config != NULL ? xn_config_string(config, "experiment.title") : NULL;
     xn_writer_attr_text(*w, "/", "NX_class", "NXroot");
     xn_writer_attr_text(*w, "/", "default", "entry");
     xn_writer_attr_text(*w, "/", "creator", "xani");
     xn_writer_group(*w, "/entry", "NXentry");
     xn_writer_attr_text(*w, "/entry", "default", group);
-    char *title = xn_format("%s%s%s", experiment ? experiment : "", experiment ? ": " : "", what);
-    xani_status st = title != NULL ? XANI_OK : xn_fail_memory(ctx, "a title", 64);
-    if (title != NULL) xn_writer_text(*w, "/entry/title", title);
-    xn_free(title);
+    xani_status st = xn_nexus_experiment(ctx, *w, config, what);
     xn_writer_text(*w, "/entry/program_name", "xani");
     xn_writer_attr_text(*w, "/entry/program_name", "version", xani_version());
-    if (config != NULL) write_instrument(*w, config);
+    if (config != NULL) write_energy(*w, config);
     if (st == XANI_OK) st = write_process(ctx, *w, p);
     if (st != XANI_OK) xn_writer_abort(w);
     return st;
@@ -137,8 +142,8 @@ xani_status xn_result_read_config(xn_ctx *ctx, const char *path, char **yaml, ch
     *yaml = *base_dir = NULL;
     xn_h5 *file;
     XN_TRY(xn_h5_open(ctx, path, &file));
-    xani_status st = read_text(ctx, file, PROCESS "/configuration", yaml);
-    if (st == XANI_OK) st = read_text(ctx, file, PROCESS "/base_dir", base_dir);
+    xani_status st = read_text(ctx, file, XN_PROCESS "/configuration", yaml);
+    if (st == XANI_OK) st = read_text(ctx, file, XN_PROCESS "/base_dir", base_dir);
     if (st != XANI_OK) {
         xn_free(*yaml);
         xn_free(*base_dir);
@@ -153,7 +158,7 @@ xani_status xn_result_read_identity(xn_ctx *ctx, const char *path, char **identi
     *identity = NULL;
     xn_h5 *file;
     XN_TRY(xn_h5_open(ctx, path, &file));
-    xani_status st = read_text(ctx, file, PROCESS "/identity", identity);
+    xani_status st = read_text(ctx, file, XN_PROCESS "/identity", identity);
     xn_h5_close(&file);
     return st;
 }
@@ -164,7 +169,7 @@ xani_status xn_result_read_inputs(xn_ctx *ctx, const char *path, char ***inputs)
     int64_t n;
     xn_h5 *file;
     XN_TRY(xn_h5_open(ctx, path, &file));
-    const char *dataset = PROCESS "/inputs/file";
+    const char *dataset = XN_PROCESS "/inputs/file";
     xani_status st = xn_h5_exists(file, dataset) ? xn_h5_read_strings(ctx, file, dataset, inputs, &n) : XANI_OK;
     xn_h5_close(&file);
     return st;

@@ -50,6 +50,9 @@ xani_status xn_result_write_field_cubes(xn_ctx *ctx, const char *prefix, const x
 // Configuration text and identity stored in a result (owned; NULL when absent).
 xani_status xn_result_read_config(xn_ctx *ctx, const char *path, char **yaml, char **base_dir);
 xani_status xn_result_read_identity(xn_ctx *ctx, const char *path, char **identity);
+// What a kept result says of its experiment and the configuration in it, which later stages go by, become those of
+// `config` where one of these parts of it, or the folder of its paths, is another.  refresh.c
+xani_status xn_result_refresh(xn_ctx *ctx, const char *path, const xn_config *config, const char *const *parts);
 // Inputs stored in a result; free with xn_h5_names_free, NULL when none are.
 xani_status xn_result_read_inputs(xn_ctx *ctx, const char *path, char ***inputs);
 // The first pulse id of a cube, 0 when it has no shots.

@@ -124,11 +124,41 @@ r.ok(len(turned) > 10 and (turned > 0.01).all(), f"another angle turns every poi
 done = subprocess.run([XANI, "map", "--config", f"{SCRATCH}/alone.yaml", f"{SCRATCH}/alone/modes.h5", "-o", f"{SCRATCH}/alone/d.h5"],
                       capture_output=True, text=True)
 r.ok(done.returncode == 0 and "measured at 15 degrees" in done.stderr, f"xani map tells other angles {done.stderr.strip()}")
+# what a kept result does not depend on, but says of itself or hands to later stages, is taken over
+done = subprocess.run([XANI, "run", f"{SCRATCH}/xani.yaml", "-o", f"{SCRATCH}/out", "--json", "--set", "experiment.title=another",
+                       "--set", "experiment.notes=new", "--set", "map.grid.shape=[4,4,4]", "--set", "fit.max_failed=0.9"], capture_output=True, text=True)
+row = json.loads(done.stdout)["runs"][0] if done.returncode == 0 else {}
+r.ok(row.get("reduce") == "kept" and row.get("fit") == "done", f"settings of the map leave the cube {row} {done.stderr.strip()}")
+for name in ("only/cube.h5", "only/modes.h5", "dispersion.h5"):
+    with h5py.File(f"{SCRATCH}/out/{name}") as f:
+        stored = yaml.safe_load(text(f["entry/process/configuration"][()]))
+        r.ok(stored["map"]["grid"]["shape"] == [4, 4, 4] and stored["fit"]["max_failed"] == 0.9 and text(f["entry/title"][()]).startswith("another: ")
+             and text(f["entry/notes"][()]) == "new", f"{name}: holds the configuration of the last run")
+    r.ok(subprocess.run([XANI, "verify", f"{SCRATCH}/out/{name}"], capture_output=True).returncode == 0, f"{name}: as its manifest says")
+title = subprocess.run([XANI, "run", f"{SCRATCH}/xani.yaml", "-o", f"{SCRATCH}/out", "--set", "experiment.title=third"], capture_output=True)
+with h5py.File(f"{SCRATCH}/out/only/cube.h5") as f:
+    r.ok(text(f["entry/title"][()]).startswith("third: ") and "another" not in text(f["entry/title"][()]) and "notes" not in f["entry"],
+         "a title is replaced, notes that are gone go")
+# what is left of runs and maps of before is not reported
+with open(f"{SCRATCH}/xani.yaml") as f:
+    config = yaml.safe_load(f)
+config["runs"][0]["name"] = "first"
+with open(f"{SCRATCH}/renamed.yaml", "w") as f:
+    yaml.safe_dump(dict(config, map={}), f)
+for command in (["run", f"{SCRATCH}/renamed.yaml", "-o", f"{SCRATCH}/out"], ["report", f"{SCRATCH}/out"]):
+    done = subprocess.run([XANI, *command], capture_output=True, text=True)
+    r.ok(done.returncode == 0, f"{command[0]}: {done.stderr.strip()}")
+with open(f"{SCRATCH}/out/report.json") as f:
+    j = json.load(f)
+    r.ok([row["name"] for row in j["runs"]] == ["first"] and j["state"] != "complete" and not j["summary"].get("points"),
+         f"a run renamed, a map left out: {j['state']}, {[row['name'] for row in j['runs']]}")
+r.ok(os.path.samefile(f"{SCRATCH}/out/cube.h5", f"{SCRATCH}/out/first/cube.h5"), "the link beside it follows the run's name")
+r.ok(run()[0] == "kept", "the run of before is still there")
 done = subprocess.run([XANI, "report", f"{SCRATCH}/out"], capture_output=True, text=True)
 with open(f"{SCRATCH}/out/report.json") as f:
     r.ok(done.returncode == 0 and len(json.load(f)["runs"]) == 1, "the report shows the run once")
 done = subprocess.run([XANI, "verify", f"{SCRATCH}/out", "--json"], capture_output=True, text=True)
-r.ok(done.returncode == 0 and json.loads(done.stdout)["good"] == 3, "xani verify counts three results")
+r.ok(done.returncode == 0 and json.loads(done.stdout)["good"] == 5, "xani verify counts all results, those left over too")
 r.ok(subprocess.run([XANI, "verify", f"{SCRATCH}/out/cube.h5"], capture_output=True).returncode == 0, "and takes the link's name too")
 done = subprocess.run([XANI, "map", "out/only/modes.h5", "out/modes.h5", "-o", "twice.h5"], capture_output=True, text=True, cwd=SCRATCH)
 r.ok(done.returncode == 2 and "given twice" in done.stderr and not os.path.exists(f"{SCRATCH}/twice.h5"),

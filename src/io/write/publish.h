@@ -20,6 +20,10 @@ typedef enum {
 xani_status xn_writer_create(xn_ctx *ctx, const char *path, xn_layout layout, xn_writer **w);
 // Group with @NX_class (NULL: none); parents are made.
 xani_status xn_writer_group(xn_writer *w, const char *group, const char *nx_class);
+// A published file with its manifest, to be published again with some datasets others: remove, then write anew.
+// writer_amend.c
+xani_status xn_writer_amend(xn_ctx *ctx, const char *path, xn_writer **w);
+xani_status xn_writer_remove(xn_writer *w, const char *dataset); // full name; nothing where it is not there
 // Dataset from memory. dims[rank]; chunk NULL: chosen. rank 0 = scalar.
 xani_status xn_writer_data(xn_writer *w, const char *dataset, xn_type type, int rank, const int64_t *dims,
                            const int64_t *chunk, const void *data);

@@ -15,11 +15,12 @@
 
 enum { ALIGN = 4096, ALIGN_ABOVE = 16 << 10 }; // small pieces are packed: padding would outweigh them
 
-static hid_t access_properties(xn_layout layout, xn_latch *latch)
+hid_t xn_writer_access(const xn_writer *w)
 {
     hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (access < 0 || !xn_latch_set_driver(access, latch)) return access;
-    H5Pset_libver_bounds(access, layout == XN_LAYOUT_RESULT ? H5F_LIBVER_V110 : H5F_LIBVER_EARLIEST, H5F_LIBVER_V110);
+    if (access < 0 || !xn_latch_set_driver(access, w->latch)) return access;
+    H5Pset_libver_bounds(access, w->layout == XN_LAYOUT_RESULT ? H5F_LIBVER_V110 : H5F_LIBVER_EARLIEST,
+                         H5F_LIBVER_V110);
     H5Pset_alignment(access, ALIGN_ABOVE, ALIGN);
     return access;
 }
@@ -36,7 +37,7 @@ static hid_t group_properties(xn_layout layout, hid_t class)
 
 static xani_status create_file(xn_writer *w, const xn_creation_order *root)
 {
-    hid_t access = access_properties(w->layout, w->latch), created = group_properties(w->layout, H5P_FILE_CREATE);
+    hid_t access = xn_writer_access(w), created = group_properties(w->layout, H5P_FILE_CREATE);
     if (root && created >= 0) {
         H5Pset_link_creation_order(created, root->links);
         H5Pset_attr_creation_order(created, root->attributes);
@@ -70,16 +71,11 @@ static void destroy(xn_writer *w)
     xn_free(w->path);
     xn_free(w->temporary);
     xn_latch_release(w->latch);
+    json_decref(w->kept);
     xn_free(w);
 }
 
-xani_status xn_writer_create(xn_ctx *ctx, const char *path, xn_layout layout, xn_writer **writer)
-{
-    return xn_writer_create_as(ctx, path, layout, NULL, writer);
-}
-
-xani_status xn_writer_create_as(xn_ctx *ctx, const char *path, xn_layout layout, const xn_creation_order *root,
-                                xn_writer **writer)
+xani_status xn_writer_open(xn_ctx *ctx, const char *path, xn_layout layout, xn_writer **writer)
 {
     *writer = NULL;
     XN_TRY(look_at_target(ctx, path));
@@ -90,10 +86,24 @@ xani_status xn_writer_create_as(xn_ctx *ctx, const char *path, xn_layout layout,
     w->temporary = xn_io_temporary(path);
     w->latch = xn_latch_make();
     xn_io_sweep(path);
-    xn_hdf_guard guard = xn_hdf_enter();
-    xani_status st = w->path && w->temporary && w->latch ? create_file(w, root) : xn_fail_memory(ctx, path, 1);
-    xn_hdf_leave(guard);
     *writer = w;
+    if (w->path && w->temporary && w->latch) return XANI_OK;
+    xn_writer_abort(writer);
+    return xn_fail_memory(ctx, path, 1);
+}
+
+xani_status xn_writer_create(xn_ctx *ctx, const char *path, xn_layout layout, xn_writer **writer)
+{
+    return xn_writer_create_as(ctx, path, layout, NULL, writer);
+}
+
+xani_status xn_writer_create_as(xn_ctx *ctx, const char *path, xn_layout layout, const xn_creation_order *root,
+                                xn_writer **writer)
+{
+    XN_TRY(xn_writer_open(ctx, path, layout, writer));
+    xn_hdf_guard guard = xn_hdf_enter();
+    xani_status st = create_file(*writer, root);
+    xn_hdf_leave(guard);
     if (st != XANI_OK) xn_writer_abort(writer);
     return st;
 }
@@ -174,8 +184,9 @@ xani_status xn_writer_publish(xn_writer **writer)
     xn_hdf_leave(guard);
     if (st == XANI_OK) {
         json_t *datasets = xn_manifest_datasets(w->record, w->n_records);
-        st = datasets ? xn_manifest_publish(w->ctx, w->temporary, w->path, datasets)
-                      : xn_fail_memory(w->ctx, "a manifest", 1);
+        if (datasets == NULL || (w->kept && json_object_update_missing(datasets, w->kept) != 0))
+            st = xn_fail_memory(w->ctx, "a manifest", 1);
+        if (st == XANI_OK) st = xn_manifest_publish(w->ctx, w->temporary, w->path, datasets);
         json_decref(datasets);
     }
     xn_writer_abort(writer); // closes what is open, removes the temporary if it is still there

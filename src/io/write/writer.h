@@ -41,6 +41,7 @@ struct xn_writer {
     xani_status status; // the first failure; nothing is done after it
     xn_record *record;
     size_t n_records, room;
+    json_t *kept; // of an amended file: the manifest's datasets that stay; else NULL
     // Further comparison of the file, closed and opened again; NULL: none.
     xani_status (*check)(xn_ctx *ctx, const xn_h5 *file, void *user);
     void *check_user;
@@ -66,6 +67,10 @@ typedef struct xn_creation_order {
 // root: NULL: as xani's results have it.
 xani_status xn_writer_create_as(xn_ctx *ctx, const char *path, xn_layout layout, const xn_creation_order *root,
                                 xn_writer **writer);
+
+// All but the file, which is not yet there.
+xani_status xn_writer_open(xn_ctx *ctx, const char *path, xn_layout layout, xn_writer **writer);
+hid_t xn_writer_access(const xn_writer *w); // properties of its file's access
 
 // "path: cannot be written: <why>"; number 0: the library's reason, else strerror.
 xani_status xn_output_fail(xn_ctx *ctx, const char *path, int number);
