@@ -9,12 +9,8 @@
 #include "pipeline.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fit/fit.h"
@@ -185,20 +181,6 @@ out:
 
 // ---- the whole
 
-// One writer per folder. Where the file system knows no locks the folder is not guarded.
-static xani_status lock_folder(xn_ctx *ctx, const char *dir, int *fd)
-{
-    char *path = xn_format("%s/.xani.lock", dir);
-    if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    int error = *fd < 0 ? errno : 0;
-    xn_free(path);
-    if (*fd < 0) return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be written: %s", dir, strerror(error));
-    if (flock(*fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-        return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: another xani run is writing there", dir);
-    return XANI_OK;
-}
-
 static xani_status folder_name(xn_ctx *ctx, const xn_config *config, const char *directory, char **dir)
 {
     *dir = directory != NULL ? xn_strdup(directory) : xn_config_path(config, "output.directory");
@@ -274,34 +256,6 @@ static xani_status process_angles(xn_ctx *ctx, const xn_config *config, int inde
     return st;
 }
 
-// A link of before, to a run that had another name, is replaced; a file is not. 0, or -1 with errno.
-static int make_link(const char *target, const char *link)
-{
-    struct stat s;
-    if (symlink(target, link) == 0) return 0;
-    if (errno != EEXIST || lstat(link, &s) != 0 || !S_ISLNK(s.st_mode)) return -1;
-    return unlink(link) == 0 ? symlink(target, link) : -1;
-}
-
-// The results of the only run of a list also have the names that those of a run without a name have: links to them.
-// Where the file system knows no links, or a file has the name, they stay in the run's folder only.
-static xani_status link_only_run(xn_ctx *ctx, const char *dir, const run *r)
-{
-    static const char *const names[] = {"cube.h5", "cube.h5.manifest.json", "modes.h5", "modes.h5.manifest.json"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        char *link = xn_format("%s/%s", dir, names[i]), *target = xn_format("%s/%s", r->name, names[i]);
-        char *file = xn_format("%s/%s/%s", dir, r->name, names[i]);
-        bool made = link != NULL && target != NULL && file != NULL;
-        if (made && access(file, F_OK) == 0 && make_link(target, link) != 0)
-            xn_warn(ctx, "%s: cannot be linked to %s: %s", link, file, strerror(errno));
-        xn_free(link);
-        xn_free(target);
-        xn_free(file);
-        if (!made) return xn_fail_memory(ctx, "a path", strlen(dir));
-    }
-    return XANI_OK;
-}
-
 // Known before the hours that the runs take.
 static xani_status spare_dispersion(xn_ctx *ctx, const xn_config *config, const char *dir)
 {
@@ -313,20 +267,20 @@ static xani_status spare_dispersion(xn_ctx *ctx, const xn_config *config, const 
     return st;
 }
 
-// results.json: what of the folder belongs to this run.  A run that was renamed or taken out leaves its results there,
-// and so does a map; nothing of a user's is removed, but no report is to add them up with the others.
-static xani_status write_contents(xn_ctx *ctx, const whole *w, bool mapped)
+// A file of the last run that is missing is told before the hours that the first ones take.
+static xani_status check_files(xn_ctx *ctx, const xn_config *config, const whole *w, int n)
 {
-    char *path = xn_format("%s/results.json", w->dir);
-    json_t *names = json_array(), *o = json_pack("{s:i, s:o, s:b}", "format", 1, "runs", names, "dispersion", mapped);
-    for (int i = 0; i < w->n; i++) json_array_append_new(names, json_string(w->runs[i].name));
-    char *text = o != NULL && json_array_size(names) == (size_t)w->n ? json_dumps(o, JSON_INDENT(1)) : NULL;
-    xani_status st = path != NULL && text != NULL ? xn_publish_text(ctx, path, text, strlen(text), false)
-                                                  : xn_fail_memory(ctx, "results.json", 64);
-    free(text);
-    json_decref(o);
-    xn_free(path);
-    return st;
+    for (int i = 0; i < n; i++) {
+        char **files = NULL, key[XN_KEY_LENGTH], other[XN_KEY_LENGTH];
+        if (w->has != NULL && !w->has[i]) continue;
+        xani_status st = xn_source_files(ctx, config, i, &files);
+        for (int k = 0; st == XANI_OK && files[k] != NULL; k++)
+            if (access(files[k], F_OK) != 0) st = xn_fail(ctx, XANI_ERR_INPUT, "%s: no such file", files[k]);
+        if (st == XANI_OK) xn_h5_names_free(files);
+        const char *name = xn_config_string(config, xn_key(key, "runs[%d].name", i));
+        if (st != XANI_OK) return xn_context(ctx, st, "run %s", name != NULL ? name : xn_key(other, "%d", i + 1));
+    }
+    return XANI_OK;
 }
 
 static xani_status process_all(xn_ctx *ctx, const xn_config *config, whole *w, json_t *summary)
@@ -336,14 +290,17 @@ static xani_status process_all(xn_ctx *ctx, const xn_config *config, whole *w, j
     w->list = json_array();
     json_object_set_new(summary, "runs", w->list);
     XN_TRY(spare_dispersion(ctx, config, w->dir));
+    XN_TRY(check_files(ctx, config, w, n));
     for (int i = 0; i < (n > 0 ? n : 1); i++) {
         int index = n > 0 ? i : -1;
         if (w->has != NULL && !w->has[i]) continue;
         XN_TRY(angles ? process_angles(ctx, config, index, w) : process_one(ctx, config, index, w));
     }
-    if (n == 1 && w->n == 1 && !angles) XN_TRY(link_only_run(ctx, w->dir, &w->runs[0]));
+    if (n == 1 && w->n == 1 && !angles) XN_TRY(xn_folder_link(ctx, w->dir, w->runs[0].name));
     XN_TRY(map_runs(ctx, config, w->dir, w->runs, w->n, summary));
-    XN_TRY(write_contents(ctx, w, xn_map_possible(config, &(const char *){NULL})));
+    json_t *names = json_array();
+    for (int i = 0; i < w->n; i++) json_array_append_new(names, json_string(w->runs[i].name));
+    XN_TRY(xn_folder_contents(ctx, w->dir, names, xn_map_possible(config, &(const char *){NULL})));
     return xn_stage_judge(ctx, config, w->fitted, w->failed);
 }
 
@@ -354,7 +311,7 @@ xani_status xn_pipeline_folder(xn_ctx *ctx, const xn_config *config, const char 
     json_object_set_new(summary, "directory", json_string(dir));
     json_object_set_new(summary, "report", json_boolean(xn_config_bool(config, "output.report")));
     xani_status st = xn_make_dirs(ctx, dir);
-    if (st == XANI_OK) st = lock_folder(ctx, dir, &lock);
+    if (st == XANI_OK) st = xn_folder_lock(ctx, dir, &lock);
     if (st == XANI_OK) st = process_all(ctx, config, &w, summary);
     for (int i = 0; i < w.n; i++) end_run(&w.runs[i]);
     xn_free(w.runs);

@@ -17,6 +17,11 @@ xani_status xn_pipeline_sim(xn_ctx *ctx, const xn_config *config, const char *di
 xani_status xn_pipeline_run(xn_ctx *ctx, const xn_config *config, const char *directory, json_t **summary);
 // One folder of results; has: by run of the configuration, whether it takes part; NULL: all do.
 xani_status xn_pipeline_folder(xn_ctx *ctx, const xn_config *config, const char *dir, const bool *has, json_t *summary);
+// folder.c. The lock is let go of by closing fd. Links to the results of the only run of a list; results.json, names
+// of runs (taken over) and whether they were mapped.
+xani_status xn_folder_lock(xn_ctx *ctx, const char *dir, int *fd);
+xani_status xn_folder_link(xn_ctx *ctx, const char *dir, const char *run);
+xani_status xn_folder_contents(xn_ctx *ctx, const char *dir, json_t *runs, bool mapped);
 // series.c: a folder for each value of a second axis that is no angle.
 xani_status xn_series_run(xn_ctx *ctx, const xn_config *config, const char *dir, json_t *summary);
 xani_status xn_pipeline_reduce(xn_ctx *ctx, const xn_config *config, const char *cube_path);

@@ -163,6 +163,12 @@ r.ok(subprocess.run([XANI, "verify", f"{SCRATCH}/out/cube.h5"], capture_output=T
 done = subprocess.run([XANI, "map", "out/only/modes.h5", "out/modes.h5", "-o", "twice.h5"], capture_output=True, text=True, cwd=SCRATCH)
 r.ok(done.returncode == 2 and "given twice" in done.stderr and not os.path.exists(f"{SCRATCH}/twice.h5"),
      f"the same modes under two names are not mapped twice: {done.stderr.strip()}")
+config["runs"].append({"name": "second", "files": ["run0004_on.h5"], "angle_deg": [20]})
+with open(f"{SCRATCH}/gone.yaml", "w") as f:
+    yaml.safe_dump(config, f)
+done = subprocess.run([XANI, "run", f"{SCRATCH}/gone.yaml", "-o", f"{SCRATCH}/gone"], capture_output=True, text=True)
+r.ok(done.returncode == 3 and "run second" in done.stderr and "run0004_on.h5" in done.stderr and not os.path.exists(f"{SCRATCH}/gone/first/cube.h5"),
+     f"a file of the second run that is missing is told before the first is reduced: {done.stderr.strip()}")
 for what, path, args in (("reduce", "run0003_off.h5", ["xani.yaml"]), ("reduce", "mask.h5", ["xani.yaml"]),
                          ("fit", "out/only/cube.h5", ["out/only/cube.h5"]), ("map", "out/only/modes.h5", ["out/only/modes.h5"]),
                          ("map", "flat.geom", ["out/only/modes.h5"]), ("fit", "run0003_on.h5", ["run0003_on.h5", "--model", "constant"])):
