@@ -52,10 +52,28 @@ void xn_kind_power_law(int order, const double *x, int64_t n, const double *p, d
     }
 }
 
+// What every step becomes as its width goes to 0. A centre on a sample has no derivative there; none counts.
+// slope: of the step's tail, d/d width = slope/(x - centre).
+static void sharp_step(const double *x, int64_t n, const double *p, double slope, double *y, double *const *d)
+{
+    for (int64_t i = 0; i < n; i++) {
+        const double t = x[i] - p[1], f = t > 0.0 ? 1.0 : t < 0.0 ? 0.0 : 0.5;
+        y[i] = p[0] * f;
+        if (d == NULL) continue;
+        d[0][i] = f;
+        d[1][i] = 0.0;
+        d[2][i] = t != 0.0 ? p[0] * slope / t : 0.0;
+    }
+}
+
 void xn_kind_step_erf(int order, const double *x, int64_t n, const double *p, double *y, double *const *d)
 {
     (void)order;
     const double a = p[0], s = p[2];
+    if (s == 0.0) {
+        sharp_step(x, n, p, 0.0, y, d);
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
         const double u = (x[i] - p[1]) / s, f = 0.5 * erfc(-u);
         y[i] = a * f;
@@ -71,6 +89,10 @@ void xn_kind_step_arctan(int order, const double *x, int64_t n, const double *p,
 {
     (void)order;
     const double a = p[0], s = p[2];
+    if (s == 0.0) {
+        sharp_step(x, n, p, -1.0 / PI, y, d);
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
         const double u = (x[i] - p[1]) / s, f = 0.5 + atan(u) / PI;
         y[i] = a * f;
@@ -86,6 +108,10 @@ void xn_kind_logistic(int order, const double *x, int64_t n, const double *p, do
 {
     (void)order;
     const double a = p[0], s = p[2];
+    if (s == 0.0) {
+        sharp_step(x, n, p, 0.0, y, d);
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
         const double u = (x[i] - p[1]) / s, e = exp(-fabs(u)), f = (u >= 0.0 ? 1.0 : e) / (1.0 + e);
         y[i] = a * f;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // kind_peaks.c -- peaks: values and derivatives. Formulas in kinds.def.
 //
-// A width of zero gives a value that is not finite, which a fit takes as a point to stay away from.
+// A width of zero gives the limit where there is one (voigt, moffat, fano); of the others, where a peak of given area
+// becomes infinite, a value that is not finite, which a fit takes as a point to stay away from.
+#include <complex.h>
 #include <math.h>
 
 #include "lsq/kinds.h"
@@ -56,13 +58,36 @@ void xn_kind_pseudo_voigt(int order, const double *x, int64_t n, const double *p
     }
 }
 
+#define NARROW 2.5e-4 // (sigma/|t + i gamma|)^2 below which the series' next term is below the rounding
+
+// Far from a narrow gaussian, exact at sigma = 0, the lorentzian:  with z = t + i gamma, e = (sigma/z)^2
+//   V = i/(pi z) (1 + e + 3 e^2 + 15 e^3 + 105 e^4 ...),  the real part of which is the value.
+// w(z) would lose its derivatives by cancellation there.
+static void voigt_tail(double t, double s, double gamma, double a, int64_t i, double *y, double *const *d)
+{
+    const double complex over = (t - I * gamma) / (t * t + gamma * gamma), e = s * s * over * over;
+    const double complex v = I * over / PI;
+    const double value = creal(v * (1.0 + e * (1.0 + e * (3.0 + e * (15.0 + e * 105.0)))));
+    y[i] = a * value;
+    if (d == NULL) return;
+    const double complex by_z = -v * over * (1.0 + e * (3.0 + e * (15.0 + e * (105.0 + e * 945.0))));
+    d[0][i] = value;
+    d[1][i] = -a * creal(by_z);
+    d[2][i] = a * 2.0 * s * creal(v * over * over * (1.0 + e * (6.0 + e * (45.0 + e * 420.0))));
+    d[3][i] = -a * cimag(by_z);
+}
+
 void xn_kind_voigt(int order, const double *x, int64_t n, const double *p, double *y, double *const *d)
 {
     (void)order;
     const double a = p[0], s = p[2], norm = 1.0 / (s * SQRT_2PI), g = p[3] / s;
     for (int64_t i = 0; i < n; i++) {
-        const double u = (x[i] - p[1]) / s, re = u / SQRT_2, im = g / SQRT_2;
+        const double t = x[i] - p[1], u = t / s, re = u / SQRT_2, im = g / SQRT_2;
         double w, v;
+        if (s * s < NARROW * (t * t + p[3] * p[3])) {
+            voigt_tail(t, s, p[3], a, i, y, d);
+            continue;
+        }
         xn_faddeeva(re, im, &w, &v);
         y[i] = a * norm * w;
         if (d == NULL) continue;
@@ -81,7 +106,13 @@ void xn_kind_moffat(int order, const double *x, int64_t n, const double *p, doub
     (void)order;
     const double a = p[0], s = p[2], beta = p[3];
     for (int64_t i = 0; i < n; i++) {
-        const double u = (x[i] - p[1]) / s, b = 1.0 + u * u, log_b = log1p(u * u), f = exp(-beta * log_b);
+        const double t = x[i] - p[1];
+        if (s == 0.0 && (t == 0.0 || beta > 0.0)) { // the centre's sample alone
+            y[i] = t == 0.0 ? a : 0.0;
+            for (int k = 0; d != NULL && k < 4; k++) d[k][i] = k == 0 && t == 0.0 ? 1.0 : 0.0;
+            continue;
+        }
+        const double u = t / s, b = 1.0 + u * u, log_b = log1p(u * u), f = exp(-beta * log_b);
         y[i] = a * f;
         if (d == NULL) continue;
         const double slope = 2.0 * a * beta * f * u / (b * s);
@@ -130,7 +161,13 @@ void xn_kind_fano(int order, const double *x, int64_t n, const double *p, double
     (void)order;
     const double a = p[0], s = p[2], q = p[3], half = 0.5 * s;
     for (int64_t i = 0; i < n; i++) {
-        const double t = x[i] - p[1], up = q * half + t, down = half * half + t * t, f = up * up / down;
+        const double t = x[i] - p[1], up = q * half + t, down = half * half + t * t;
+        if (down == 0.0) { // of width 0, at the centre: no derivative by the centre
+            y[i] = a * q * q;
+            for (int k = 0; d != NULL && k < 4; k++) d[k][i] = k == 0 ? q * q : k == 3 ? 2.0 * a * q : 0.0;
+            continue;
+        }
+        const double f = up * up / down;
         y[i] = a * f;
         if (d == NULL) continue;
         d[0][i] = f;
@@ -145,6 +182,11 @@ void xn_kind_damped_oscillator(int order, const double *x, int64_t n, const doub
     (void)order;
     const double a = p[0], c = p[1], s = p[2];
     for (int64_t i = 0; i < n; i++) {
+        if (c == 0.0) { // at x = 0 alone
+            y[i] = x[i] == 0.0 ? a : 0.0;
+            for (int k = 0; d != NULL && k < 3; k++) d[k][i] = k == 0 && x[i] == 0.0 ? 1.0 : 0.0;
+            continue;
+        }
         const double u = x[i] / c, v = 1.0 - u * u, w = 2.0 * s * u, square = v * v + w * w, f = 1.0 / sqrt(square);
         y[i] = a * f;
         if (d == NULL) continue;

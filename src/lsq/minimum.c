@@ -3,14 +3,19 @@
 //
 // A fit that does not end at a minimum is tried again from the same start with a larger and a smaller trust region:
 // what helps when the first steps went astray.  The best end counts.
+//
+// A width that enters squared, as voigt's sigma, has a derivative of zero on its bound: no gradient tells whether that
+// is the minimum.  The sum of squares inside does, and the fit goes on from there where it is lower.
 #include <float.h>
 #include <math.h>
 #include <string.h>
 
 #include "lsq/lsq.h"
+#include "lsq/qr.h"
 
 #define PI 3.14159265358979323846
 #define VANISHED 100.0 // roundings of the data
+#define LOOKS 8        // decades of a parameter
 
 // In units of the scaled start values; 0.3 needs fewest evaluations over NIST's sets.
 static const double radii[] = {0.3, 10.0, 0.03};
@@ -84,6 +89,27 @@ static void wrap_angles(const xn_scheme *s, double *p)
     }
 }
 
+// Moves a variable without derivative on its bound inside, where that lowers the sum of squares. false: none does.
+static bool leave_bound(xn_fitter *f, const xn_lm_problem *problem, const double *start, double *z)
+{
+    const xn_scheme *s = f->scheme;
+    const double chi2 = f->lm.chi2, noise = 4.0 * DBL_EPSILON * sqrt(chi2) * (f->data_norm + sqrt(chi2));
+    for (int v = 0; v < s->n_free; v++) {
+        const double on = z[v];
+        if ((on > s->low[v] && on < s->high[v]) || f->lm.norm[v] != 0.0) continue;
+        double step = start[v] != on ? fabs(start[v] - on) : 1.0;
+        for (int i = 0; i < LOOKS; i++) {
+            z[v] = on <= s->low[v] ? fmin(on + step, s->high[v]) : fmax(on - step, s->low[v]);
+            if (problem->evaluate(problem->user, z, f->lm.trial_r, NULL, XN_LM_FORWARD) &&
+                xn_dot(f->lm.trial_r, f->lm.trial_r, f->n) < chi2 - noise)
+                return true;
+            step *= 0.1;
+        }
+        z[v] = on;
+    }
+    return false;
+}
+
 xani_model_status xn_fitter_minimise(xn_fitter *f, double *p)
 {
     const xn_scheme *s = f->scheme;
@@ -113,6 +139,8 @@ xani_model_status xn_fitter_minimise(xn_fitter *f, double *p)
         if (attempt + 1 == ATTEMPTS && last != attempt) // the factor and the residuals must be those of the best
             outcome = xn_lm_minimise(&problem, &f->lm, best);
     }
+    if (outcome != XN_LM_BAD_START && leave_bound(f, &problem, start, best))
+        outcome = xn_lm_minimise(&problem, &f->lm, best);
     xn_fitter_expand(s, best, p);
     xani_model_status status = status_of(f, outcome, best);
     wrap_angles(s, p);

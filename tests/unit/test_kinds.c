@@ -104,6 +104,80 @@ START_TEST(test_values)
 }
 END_TEST
 
+typedef struct limit {
+    const char *model;
+    double at[4], near[4]; // parameters on the bound, and close to it
+} limit;
+
+START_TEST(test_limits)
+{
+    // On their bound of 0 widths and decays give the values and derivatives that they tend to, on the centre too; one
+    // that is 0/0 or infinite there has none.
+    static const limit table[] = {
+        {"voigt", {2, 1, 0, 0.5}, {2, 1, 1e-7, 0.5}},
+        {"moffat", {2, 1, 0, 1.5}, {2, 1, 1e-9, 1.5}},
+        {"fano", {2, 1, 0, 1.5}, {2, 1, 1e-9, 1.5}},
+        {"damped_oscillator", {2, 0, 0.2}, {2, 1e-6, 0.2}},
+        {"exponential", {2, 0}, {2, 1e-3}},
+        {"exponentials2", {2, 0, 3, 4}, {2, 1e-3, 3, 4}},
+        {"stretched_exponential", {2, 0, 0.5}, {2, 1e-7, 0.5}},
+        {"exponential_step", {2, 1, 0, 3}, {2, 1, 1e-9, 3}},
+        {"exponential_step", {2, 1, 0.7, 0}, {2, 1, 0.7, 5e-6}},
+        {"step_erf", {2, 1, 0}, {2, 1, 1e-9}},
+        {"step_arctan", {2, 1, 0}, {2, 1, 1e-9}},
+        {"logistic", {2, 1, 0}, {2, 1, 1e-9}},
+    };
+    static const double x[] = {0.0, 0.5, 1.0, 1.7, 4.0};
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const limit *l = &table[i];
+        xani_model *m = make(l->model);
+        const int n = xani_model_count(m);
+        double y[2][5], d[2][20];
+        ck_assert_int_eq(xani_model_evaluate(ctx, m, l->at, x, 5, y[0], d[0]), XANI_OK);
+        ck_assert_int_eq(xani_model_evaluate(ctx, m, l->near, x, 5, y[1], d[1]), XANI_OK);
+        for (int k = 0; k < 5; k++)
+            ck_assert_msg(fabs(y[0][k] - y[1][k]) < 1e-5, "%s at %g: %g, not %g", l->model, x[k], y[0][k], y[1][k]);
+        for (int k = 0; k < 5 * n; k++) {
+            ck_assert_msg(isfinite(d[0][k]), "%s: derivative %d at %g is %g", l->model, k / 5, x[k % 5], d[0][k]);
+            const bool on_centre = x[k % 5] == l->at[1]; // where a derivative may grow without limit
+            ck_assert_msg(on_centre || fabs(d[0][k] - d[1][k]) < 2e-5, "%s: derivative %d at %g is %g, not %g",
+                          l->model, k / 5, x[k % 5], d[0][k], d[1][k]);
+        }
+        xani_model_destroy(&m);
+    }
+    xani_model *m = make("gaussian");
+    static const double nothing[] = {2, 1, 0};
+    double y[5];
+    ck_assert_int_eq(xani_model_evaluate(ctx, m, nothing, x, 5, y, NULL), XANI_OK);
+    ck_assert(!isfinite(y[2]));
+    xani_model_destroy(&m);
+}
+END_TEST
+
+START_TEST(test_voigt_narrow)
+{
+    // A voigt function goes over into the series of its tail without a step, and into the lorentzian at sigma 0.
+    xani_model *voigt = make("voigt"), *lorentzian = make("lorentzian");
+    const double x = 1.9, width = sqrt(2.5e-4 * (0.9 * 0.9 + 0.4 * 0.4));
+    double y[2], d[2][4];
+    for (int i = 0; i < 2; i++) {
+        const double p[] = {2.0, 1.0, width * (1.0 + (i ? 1e-13 : -1e-13)), 0.4};
+        ck_assert_int_eq(xani_model_evaluate(ctx, voigt, p, &x, 1, &y[i], d[i]), XANI_OK);
+    }
+    ck_assert_double_eq_tol(y[0] / y[1], 1.0, 1e-12);
+    for (int k = 0; k < 4; k++) ck_assert_double_eq_tol(d[0][k] / d[1][k], 1.0, 1e-8);
+    const double p[] = {2.0, 1.0, 0.0, 0.4}, q[] = {2.0, 1.0, 0.4};
+    ck_assert_int_eq(xani_model_evaluate(ctx, voigt, p, &x, 1, &y[0], d[0]), XANI_OK);
+    ck_assert_int_eq(xani_model_evaluate(ctx, lorentzian, q, &x, 1, &y[1], d[1]), XANI_OK);
+    ck_assert_double_eq_tol(y[0] / y[1], 1.0, 1e-14);
+    static const int same[] = {0, 1, 3};
+    for (int k = 0; k < 3; k++) ck_assert_double_eq_tol(d[0][same[k]] / d[1][k], 1.0, 1e-13);
+    ck_assert_double_eq(d[0][2], 0.0);
+    xani_model_destroy(&voigt);
+    xani_model_destroy(&lorentzian);
+}
+END_TEST
+
 START_TEST(test_special)
 {
     // erfcx goes over into its asymptotic series without a step, and does not overflow where erfc underflows.
@@ -123,6 +197,8 @@ static void add(TCase *t)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_derivatives);
     tcase_add_test(t, test_values);
+    tcase_add_test(t, test_limits);
+    tcase_add_test(t, test_voigt_narrow);
     tcase_add_test(t, test_special);
 }
 XN_TEST_MAIN("kinds", add)

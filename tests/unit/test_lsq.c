@@ -138,6 +138,32 @@ START_TEST(test_bounds)
 }
 END_TEST
 
+START_TEST(test_width_of_zero)
+{
+    // A voigt function on a lorentzian ends on sigma = 0 or above it, converged; one started there leaves it where the
+    // data are wider, although its derivative is zero there.
+    xani_model *m = make("voigt + constant");
+    static const double narrow[] = {5.0, 4.0, 0.0, 0.7, 1.0}, wide[] = {5.0, 4.0, 0.6, 0.5, 1.0};
+    double y[N];
+    single s;
+    single_init(&s, N, peak_x, y);
+    int at_bound = 0;
+    for (uint64_t i = 0; i < 50; i++) {
+        simulate(m, narrow, peak_x, N, 0.02, i, y);
+        const int status = single_fit(&s, m);
+        ck_assert_msg(status == XANI_MODEL_CONVERGED || status == XANI_MODEL_AT_BOUND, "status %d", status);
+        at_bound += status == XANI_MODEL_AT_BOUND;
+        ck_assert_int_eq(status == XANI_MODEL_AT_BOUND, s.values[2] == 0.0);
+    }
+    ck_assert(at_bound > 10 && at_bound < 40);
+    simulate(m, wide, peak_x, N, 0.01, 1, y);
+    s.data.start = narrow;
+    ck_assert_int_eq(single_fit(&s, m), XANI_MODEL_CONVERGED);
+    for (int k = 0; k < 5; k++) ck_assert_double_le(fabs(s.values[k] - wide[k]), 4.0 * s.errors[k]);
+    xani_model_destroy(&m);
+}
+END_TEST
+
 START_TEST(test_bounded_minimum)
 {
     // With random boxes the end is a minimum of the box: no feasible small change of any parameter lowers chi^2.
@@ -338,6 +364,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_ties);
     tcase_add_test(t, test_fixed);
     tcase_add_test(t, test_bounds);
+    tcase_add_test(t, test_width_of_zero);
     tcase_add_test(t, test_bounded_minimum);
     tcase_add_test(t, test_scales);
     tcase_add_test(t, test_missing);
