@@ -134,7 +134,8 @@ XANI_API xani_status xani_model_fit_file(xani_context *context, const xani_confi
 /* Confidence intervals of one free parameter by profile: where the sum of squares, minimised over all others, rises by
    what the level (0.6827, ...) allows: by the F test, with absolute_sigma by the chi^2 test.  values (n_sets, P): of
    xani_model_fit.  intervals (n_sets, n_levels, 2): lower and upper end, -INFINITY and INFINITY where the level is not
-   reached within the bounds, NaN where the fit or its profile failed or a better minimum appeared. */
+   reached within the bounds, or as far as the model has a value and the data determine its other parameters; NaN where
+   the fit or its profile failed or a better minimum appeared. */
 XANI_API xani_status xani_model_interval(xani_context *context, const xani_model *model, const xani_model_data *data,
                                          const xani_model_options *options, const double *values, const char *parameter,
                                          const double *levels, int n_levels, double *intervals);

@@ -5,6 +5,9 @@
 // line (D. M. Bates, D. G. Watts, "Nonlinear regression analysis and its applications" (1988), section 6.1), so
 // that a search on s needs few fits: outward in doubling steps until it is bracketed, then the Illinois variant of
 // regula falsi.  Each fit starts from the one before.  Definitions are those of lmfit's conf_interval.
+//
+// Where the model has no value, or the data do not determine the others (the centre of a peak between two samples), s
+// counts as infinite: the bracket is halved until it is known.  So it is where a fit went astray on a long way.
 #include <math.h>
 #include <string.h>
 
@@ -13,6 +16,7 @@
 #define OUTWARD 40     // doublings before an end counts as infinite
 #define SEARCH 60      // steps within the bracket
 #define PRECISION 1e-7 // of s
+#define NEAR 1e-6      // of the bracket: how near to where s is not known it is looked for
 #define LOWER 1e-6     // relative: a lower sum of squares than this is a better minimum
 
 typedef struct profile {
@@ -31,41 +35,69 @@ typedef struct side {
     xn_fitter *f;
     double p[XN_MODEL_PARAMETERS]; // of the last fit
     double minimum, rise;
-    bool failed;
+    bool failed, astray;
 } side;
 
 static double excess(side *e, double t) // s(t) - 1
 {
-    e->p[e->all->parameter] = t;
-    xn_fitter_tie(e->f->scheme, e->p);
+    double p[XN_MODEL_PARAMETERS];
+    memcpy(p, e->p, sizeof p);
+    p[e->all->parameter] = t;
+    xn_fitter_tie(e->f->scheme, p);
     e->f->evaluations = 0;
-    const xani_model_status status = xn_fitter_minimise(e->f, e->p);
+    const xani_model_status status = xn_fitter_minimise(e->f, p);
+    e->astray = status == XANI_MODEL_NOT_CONVERGED;
+    if (status != XANI_MODEL_CONVERGED && status != XANI_MODEL_AT_BOUND) return INFINITY;
     const double chi2 = e->f->lm.chi2;
-    if (status != XANI_MODEL_CONVERGED && status != XANI_MODEL_AT_BOUND) e->failed = true;
     if (!(chi2 >= e->minimum * (1.0 - LOWER))) e->failed = true;
+    memcpy(e->p, p, sizeof p);
     return sqrt(fmax(chi2 - e->minimum, 0.0) / e->rise) - 1.0;
 }
 
+// The end between a, where s is below 1, and b, where it is above or not known; infinite if it is not reached as far as
+// s is known.
 static double search(side *e, double a, double sa, double b, double sb)
 {
+    const double beyond = b > a ? INFINITY : -INFINITY, near = NEAR * fabs(b - a);
+    bool astray = e->astray; // at b
     for (int i = 0; i < SEARCH && !e->failed; i++) {
         double t = (a * sb - b * sa) / (sb - sa);
         if (!(t > fmin(a, b) && t < fmax(a, b))) t = 0.5 * (a + b);
         const double s = excess(e, t);
-        if (fabs(s) <= PRECISION || t == a || t == b) return t;
+        if (fabs(s) <= PRECISION) return t;
+        if (t == a || t == b || (isinf(sb) && fabs(b - a) <= near)) break;
+        if (isinf(sb) && s < 0.0) {
+            a = t, sa = s;
+            continue;
+        }
         if ((s < 0.0) == (sb < 0.0))
-            sa *= 0.5;
+            sa *= isinf(sb) ? 1.0 : 0.5;
         else
             a = b, sa = sb;
         b = t, sb = s;
+        astray = e->astray;
     }
-    return e->failed ? NAN : b;
+    if (e->failed || (isinf(sb) && astray)) return NAN;
+    return isinf(sb) ? beyond : b;
+}
+
+// Standard error of variable v, which sets the first step. On a bound it has none, and the one it would have with all
+// others fixed does.
+static double error_of(xn_fitter *f, int v, bool absolute)
+{
+    const int n = f->scheme->model->n_parameters, k = f->scheme->variable[v];
+    xn_fitter_covariance(f, f->covariance);
+    const double error = sqrt(f->covariance[k * n + k]);
+    if (!isnan(error)) return error;
+    const double slope = f->lm.norm[v], noise = absolute ? 1.0 : f->lm.chi2 / (double)(f->n - f->scheme->n_free);
+    return slope > 0.0 ? sqrt(noise) / slope : 1.0;
 }
 
 // The end towards `step` (which is where a straight line would have it), or infinity.
 static double find_end(side *e, double centre, double step, double low, double high)
 {
     const double bound = step > 0.0 ? high : low;
+    if (centre == bound) return step > 0.0 ? INFINITY : -INFINITY;
     double a = centre, sa = -1.0;
     for (int i = 0; i < OUTWARD && !e->failed; i++) {
         double t = centre + step * (i == 0 ? 1.0 : ldexp(1.0, i));
@@ -95,11 +127,11 @@ static void profile_one(void *user, xn_fitter *outer, int64_t set)
     const xani_model_status status = xn_fitter_minimise(outer, p); // at once: it starts at the minimum
     if (status != XANI_MODEL_CONVERGED && status != XANI_MODEL_AT_BOUND) return;
     const double minimum = outer->lm.chi2, left = (double)(outer->n - s->n_free);
-    xn_fitter_covariance(outer, outer->covariance);
-    const double error = sqrt(outer->covariance[k * n + k]);
-    if (!(error > 0.0) || !(left > 0.0)) return;
     int v = 0;
     while (s->variable[v] != k) v++;
+    if (!(left > 0.0)) return;
+    const double error = error_of(outer, v, all->absolute);
+    if (!(error > 0.0 && isfinite(error))) return;
     xn_fitter *inner = &all->inner[outer - all->outer];
     xn_fitter_load(inner, all->data, set);
     for (int side_of = 0; side_of < 2; side_of++) {

@@ -111,6 +111,85 @@ START_TEST(test_bounds)
 }
 END_TEST
 
+START_TEST(test_on_bound)
+{
+    // A parameter on its bound has an interval away from it: where chi^2 rises over that of the bounded minimum.
+    xani_model *m = make("linear");
+    single s;
+    double x[10], y[10], ends[4];
+    ramp(x, 10, 0.0, 9.0);
+    static const double truth[] = {2.0, 1.0};
+    simulate(m, truth, x, 10, 0.5, 1, y);
+    double sigma = 0.5, slopes[2], mean = 0.0, xy = 0.0, xx = 0.0; // chi^2(slope): a parabola
+    for (int i = 0; i < 10; i++) mean += y[i] / 10.0;
+    for (int i = 0; i < 10; i++) xy += (x[i] - 4.5) * (y[i] - mean), xx += (x[i] - 4.5) * (x[i] - 4.5);
+    const double best = xy / xx, low = best + 0.2, off = 0.2;
+    single_init(&s, 10, x, y);
+    double errors[10];
+    for (int i = 0; i < 10; i++) errors[i] = sigma;
+    s.data.sigma = errors;
+    s.options.absolute_sigma = 1;
+    for (int upper = 0; upper < 2; upper++) {
+        const double bounds[2][2] = {{low, 90.0}, {-90.0, best - 0.2}};
+        ck_assert_int_eq(xani_model_bound(ctx, m, "slope", bounds[upper][0], bounds[upper][1]), XANI_OK);
+        ck_assert_int_eq(single_fit(&s, m), XANI_MODEL_AT_BOUND);
+        find(&s, m, "slope", sigma_levels, 2, ends);
+        for (int l = 0; l < 2; l++) {
+            slopes[l] = sqrt(off * off + (l + 1) * (l + 1) * sigma * sigma / xx);
+            ck_assert_double_eq(ends[2 * l + upper], upper ? INFINITY : -INFINITY);
+            ck_assert_double_eq_tol(ends[2 * l + 1 - upper], upper ? best - slopes[l] : best + slopes[l], 1e-6);
+        }
+    }
+    xani_model_destroy(&m);
+}
+END_TEST
+
+// chi^2 of an exponential of this decay with the best amplitude.
+static double decay_chi2(const double *x, const double *y, double decay)
+{
+    double ee = 0.0, ey = 0.0, sum = 0.0;
+    for (int i = 0; i < N; i++) ee += exp(-2.0 * x[i] / decay), ey += exp(-x[i] / decay) * y[i];
+    for (int i = 0; i < N; i++) sum += pow(y[i] - ey / ee * exp(-x[i] / decay), 2.0);
+    return sum;
+}
+
+START_TEST(test_without_value)
+{
+    // The search is not ended by a bound or a point where the model has no value, nor by one where the others are not
+    // determined: the end lies before it, or is infinite.
+    xani_model *m = make("exponential");
+    double x[N], y[N], ends[2];
+    single s;
+    ramp(x, N, 0.0, 2.0);
+    for (uint64_t seed = 0; seed < 30; seed++) {
+        static const double truth[] = {3.0, 20.0};
+        simulate(m, truth, x, N, 0.3, seed, y);
+        single_init(&s, N, x, y);
+        if (single_fit(&s, m) != XANI_MODEL_CONVERGED) continue;
+        const double level = 0.9545, t = 2.0437; // Student's t of it, 58 degrees
+        find(&s, m, "decay", &level, 1, ends);
+        ck_assert_msg(ends[0] > 0.0 && ends[0] < s.values[1] && ends[1] > s.values[1], "%g %g", ends[0], ends[1]);
+        ck_assert_double_eq_tol(decay_chi2(x, y, ends[0]) / s.chi2, 1.0 + t * t / 58.0, 1e-4);
+    }
+    xani_model_destroy(&m);
+    m = make("gaussian + constant");
+    int finite = 0, infinite = 0;
+    ramp(x, N, 0.0, 10.0);
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        static const double truth[] = {1.0, 5.0, 0.3, 1.0};
+        simulate(m, truth, x, N, 0.4, seed, y);
+        single_init(&s, N, x, y);
+        s.data.start = truth;
+        if (single_fit(&s, m) != XANI_MODEL_CONVERGED) continue;
+        find(&s, m, "sigma", sigma_levels, 1, ends);
+        finite += ends[0] > 0.0 && ends[0] < s.values[2];
+        infinite += isinf(ends[0]) && ends[0] < 0.0;
+    }
+    ck_assert_msg(finite >= 45 && finite + infinite >= 50, "%d and %d", finite, infinite);
+    xani_model_destroy(&m);
+}
+END_TEST
+
 START_TEST(test_batch)
 {
     // Intervals of many sets are those of each alone, for any number of threads.
@@ -180,6 +259,8 @@ static void add(TCase *t)
     tcase_add_test(t, test_lmfit);
     tcase_add_test(t, test_linear);
     tcase_add_test(t, test_bounds);
+    tcase_add_test(t, test_on_bound);
+    tcase_add_test(t, test_without_value);
     tcase_add_test(t, test_batch);
     tcase_add_test(t, test_errors);
 }
