@@ -4,7 +4,8 @@
 // Guesses go part by part on what the parts before leave over, a background (from the ends of the data) first.  After
 // each part all linear parameters so far are found by linear least squares, which is exact for them and leaves a
 // cleaner remainder for the next: variable projection at the start (G. H. Golub, V. Pereyra, SIAM J. Numer. Anal. 10
-// (1973)).  Values that were given are kept.
+// (1973)).  Values that were given are kept.  A peak may reach one end: where the ends differ, each is tried as the
+// background unless the first start is near the data already, and the one with the lowest sum of squares is taken.
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
@@ -20,6 +21,13 @@ typedef struct starting {
     double *x, *rest, *scratch; // ascending x, remainder in that order
     const int64_t *order;       // sample of each position
 } starting;
+
+#define APART 0.1 // of the range of the data: ends that differ by more may differ by a peak
+
+#define LEFT 0.02 // of the spread of the data: what a start near them leaves
+
+// Where a background beside peaks is looked for.
+typedef enum { BOTH_ENDS = 0, FIRST_END, LAST_END, ENDS } end_choice;
 
 static double clamp(double v, double low, double high) { return fmin(fmax(v, low), high); }
 
@@ -122,8 +130,8 @@ static double mean(const double *v, int64_t n)
 }
 
 // A background beside other parts, from where those do not reach: decays and onsets leave the end (or the beginning)
-// free, waves the mean, peaks and steps both ends.
-static void take_background(starting *st, const xn_kind *other)
+// free, waves the mean, peaks and steps both ends, or one as `ends` says. Returns whether the ends are apart.
+static bool take_background(starting *st, const xn_kind *other, end_choice ends)
 {
     const int64_t n = st->f->n, tenth = n >= 10 ? n / 10 : 1;
     const double first = mean(st->rest, tenth), last = mean(st->rest + n - tenth, tenth);
@@ -132,8 +140,15 @@ static void take_background(starting *st, const xn_kind *other)
     if (other->guess == xn_guess_decay) level = last, slope = 0.0;
     if (other->guess == xn_guess_onset) level = first, slope = 0.0;
     if (other->guess == xn_guess_waves || other->guess == xn_guess_sine) level = mean(st->rest, n), slope = 0.0;
-    if (other->guess == xn_guess_step) return;
-    for (int64_t i = 0; i < n; i++) st->rest[i] -= level + slope * (st->x[i] - x0);
+    if (other->guess == xn_guess_step) return false;
+    if (ends != BOTH_ENDS) level = ends == FIRST_END ? first : last, slope = 0.0;
+    double low = st->rest[0], high = low;
+    for (int64_t i = 0; i < n; i++) {
+        low = fmin(low, st->rest[i]);
+        high = fmax(high, st->rest[i]);
+        st->rest[i] -= level + slope * (st->x[i] - x0);
+    }
+    return fabs(last - first) > APART * (high - low);
 }
 
 // ---- all parts
@@ -164,9 +179,11 @@ static void guess_part(starting *st, const xn_part *part)
     xn_fitter_tie(f->scheme, st->p);
 }
 
-static void guess_all(starting *st)
+// Guesses all that is open; returns the sum of squares, and whether another choice of ends may give a lower one.
+static double guess_all(starting *st, end_choice ends, bool *other_ends)
 {
-    const xani_model *m = st->f->scheme->model;
+    const xn_fitter *f = st->f;
+    const xani_model *m = f->scheme->model;
     bool used[XN_MODEL_PARTS] = {false};
     const xn_kind *other = NULL;
     for (int a = m->n_parts - 1; a >= 0; a--) {
@@ -178,7 +195,8 @@ static void guess_all(starting *st)
     bool background = false;
     for (int a = 0; a < m->n_parts; a++)
         background |= m->part[a].kind != NULL && m->part[a].kind->background && !used[a];
-    if (background && other != NULL) take_background(st, other);
+    *other_ends = false;
+    if (background && other != NULL) *other_ends = take_background(st, other, ends) && other->guess == xn_guess_peak;
     for (int pass = 0; pass < 2; pass++) // first what has a shape, then backgrounds
         for (int a = 0; a < m->n_parts; a++) {
             const xn_part *part = &m->part[a];
@@ -189,6 +207,38 @@ static void guess_all(starting *st)
             solve_linear(st, used);
             take_remainder(st, used);
         }
+    double sum = 0.0;
+    for (int64_t i = 0; i < f->n; i++) {
+        const double r = f->w[st->order[i]] * st->rest[i];
+        sum += r * r;
+    }
+    return sum;
+}
+
+// Sum of squares around the mean.
+static double spread_of(const xn_fitter *f)
+{
+    double w = 0.0, sum = 0.0, squares = 0.0;
+    for (int64_t i = 0; i < f->n; i++) w += f->w[i] * f->w[i], sum += f->w[i] * f->w[i] * f->y[i];
+    for (int64_t i = 0; i < f->n; i++) squares += pow(f->w[i] * (f->y[i] - sum / w), 2.0);
+    return squares;
+}
+
+static void guess_best(starting *st)
+{
+    const size_t bytes = (size_t)st->f->scheme->model->n_parameters * sizeof *st->p;
+    double best[XN_MODEL_PARAMETERS];
+    bool more;
+    double lowest = guess_all(st, BOTH_ENDS, &more);
+    if (!more || lowest < LEFT * spread_of(st->f)) return;
+    memcpy(best, st->p, bytes);
+    for (end_choice ends = FIRST_END; ends < ENDS; ends++) {
+        const double sum = guess_all(st, ends, &more);
+        if (!(sum < lowest)) continue;
+        lowest = sum;
+        memcpy(best, st->p, bytes);
+    }
+    memcpy(st->p, best, bytes);
 }
 
 typedef struct keyed {
@@ -249,5 +299,5 @@ void xn_fitter_start(xn_fitter *f, const double *given, double *p)
         return;
     }
     sort_samples(&st);
-    guess_all(&st);
+    guess_best(&st);
 }

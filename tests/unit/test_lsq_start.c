@@ -91,9 +91,30 @@ START_TEST(test_found)
 }
 END_TEST
 
+START_TEST(test_peak_at_an_end)
+{
+    // A peak that reaches an end of x, up to half cut off and of either sign, is found beside its background.
+    xani_model *m = make("gaussian + constant");
+    double x[N], y[N], truth[N];
+    single s;
+    ramp(x, N, 0, 10);
+    single_init(&s, N, x, y);
+    for (int i = 0; i < 40; i++) {
+        const double off = 0.2 + 0.045 * i, height = i % 2 ? -5.0 : 5.0; // from the end, in sigma
+        const double p[] = {height, i % 4 < 2 ? off : 10.0 - off, 1.0, 2.0};
+        simulate(m, p, x, N, 0.07, (uint64_t)i, y);
+        ck_assert_int_eq(xani_model_evaluate(ctx, m, p, x, N, truth, NULL), XANI_OK);
+        ck_assert_int_eq(single_fit(&s, m), XANI_MODEL_CONVERGED);
+        ck_assert_msg(s.chi2 <= sum_of_squares(y, truth), "centre %g: found %g, chi2 %g", p[1], s.values[1], s.chi2);
+    }
+    xani_model_destroy(&m);
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
+    tcase_add_test(t, test_peak_at_an_end);
     tcase_add_loop_test(t, test_found, 0, (int)(sizeof examples / sizeof examples[0]));
 }
 XN_TEST_MAIN("lsq start", add)
