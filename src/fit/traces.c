@@ -51,6 +51,8 @@ static xani_status check_options(xn_ctx *ctx, const xani_fit_options *o)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: start is 4, but start_frequency_thz is NULL");
     if (o->robust < XN_ROBUST_NONE || o->robust > XN_ROBUST_TUKEY)
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: robust is %d, not 0, 1, 2", o->robust);
+    if (o->counting != 0 && o->counting != 1)
+        return xn_fail(ctx, XANI_ERR_USAGE, "fit options: counting is %d, not 0, 1", o->counting);
     if (!isfinite(o->counting_zero))
         return xn_fail(ctx, XANI_ERR_USAGE, "fit options: counting_zero is %g", o->counting_zero);
     if (o->precision != 0 && o->precision != 32 && o->precision != 64)

@@ -308,6 +308,10 @@ START_TEST(test_threads_and_refusals)
     ck_assert_int_eq(xani_fit_traces(ctx, &o, y, t, N, P, NULL, a), XANI_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "robust is 3"));
     o = options();
+    o.counting = 2;
+    ck_assert_int_eq(xani_fit_traces(ctx, &o, y, t, N, P, NULL, a), XANI_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "counting is 2"));
+    o = options();
     o.counting_zero = NAN;
     ck_assert_int_eq(xani_fit_traces(ctx, &o, y, t, N, P, NULL, a), XANI_ERR_USAGE);
     ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "counting_zero"));
