@@ -352,6 +352,7 @@ xani_status xn_pipeline_fit_model(xn_ctx *ctx, const xn_config *config, const xa
     if (file == NULL || file->size != sizeof *file || file->input == NULL || output == NULL)
         return xn_fail(ctx, XANI_ERR_USAGE,
                        "a file to fit is described by xani_model_file_init of this version, with an input");
+    if (model == NULL) return xn_fail(ctx, XANI_ERR_USAGE, "%s: model is NULL", file->input);
     xani_model_options fallback;
     xani_model_options_init(&fallback);
     fallback.absolute_sigma = 1;

@@ -12,7 +12,8 @@ extern "C" {
 #endif
 
 /* A model: functions joined by + and *, with the settings of its parameters. "gaussian + polynomial1"; functions whose
-   parameters would share names get prefixes: "a:gaussian + b:gaussian" has a.centre, b.centre, ... */
+   parameters would share names get prefixes: "a:gaussian + b:gaussian" has a.centre, b.centre, ...  Names begin with a
+   letter or _. */
 typedef struct xani_model xani_model;
 
 /* One function of the table that xani_model_create knows; a name ending in # takes a number: exponentials2. */
@@ -23,14 +24,14 @@ typedef struct xani_model_info {
 
 XANI_API const xani_model_info *xani_model_table(int index); /* static; NULL past the end */
 
-/* A function of the caller's own, used in the expression by its name. parameters: names, with a star behind those in
-   which the function is linear and default bounds in brackets: "amplitude* centre sigma[0,]".  x: n rows of x_columns
-   numbers.  Each callback returns 0, or another number where the function has no value at p (the fit then takes a
-   shorter step).  They are called by several threads at once, with the same `user`. */
+/* A function of the caller's own, used in the expression by its name, before one of the table. parameters: names, with
+   a star behind those in which the function is linear and default bounds in brackets: "amplitude* centre sigma[0,]". x:
+   n rows of x_columns numbers.  Each callback returns 0, or another number where the function has no value at p (the
+   fit then takes a shorter step).  They are called by several threads at once, with the same `user`. */
 typedef struct xani_function {
     size_t size; /* sizeof(xani_function) */
     const char *name, *parameters;
-    int x_columns;                                                                    /* 0: 1 */
+    int x_columns; /* 0: 1; a model with more takes no others but constant, and its starts are not guessed */
     int (*value)(void *user, const double *x, int64_t n, const double *p, double *y); /* y[i] = f(x[i]; p) */
     /* derivative[k][i] = df(x[i])/dp[k]; NULL: by differences */
     int (*jacobian)(void *user, const double *x, int64_t n, const double *p, double *const *derivative);
@@ -82,7 +83,9 @@ typedef enum xani_model_status {
     XANI_MODEL_MASKED = 2,        /* no usable point */
     XANI_MODEL_FEW_POINTS = 3,    /* fewer usable points than free parameters */
     XANI_MODEL_NOT_CONVERGED = 4, /* evaluations used up, or no way down although not at a minimum */
-    XANI_MODEL_AT_BOUND = 5, /* converged with a parameter on a bound; errors hold for that parameter fixed there */
+    /* converged with a parameter on a bound: its error is NaN, the others are as if it were fixed there; it counts as
+       free in chi2_reduced, and so in errors that scale with it */
+    XANI_MODEL_AT_BOUND = 5,
     XANI_MODEL_SINGULAR = 6, /* the data do not determine all parameters: no errors */
     XANI_MODEL_BAD_START = 7 /* no finite value at the start */
 } xani_model_status;

@@ -14,6 +14,7 @@
 
 xani_status xn_data_check(xn_ctx *ctx, const xani_model *m, const xani_model_data *d)
 {
+    if (m == NULL) return xn_fail(ctx, XANI_ERR_USAGE, "model data: model is NULL");
     if (d == NULL || d->size != sizeof *d)
         return xn_fail(ctx, XANI_ERR_USAGE, "data were not made by xani_model_data_init of this version");
     if (d->n_sets < 0 || d->n_points < 0 || d->n_points > (int64_t)1 << 31)
@@ -21,6 +22,7 @@ xani_status xn_data_check(xn_ctx *ctx, const xani_model *m, const xani_model_dat
                        (long long)d->n_points);
     if (d->y == NULL && d->n_sets > 0 && d->n_points > 0)
         return xn_fail(ctx, XANI_ERR_USAGE, "model data: y is missing");
+    if (d->x_columns < 0) return xn_fail(ctx, XANI_ERR_USAGE, "model data: x_columns is %d", d->x_columns);
     const int columns = d->x_columns > 0 ? d->x_columns : 1;
     if (columns != m->x_columns || (d->x == NULL && columns > 1))
         return xn_fail(ctx, XANI_ERR_USAGE, "model data: x has %d columns, model \"%s\" takes %d", d->x ? columns : 1,

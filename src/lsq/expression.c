@@ -30,6 +30,8 @@ size_t xn_word(const char **at)
     return n;
 }
 
+bool xn_is_name(const char *word) { return isalpha((unsigned char)*word) || *word == '_'; }
+
 bool xn_number(const char **at, double *value)
 {
     skip_blanks(at);
@@ -60,7 +62,7 @@ static int next_spec(const char **at, spec *s)
     if (**at == '\0') return 0;
     *s = (spec){.name = *at, .low = -INFINITY, .high = INFINITY};
     s->length = xn_word(at);
-    if (s->length == 0 || isdigit((unsigned char)**at)) return -1;
+    if (s->length == 0 || !xn_is_name(*at)) return -1;
     *at += s->length;
     for (;; (*at)++) {
         if (**at == '#')
@@ -77,7 +79,7 @@ static int next_spec(const char **at, spec *s)
         (void)xn_number(at, &s->low);
         if (*(*at)++ != ',') return -1;
         (void)xn_number(at, &s->high);
-        if (*(*at)++ != ']') return -1;
+        if (*(*at)++ != ']' || !(s->low < s->high)) return -1;
     }
     return **at == '\0' || isspace((unsigned char)**at) ? 1 : -1;
 }
@@ -163,12 +165,12 @@ static xani_status add_part(xn_ctx *ctx, xani_model *m, const xani_function *own
     xn_part *part = &m->part[m->n_parts];
     *part = (xn_part){.term = m->n_terms};
     const char *list = NULL;
-    int columns = 1;
+    int columns = xn_kind_takes_x(name, length) ? 1 : m->x_columns;
     for (size_t i = 0; i < n_own && list == NULL; i++) {
         if (strlen(own[i].name) != length || memcmp(own[i].name, name, length) != 0) continue;
         part->own = own[i];
         list = own[i].parameters;
-        if (own[i].x_columns > 1) columns = own[i].x_columns;
+        columns = own[i].x_columns > 0 ? own[i].x_columns : 1;
         m->numeric |= own[i].jacobian == NULL;
     }
     if (list == NULL && (part->kind = xn_kind_find(name, length, &part->order)) != NULL) list = part->kind->parameters;
@@ -203,6 +205,9 @@ xani_status xn_model_parse(xn_ctx *ctx, const char *expression, const xani_funct
         skip_blanks(&at);
         if (*at == ':' && length > 0) {
             at++;
+            if (!xn_is_name(name))
+                return xn_fail(ctx, XANI_ERR_USAGE, "model \"%s\": prefix %.*s does not begin with a letter",
+                               expression, (int)length, name);
             prefix = name;
             n_prefix = length;
             length = xn_word(&at);
@@ -219,7 +224,10 @@ xani_status xn_model_parse(xn_ctx *ctx, const char *expression, const xani_funct
             continue;
         }
         m->n_terms++;
-        if (joint == '\0') return XANI_OK;
+        if (joint == '\0') {
+            if (m->x_columns == 0) m->x_columns = 1;
+            return XANI_OK;
+        }
         if (joint != '+')
             return xn_fail(ctx, XANI_ERR_USAGE, "model \"%s\": + or * is expected at \"%s\"", expression, at - 1);
     }

@@ -161,6 +161,9 @@ xani_status xani_model_evaluate(xani_context *ctx, const xani_model *model, cons
                                 double *y, double *derivatives)
 {
     xn_clear_error(ctx);
+    if (model == NULL || p == NULL || n < 0 || n > (int64_t)1 << 31 || (n > 0 && (x == NULL || y == NULL)))
+        return xn_fail(ctx, XANI_ERR_USAGE, "a model's values: model, p, x or y is NULL, or n is not 0 to 2^31: %lld",
+                       (long long)n);
     xn_scheme *scheme = xn_calloc(1, sizeof *scheme);
     if (scheme == NULL) return xn_fail_memory(ctx, "a model's values", sizeof *scheme);
     scheme->model = model;
@@ -169,7 +172,7 @@ xani_status xani_model_evaluate(xani_context *ctx, const xani_model *model, cons
     if (st == XANI_OK) {
         double *d[XN_MODEL_PARAMETERS];
         for (int k = 0; k < model->n_parameters && derivatives != NULL; k++) d[k] = derivatives + k * n;
-        memcpy(f.x, x, (size_t)(n * model->x_columns) * sizeof *x);
+        if (n > 0) memcpy(f.x, x, (size_t)(n * model->x_columns) * sizeof *x);
         f.n = n;
         if (!xn_fitter_model(&f, p, y, derivatives != NULL ? d : NULL, XN_LM_CENTRAL))
             st = xn_fail(ctx, XANI_ERR_INPUT, "model \"%s\" has no value at these parameters", model->expression);

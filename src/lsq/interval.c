@@ -149,11 +149,14 @@ static void profile_one(void *user, xn_fitter *outer, int64_t set)
 
 static xani_status check(xn_ctx *ctx, const xani_model *m, const char *parameter, const double *levels, int n, int *k)
 {
+    if (m == NULL || parameter == NULL || n < 0)
+        return xn_fail(ctx, XANI_ERR_USAGE, "intervals: model or parameter is NULL, or %d levels", n);
     *k = xani_model_find(m, parameter);
     if (*k < 0) return xn_fail(ctx, XANI_ERR_USAGE, "model \"%s\" has no parameter %s", m->expression, parameter);
     if (m->parameter[*k].role != XN_VARY)
         return xn_fail(ctx, XANI_ERR_USAGE, "%s: it is %s, so that it has no interval of its own", parameter,
                        m->parameter[*k].role == XN_FIXED ? "fixed" : "tied");
+    if (n > 0 && levels == NULL) return xn_fail(ctx, XANI_ERR_USAGE, "%s: levels is NULL", parameter);
     for (int i = 0; i < n; i++)
         if (!(levels[i] > 0.0 && levels[i] < 1.0))
             return xn_fail(ctx, XANI_ERR_USAGE, "%s: level %g of an interval is not between 0 and 1", parameter,
@@ -188,9 +191,12 @@ xani_status xani_model_interval(xani_context *ctx, const xani_model *m, const xa
                                 const double *levels, int n_levels, double *intervals)
 {
     xn_clear_error(ctx);
-    int k;
+    int k = -1;
     XN_TRY(check(ctx, m, parameter, levels, n_levels, &k));
     XN_TRY(xn_data_check(ctx, m, data));
+    if (n_levels == 0 || data->n_sets == 0) return XANI_OK;
+    if (values == NULL || intervals == NULL)
+        return xn_fail(ctx, XANI_ERR_USAGE, "%s: values or intervals is NULL", parameter);
     xani_model fixed = *m;
     fixed.parameter = xn_alloc(XN_MODEL_PARAMETERS, sizeof *fixed.parameter);
     if (fixed.parameter == NULL) return xn_fail_memory(ctx, "intervals", XN_MODEL_PARAMETERS * sizeof *fixed.parameter);

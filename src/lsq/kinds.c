@@ -24,6 +24,13 @@ static const xani_model_info table[] = {
 
 const xani_model_info *xani_model_table(int index) { return index >= 0 && index < xn_n_kinds ? &table[index] : NULL; }
 
+bool xn_kind_takes_x(const char *name, size_t length)
+{
+    int order;
+    const xn_kind *kind = xn_kind_find(name, length, &order);
+    return kind == NULL || kind->value != xn_kind_constant;
+}
+
 const xn_kind *xn_kind_find(const char *name, size_t length, int *order)
 {
     for (int i = 0; i < xn_n_kinds; i++) {

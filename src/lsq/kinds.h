@@ -32,6 +32,7 @@ typedef struct xn_kind {
 
 extern const xn_kind xn_kinds[];
 extern const int xn_n_kinds;
+bool xn_kind_takes_x(const char *name, size_t length); // false: constant, for an x of any number of columns
 // The kind an expression calls by this name, and its number; NULL if there is none.
 const xn_kind *xn_kind_find(const char *name, size_t length, int *order);
 

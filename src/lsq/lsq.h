@@ -55,6 +55,7 @@ char *xn_tie_text(const xani_model *model, int parameter); // "b.sigma=2*a.sigma
 // The next word of letters, digits, _ and . from *at on; its length, 0: none.
 size_t xn_word(const char **at);
 bool xn_number(const char **at, double *value); // reads one number, "inf" counts as one; false: there is none
+bool xn_is_name(const char *word);              // begins with a letter or _
 int xn_model_lookup(const xani_model *model, const char *name, size_t length); // index, -1: none
 // The parameter whose name is nearest, for messages; NULL if none is near.
 const char *xn_model_nearest(const xani_model *model, const char *name, size_t length);

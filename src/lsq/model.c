@@ -16,6 +16,15 @@ static xani_status check_functions(xn_ctx *ctx, const xani_function *f, size_t n
                            i);
         if (f[i].name == NULL || f[i].parameters == NULL || f[i].value == NULL)
             return xn_fail(ctx, XANI_ERR_USAGE, "function %zu: name, parameters and value are needed", i);
+        const char *at = f[i].name;
+        const size_t length = xn_word(&at);
+        if (at != f[i].name || length == 0 || at[length] != '\0' || !xn_is_name(at))
+            return xn_fail(ctx, XANI_ERR_USAGE, "function %zu: \"%s\" is no name", i, f[i].name);
+        if (f[i].x_columns < 0)
+            return xn_fail(ctx, XANI_ERR_USAGE, "function %s: x_columns is %d", f[i].name, f[i].x_columns);
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(f[i].name, f[j].name) == 0)
+                return xn_fail(ctx, XANI_ERR_USAGE, "function %s: two have this name", f[i].name);
     }
     return XANI_OK;
 }
@@ -24,8 +33,11 @@ xani_status xani_model_create(xani_context *ctx, const char *expression, const x
                               size_t n_functions, xani_model **model)
 {
     xn_clear_error(ctx);
+    if (model == NULL) return xn_fail(ctx, XANI_ERR_USAGE, "a model needs a place to go: model is NULL");
     *model = NULL;
     if (expression == NULL) return xn_fail(ctx, XANI_ERR_USAGE, "a model needs an expression");
+    if (functions == NULL && n_functions > 0)
+        return xn_fail(ctx, XANI_ERR_USAGE, "model \"%s\": functions is NULL", expression);
     XN_TRY(check_functions(ctx, functions, n_functions));
     xani_model *m = xn_calloc(1, sizeof *m);
     if (m == NULL) return xn_fail_memory(ctx, "a model", sizeof *m);
@@ -51,11 +63,11 @@ void xani_model_destroy(xani_model **model)
     *model = NULL;
 }
 
-int xani_model_count(const xani_model *m) { return m->n_parameters; }
+int xani_model_count(const xani_model *m) { return m != NULL ? m->n_parameters : 0; }
 
 const char *xani_model_parameter(const xani_model *m, int index)
 {
-    return index >= 0 && index < m->n_parameters ? m->parameter[index].name : NULL;
+    return index >= 0 && index < xani_model_count(m) ? m->parameter[index].name : NULL;
 }
 
 int xn_model_lookup(const xani_model *m, const char *name, size_t length)
@@ -65,7 +77,10 @@ int xn_model_lookup(const xani_model *m, const char *name, size_t length)
     return -1;
 }
 
-int xani_model_find(const xani_model *m, const char *name) { return xn_model_lookup(m, name, strlen(name)); }
+int xani_model_find(const xani_model *m, const char *name)
+{
+    return m != NULL && name != NULL ? xn_model_lookup(m, name, strlen(name)) : -1;
+}
 
 const char *xn_model_nearest(const xani_model *m, const char *name, size_t length)
 {
@@ -91,6 +106,15 @@ static xani_status find(xn_ctx *ctx, const xani_model *m, const char *name, size
         return xn_fail(ctx, XANI_ERR_USAGE, "model \"%s\" has no parameter %.*s; did you mean %s?", m->expression,
                        (int)length, name, near);
     return xn_fail(ctx, XANI_ERR_USAGE, "model \"%s\" has no parameter %.*s", m->expression, (int)length, name);
+}
+
+static xani_status find_named(xn_ctx *ctx, const xani_model *m, const char *name, int *k)
+{
+    *k = 0;
+    xn_clear_error(ctx);
+    if (m == NULL || name == NULL)
+        return xn_fail(ctx, XANI_ERR_USAGE, "a setting: %s is NULL", m == NULL ? "model" : "the name of the parameter");
+    return find(ctx, m, name, strlen(name), k);
 }
 
 // ---- settings; the texts of errors begin with the parameter
@@ -124,6 +148,7 @@ static xani_status set_bound(xn_ctx *ctx, xn_parameter *p, double low, double hi
 static xani_status set_tie(xn_ctx *ctx, xani_model *m, xn_parameter *p, const char *text)
 {
     double constant, factors[XN_MODEL_PARAMETERS];
+    if (text == NULL) return xn_fail(ctx, XANI_ERR_USAGE, "%s: a tie needs an expression", p->name);
     XN_TRY(xn_tie_parse(ctx, m, p->name, text, &constant, factors));
     p->role = XN_TIED;
     p->tie_constant = constant;
@@ -134,16 +159,14 @@ static xani_status set_tie(xn_ctx *ctx, xani_model *m, xn_parameter *p, const ch
 xani_status xani_model_start(xani_context *ctx, xani_model *m, const char *name, double value)
 {
     int k;
-    xn_clear_error(ctx);
-    XN_TRY(find(ctx, m, name, strlen(name), &k));
+    XN_TRY(find_named(ctx, m, name, &k));
     return set_start(ctx, &m->parameter[k], value);
 }
 
 xani_status xani_model_fix(xani_context *ctx, xani_model *m, const char *name, double value)
 {
     int k;
-    xn_clear_error(ctx);
-    XN_TRY(find(ctx, m, name, strlen(name), &k));
+    XN_TRY(find_named(ctx, m, name, &k));
     m->parameter[k].role = XN_FIXED;
     return isnan(value) ? XANI_OK : set_start(ctx, &m->parameter[k], value);
 }
@@ -151,8 +174,7 @@ xani_status xani_model_fix(xani_context *ctx, xani_model *m, const char *name, d
 xani_status xani_model_vary(xani_context *ctx, xani_model *m, const char *name)
 {
     int k;
-    xn_clear_error(ctx);
-    XN_TRY(find(ctx, m, name, strlen(name), &k));
+    XN_TRY(find_named(ctx, m, name, &k));
     m->parameter[k].role = XN_VARY;
     return check_inside(ctx, &m->parameter[k]);
 }
@@ -160,16 +182,14 @@ xani_status xani_model_vary(xani_context *ctx, xani_model *m, const char *name)
 xani_status xani_model_bound(xani_context *ctx, xani_model *m, const char *name, double low, double high)
 {
     int k;
-    xn_clear_error(ctx);
-    XN_TRY(find(ctx, m, name, strlen(name), &k));
+    XN_TRY(find_named(ctx, m, name, &k));
     return set_bound(ctx, &m->parameter[k], low, high);
 }
 
 xani_status xani_model_tie(xani_context *ctx, xani_model *m, const char *name, const char *expression)
 {
     int k;
-    xn_clear_error(ctx);
-    XN_TRY(find(ctx, m, name, strlen(name), &k));
+    XN_TRY(find_named(ctx, m, name, &k));
     return set_tie(ctx, m, &m->parameter[k], expression);
 }
 
@@ -216,6 +236,8 @@ static xani_status set_item(xn_ctx *ctx, xn_parameter *p, const char *text, cons
 xani_status xani_model_set(xani_context *ctx, xani_model *m, const char *text)
 {
     xn_clear_error(ctx);
+    if (m == NULL || text == NULL)
+        return xn_fail(ctx, XANI_ERR_USAGE, "a setting: %s is NULL", m == NULL ? "model" : "text");
     const char *at = text;
     const size_t n = xn_word(&at);
     int k;

@@ -26,11 +26,13 @@ static xani_status resolve(xn_ctx *ctx, const xani_model *m, int k, double facto
 
 static xani_status check_guess(xn_ctx *ctx, const xani_model *m, const xn_part *part)
 {
-    const bool guessed = part->kind != NULL ? !m->products : part->own.guess != NULL && !m->products;
+    const bool single = !m->products && m->x_columns == 1, guessed = single && (part->kind || part->own.guess);
     for (int k = part->first; k < part->first + part->count && !guessed; k++)
         if (m->parameter[k].role != XN_TIED && isnan(m->parameter[k].start))
             return xn_fail(ctx, XANI_ERR_USAGE, "%s: it needs a start value: %s", m->parameter[k].name,
-                           m->products ? "none is guessed for products of functions" : "its function has no guess");
+                           m->products         ? "none is guessed for products of functions"
+                           : m->x_columns != 1 ? "none is guessed where x has several columns"
+                                               : "its function has no guess");
     return XANI_OK;
 }
 

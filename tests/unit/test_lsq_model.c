@@ -51,6 +51,9 @@ START_TEST(test_wrong_expressions)
         {"damped_cosines12", "unknown function damped_cosines12; # of damped_cosines# is 1 to 8"},
         {"nonsense", "unknown function nonsense"},
         {"gaussian +", "a function is missing"},
+        {"1:gaussian", "prefix 1 does not begin with a letter"},
+        {"gaussian + 1e3:linear", "prefix 1e3 does not begin with a letter"},
+        {".a:gaussian", "prefix .a does not begin with a letter"},
         {"gaussian gaussian", "+ or * is expected at \"gaussian\""},
         {"gaussian + gaussian", "two parameters are called amplitude; name the functions"},
         {"a:gaussian + a:lorentzian", "two parameters are called a.amplitude"},
@@ -271,6 +274,120 @@ START_TEST(test_own_function)
 }
 END_TEST
 
+START_TEST(test_own_wrong)
+{
+    // A function that cannot be is refused with a line that names it.
+    own o = {0};
+    static const struct {
+        const char *name, *parameters, *text;
+        int x_columns;
+    } table[] = {
+        {"saturation", "top[2,1] half", "the list of parameters \"top[2,1] half\" is malformed", 1},
+        {"saturation", "top[1,1] half", "malformed", 1},
+        {"saturation", "top half", "function saturation: x_columns is -1", -1},
+        {"2nd", "top half", "function 1: \"2nd\" is no name", 1},
+        {"satu ration", "top half", "function 1: \"satu ration\" is no name", 1},
+        {"other", "top half", "function other: two have this name", 1},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        xani_function f[2] = {saturation_function(&o), saturation_function(&o)};
+        f[0].name = "other";
+        f[1].name = table[i].name, f[1].parameters = table[i].parameters, f[1].x_columns = table[i].x_columns;
+        xani_model *m = NULL;
+        ck_assert_int_eq(xani_model_create(ctx, "saturation", f, 2, &m), XANI_ERR_USAGE);
+        ck_assert_msg(strstr(xani_error_text(ctx), table[i].text) != NULL, "%s", xani_error_text(ctx));
+    }
+}
+END_TEST
+
+static int plane(void *user, const double *x, int64_t n, const double *p, double *y)
+{
+    (void)user;
+    for (int64_t i = 0; i < n; i++) y[i] = p[0] * x[2 * i] + p[1] * x[2 * i + 1];
+    return 0;
+}
+
+START_TEST(test_two_columns)
+{
+    // A function with an x of two columns goes with a constant, before or behind it, and with no other.
+    const xani_function f = {.size = sizeof f, .name = "plane", .parameters = "a* b*", .x_columns = 2, .value = plane};
+    double x[2 * N], y[N];
+    for (int i = 0; i < N; i++) x[2 * i] = i % 8, x[2 * i + 1] = i / 8, y[i] = 2.0 * x[2 * i] - x[2 * i + 1] + 3.0;
+    static const char *const models[] = {"plane + constant", "constant + plane"};
+    for (int i = 0; i < 2; i++) {
+        xani_model *m = NULL;
+        ck_assert_msg(xani_model_create(ctx, models[i], &f, 1, &m) == XANI_OK, "%s", xani_error_text(ctx));
+        single s;
+        single_init(&s, N, x, y);
+        s.data.x_columns = 2;
+        xani_model_results r;
+        xani_model_results_init(&r);
+        ck_assert_int_eq(xani_model_fit(ctx, m, &s.data, NULL, &r), XANI_ERR_USAGE);
+        ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "none is guessed where x has several columns"));
+        set(m, "a=1"), set(m, "b=1"), set(m, "c=0");
+        ck_assert_int_eq(single_fit(&s, m), XANI_MODEL_CONVERGED);
+        ck_assert_double_eq_tol(s.values[xani_model_find(m, "b")], -1.0, 1e-9);
+        ck_assert_double_eq_tol(s.values[xani_model_find(m, "c")], 3.0, 1e-9);
+        s.data.x_columns = -1;
+        ck_assert_int_eq(xani_model_fit(ctx, m, &s.data, NULL, &r), XANI_ERR_USAGE);
+        ck_assert_str_eq(xani_error_text(ctx), "model data: x_columns is -1");
+        xani_model_destroy(&m);
+    }
+    xani_model *m = NULL;
+    ck_assert_int_eq(xani_model_create(ctx, "plane + linear", &f, 1, &m), XANI_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "linear takes x of 1 columns, another function 2"));
+}
+END_TEST
+
+START_TEST(test_arguments)
+{
+    // What is missing or negative is refused with a line, never read.
+    xani_model *m = make("gaussian"), *none = NULL;
+    double p[3] = {1.0, 2.0, 3.0}, y[N], ends[2];
+    const double level = 0.68;
+    single s;
+    single_init(&s, N, peak_x, peak_y);
+    xani_model_results r;
+    xani_model_results_init(&r);
+    const xani_status calls[] = {
+        xani_model_create(ctx, NULL, NULL, 0, &none),
+        xani_model_create(ctx, "gaussian", NULL, 0, NULL),
+        xani_model_create(ctx, "gaussian", NULL, 1, &none),
+        xani_model_start(ctx, NULL, "centre", 1.0),
+        xani_model_start(ctx, m, NULL, 1.0),
+        xani_model_fix(ctx, m, NULL, 1.0),
+        xani_model_vary(ctx, m, NULL),
+        xani_model_bound(ctx, m, NULL, 1.0, 2.0),
+        xani_model_tie(ctx, m, "centre", NULL),
+        xani_model_set(ctx, NULL, "centre=1"),
+        xani_model_set(ctx, m, NULL),
+        xani_model_evaluate(ctx, NULL, p, peak_x, N, y, NULL),
+        xani_model_evaluate(ctx, m, NULL, peak_x, N, y, NULL),
+        xani_model_evaluate(ctx, m, p, NULL, N, y, NULL),
+        xani_model_evaluate(ctx, m, p, peak_x, N, NULL, NULL),
+        xani_model_evaluate(ctx, m, p, peak_x, -1, y, NULL),
+        xani_model_fit(ctx, NULL, &s.data, NULL, &r),
+        xani_model_fit(ctx, m, NULL, NULL, &r),
+        xani_model_fit(ctx, m, &s.data, NULL, NULL),
+        xani_model_interval(ctx, NULL, &s.data, NULL, p, "centre", &level, 1, ends),
+        xani_model_interval(ctx, m, &s.data, NULL, NULL, "centre", &level, 1, ends),
+        xani_model_interval(ctx, m, &s.data, NULL, p, NULL, &level, 1, ends),
+        xani_model_interval(ctx, m, &s.data, NULL, p, "centre", NULL, 1, ends),
+        xani_model_interval(ctx, m, &s.data, NULL, p, "centre", &level, -1, ends),
+        xani_model_interval(ctx, m, &s.data, NULL, p, "centre", &level, 1, NULL),
+        xani_model_fit_file(ctx, NULL, m, NULL, NULL, "x.h5", NULL),
+    };
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++)
+        ck_assert_msg(calls[i] == XANI_ERR_USAGE, "call %zu: %d", i, calls[i]);
+    ck_assert_int_eq(xani_model_evaluate(ctx, m, p, NULL, 0, NULL, NULL), XANI_OK);
+    ck_assert_int_eq(xani_model_count(NULL), 0);
+    ck_assert_ptr_null(xani_model_parameter(NULL, 0));
+    ck_assert_int_eq(xani_model_find(NULL, "centre"), -1);
+    ck_assert_int_eq(xani_model_find(m, NULL), -1);
+    xani_model_destroy(&m);
+}
+END_TEST
+
 START_TEST(test_own_refuses)
 {
     // Where the caller's function has no value a shorter step is taken; at the start it is a bad start, for that set
@@ -467,6 +584,9 @@ static void add(TCase *t)
     tcase_add_test(t, test_settings_text);
     tcase_add_test(t, test_product);
     tcase_add_test(t, test_own_function);
+    tcase_add_test(t, test_own_wrong);
+    tcase_add_test(t, test_two_columns);
+    tcase_add_test(t, test_arguments);
     tcase_add_test(t, test_own_refuses);
     tcase_add_test(t, test_batch);
     tcase_add_test(t, test_each_set_its_own);
