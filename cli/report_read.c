@@ -55,9 +55,10 @@ static void read_modules(report *r, report_run *run, const char *file)
     if (run->angles_deg == NULL) run->angles_deg = report_numbers(r, file, "/entry/angle_deg", 1, &run->n_angles);
     if (run->module_rows != NULL) return;
     run->module_rows = report_numbers(r, file, "/entry/module_rows", 1, &run->n_modules);
-    int64_t rows = 0;
-    for (int64_t m = 0; run->module_rows != NULL && m < run->n_modules; m++) rows += (int64_t)run->module_rows[m];
-    if (run->module_rows != NULL && rows == run->ny) return;
+    double rows = 0.0;
+    for (int64_t m = 0; run->module_rows != NULL && m < run->n_modules; m++) // a negative number spoils the sum
+        rows += run->module_rows[m] >= 0.0 ? run->module_rows[m] : NAN;
+    if (run->module_rows != NULL && rows == (double)run->ny) return;
     free(run->module_rows); // one block
     run->module_rows = cli_alloc(1, sizeof *run->module_rows);
     run->module_rows[0] = (double)run->ny;

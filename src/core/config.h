@@ -44,6 +44,7 @@ typedef struct xn_setting {
 } xn_setting;
 
 #define XN_POSITIVE 4.9406564584124654e-324
+#define XN_MOST_DEGREES 720 // two turns: beyond it is no angle of a circle
 
 // Row `index` in the order of config.def; NULL past the end.
 const xn_setting *xn_config_setting(int index);

@@ -218,8 +218,6 @@ xani_status xn_circles_load(xn_ctx *ctx, const xn_config *config, const char *li
         for (int k = 0; k < 3; k++) c->axis[k] /= length;
         c->sign = (double)xn_config_int(config, xn_key(key, "%s[%d].sign", list, i));
         c->angle_deg = xn_config_double(config, xn_key(key, "%s[%d].angle_deg", list, i));
-        if (fabs(c->angle_deg) > 720.0)
-            return xn_config_bad(ctx, config, key, "%g degrees are more than two turns", c->angle_deg);
     }
     return XANI_OK;
 }

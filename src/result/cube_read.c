@@ -58,11 +58,7 @@ static xani_status read_shots(xn_ctx *ctx, const xn_h5 *file, xn_cube *c, int64_
 // What the file's own numbers must agree on, beyond the shapes.
 static xani_status check(xn_ctx *ctx, const xn_h5 *file, const xn_cube *c, const int64_t *extent)
 {
-    int64_t rows = 0;
-    for (int i = 0; i < c->n_modules; i++) rows += c->module_rows[i];
-    if (c->n_modules > 0 && rows != c->ny)
-        return xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/module_rows adds up to %lld rows, the cube has %lld",
-                       xn_h5_path(file), (long long)rows, (long long)c->ny);
+    XN_TRY(xn_nexus_check_modules(ctx, file, c->module_rows, c->n_modules, c->ny));
     if (c->edges_ps != NULL && extent[EDGE] != c->nbins + 1)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/bins/edges has %lld values for %d bins", xn_h5_path(file),
                        (long long)extent[EDGE], c->nbins);

@@ -135,7 +135,7 @@ xani_status xn_result_write_modes(xn_ctx *ctx, const char *path, const xn_modes 
 
 static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, xn_modes *m)
 {
-    int64_t extent[EXTENTS], rows = 0;
+    int64_t extent[EXTENTS];
     for (int i = 0; i < EXTENTS; i++) extent[i] = XN_EXTENT_UNKNOWN;
     m->delay_lo_ps = m->delay_hi_ps = m->step_ps = m->threshold = m->false_alarm = NAN; // others may not know them
     m->band_thz[0] = m->band_thz[1] = NAN;
@@ -152,10 +152,7 @@ static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, xn_modes *m)
         XN_TRY(xn_h5_read_string(ctx, file, "/entry/fit/kernels", &m->kernels));
     XN_TRY(xn_nexus_read_run(ctx, file, &m->run, m->angles_deg, XN_COUNT(m->angles_deg), &m->n_angles));
     XN_TRY(xn_nexus_read_choice(ctx, file, "/entry/modes", "errors_from", "counting", "residual", &m->errors_counting));
-    for (int i = 0; i < m->n_modules; i++) rows += m->module_rows[i];
-    if (m->n_modules > 0 && rows != m->ny)
-        return xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/module_rows adds up to %lld rows, the modes have %lld",
-                       xn_h5_path(file), (long long)rows, (long long)m->ny);
+    XN_TRY(xn_nexus_check_modules(ctx, file, m->module_rows, m->n_modules, m->ny));
     for (int64_t i = 0; i < m->ny * m->nx; i++)
         if (m->count[i] > m->n_modes)
             return xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/n_modes says %d where there are %d", xn_h5_path(file),

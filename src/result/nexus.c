@@ -5,6 +5,7 @@
 // delays of 16 x 16 pixels; everything else is left to the writer.
 #include "result/nexus.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -126,13 +127,18 @@ static xani_status check(xn_ctx *ctx, const xn_h5 *file, const xn_field *f, cons
     return XANI_OK;
 }
 
-// Times in any unit become ps; NULL units: no times.
-static xani_status to_ps(xn_ctx *ctx, const xn_h5 *file, const char *path, const char *units, double *values, int64_t n)
+// Numbers in any unit become those of the unit wanted; NULL, or one that is not converted: as they are.
+static xani_status to_unit(xn_ctx *ctx, const xn_h5 *file, const char *path, const char *units, xn_type type,
+                           void *values, int64_t n)
 {
-    double ps;
-    if (units == NULL || strcmp(units, "ps") != 0) return XANI_OK;
-    XN_TRY(xn_nexus_time_unit(ctx, file, path, &ps));
-    for (int64_t i = 0; i < n && ps != 1.0; i++) values[i] *= ps;
+    double factor;
+    if (units == NULL || (type != XN_F64 && type != XN_F32)) return XANI_OK;
+    XN_TRY(xn_nexus_unit(ctx, file, path, units, &factor));
+    if (factor == 1.0) return XANI_OK;
+    if (type == XN_F64)
+        for (int64_t i = 0; i < n; i++) ((double *)values)[i] *= factor;
+    else
+        for (int64_t i = 0; i < n; i++) ((float *)values)[i] = (float)((double)((float *)values)[i] * factor);
     return XANI_OK;
 }
 
@@ -148,7 +154,7 @@ static xani_status read_field(xn_ctx *ctx, const xn_h5 *file, const xn_field *f,
     void *data = xn_alloc((size_t)info.size, xn_type_size(f->type));
     if (data == NULL) return xn_fail_memory(ctx, f->path, (size_t)info.size * xn_type_size(f->type));
     xani_status st = info.size > 0 ? xn_h5_read_rows(ctx, file, f->path, f->type, 0, info.dims[0], data) : XANI_OK;
-    if (st == XANI_OK && f->type == XN_F64) st = to_ps(ctx, file, f->path, f->units, data, info.size);
+    if (st == XANI_OK) st = to_unit(ctx, file, f->path, f->units, f->type, data, info.size);
     if (st == XANI_OK)
         memcpy((char *)base + f->offset, &data, sizeof data);
     else
@@ -176,7 +182,7 @@ static xani_status read_scalar(xn_ctx *ctx, const xn_h5 *file, const xn_scalar *
     if (s->type == XN_F64) {
         double *v;
         XN_TRY(xn_h5_read_f64(ctx, file, s->path, &v, NULL));
-        xani_status st = to_ps(ctx, file, s->path, s->units, v, 1);
+        xani_status st = to_unit(ctx, file, s->path, s->units, s->type, v, 1);
         memcpy(at, v, sizeof *v);
         xn_free(v);
         return st;
@@ -203,7 +209,7 @@ xani_status xn_nexus_read_run(xn_ctx *ctx, const xn_h5 *file, char **run, double
 {
     double *angles = NULL;
     int64_t extent = XN_EXTENT_UNKNOWN;
-    static const xn_field field = {"/entry/angle_deg", 0, XN_F64, 1, {0}, true, NULL, NULL};
+    static const xn_field field = {"/entry/angle_deg", 0, XN_F64, 1, {0}, true, "degree", NULL};
     *n = 0;
     if (xn_h5_exists(file, "/entry/run"))
         XN_TRY(xn_h5_read_string(ctx, file, "/entry/run", run));
@@ -211,14 +217,34 @@ xani_status xn_nexus_read_run(xn_ctx *ctx, const xn_h5 *file, char **run, double
         return xn_fail_memory(ctx, "the name of a run", 1);
     XN_TRY(xn_nexus_read_fields(ctx, file, &field, 1, &angles, &extent));
     if (angles == NULL) return XANI_OK;
-    if (extent <= most) {
+    xani_status st = XANI_OK;
+    if (extent > most)
+        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/angle_deg has %lld angles, more than %d", xn_h5_path(file),
+                     (long long)extent, most);
+    for (int64_t i = 0; i < extent && st == XANI_OK; i++)
+        if (!(fabs(angles[i]) <= XN_MOST_DEGREES))
+            st = xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/angle_deg[%lld] is %g: more than two turns, or no angle",
+                         xn_h5_path(file), (long long)i, angles[i]);
+    if (st == XANI_OK) {
         memcpy(angles_deg, angles, (size_t)extent * sizeof *angles);
         *n = (int)extent;
     }
     xn_free(angles);
-    if (extent <= most) return XANI_OK;
-    return xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/angle_deg has %lld angles, more than %d", xn_h5_path(file),
-                   (long long)extent, most);
+    return st;
+}
+
+xani_status xn_nexus_check_modules(xn_ctx *ctx, const xn_h5 *file, const int64_t *rows, int n, int64_t ny)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < n; i++) {
+        if (rows[i] < 0 || rows[i] > ny)
+            return xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/module_rows[%d] is %lld, of %lld rows", xn_h5_path(file), i,
+                           (long long)rows[i], (long long)ny);
+        sum += rows[i];
+    }
+    if (n == 0 || sum == ny) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/module_rows adds up to %lld rows, the data have %lld",
+                   xn_h5_path(file), (long long)sum, (long long)ny);
 }
 
 xani_status xn_nexus_read_choice(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, const char *yes,

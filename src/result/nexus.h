@@ -58,14 +58,17 @@ void xn_nexus_text(xn_writer *w, const char *path, const char *text);
 void xn_nexus_run(xn_writer *w, const char *run, const double *angles_deg, int n);
 
 // ---- reading. Missing datasets, other shapes and what is no number are XANI_ERR_INPUT naming file and dataset.
-// Numbers of any type are taken that the wanted one can hold; those whose unit is to be ps may be in any unit of time.
+// Numbers of any type are taken that the wanted one can hold; times, frequencies, rates and angles in any unit.
 
 xani_status xn_nexus_read_fields(xn_ctx *ctx, const xn_h5 *file, const xn_field *fields, int n, void *base,
                                  int64_t *extent);
 xani_status xn_nexus_read_scalars(xn_ctx *ctx, const xn_h5 *file, const xn_scalar *scalars, int n, void *base);
 xani_status xn_nexus_read_run(xn_ctx *ctx, const xn_h5 *file, char **run, double *angles_deg, int most, int *n);
-// How many ps the unit of a dataset of times is, by its attribute `units`; 1 where there is none (time_unit.c).
-xani_status xn_nexus_time_unit(xn_ctx *ctx, const xn_h5 *file, const char *dataset, double *ps);
+// Rows of modules: none negative, together those of the data.
+xani_status xn_nexus_check_modules(xn_ctx *ctx, const xn_h5 *file, const int64_t *rows, int n, int64_t ny);
+// How many `want` (ps, 1/ps, THz, rad, degree; others are not converted) the unit of a dataset is, by its attribute
+// `units`; 1 where there is none (unit.c).
+xani_status xn_nexus_unit(xn_ctx *ctx, const xn_h5 *file, const char *dataset, const char *want, double *factor);
 // The word of attribute `name`: true when it is `yes`, false when it is `no`.
 xani_status xn_nexus_read_choice(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *name, const char *yes,
                                  const char *no, bool *value);

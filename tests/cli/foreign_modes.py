@@ -1,0 +1,140 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""foreign_modes.py XANI SCRATCH -- modes.h5 that another program wrote, as the contract has it, is mapped as it says or refused:
+angles by the name of the run, units, modules, values that are none, files that differ.  Prints TAP.
+"""
+import json
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
+try:
+    import h5py
+    import numpy as np
+
+    from walk import Report
+except ImportError as missing:
+    print(f"1..0 # SKIP {missing}")
+    sys.exit(77)
+
+XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+os.makedirs(SCRATCH, exist_ok=True)
+os.chdir(SCRATCH)
+r = Report()
+NY, NX = 6, 8
+U = [[0.1417157, 0.9771205, 0.1585946], [0.1574859, 0.1359166, -0.9781231], [-0.9772998, 0.1635918, -0.1346212]]
+UNITS = {"frequency": "THz", "damping": "1/ps", "phase": "rad", "amplitude": "", "significance": ""}
+LIKE = {"frequency": 4.0, "damping": 0.3, "phase": 3.0, "amplitude": 0.01, "significance": 100.0}
+
+
+def config(name="c.yaml", runs=None, angle=12, **parts):
+    """The experiment; runs: {name: angle} instead of one angle; parts: "map__tube_inv_ang" and the like."""
+    c = {"experiment": {"energy_kev": 10},
+         "geometry": {"detector": {"shape": [NY, NX], "pixel_mm": 5, "centre_px": [1, 2]}, "distance_mm": 80, "orientation": U,
+                      "goniometer": [{"axis": [0, 1, 0], "sign": -1, "angle_deg": angle}]},
+         "map": {"crystal": {"cell": [3.61, 3.61, 3.61, 90, 90, 90], "space_group": "Fm-3m",
+                             "basis": [{"element": "Cu", "position": [0, 0, 0]}]},
+                 "grid": {"shape": [5, 5, 5]}, "mode_kind": "pair"}}
+    if runs:
+        c["runs"] = [{"name": k, "files": ["none.h5"], "angle_deg": [v]} for k, v in runs.items()]
+    for key, value in parts.items():
+        at = c
+        *path, last = key.split("__")
+        for word in path:
+            at = at.setdefault(word, {})
+        at[last] = value
+    with open(name, "w") as f:
+        json.dump(c, f)
+    return name
+
+
+def modes(name, units=None, stored=None, status=None, run=None, angle=None, rows=None, **values):
+    """One mode a pixel, as in LIKE; values: arrays or numbers over them, NAME or NAME_errors."""
+    with h5py.File(name, "w") as f:
+        e = f.create_group("entry")
+        m = e.create_group("modes")
+        m.attrs["errors_from"] = "counting"
+        for key, like in LIKE.items():
+            for k in (key, f"{key}_errors")[:1 if key == "significance" else 2]:
+                m[k] = np.broadcast_to(np.asarray(values.get(k, like if k == key else 0.02), "f4"), (1, NY, NX))
+                m[k].attrs["units"] = UNITS[key]
+        e["n_modes"] = np.ones((NY, NX), "u1")
+        e["fit_status"] = np.zeros((NY, NX), "u1") if status is None else np.asarray(status, "u1")
+        e["chi2_reduced"], e["background"], e["spatial_bin"] = np.ones((NY, NX), "f4"), np.zeros((1, NY, NX), "f4"), np.int32(1)
+        for path, unit in (units or {}).items():
+            m[path].attrs["units"] = unit
+        for key, value in (("run", run), ("angle_deg", angle), ("module_rows", rows)):
+            if value is not None:
+                e[key] = value
+        if stored is not None:
+            e["process/configuration/data"], e["process/configuration/base"] = open(stored).read(), SCRATCH
+    return name
+
+
+def xani(*args, seconds=60):
+    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=seconds)
+    return done.returncode, done.stderr
+
+
+def points(path="o.h5"):
+    with h5py.File(path) as f:
+        return {k: v[()] for k, v in f["entry/points"].items()}
+
+
+def mapped(*files, conf="c.yaml", more=()):
+    """Points of the map, and what was said; None where it failed."""
+    code, said = xani("map", "--config", conf, *files, "-o", "o.h5", *more)
+    return (points() if code == 0 else None), "; ".join(said.split("\n"))
+
+
+def refused(what, wanted, words, *files, conf="c.yaml", more=()):
+    code, said = xani("map", *(["--config", conf] if conf else []), *files, "-o", "o.h5", *more)
+    r.ok(code == wanted and all(w in said for w in words), f"{what}: exit {code}, {said.strip()}")
+
+
+config()
+plain, said = mapped(modes("plain.h5"))
+r.ok(len(plain["weight"]) == NY * NX and np.allclose(plain["frequency"], 2.0) and "warning" not in said, f"modes as the contract has them {said}")
+
+# ---- modules
+for rows in ([-3, 9], [7, -1], [2**62, NY - 2**62], [3, 4]):
+    refused(f"modules of {rows} rows", 3, ["rows.h5: /entry/module_rows"], modes("rows.h5", rows=np.array(rows, "i8")))
+got, said = mapped(modes("rows.h5", rows=np.array([2, 4], "i8")))
+r.ok(got is not None and np.array_equal(got["hkl"], plain["hkl"]), f"modules of 2 and 4 rows {said}")
+
+# ---- units
+got, said = mapped(modes("ghz.h5", {"frequency": "GHz", "frequency_errors": "GHz", "damping": "1/fs", "damping_errors": "fs^-1", "phase": "degree"},
+                         frequency=4000.0, frequency_errors=20.0, damping=0.0003, damping_errors=2e-5, phase=170.0))
+r.ok(got is not None and all(np.allclose(got[k], plain[k], rtol=1e-6) for k in ("frequency", "frequency_errors", "weight")), f"GHz and 1/fs {said}")
+got, said = mapped(modes("mev.h5", {"frequency": "meV", "frequency_errors": "1/cm"}, frequency=4.0 / 0.24179892, frequency_errors=0.02 / 0.0299792458))
+r.ok(got is not None and np.allclose(got["frequency"], 2.0) and np.allclose(got["frequency_errors"], 0.01), f"meV and 1/cm {said}")
+for path, unit in (("frequency", "eVolts"), ("damping", "THz"), ("phase", "gon"), ("damping_errors", "1/parsec")):
+    refused(f"{path} in {unit}", 3, [f"/entry/modes/{path} is in '{unit}'"], modes("unit.h5", {path: unit}))
+
+# ---- angles
+for angle, what in (([np.nan], "no number"), ([721.0], "beyond two turns"), ([np.inf], "infinite")):
+    refused(f"an angle that is {what}", 3, ["angle.h5: /entry/angle_deg[0]"], modes("angle.h5", angle=angle))
+refused("two angles for one circle", 2, ["geometry.goniometer", "2 angles"], modes("angle.h5", angle=[1.0, 2.0]))
+refused("an angle beyond two turns in the configuration", 2, ["geometry.goniometer[0].angle_deg"], "plain.h5", conf=config("far.yaml", angle=800))
+
+# ---- the path: what its width and length may be, and that it ends when told to
+refused("a tube wider than half the zone", 2, ["map.tube_inv_ang", "half the first zone"], "plain.h5", more=("--set", "map.tube_inv_ang=10"))
+got, said = mapped("plain.h5", more=("--set", "map.tube_inv_ang=1e-9"))
+r.ok(got is not None, f"a very thin tube {said}")
+coarse = config("coarse.yaml", map__crystal__cell=[300, 300, 300, 90, 90, 90], map__crystal__space_group="Pm-3m")
+got, said = mapped("plain.h5", conf=coarse)
+r.ok(got is not None and "pixel groups are" in said and "wide, the first zone is" in said, f"pixel groups wider than the zone: {said}")
+far = ("--set", "map.path=[{hkl: [0, 0, 0]}, {hkl: [900, 800, 700]}]")
+refused("a path across very many zones", 2, ["map.path"], "plain.h5", more=far)
+slow = ["map", "--config", "c.yaml", "plain.h5", "-o", "slow.h5", "--set", "map.path=[{hkl: [0, 0, 0]}, {hkl: [38, 39, 37]}]"]
+with subprocess.Popen([XANI, *slow], stderr=subprocess.PIPE, text=True) as process:
+    time.sleep(0.7)
+    process.terminate()
+    began = time.monotonic()
+    said = process.communicate(timeout=60)[1]
+    r.ok(process.returncode == 75 and time.monotonic() - began < 2, f"SIGTERM ends a long search for images: {process.returncode} {said.strip()}")
+
+print(f"1..{r.n}")
+sys.exit(1 if r.failed else 0)
