@@ -11,7 +11,8 @@
 #include "map/parts.h"
 
 #define FREQUENCIES 256
-#define END 1e-9 // 1/Angstrom: a sample on the end of a segment belongs to it
+#define SLAB 16384 // samples between two looks for an interrupt
+#define END 1e-9   // 1/Angstrom: a sample on the end of a segment belongs to it
 
 // Adds a hit, or replaces a farther one in the same bin.
 static int add_hit(xn_hit *hits, int n, const xn_hit *hit)
@@ -61,18 +62,21 @@ xani_status xn_path_count(xn_ctx *ctx, const xn_scene *s, const xn_view *v, xn_p
     xani_status st;
     xn_hit *space = hit_space(ctx, s, p, &st);
     if (space == NULL) return st;
+    for (int64_t slab = 0; slab < v->n && st == XANI_OK; slab += SLAB) {
+        st = xn_check_interrupt(ctx);
 #pragma omp parallel for schedule(static) num_threads(s->threads)
-    for (int64_t i = 0; i < v->n; i++) {
-        if (!v->seen[i]) continue;
-        xn_hit *hits = space + (int64_t)omp_get_thread_num() * (p->n_images + 1);
-        int n = xn_path_hits(p, v->q + 3 * i, hits);
-        for (int k = 0; k < n; k++) {
+        for (int64_t i = slab; i < xn_min64(v->n, slab + SLAB); i++) {
+            if (!v->seen[i]) continue;
+            xn_hit *hits = space + (int64_t)omp_get_thread_num() * (p->n_images + 1);
+            int n = xn_path_hits(p, v->q + 3 * i, hits);
+            for (int k = 0; k < n; k++) {
 #pragma omp atomic update
-            p->samples[hits[k].bin]++;
+                p->samples[hits[k].bin]++;
+            }
         }
     }
     xn_free(space);
-    return XANI_OK;
+    return st;
 }
 
 // From lists by point (begin, of, at) to lists by bin.
@@ -96,9 +100,12 @@ xani_status xn_members_find(xn_ctx *ctx, const xn_scene *s, const xn_path *p, co
         st = xn_fail_memory(ctx, "the points of the path", (size_t)n * sizeof *begin);
         goto out;
     }
+    for (int64_t slab = 0; slab < n; slab += SLAB) {
+        XN_GOTO(out, st, xn_check_interrupt(ctx));
 #pragma omp parallel for schedule(static) num_threads(s->threads)
-    for (int64_t i = 0; i < n; i++)
-        begin[i] = xn_path_hits(p, points->q + 3 * i, space + (int64_t)omp_get_thread_num() * (p->n_images + 1));
+        for (int64_t i = slab; i < xn_min64(n, slab + SLAB); i++)
+            begin[i] = xn_path_hits(p, points->q + 3 * i, space + (int64_t)omp_get_thread_num() * (p->n_images + 1));
+    }
     for (int64_t i = 0; i <= n; i++) {
         int64_t own = i < n ? begin[i] : 0;
         begin[i] = total;
@@ -112,13 +119,16 @@ xani_status xn_members_find(xn_ctx *ctx, const xn_scene *s, const xn_path *p, co
         st = xn_fail_memory(ctx, "the points of the path", (size_t)total * 2 * sizeof *at);
         goto out;
     }
+    for (int64_t slab = 0; slab < n; slab += SLAB) {
+        XN_GOTO(out, st, xn_check_interrupt(ctx));
 #pragma omp parallel for schedule(static) num_threads(s->threads)
-    for (int64_t i = 0; i < n; i++) {
-        xn_hit *hits = space + (int64_t)omp_get_thread_num() * (p->n_images + 1);
-        int found = xn_path_hits(p, points->q + 3 * i, hits);
-        for (int k = 0; k < found; k++) {
-            bin[begin[i] + k] = hits[k].bin;
-            at[begin[i] + k] = (xn_member){i, hits[k].along, hits[k].distance};
+        for (int64_t i = slab; i < xn_min64(n, slab + SLAB); i++) {
+            xn_hit *hits = space + (int64_t)omp_get_thread_num() * (p->n_images + 1);
+            int found = xn_path_hits(p, points->q + 3 * i, hits);
+            for (int k = 0; k < found; k++) {
+                bin[begin[i] + k] = hits[k].bin;
+                at[begin[i] + k] = (xn_member){i, hits[k].along, hits[k].distance};
+            }
         }
     }
     sort_by_bin(p->n, total, bin, at, m);

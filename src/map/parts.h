@@ -117,7 +117,7 @@ xani_status xn_frequency_axis(xn_ctx *ctx, double top_thz, int64_t n, double **a
 // Adds A^2 of a unit-area Lorentzian at nu of half width `width` to n bins of a frequency axis.
 void xn_lorentzian_add(const double *axis, int64_t n, double nu, double width, double area, double *sum);
 
-// ---- path.c: the path in the crystal and the samples near it
+// ---- path.c, images.c: the path in the crystal and the samples near it
 
 typedef struct xn_segment {
     double from[3], to[3]; // hkl
@@ -157,6 +157,8 @@ typedef struct xn_hit {
 xani_status xn_path_plan(xn_ctx *ctx, const xn_config *config, const xn_scene *s, double footprint, xn_path *p,
                          xn_dispersion *d);
 void xn_path_free(xn_path *p);
+// images.c: the images of all segments, and the boxes to find them by.
+xani_status xn_path_images(xn_ctx *ctx, const xn_config *config, const xn_lattice *l, xn_path *p);
 // Bins that a folded q contributes to, each once, at its image nearest to the line. hits: n_images entries.
 int xn_path_hits(const xn_path *p, const double q[3], xn_hit *hits);
 xani_status xn_path_count(xn_ctx *ctx, const xn_scene *s, const xn_view *v, xn_path *p);

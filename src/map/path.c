@@ -16,6 +16,7 @@
 
 #define BINS_PER_ZONE 64  // along the cube root of the zone's volume: 0.025 * 2 pi/a for an fcc crystal
 #define TUBES_PER_ZONE 32 // default radius of the tube likewise
+#define WIDEST_TUBE 0.5
 #define MOST_BINS 100000
 #define SAME 1e-7 // 1/Angstrom: images closer than this are one
 
@@ -179,134 +180,22 @@ static xani_status describe(xn_ctx *ctx, const corner *c, int n, const xn_path *
     return XANI_OK;
 }
 
-// ---- images
+// ---- all of it
 
-// True when p (Cartesian) is within `margin` of the first zone.
-static bool near_zone(const xn_lattice *l, const double p[3], double margin)
+// In a wider tube every point is on every bin of the path.
+static xani_status choose_tube(xn_ctx *ctx, const xn_config *config, double zone, double footprint, double *tube)
 {
-    for (int i = 0; i < l->n_voronoi; i++)
-        if (2.0 * dot3(p, l->voronoi[i]) > l->voronoi_sq[i] + 2.0 * margin * sqrt(l->voronoi_sq[i])) return false;
-    return true;
-}
-
-static bool add_image(xn_path *p, const xn_lattice *l, int segment, const double from_hkl[3], const double to_hkl[3])
-{
-    double a[3], b[3], length = p->segment[segment].length, step = 0.25 * p->tube;
-    xn_lattice_cartesian(l, from_hkl, a);
-    xn_lattice_cartesian(l, to_hkl, b);
-    bool inside = false;
-    for (int64_t i = 0, n = (int64_t)(length / step) + 1; i <= n && !inside; i++) {
-        double u = (double)i / (double)n, x[3];
-        for (int k = 0; k < 3; k++) x[k] = a[k] + u * (b[k] - a[k]);
-        inside = near_zone(l, x, p->tube + step);
-    }
-    if (!inside) return true;
-    xn_image image = {.segment = segment};
-    for (int k = 0; k < 3; k++) image.from[k] = a[k], image.along[k] = (b[k] - a[k]) / length;
-    for (int i = p->n_images - 1; i >= 0 && p->image[i].segment == segment; i--) {
-        double worst = 0.0;
-        for (int k = 0; k < 3; k++)
-            worst = fmax(worst, fmax(fabs(image.from[k] - p->image[i].from[k]),
-                                     length * fabs(image.along[k] - p->image[i].along[k])));
-        if (worst < SAME) return true;
-    }
-    if ((p->n_images & (p->n_images - 1)) == 0) { // room for a power of two
-        void *bigger = xn_realloc(p->image, p->n_images > 0 ? 2 * (size_t)p->n_images : 1, sizeof *p->image);
-        if (bigger == NULL) return false;
-        p->image = bigger;
-    }
-    p->image[p->n_images++] = image;
-    return true;
-}
-
-// All images of one segment: S (segment - G) for the G whose zone it can touch. No point of a zone is farther from
-// its centre than half the sum of the three basis vectors.
-static bool find_images(xn_path *p, const xn_lattice *l, int segment)
-{
-    const xn_segment *s = &p->segment[segment];
-    double to_coefficients[9], a[3], b[3], reach = p->tube;
-    int lo[3], hi[3];
-    xn_mat3_mul(l->prim_inv, l->b_inv, to_coefficients);
-    xn_mat3_vec(l->prim_inv, s->from, a);
-    xn_mat3_vec(l->prim_inv, s->to, b);
-    for (int i = 0; i < 3; i++) reach += 0.5 * sqrt(dot3(l->prim + 3 * i, l->prim + 3 * i));
-    for (int i = 0; i < 3; i++) {
-        double margin = reach * sqrt(dot3(to_coefficients + 3 * i, to_coefficients + 3 * i));
-        lo[i] = (int)floor(fmin(a[i], b[i]) - margin);
-        hi[i] = (int)ceil(fmax(a[i], b[i]) + margin);
-    }
-    for (int x = lo[0]; x <= hi[0]; x++)
-        for (int y = lo[1]; y <= hi[1]; y++)
-            for (int z = lo[2]; z <= hi[2]; z++) {
-                double from[3], to[3], moved[3], end[3];
-                for (int k = 0; k < 3; k++) {
-                    double g = x * l->prim_hkl[k] + y * l->prim_hkl[3 + k] + z * l->prim_hkl[6 + k];
-                    from[k] = s->from[k] - g;
-                    to[k] = s->to[k] - g;
-                }
-                for (int o = 0; o < l->n_sym; o++) {
-                    apply(l->sym[o], from, moved);
-                    apply(l->sym[o], to, end);
-                    if (!add_image(p, l, segment, moved, end)) return false;
-                }
-            }
-    return true;
-}
-
-// ---- boxes: which images are near a place
-
-static double distance_to_image(const xn_path *p, const xn_image *m, const double q[3], double *u)
-{
-    double r[3] = {q[0] - m->from[0], q[1] - m->from[1], q[2] - m->from[2]}, length = p->segment[m->segment].length;
-    *u = dot3(r, m->along);
-    double t = fmin(fmax(*u, 0.0), length), d2 = 0.0;
-    for (int k = 0; k < 3; k++) d2 += (r[k] - t * m->along[k]) * (r[k] - t * m->along[k]);
-    return sqrt(d2);
-}
-
-static int64_t list_images(xn_path *p, int32_t *list)
-{
-    int64_t n = 0, box = 0;
-    double half = 0.5 * sqrt(dot3(p->box, p->box)), u;
-    for (int x = 0; x < p->boxes[0]; x++)
-        for (int y = 0; y < p->boxes[1]; y++)
-            for (int z = 0; z < p->boxes[2]; z++, box++) {
-                const double centre[3] = {p->origin[0] + (x + 0.5) * p->box[0], p->origin[1] + (y + 0.5) * p->box[1],
-                                          p->origin[2] + (z + 0.5) * p->box[2]};
-                p->first[box] = (int32_t)n;
-                for (int i = 0; i < p->n_images; i++) {
-                    if (distance_to_image(p, &p->image[i], centre, &u) > p->tube + half) continue;
-                    if (list != NULL) list[n] = i;
-                    n++;
-                }
-            }
-    p->first[box] = (int32_t)n;
-    return n;
-}
-
-// Cartesian box around the zone: no point of it is farther out than half the sum of the basis vectors.
-static xani_status make_boxes(xn_ctx *ctx, const xn_lattice *l, xn_path *p)
-{
-    double half[3], vertex[3], reach[3] = {0, 0, 0};
-    xn_lattice_zone_box(l, half);
-    for (int i = 0; i < 8; i++) {
-        const double h[3] = {i & 1 ? half[0] : -half[0], i & 2 ? half[1] : -half[1], i & 4 ? half[2] : -half[2]};
-        xn_lattice_cartesian(l, h, vertex);
-        for (int k = 0; k < 3; k++) reach[k] = fmax(reach[k], fabs(vertex[k]) * (1.0 + 1e-6));
-    }
-    int64_t boxes = 1;
-    for (int k = 0; k < 3; k++) {
-        p->boxes[k] = (int)fmin(32.0, fmax(1.0, ceil(2.0 * reach[k] / fmax(p->tube, 1e-6))));
-        p->origin[k] = -reach[k];
-        p->box[k] = 2.0 * reach[k] / p->boxes[k];
-        boxes *= p->boxes[k];
-    }
-    p->first = xn_alloc((size_t)boxes + 1, sizeof *p->first);
-    if (p->first == NULL) return xn_fail_memory(ctx, "the boxes of the path", (size_t)boxes * 4);
-    int64_t n = list_images(p, NULL);
-    p->list = xn_alloc((size_t)n + 1, sizeof *p->list);
-    if (p->list == NULL) return xn_fail_memory(ctx, "the boxes of the path", (size_t)n * 4);
-    list_images(p, p->list);
+    const double most = WIDEST_TUBE * zone;
+    *tube = xn_config_double(config, "map.tube_inv_ang");
+    if (*tube > most)
+        return xn_config_bad(ctx, config, "map.tube_inv_ang",
+                             "%g is wider than half the first zone: at most %.3g 1/Angstrom", *tube, most);
+    if (isnan(*tube)) *tube = fmin(most, fmax(zone / TUBES_PER_ZONE, 0.7 * footprint));
+    if (footprint > zone)
+        xn_warn(ctx,
+                "pixel groups are %.3g 1/Angstrom wide, the first zone is %.3g: path and branches say nothing; is "
+                "experiment.energy_kev, geometry or map.crystal.cell in another unit?",
+                footprint, zone);
     return XANI_OK;
 }
 
@@ -316,8 +205,7 @@ xani_status xn_path_plan(xn_ctx *ctx, const xn_config *config, const xn_scene *s
     const xn_lattice *l = &s->lattice;
     memset(p, 0, sizeof *p);
     p->step = fmax(s->zone_scale / BINS_PER_ZONE, 0.5 * footprint);
-    p->tube = xn_config_double(config, "map.tube_inv_ang");
-    if (isnan(p->tube)) p->tube = fmax(s->zone_scale / TUBES_PER_ZONE, 0.7 * footprint);
+    XN_TRY(choose_tube(ctx, config, s->zone_scale, footprint, &p->tube));
     XN_TRY(xn_map_check_path(ctx, config, l));
     int given = xn_config_count(config, "map.path"), n = given > 0 ? given : 16;
     xani_status st = XANI_OK;
@@ -332,12 +220,7 @@ xani_status xn_path_plan(xn_ctx *ctx, const xn_config *config, const xn_scene *s
     else
         n = default_corners(l, c, n);
     XN_GOTO(out, st, lay_segments(ctx, config, l, c, n, p));
-    for (int i = 0; i < p->n_segments; i++)
-        if (!find_images(p, l, i)) {
-            st = xn_fail_memory(ctx, "the path's images", sizeof(xn_image));
-            goto out;
-        }
-    XN_GOTO(out, st, make_boxes(ctx, l, p));
+    XN_GOTO(out, st, xn_path_images(ctx, config, l, p));
     p->samples = xn_calloc((size_t)p->n + 1, sizeof *p->samples);
     if (p->samples == NULL) {
         st = xn_fail_memory(ctx, "the path's samples", (size_t)p->n * 8);
