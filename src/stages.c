@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// stages.c -- stages alone (xani reduce, fit, map), and the pieces that pipeline.c shares with them.
+// stages.c -- stages alone (xani reduce, fit; map in map_file.c), and the pieces that pipeline.c shares with them.
 //
 // A stage alone reads the file of the stage before it.  Without a configuration, fit and map take the one stored in
 // their input, and store it again in their output.
@@ -194,112 +194,6 @@ out:
     xn_free(identity);
     xn_modes_free(&modes);
     xn_cube_free(&cube);
-    xani_config_destroy(&config);
-    return st;
-}
-
-// ---- map alone
-
-static xani_status stored_config(xn_ctx *ctx, const char *path, xn_config **config)
-{
-    char *yaml = NULL, *base = NULL;
-    xani_status st = xn_result_read_config(ctx, path, &yaml, &base);
-    if (st == XANI_OK && yaml == NULL)
-        st = xn_fail(ctx, XANI_ERR_CONFIG, "%s: no configuration is stored in it; give one with --config", path);
-    if (st == XANI_OK) st = xn_config_parse(ctx, yaml, path, base ? base : ".", config);
-    xn_free(yaml);
-    xn_free(base);
-    return st;
-}
-
-static xani_status same_part(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *key, const char *path)
-{
-    char *x = NULL, *y = NULL;
-    xani_status st = xn_config_part(ctx, a, key, &x);
-    if (st == XANI_OK) st = xn_config_part(ctx, b, key, &y);
-    if (st == XANI_OK && strcmp(x, y) != 0)
-        st = xn_fail(ctx, XANI_ERR_CONFIG, "%s: %s differs from that of %s; give one configuration with --config", path,
-                     key, xn_config_name(a));
-    xn_free(x);
-    xn_free(y);
-    return st;
-}
-
-// The configuration of the first file; the others must have the same crystal and energy.
-static xani_status common_config(xn_ctx *ctx, const char *const *paths, size_t n, xn_config **config)
-{
-    static const char *const keys[] = {"map.crystal", "experiment.energy_kev"};
-    XN_TRY(stored_config(ctx, paths[0], config));
-    for (size_t i = 1; i < n; i++) {
-        xn_config *other = NULL;
-        xani_status st = stored_config(ctx, paths[i], &other);
-        for (size_t k = 0; k < 2 && st == XANI_OK; k++) st = same_part(ctx, *config, other, keys[k], paths[i]);
-        xani_config_destroy(&other);
-        XN_TRY(st);
-    }
-    return XANI_OK;
-}
-
-// Modes know at which angles they were measured; a configuration that says others is told so.
-static void compare_angles(xn_ctx *ctx, const xn_config *config, const xn_modes *m, const char *path)
-{
-    char key[XN_KEY_LENGTH], angles[XN_KEY_LENGTH] = "";
-    for (int i = 0; i < xn_source_runs(config); i++) {
-        const char *name = xn_config_string(config, xn_key(key, "runs[%d].name", i));
-        if (name != NULL && m->run != NULL && strcmp(name, m->run) == 0) xn_key(angles, "runs[%d].angle_deg", i);
-    }
-    const bool by_run = angles[0] != '\0' && xn_config_has(config, angles);
-    if (!by_run && xn_source_runs(config) > 0) return;
-    for (int k = 0; k < m->n_angles && k < xn_config_count(config, "geometry.goniometer"); k++) {
-        double angle = xn_config_double(config, by_run ? xn_key(key, "%s[%d]", angles, k)
-                                                       : xn_key(key, "geometry.goniometer[%d].angle_deg", k));
-        if (fabs(angle - m->angles_deg[k]) > 1e-9)
-            xn_warn(ctx,
-                    "%s: measured at %.9g degrees of circle %d, which is taken; %s says %.9g: for that, reduce and fit "
-                    "again",
-                    path, m->angles_deg[k], k, xn_config_name(config), angle);
-    }
-}
-
-// Their points would count twice.
-static xani_status check_twice(xn_ctx *ctx, const char *const *paths, size_t n)
-{
-    for (size_t i = 1; i < n; i++)
-        for (size_t k = 0; k < i; k++)
-            if (xn_same_file(paths[i], paths[k])) return xn_fail(ctx, XANI_ERR_USAGE, "%s: is given twice", paths[i]);
-    return XANI_OK;
-}
-
-xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *given, const char *const *paths, size_t n,
-                            const char *dispersion_path)
-{
-    xn_config *config = NULL;
-    const char *why = NULL;
-    xn_modes *modes = xn_calloc(n, sizeof *modes);
-    const xn_modes **list = xn_calloc(n, sizeof(xn_modes *));
-    const char **inputs = xn_calloc(n + 1, sizeof(char *));
-    xani_status st = n == 0 ? xn_fail(ctx, XANI_ERR_USAGE, "no modes to map") : XANI_OK;
-    if (modes == NULL || list == NULL || inputs == NULL) st = xn_fail_memory(ctx, "the modes", n * sizeof *modes);
-    if (st == XANI_OK) st = check_twice(ctx, paths, n);
-    if (st == XANI_OK && given == NULL) st = common_config(ctx, paths, n, &config);
-    if (st != XANI_OK) goto out;
-    const xn_config *used = given ? given : config;
-    if (!xn_map_possible(used, &why)) {
-        st = xn_fail(ctx, XANI_ERR_CONFIG, "%s: %s is missing: the map needs it", xn_config_name(used), why);
-        goto out;
-    }
-    for (size_t i = 0; i < n; i++) {
-        XN_GOTO(out, st, xn_result_read_modes(ctx, paths[i], &modes[i]));
-        list[i] = &modes[i];
-        inputs[i] = paths[i];
-        compare_angles(ctx, used, &modes[i], paths[i]);
-    }
-    st = xn_stage_map(ctx, used, list, (int)n, inputs, NULL, dispersion_path, NULL);
-out:
-    for (size_t i = 0; modes != NULL && i < n; i++) xn_modes_free(&modes[i]);
-    xn_free(modes);
-    xn_free(list);
-    xn_free(inputs);
     xani_config_destroy(&config);
     return st;
 }

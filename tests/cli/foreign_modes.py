@@ -69,7 +69,8 @@ def modes(name, units=None, stored=None, status=None, run=None, angle=None, rows
             if value is not None:
                 e[key] = value
         if stored is not None:
-            e["process/configuration/data"], e["process/configuration/base"] = open(stored).read(), SCRATCH
+            with open(stored) as text:
+                e["process/configuration"], e["process/base_dir"] = text.read(), SCRATCH
     return name
 
 
@@ -85,7 +86,7 @@ def points(path="o.h5"):
 
 def mapped(*files, conf="c.yaml", more=()):
     """Points of the map, and what was said; None where it failed."""
-    code, said = xani("map", "--config", conf, *files, "-o", "o.h5", *more)
+    code, said = xani("map", *(["--config", conf] if conf else []), *files, "-o", "o.h5", *more)
     return (points() if code == 0 else None), "; ".join(said.split("\n"))
 
 
@@ -118,6 +119,29 @@ for angle, what in (([np.nan], "no number"), ([721.0], "beyond two turns"), ([np
     refused(f"an angle that is {what}", 3, ["angle.h5: /entry/angle_deg[0]"], modes("angle.h5", angle=angle))
 refused("two angles for one circle", 2, ["geometry.goniometer", "2 angles"], modes("angle.h5", angle=[1.0, 2.0]))
 refused("an angle beyond two turns in the configuration", 2, ["geometry.goniometer[0].angle_deg"], "plain.h5", conf=config("far.yaml", angle=800))
+two = config("two.yaml", runs={"r0": -20, "r1": 33})
+at = {a: mapped("plain.h5", conf=config("at.yaml", angle=a))[0] for a in (-20, 33)}
+got, said = mapped(modes("r1.h5", run="r1"), modes("r0.h5", run="r0"), conf=two)
+half = NY * NX
+r.ok(got is not None and np.array_equal(got["hkl"][:half], at[33]["hkl"]) and np.array_equal(got["hkl"][half:], at[-20]["hkl"]) and
+     sorted(set(got["angle_deg"].ravel())) == [-20, 33], f"angles by the name of the run {said}")
+got, said = mapped(modes("own.h5", run="r1", angle=[-20.0]), conf=two)
+r.ok(got is not None and np.array_equal(got["hkl"], at[-20]["hkl"]) and "measured at -20" in said, f"a file's own angle goes before: {said}")
+got, said = mapped("plain.h5", conf=config("only.yaml", runs={"r1": 33}))
+r.ok(got is not None and np.array_equal(got["hkl"], at[33]["hkl"]), f"the only run's angle where the file has no name {said}")
+for name, conf in ((None, two), ("r2", two), ("r2", "only.yaml")):
+    refused(f"run {name} and {conf}", 2, ["run.h5: has no /entry/angle_deg", f'"{name or ""}"', conf], modes("run.h5", run=name), conf=conf)
+
+# ---- configurations stored in the files, and one that is given
+first = modes("first.h5", stored="c.yaml", run="a", angle=[1.0])
+got, said = mapped(first, modes("second.h5", stored=config("same.yaml", angle=40), run="b", angle=[2.0]), conf=None)
+r.ok(got is not None, f"stored configurations that differ in their angles {said}")
+for key, value in (("geometry__distance_mm", 90), ("geometry__orientation", np.eye(3).tolist()), ("experiment__energy_kev", 11),
+                   ("geometry__goniometer", [{"axis": [1, 0, 0]}])):
+    refused(f"stored configurations that differ in {key}", 2, ["second.h5: ", key.replace("__", "."), "--config"], first,
+            modes("second.h5", stored=config("other.yaml", **{key: value}), run="b", angle=[2.0]), conf=None)
+got, said = mapped(first, conf=config("twelve.yaml", experiment__energy_kev=12))
+r.ok(got is not None and "first.h5: was measured at 10 keV; twelve.yaml says 12" in said, f"another energy is told: {said}")
 
 # ---- the path: what its width and length may be, and that it ends when told to
 refused("a tube wider than half the zone", 2, ["map.tube_inv_ang", "half the first zone"], "plain.h5", more=("--set", "map.tube_inv_ang=10"))
