@@ -56,12 +56,12 @@ static void read_lines(const xn_modes *m, int64_t pixel, pixel_lines *p)
 {
     int64_t plane = m->ny * m->nx;
     p->n = 0;
-    for (int k = 0; k < m->n_modes && p->n < MAX_LINES; k++) {
-        if (!xn_mode_accepted(m, pixel, k)) break;
+    for (int k = 0; k < m->n_modes && k < m->count[pixel] && p->n < MAX_LINES; k++) {
         int64_t i = k * plane + pixel;
-        double sigma = (double)m->frequency_errors[i];
+        double sigma = xn_mode_sigma_thz(m, i);
         p->at[p->n++] = (line){(double)m->frequency[i], isfinite(sigma) ? sigma : INFINITY, (double)m->amplitude[i],
                                (double)m->phase[i], (double)m->phase_errors[i]};
+        if (!xn_mode_accepted(m, pixel, k)) p->at[p->n - 1] = (line){NAN, NAN, NAN, NAN, NAN}; // near to no line
     }
 }
 
@@ -135,7 +135,7 @@ static bool is_relation(const field *f, int64_t y, int64_t x, const pixel_lines 
     const line *a = &p->at[r->a], *b = &p->at[r->b], *c = &p->at[r->c];
     double tolerance, d = deviation(r, a, b, c, f->floor_thz, &tolerance);
     double room = r->kind <= SUM ? fabs(a->f - b->f) : a->f;
-    if (fabs(d) > tolerance || tolerance > MEANINGFUL * room || !fits_amplitudes(r, a, b, c)) return false;
+    if (!(fabs(d) <= tolerance) || tolerance > MEANINGFUL * room || !fits_amplitudes(r, a, b, c)) return false;
     int holds, fails;
     double mean, mean_tolerance;
     ask_around(f, y, x, p, r, &holds, &fails, &mean, &mean_tolerance);
@@ -184,7 +184,7 @@ static bool continues(const field *f, int64_t y, int64_t x, int k, const uint8_t
     pixel_lines own;
     read_lines(f->m, pixel, &own);
     bool strongest = true;
-    for (int i = 0; i < own.n; i++) strongest = strongest && own.at[i].amplitude <= own.at[k].amplitude;
+    for (int i = 0; i < own.n; i++) strongest = strongest && !(own.at[i].amplitude > own.at[k].amplitude);
     if (strongest) return false;
     int yes = 0, no = 0;
     for (int64_t j = xn_max64(0, y - 1); j <= xn_min64(f->m->ny - 1, y + 1); j++)

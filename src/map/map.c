@@ -61,12 +61,27 @@ static int64_t keep_fitted(const xn_modes *m, xn_view *v)
 {
     int64_t lost = 0;
     for (int64_t i = 0; i < v->n; i++) {
-        bool fitted = m->status[i] == XN_FIT_MODES || m->status[i] == XN_FIT_NONE || m->status[i] == XN_FIT_AT_BOUND ||
-                      m->count[i] > 0;
+        const uint8_t status = m->status[i];
+        bool fitted = status == XN_FIT_MODES || status == XN_FIT_NONE || status == XN_FIT_AT_BOUND ||
+                      (status == XN_FIT_NOT_CONVERGED && m->count[i] > 0);
         if (!v->seen[i]) lost += m->count[i];
         v->seen[i] = v->seen[i] && fitted;
     }
     return lost;
+}
+
+// What n_modes counts and xn_mode_accepted leaves out.
+static void report_unusable(xn_ctx *ctx, const xn_modes *const *modes, int n)
+{
+    int64_t unusable = 0, all = 0;
+    for (int run = 0; run < n; run++)
+        for (int64_t i = 0; i < modes[run]->ny * modes[run]->nx; i++)
+            for (int k = 0; k < modes[run]->count[i]; k++, all++) unusable += !xn_mode_accepted(modes[run], i, k);
+    if (unusable == 0) return;
+    xn_warn(ctx,
+            "%lld of %lld modes are left out: their fit_status has no modes, frequency, amplitude or damping is no "
+            "number, or the frequency is above %g THz",
+            (long long)unusable, (long long)all, (double)XN_MOST_THZ);
 }
 
 // Pixel groups of one run's modes.
@@ -166,6 +181,7 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const xn_modes
     xn_view v = {0};
     xani_status st = XANI_OK;
     XN_TRY(plan(ctx, config, modes, n, s, p, d));
+    report_unusable(ctx, modes, n);
     for (int i = 0; i < n && st == XANI_OK; i++) {
         xn_progress(ctx, "map", i, n, "runs");
         if (xn_other_bins_of(modes, i) < 0) st = add_run(ctx, config, s, modes, n, i, &v, c, p, d);

@@ -3,7 +3,8 @@
 //
 // Points: every accepted mode at the momentum transfer of its pixel group.  weight = 1/(sigma_nu^2 + s^2) in
 // 1/THz^2, with s the rms of a box as wide as the frequency resolution 1/T of the delay window (in nu): no line is
-// trusted to better than that, because the pixels of a branch differ in q.  The frequency of a branch in a bin of
+// trusted to better than that, because the pixels of a branch differ in q.  Without an error, or with one that is no
+// positive number, sigma_nu counts as 1/T in nu, and is NaN in the points.  The frequency of a branch in a bin of
 // the path is the mean, with these weights, of the points that lie in the bin and belong to the branch; with force
 // constants given, of what these points say about the frequency on the path (known.c).
 #ifndef XN_MAP_MAP_H

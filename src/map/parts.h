@@ -99,10 +99,24 @@ void xn_collection_free(xn_collection *c);
 bool xn_pixel_coherent(const xn_scene *s, const xn_view *v, xn_kind kind, int64_t pixel);
 // combination[mode, y, x] = 1 for accepted lines f = nu_a +- nu_b.
 xani_status xn_combinations_find(xn_ctx *ctx, const xn_modes *m, int threads, uint8_t *combination);
+// A mode of a fit that can have found one, with numbers that an oscillation of atoms may have: what another program
+// wrote may hold others.
+#define XN_MOST_THZ 300.0F     // 2 nu of the stiffest bond, that of H2, is 264
+#define XN_MOST_AMPLITUDE 1e6F // relative
 static inline bool xn_mode_accepted(const xn_modes *m, int64_t pixel, int k)
 {
-    float f = m->frequency[(int64_t)k * m->ny * m->nx + pixel];
-    return k < m->count[pixel] && f > 0.0F && f < 1e30F;
+    const int64_t i = (int64_t)k * m->ny * m->nx + pixel;
+    const uint8_t status = m->status[pixel];
+    if (k >= m->count[pixel] || (status != XN_FIT_MODES && status != XN_FIT_NOT_CONVERGED && status != XN_FIT_AT_BOUND))
+        return false;
+    return m->frequency[i] > 0.0F && m->frequency[i] <= XN_MOST_THZ && fabsf(m->amplitude[i]) <= XN_MOST_AMPLITUDE &&
+           isfinite(m->damping[i]);
+}
+// One standard deviation of its frequency; NaN where it is not known: none, 0, or no number.
+static inline double xn_mode_sigma_thz(const xn_modes *m, int64_t i)
+{
+    const double sigma = (double)m->frequency_errors[i];
+    return sigma > 0.0 && isfinite(sigma) ? sigma : NAN;
 }
 
 // ---- volume.c

@@ -71,7 +71,7 @@ static void put(const run_facts *r, int64_t pixel, int k, bool combination, xn_c
     bool coherent = !combination && xn_pixel_coherent(r->scene, r->view, r->kind, pixel);
     bool told = r->unfolded != NULL && !isnan(r->unfolded[i]);
     double factor = combination || coherent ? 1.0 : 0.5, f = (double)(told ? r->unfolded : m->frequency)[i];
-    double sigma = factor * (double)m->frequency_errors[i], box = factor * r->resolution_thz;
+    double sigma = factor * xn_mode_sigma_thz(m, i), box = factor * r->resolution_thz;
     memcpy(p->hkl + 3 * at, r->view->hkl + 3 * pixel, 3 * sizeof *p->hkl);
     memcpy(p->g + 3 * at, r->view->g + 3 * pixel, 3 * sizeof *p->g);
     memcpy(p->q + 3 * at, r->view->q + 3 * pixel, 3 * sizeof *p->q);
@@ -84,7 +84,7 @@ static void put(const run_facts *r, int64_t pixel, int k, bool combination, xn_c
     p->pixel[2 * at] = (int32_t)(pixel / m->nx);
     p->pixel[2 * at + 1] = (int32_t)(pixel % m->nx);
     p->run[at] = r->run;
-    if (!isfinite(sigma)) sigma = box;
+    if (isnan(sigma)) sigma = box;
     p->weight[at] = 1.0 / (sigma * sigma + box * box / 12.0);
     p->alias[at] = !told && may_be_alias(r, f, factor);
     for (int e = 0; e < 2; e++) {

@@ -38,8 +38,8 @@ static int holds(const xn_modes *m, int64_t pixel, double f, double sigma)
     for (int k = 0; k < m->n_modes; k++) {
         if (!xn_mode_accepted(m, pixel, k)) continue;
         int64_t i = (int64_t)k * m->ny * m->nx + pixel;
-        double own = (double)m->frequency_errors[i], room = window > 0.0 ? FLOOR / window : 0.0;
-        if (!isfinite(own)) own = 0.0;
+        double own = xn_mode_sigma_thz(m, i), room = window > 0.0 ? FLOOR / window : 0.0;
+        if (isnan(own)) own = 0.0;
         lines++;
         if (fabs((double)m->frequency[i] - at) < SIGMAS * hypot(own, sigma) + room) return 1;
     }
@@ -52,7 +52,7 @@ static double unfold_line(double nyquist, const xn_modes *const *other, int n, i
 {
     double found = NAN;
     const double candidate[CANDIDATES] = {f, 2.0 * nyquist - f, 2.0 * nyquist + f, 4.0 * nyquist - f};
-    if (!isfinite(sigma)) sigma = 0.0;
+    if (isnan(sigma)) sigma = 0.0;
     for (int c = 0; c < CANDIDATES; c++) {
         int asked = 0, yes = 0;
         if (c > 0 && candidate[c] > reach) continue;
@@ -97,7 +97,7 @@ xani_status xn_unfold(xn_ctx *ctx, const xn_scene *s, const xn_modes *const *mod
         double f = (double)m->frequency[i];
         (*unfolded)[i] = NAN;
         if (!xn_mode_accepted(m, pixel, (int)(i / (int64_t)plane))) continue;
-        double told = unfold_line(0.5 / m->step_ps, other, others, pixel, f, (double)m->frequency_errors[i], reach);
+        double told = unfold_line(0.5 / m->step_ps, other, others, pixel, f, xn_mode_sigma_thz(m, i), reach);
         (*unfolded)[i] = (float)told;
         own += told == f;
         moved += !isnan(told) && told != f;

@@ -143,6 +143,36 @@ for key, value in (("geometry__distance_mm", 90), ("geometry__orientation", np.e
 got, said = mapped(first, conf=config("twelve.yaml", experiment__energy_kev=12))
 r.ok(got is not None and "first.h5: was measured at 10 keV; twelve.yaml says 12" in said, f"another energy is told: {said}")
 
+# ---- values that are none
+def spoilt(what, lost, **values):
+    """Pixel (3, 3) has another value: so many points fewer, one warning, nothing else changes."""
+    got, said = mapped(modes("spoilt.h5", **values))
+    n = NY * NX - lost
+    r.ok(got is not None and len(got["weight"]) == n and np.isfinite(got["weight"]).all() and
+         (f"warning: {lost} of {NY * NX} modes are left out" in said) == (lost > 0), f"{what}: {said}")
+    with h5py.File("o.h5") as f:
+        volume, coverage, axis = (f[f"entry/volume/{k}"][()] for k in ("intensity", "coverage", "frequency"))
+    r.ok(np.isfinite(volume[coverage > 0]).all() and axis[-1] < 20, f"{what}: the volume is finite up to {axis[-1]:.3g} THz")
+    return got
+
+
+def but(like, value):
+    a = np.full((NY, NX), like)
+    a[3, 3] = value
+    return a
+
+
+for status in (1, 2, 3, 9):
+    spoilt(f"fit_status {status}", 1, status=but(0, status))
+for status in (4, 5):
+    spoilt(f"fit_status {status}", 0, status=but(0, status))
+for key, value in (("amplitude", np.nan), ("amplitude", np.inf), ("damping", np.inf), ("damping", np.nan), ("frequency", np.nan), ("frequency", 1e10)):
+    spoilt(f"{key} {value}", 1, **{key: but(LIKE[key], value)})
+for value in (0, -0.02, np.nan, np.inf):
+    got = spoilt(f"frequency_errors {value}", 0, frequency_errors=but(0.02, value))
+    own = 3 * NX + 3
+    r.ok(np.isnan(got["frequency_errors"][own]) and got["weight"][own] < np.delete(got["weight"], own).min(), "it is unknown and weighs least")
+
 # ---- the path: what its width and length may be, and that it ends when told to
 refused("a tube wider than half the zone", 2, ["map.tube_inv_ang", "half the first zone"], "plain.h5", more=("--set", "map.tube_inv_ang=10"))
 got, said = mapped("plain.h5", more=("--set", "map.tube_inv_ang=1e-9"))
