@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // load.c -- which program wrote the force constants: the table of formats.
+#include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -86,6 +87,8 @@ xani_status xn_forces_load(xn_ctx *ctx, const char *path, const char *format, co
     if (k == n && format != NULL)
         return xn_fail(ctx, XANI_ERR_CONFIG,
                        "'%s' is no format of force constants: bvk, xdscode, phonopy, qe, alamode, vasp", format);
+    if (k == n && access(path, F_OK) != 0)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: cannot be opened: %s", path, strerror(errno));
     if (k == n)
         return xn_fail(
             ctx, XANI_ERR_INPUT,

@@ -3,7 +3,7 @@
 // 2023).
 //
 //   FORCE_CONSTANTS         "rows atoms", then for each pair "i j" and a 3 x 3 block
-//   force_constants.hdf5    /force_constants (rows, atoms, 3, 3), /p2s_map (rows)
+//   force_constants.hdf5    /force_constants (rows, atoms, 3, 3), /p2s_map (rows), /physical_unit
 //   FORCE_SETS              atoms, displacements; each: the atom, its displacement, forces on all atoms
 //   phonopy*.yaml           the structure, and perhaps force_constants: {shape, elements}
 //
@@ -28,6 +28,7 @@ typedef struct {
     int rows, n;
     int *row_atom;
     double *phi; // (rows, n, 9) in units of the file, then N/m
+    double unit; // N/m, where the file of the constants says it itself; else 0
 } reading;
 
 static xani_status allocate(reading *r, int rows, int n)
@@ -124,6 +125,11 @@ static xani_status read_rows(reading *r, const xn_h5 *h5)
     XN_GOTO(out, st, allocate(r, (int)info.dims[0], (int)info.dims[1]));
     XN_GOTO(out, st, xn_h5_read_f64(r->ctx, h5, name, &values, NULL));
     memcpy(r->phi, values, (size_t)info.size * sizeof *values);
+    for (int64_t i = 0; i < info.size; i++)
+        if (!isfinite(values[i]))
+            XN_GOTO(out, st,
+                    xn_fail(r->ctx, XANI_ERR_INPUT, "%s: %s[%lld, %lld] is no number", r->path, name,
+                            (long long)(i / 9 / r->n), (long long)(i / 9 % r->n)));
     if (xn_h5_exists(h5, "p2s_map")) XN_GOTO(out, st, xn_h5_read_i64(r->ctx, h5, "p2s_map", &map, &n_map));
     for (int k = 0; k < r->rows; k++) r->row_atom[k] = n_map == r->rows ? (int)map[k] : k;
     if (n_map != r->rows && r->rows != r->n)
@@ -134,11 +140,24 @@ out:
     return st;
 }
 
+static xani_status read_unit(reading *r, const xn_h5 *h5)
+{
+    char *text = NULL;
+    if (!xn_h5_exists(h5, "physical_unit")) return XANI_OK;
+    XN_TRY(xn_h5_read_string(r->ctx, h5, "physical_unit", &text));
+    r->unit = xn_structure_force_unit(text);
+    xani_status st =
+        isnan(r->unit) ? xn_fail(r->ctx, XANI_ERR_INPUT, "%s: physical_unit %s is not known", r->path, text) : XANI_OK;
+    xn_free(text);
+    return st;
+}
+
 static xani_status read_hdf5(reading *r)
 {
     xn_h5 *h5 = NULL;
     XN_TRY(xn_h5_open(r->ctx, r->path, &h5));
     xani_status st = read_rows(r, h5);
+    if (st == XANI_OK) st = read_unit(r, h5);
     xn_h5_close(&h5);
     return st;
 }
@@ -247,7 +266,8 @@ xani_status xn_forces_phonopy(xn_ctx *ctx, const char *path, xn_forces *f)
     memset(f, 0, sizeof *f);
     xani_status st = r.folder != NULL ? read_constants(&r, &other) : xn_fail_memory(ctx, path, strlen(path));
     bool sets = st == XANI_OK && ends_with(r.path, "FORCE_SETS"); // which are N/m already
-    for (int64_t i = 0; st == XANI_OK && !sets && i < (int64_t)r.rows * r.n * 9; i++) r.phi[i] *= r.cell.unit_force;
+    const double unit = r.unit > 0 ? r.unit : r.cell.unit_force;
+    for (int64_t i = 0; st == XANI_OK && !sets && i < (int64_t)r.rows * r.n * 9; i++) r.phi[i] *= unit;
     if (st == XANI_OK) st = xn_forces_from_supercell(ctx, &r.cell, r.phi, r.row_atom, r.rows, f);
     xn_supercell_free(&r.cell);
     xn_node_destroy(r.yaml);

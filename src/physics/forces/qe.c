@@ -19,43 +19,6 @@
 #define GRID_MOST 200
 #define U_IN_RYDBERG 911.44424310865645 // CODATA 2018: 1 u over twice the electron's mass
 
-// Bravais lattices of QE in alat (its Modules/latgen.f90); those that celldm(1) alone or with (2), (3) describes.
-static bool bravais(int ibrav, const double celldm[6], double a[9])
-{
-    const double ba = celldm[1], ca = celldm[2];
-    static const double cubic_f[9] = {-.5, 0, .5, 0, .5, .5, -.5, .5, 0},
-                        cubic_i[9] = {.5, .5, .5, -.5, .5, .5, -.5, -.5, .5};
-    memset(a, 0, 9 * sizeof *a);
-    switch (ibrav) {
-    case 1:
-        a[0] = a[4] = a[8] = 1;
-        return true;
-    case 2:
-        memcpy(a, cubic_f, sizeof cubic_f);
-        return true;
-    case 3:
-        memcpy(a, cubic_i, sizeof cubic_i);
-        return true;
-    case 4:
-        a[0] = 1;
-        a[3] = -.5;
-        a[4] = sqrt(3) / 2;
-        a[8] = ca;
-        return ca > 0;
-    case 6:
-        a[0] = a[4] = 1;
-        a[8] = ca;
-        return ca > 0;
-    case 8:
-        a[0] = 1;
-        a[4] = ba;
-        a[8] = ca;
-        return ba > 0 && ca > 0;
-    default:
-        return false;
-    }
-}
-
 typedef struct {
     xn_words w;
     int kinds, atoms, ibrav, grid[3];
@@ -70,13 +33,15 @@ static xani_status read_cell(reading *r, double cell[9])
     xn_words *w = &r->w;
     XN_TRY(xn_words_whole(w, 1, 64, &r->kinds));
     XN_TRY(xn_words_whole(w, 1, ATOMS_MOST, &r->atoms));
-    XN_TRY(xn_words_whole(w, -20, 20, &r->ibrav));
+    XN_TRY(xn_words_whole(w, -100, 100, &r->ibrav));
     XN_TRY(xn_words_numbers(w, r->celldm, 6));
     r->alat_ang = r->celldm[0] * XN_BOHR_ANG;
     if (r->ibrav == 0)
         XN_TRY(xn_words_numbers(w, cell, 9));
-    else if (!bravais(r->ibrav, r->celldm, cell))
-        return xn_words_bad(w, "this ibrav is not known here; run q2r.x on a calculation with ibrav = 0");
+    else if (!xn_qe_lattice(r->ibrav, r->celldm, cell))
+        return xn_fail(w->ctx, XANI_ERR_INPUT, "%s:%d: ibrav %d with this celldm is no lattice known here%s", w->path,
+                       w->line, r->ibrav,
+                       r->ibrav == -13 ? ": its axes changed with version 6.4.1; calculate with ibrav = 0" : "");
     for (int i = 0; i < 9; i++) cell[i] *= r->alat_ang;
     return XANI_OK;
 }
@@ -119,7 +84,7 @@ static xani_status read_atoms(reading *r, xn_forces *f)
 static xani_status read_charges(reading *r, xn_forces *f)
 {
     xn_words *w = &r->w;
-    w->at += strspn(w->at, " \t\r\n");
+    for (; strspn(w->at, " \t\r\n") > 0; w->at++) w->line += *w->at == '\n';
     r->polar = *w->at == 'T' || *w->at == 't';
     if (!r->polar && *w->at != 'F' && *w->at != 'f')
         return xn_words_bad(w, "T or F is expected: are there Born charges");
@@ -139,7 +104,8 @@ static xani_status read_charges(reading *r, xn_forces *f)
     return XANI_OK;
 }
 
-// One component of all cells for a pair of atoms: added to phi (cell, na, nb, 9).
+// One component of all cells for a pair of atoms: to phi (cell, na, nb, 9), NaN before. As many lines as there are
+// constants, none of them twice, leave none out.
 static xani_status read_block(reading *r, double *phi)
 {
     xn_words *w = &r->w;
@@ -154,6 +120,7 @@ static xani_status read_block(reading *r, double *phi)
         for (int k = 0; k < 3; k++) XN_TRY(xn_words_whole(w, 1, r->grid[k], &at[k]));
         size_t cell = (size_t)(((at[2] - 1) * r->grid[1] + at[1] - 1) * r->grid[0] + at[0] - 1);
         double *place = phi + ((cell * n + (size_t)(na - 1)) * n + (size_t)(nb - 1)) * 9;
+        if (!isnan(place[3 * (a - 1) + b - 1])) return xn_words_bad(w, "this force constant is given twice");
         XN_TRY(xn_words_number(w, &place[3 * (a - 1) + b - 1]));
     }
     return XANI_OK;
@@ -190,9 +157,10 @@ static xani_status read_all(reading *r, xn_forces *f)
     XN_TRY(read_atoms(r, f));
     XN_TRY(read_charges(r, f));
     size_t cells = (size_t)r->grid[0] * (size_t)r->grid[1] * (size_t)r->grid[2], n = (size_t)r->atoms;
-    double *phi = xn_calloc(cells * n, n * 9 * sizeof *phi);
+    double *phi = xn_alloc(cells * n, n * 9 * sizeof *phi);
     if (phi == NULL) return xn_fail_memory(r->w.ctx, r->w.path, cells * n * n * 72);
     xani_status st = XANI_OK;
+    for (size_t i = 0; i < cells * n * n * 9; i++) phi[i] = NAN;
     for (int k = 0; st == XANI_OK && k < 9 * r->atoms * r->atoms; k++) st = read_block(r, phi);
     if (st == XANI_OK) st = add_all(r, phi, f);
     xn_free(phi);

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "physics/forces/supercell.h"
 #include "physics/lattice.h"
@@ -124,31 +125,37 @@ xani_status xn_structure_poscar(xn_ctx *ctx, const char *path, xn_supercell *s)
 
 // ---- phonopy
 
-// Units of the calculators phonopy knows (its `physical_unit`); others are VASP's.
-static xani_status read_units(xn_ctx *ctx, const char *path, const xn_node *root, xn_supercell *s)
+// Units of the calculators phonopy knows (its `physical_unit`); others are VASP's. Earlier versions write Angstrom.
+double xn_structure_force_unit(const char *name)
 {
-    const xn_node *units = xn_node_member(root, "physical_unit");
-    const xn_node *length = xn_node_member(units, "length"), *force = xn_node_member(units, "force_constants");
     static const struct {
         const char *name;
         double value;
-    } lengths[] = {{"angstrom", 1.0}, {"au", XN_BOHR_ANG}},
-      forces[] = {{"eV/angstrom^2", XN_NEWTON_PER_EV_ANG2},
+    } forces[] = {{"eV/angstrom^2", XN_NEWTON_PER_EV_ANG2},
                   {"eV/angstrom.au", XN_NEWTON_PER_EV_ANG2 / XN_BOHR_ANG},
                   {"Ry/au^2", XN_NEWTON_PER_RY_BOHR2},
                   {"mRy/au^2", 1e-3 * XN_NEWTON_PER_RY_BOHR2},
                   {"hartree/au^2", 2.0 * XN_NEWTON_PER_RY_BOHR2},
                   {"hartree/angstrom.au", 2.0 * XN_RYDBERG_EV * XN_NEWTON_PER_EV_ANG2 / XN_BOHR_ANG}};
-    bool known = length == NULL || length->text == NULL;
-    for (size_t i = 0; !known && i < sizeof lengths / sizeof lengths[0]; i++)
-        if ((known = strcmp(length->text, lengths[i].name) == 0)) s->unit_ang = lengths[i].value;
-    if (!known) return xn_fail(ctx, XANI_ERR_INPUT, "%s: physical_unit: length %s is not known", path, length->text);
-    known = force == NULL || force->text == NULL;
-    for (size_t i = 0; !known && i < sizeof forces / sizeof forces[0]; i++)
-        if ((known = strcmp(force->text, forces[i].name) == 0)) s->unit_force = forces[i].value;
-    if (!known)
-        return xn_fail(ctx, XANI_ERR_INPUT, "%s: physical_unit: force_constants %s is not known", path, force->text);
-    return XANI_OK;
+    for (size_t i = 0; i < sizeof forces / sizeof forces[0]; i++)
+        if (strcasecmp(name, forces[i].name) == 0) return forces[i].value;
+    return NAN;
+}
+
+static xani_status read_units(xn_ctx *ctx, const char *path, const xn_node *root, xn_supercell *s)
+{
+    const xn_node *units = xn_node_member(root, "physical_unit");
+    const xn_node *length = xn_node_member(units, "length"), *force = xn_node_member(units, "force_constants");
+    if (length != NULL && length->text != NULL) {
+        if (strcasecmp(length->text, "au") == 0)
+            s->unit_ang = XN_BOHR_ANG;
+        else if (strcasecmp(length->text, "angstrom") != 0)
+            return xn_fail(ctx, XANI_ERR_INPUT, "%s: physical_unit: length %s is not known", path, length->text);
+    }
+    if (force == NULL || force->text == NULL) return XANI_OK;
+    s->unit_force = xn_structure_force_unit(force->text);
+    if (!isnan(s->unit_force)) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_INPUT, "%s: physical_unit: force_constants %s is not known", path, force->text);
 }
 
 static xani_status read_points(xn_ctx *ctx, const char *path, const xn_node *points, xn_supercell *s)

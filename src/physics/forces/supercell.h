@@ -41,6 +41,14 @@ xani_status xn_structure_poscar(xn_ctx *ctx, const char *path, xn_supercell *s);
 // phonopy.yaml, phonopy_disp.yaml, phonopy_params.yaml: supercell, primitive cell, units. root: for what else it holds.
 xani_status xn_structure_phonopy(xn_ctx *ctx, const char *path, xn_supercell *s, xn_node **root);
 
+// N/m per unit of force constants by the name that phonopy gives it; NaN: not known.
+double xn_structure_force_unit(const char *name);
+
+// ---- qe_lattice.c
+
+// Rows, in alat, of the lattice with this number; false: there is none such.
+bool xn_qe_lattice(int ibrav, const double celldm[6], double a[9]);
+
 // ---- sets.c: forces of displaced supercells (FORCE_SETS) to constants
 
 typedef struct xn_displacement {
