@@ -71,7 +71,8 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
         st = xn_trace_files_open(ctx, modes, inputs, &files, &traces);
     if (st == XANI_OK) st = xn_map(ctx, config, modes, n, files != NULL ? &traces : NULL, &d);
     xn_trace_files_close(&files);
-    const xn_provenance p = {.config = config, .inputs = (const char *const *)all, .identity = identity};
+    const xn_provenance p = {
+        .config = config, .inputs = (const char *const *)all, .identity = identity, .energy_kev = d.energy_kev};
     if (st == XANI_OK) st = xn_result_write_dispersion(ctx, path, &d, &p);
     if (st == XANI_OK && summary != NULL)
         json_object_set_new(summary, "dispersion",

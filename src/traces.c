@@ -2,8 +2,8 @@
 // traces.c -- the cubes behind the modes of a map, read some delays at a time.
 //
 // The cube of a modes file lies beside it (xani run), or is the first of its inputs (xani fit CUBE).  It is taken when
-// its pixel groups and its run are those of the modes; a run without one takes no part in averages of traces, and
-// that is said.
+// its pixel groups and its run are those of the modes, with or without its manifest, which a copy may have lost and
+// which `xani verify` asks; a run without one takes no part in averages of traces, and why is said.
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -39,17 +39,24 @@ static bool in_order(const xn_cube *c)
     return true;
 }
 
-// Opens the cube at `path`, which is freed; false: it is none, or another one's.
-static bool take(xn_ctx *ctx, xn_trace_files *t, char *path, const xn_modes *m)
+// Opens the cube at `path`, which is freed. NULL: it is open; else why not.
+static const char *take(xn_ctx *ctx, xn_trace_files *t, char *path, const xn_modes *m)
 {
-    bool good = path != NULL && xn_published(path) && xn_result_read_cube_head(ctx, path, &t->head) == XANI_OK;
-    if (good && (!fits(&t->head, m) || !in_order(&t->head) || xn_h5_open(ctx, path, &t->file) != XANI_OK)) {
-        xn_cube_free(&t->head);
-        good = false;
-    }
-    if (!good) xn_clear_error(ctx);
+    const char *why = NULL;
+    if (path == NULL || access(path, R_OK) != 0)
+        why = "no cube beside it";
+    else if (xn_result_read_cube_head(ctx, path, &t->head) != XANI_OK)
+        why = "the file beside it is no cube that can be read";
+    else if (!fits(&t->head, m))
+        why = "the cube beside it has other pixel groups or is of another run";
+    else if (!in_order(&t->head))
+        why = "the cube beside it has delays that are not in order";
+    else if (xn_h5_open(ctx, path, &t->file) != XANI_OK)
+        why = "the cube beside it cannot be opened";
+    if (why != NULL) xn_cube_free(&t->head);
+    if (why != NULL) xn_clear_error(ctx);
     xn_free(path);
-    return good;
+    return why;
 }
 
 static void forget(xn_trace_files *t)
@@ -66,14 +73,15 @@ static xani_status open_run(xn_ctx *ctx, void *user, int run, int *bins, const d
     forget(t);
     char *beside = beside_of(t->paths[run]);
     if (beside == NULL) return xn_fail_memory(ctx, "a path", strlen(t->paths[run]));
-    if (!take(ctx, t, beside, t->modes[run])) {
+    const char *why = take(ctx, t, beside, t->modes[run]);
+    if (why != NULL) {
         if (xn_result_read_inputs(ctx, t->paths[run], &inputs) == XANI_OK && inputs != NULL && inputs[0] != NULL)
-            take(ctx, t, xn_strdup(inputs[0]), t->modes[run]);
+            (void)take(ctx, t, xn_strdup(inputs[0]), t->modes[run]);
         xn_h5_names_free(inputs);
         xn_clear_error(ctx);
     }
     if (t->file == NULL) {
-        xn_note(ctx, "%s: no cube with delays in order beside it: its traces are in no average", t->paths[run]);
+        xn_note(ctx, "%s: %s: its traces are in no average", t->paths[run], why);
         return XANI_OK;
     }
     *bins = t->head.nbins;

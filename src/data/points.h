@@ -75,6 +75,7 @@ typedef struct xn_dispersion {
     double *reference_frequency; // (n_reference, path_n) THz, negative where imaginary
     xn_refinement refinement;    // n 0: not refined
     char *kind_evidence;         // why lines are pairs or coherent modes
+    double energy_kev;           // of the configuration or the geometry file
     double tube_inv_ang;
     double nyquist_thz;     // of the delay bins; NaN when not uniform
     double crystal_max_thz; // highest phonon frequency known for the crystal, NaN when unknown

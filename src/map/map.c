@@ -236,6 +236,7 @@ xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *
     xn_path p = {0};
     xn_known known = {0};
     XN_TRY(xn_scene_load(ctx, config, &s));
+    out->energy_kev = s.energy_kev;
     xani_status st = xn_known_load(ctx, config, &s, &known);
     double top = known.given ? xn_forces_max_thz(&known.start, FREQUENCY_GRID) : NAN;
     if (top > 0.0) s.max_thz = top; // of this crystal, not of its element

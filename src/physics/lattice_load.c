@@ -90,6 +90,14 @@ static xani_status load_cell(xn_ctx *ctx, const xn_config *config, const double 
     return xn_config_require(ctx, config, "map.crystal.cell", "the crystal's cell is needed");
 }
 
+// In the same cell or another.
+static bool same_place(const double a[3], const double b[3])
+{
+    double away = 0.0;
+    for (int k = 0; k < 3; k++) away = fmax(away, fabs(a[k] - b[k] - rint(a[k] - b[k])));
+    return away < 1e-4;
+}
+
 static xani_status load_basis(xn_ctx *ctx, const xn_config *config, xn_lattice *l)
 {
     int n = xn_config_count(config, "map.crystal.basis");
@@ -103,6 +111,9 @@ static xani_status load_basis(xn_ctx *ctx, const xn_config *config, xn_lattice *
             xn_warn(ctx, "%s: %s: '%s' is no symbol of an element", xn_config_name(config), key, element);
         memcpy(l->element[i], element, strlen(element) + 1);
         XN_TRY(read_numbers(ctx, config, xn_key(key, "map.crystal.basis[%d].position", i), 3, l->position[i]));
+        for (int j = 0; j < i; j++)
+            if (same_place(l->position[i], l->position[j]))
+                return xn_config_bad(ctx, config, key, "is also that of map.crystal.basis[%d]", j);
     }
     l->n_basis = n;
     return XANI_OK;

@@ -4,6 +4,7 @@
 // relative paths refer to), input files with sizes and times, identity of what the stage depends on.
 //
 // `xani map` without --config runs on the configuration stored here; resuming compares the identity.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -79,9 +80,10 @@ xani_status xn_nexus_experiment(xn_ctx *ctx, xn_writer *w, const xn_config *conf
     return XANI_OK;
 }
 
-static void write_energy(xn_writer *w, const xn_config *config)
+static void write_energy(xn_writer *w, const xn_config *config, double otherwise_kev)
 {
     double energy = xn_config_double(config, "experiment.energy_kev");
+    if (isnan(energy)) energy = otherwise_kev;
     if (!(energy > 0)) return;
     xn_writer_group(w, "/entry/instrument", "NXinstrument");
     xn_writer_group(w, "/entry/instrument/beam", "NXbeam");
@@ -123,7 +125,7 @@ xani_status xn_nexus_create(xn_ctx *ctx, const char *path, const char *group, co
     xani_status st = xn_nexus_experiment(ctx, *w, config, what);
     xn_writer_text(*w, "/entry/program_name", "xani");
     xn_writer_attr_text(*w, "/entry/program_name", "version", xani_version());
-    if (config != NULL) write_energy(*w, config);
+    if (config != NULL) write_energy(*w, config, p->energy_kev);
     if (st == XANI_OK) st = write_process(ctx, *w, p);
     if (st != XANI_OK) xn_writer_abort(w);
     return st;

@@ -16,6 +16,7 @@ typedef struct xn_provenance {
     const char *const *inputs; // files, NULL-terminated, may be NULL
     const char *identity;      // hash of what the stage depends on; resume compares it. May be NULL
     const char *const *merged; // cubes that were added up, NULL-terminated. May be NULL
+    double energy_kev;         // where the geometry file says it, not the configuration; else 0
     bool partial;              // not the last file of this result: warnings kept so far belong to that one too
 } xn_provenance;
 

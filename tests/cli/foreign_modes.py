@@ -173,6 +173,46 @@ for value in (0, -0.02, np.nan, np.inf):
     own = 3 * NX + 3
     r.ok(np.isnan(got["frequency_errors"][own]) and got["weight"][own] < np.delete(got["weight"], own).min(), "it is unknown and weighs least")
 
+# ---- the crystal, the energy, and the cube beside the modes
+refused("two atoms at one position", 2, ["map.crystal.basis[1].position", "map.crystal.basis[0]"], "plain.h5",
+        conf=config("twice.yaml", map__crystal__basis=[{"element": "Cu", "position": [0, 0, 0]}, {"element": "Au", "position": [1, 0, 0]}]))
+with open("flat.geom", "w") as f:
+    f.write("photon_energy = 11000\nclen = 0.08\nres = 200\np0/min_fs = 0\np0/max_fs = 7\np0/min_ss = 0\np0/max_ss = 5\n"
+            "p0/fs = +1.0x\np0/ss = +1.0y\np0/corner_x = -1\np0/corner_y = -2\n")
+config("geom.yaml")
+with open("geom.yaml") as f:
+    c = json.load(f)
+del c["experiment"], c["geometry"]["detector"], c["geometry"]["distance_mm"]
+c["geometry"]["file"] = "flat.geom"
+with open("geom.yaml", "w") as f:
+    json.dump(c, f)
+got, said = mapped("plain.h5", conf="geom.yaml")
+with h5py.File("o.h5") as f:
+    energy = f["entry/instrument/beam/incident_energy"][()] if "entry/instrument/beam" in f else None
+r.ok(got is not None and energy == 11, f"the energy of a geometry file is kept: {energy} {said}")
+os.makedirs("beside", exist_ok=True)
+modes("beside/modes.h5")
+
+
+def cube(delay, ny=NY):
+    with h5py.File("beside/cube.h5", "w") as f:
+        signal = 0.01 * np.cos(2 * np.pi * 4 * np.asarray(delay))[:, None, None] * np.ones((len(delay), ny, NX))
+        f["entry/cube/signal"], f["entry/cube/signal_errors"] = signal.astype("f4"), np.full(signal.shape, 0.001, "f4")
+        f["entry/cube/delay"], f["entry/mask"], f["entry/spatial_bin"] = delay, np.zeros((ny, NX), "u4"), np.int32(1)
+
+
+for what, delay, ny, word in (("backwards", np.arange(40)[::-1] * 0.05, NY, "delays that are not in order"),
+                              ("of other groups", np.arange(40) * 0.05, NY + 1, "other pixel groups"), ("fine", np.arange(40) * 0.05, NY, None)):
+    cube(delay, ny)
+    got, said = mapped("beside/modes.h5")
+    with h5py.File("o.h5") as f:
+        averaged = "averaged_path" in f["entry"]
+    r.ok(averaged == (word is None) and (word or "") in said and ("in no average" in said) == (word is not None), f"a cube without manifest that is {what}: {said}")
+with open("beside/cube.h5", "w") as f:
+    f.write("no")
+got, said = mapped("beside/modes.h5")
+r.ok(got is not None and "no cube that can be read" in said, f"a file that is no cube: {said}")
+
 # ---- the path: what its width and length may be, and that it ends when told to
 refused("a tube wider than half the zone", 2, ["map.tube_inv_ang", "half the first zone"], "plain.h5", more=("--set", "map.tube_inv_ang=10"))
 got, said = mapped("plain.h5", more=("--set", "map.tube_inv_ang=1e-9"))
