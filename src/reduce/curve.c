@@ -26,6 +26,9 @@
 #define ROUNDS 30
 #define BIWEIGHT 4.685
 #define LEAST_SIGMA 5.0
+#define SPIKE_TOP 0.999    // quantile of I0
+#define SPIKE_WIDTH 0.05   // of the range of I0
+#define SPIKE_SHARE 0.01   // of the shots
 #define LEAST_CHANGE 0.003 // of photons per I0 between the 5 % and 95 % quantiles of I0
 
 // Laser-off shots with photons and I0: x and y are filled, n of them.
@@ -171,6 +174,7 @@ typedef struct bend {
     double slope, error; // of photons/I0 against I0, relative to their medians
     double change;       // of photons/I0 between the 5 % and 95 % quantiles of I0
     double noise;        // relative scatter of a shot
+    double median;       // of I0
     double dilution;     // slope that this scatter alone would make if all of it were the monitor's
 } bend;
 
@@ -196,11 +200,40 @@ static xani_status measure(xn_ctx *ctx, double *x, double *y, int64_t n, double 
     *found = *found && variance > 0 && isfinite(ratio);
     if (!*found) return XANI_OK;
     b->slope = line.slope;
+    b->median = median;
     b->noise = line.sigma;
     b->error = 1.03 * line.sigma / sqrt(variance * (double)n); // 95 % efficiency of the biweight
     b->change = line.slope * span;
-    b->dilution = -line.sigma * line.sigma / variance;
+    // all of the scatter: what the line takes up of it is the noise's too if it made the line
+    b->dilution = -(line.sigma * line.sigma / variance + line.slope * line.slope);
     return XANI_OK;
+}
+
+// A monitor at the end of its range: a spike on top of the distribution of I0, twice as many as in the same width below
+// it, whose shots have more photons per I0 than the others.  Steps of a coarse monitor, the cut of a window or a beam
+// of two intensities have no such excess of photons. x, y: as measure() leaves them.
+static void say_clipped(xn_ctx *ctx, const double *x, const double *y, int64_t n, double *work, double scale)
+{
+    int64_t in = 0, below = 0, out = 0;
+    memcpy(work, x, (size_t)n * sizeof *work);
+    qsort(work, (size_t)n, sizeof *work, xn_double_compare);
+    double top = xn_quantile(work, n, SPIKE_TOP), width = SPIKE_WIDTH * (top - xn_quantile(work, n, 0.05)), usual,
+           excess;
+    for (int64_t i = 0; i < n; i++) {
+        below += x[i] <= top - width && x[i] > top - 2 * width;
+        if (x[i] > top - width) work[in++] = y[i];
+    }
+    if (in < FEWEST_SHOTS || (double)in < SPIKE_SHARE * (double)n || in < 2 * below) return;
+    double error = 1.25 * xn_median_spread(work, in, &excess) / sqrt((double)in); // of a median
+    for (int64_t i = 0; i < n; i++)
+        if (x[i] <= top - width) work[out++] = y[i];
+    (void)xn_median_spread(work, out, &usual);
+    if (!(excess - usual > fmax(LEAST_SIGMA * error, LEAST_CHANGE))) return;
+    xn_warn(ctx,
+            "I0 saturates: %.1f %% of the laser-off shots read about %.4g, the most there is, and have %.1f %% more "
+            "photons per I0 than the others; leave them out (select.i0: {max: %.4g})",
+            100.0 * (double)in / (double)n, (top - 0.5 * width) * scale, 100 * (excess / usual - 1),
+            (top - width) * scale);
 }
 
 static void say(xn_ctx *ctx, const bend *b, int64_t n, bool corrected)
@@ -232,7 +265,9 @@ xani_status xn_curve_check(xn_ctx *ctx, const xn_cube *cube)
     bend b = {0};
     bool found = false;
     if (used >= FEWEST_SHOTS) st = measure(ctx, x, y, used, work, &b, &found);
-    if (found) say(ctx, &b, used, xn_shots_find(s, XN_COLUMN_I0) != NULL);
+    bool corrected = xn_shots_find(s, XN_COLUMN_I0) != NULL;
+    if (found) say(ctx, &b, used, corrected);
+    if (found && !corrected) say_clipped(ctx, x, y, used, work, b.median);
     xn_free(x);
     xn_free(y);
     xn_free(work);

@@ -5,7 +5,8 @@
 // to groups, calibration planes), words.c (words to photons), correct.c (what needs whole frames), plan.c (memory,
 // passes, batches), accumulate.c, solo.c, step.c and rows.c (frames to integer sums; device.h on devices), finish.c
 // (sums to signal and errors), light.c (does every module see light?), sign.c, sign_tool.c (are its signs plausible?),
-// zero.c (where is it 0?), curve.c (I0), binned.c (cubes that come binned), reduce.c (the stage).
+// zero.c (where is it 0?), curve.c (I0), drift.c (the laser-off reference), binned.c (cubes that come binned), reduce.c
+// (the stage).
 #ifndef XN_REDUCE_INTERNAL_H
 #define XN_REDUCE_INTERNAL_H
 
@@ -203,6 +204,9 @@ xani_status xn_curve_apply(xn_ctx *ctx, const double *coefficients, int n, xn_cu
 xani_status xn_curve_fit(xn_ctx *ctx, const xn_shots *shots, const double *photons, double coefficients[3]);
 // Says how the photons of laser-off shots go with I0, and warns where they do not go in proportion.
 xani_status xn_curve_check(xn_ctx *ctx, const xn_cube *cube);
+
+// Warns when the laser-off reference drifts with the delay and is one for the whole run (drift.c).
+void xn_drift_check(xn_ctx *ctx, const xn_cube *cube);
 
 // The cut-flow as a table in the log.
 void xn_cutflow_say(xn_ctx *ctx, const xn_cutflow *flow, const xn_shots *shots);

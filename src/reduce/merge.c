@@ -169,6 +169,7 @@ xani_status xn_merge_finish(xn_ctx *ctx, xn_merge *m, int threads, xn_cube *cube
                           .cross = c->on.cross};
     XN_TRY(xn_finish_pass(ctx, &pass, threads, c));
     XN_TRY(xn_finish_mask(ctx, fixed.bound, c));
+    xn_drift_check(ctx, c);
     (void)xn_sign_check(ctx, c);
     *cube = *c;
     memset(c, 0, sizeof *c);

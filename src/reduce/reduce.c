@@ -116,6 +116,7 @@ static xani_status sum_shots(xn_stage *s, const xn_reduce_watch *watch, xn_cube 
     xani_status st = xn_passes_run(s, watch, photons, c);
     if (st == XANI_OK) st = keep_photons(s->ctx, &s->work, photons, &c->shots);
     xn_free(photons);
+    if (st == XANI_OK) xn_drift_check(s->ctx, c);
     return st == XANI_OK ? xn_curve_check(s->ctx, c) : st;
 }
 
