@@ -11,6 +11,8 @@
 #include <string.h>
 
 #define DEG (M_PI / 180.0)
+#define AXES_TOLERANCE 0.01 // of lengths and, in degrees, of angles that a refined cell leaves unequal
+#define AXES_DEG 1.0
 
 void xn_mat3_mul(const double a[9], const double b[9], double out[9])
 {
@@ -93,10 +95,21 @@ bool xn_lattice_cell_of(const double ub[9], double cell[6])
     return true;
 }
 
+// What R means on these axes: -h + k + l = 3n holds on hexagonal ones alone, a rhombohedral cell is primitive; 0:
+// neither.
+static char rhombohedral_centring(const double c[6])
+{
+    bool ab = fabs(c[0] - c[1]) < AXES_TOLERANCE * c[0], bc = fabs(c[1] - c[2]) < AXES_TOLERANCE * c[1];
+    if (ab && fabs(c[3] - 90.0) < AXES_DEG && fabs(c[4] - 90.0) < AXES_DEG && fabs(c[5] - 120.0) < AXES_DEG) return 'R';
+    return ab && bc && fabs(c[3] - c[4]) < AXES_DEG && fabs(c[4] - c[5]) < AXES_DEG ? 'P' : '\0';
+}
+
 bool xn_lattice_set_cell(const double cell[6], char centring, xn_lattice *l)
 {
     memset(l, 0, sizeof *l);
     if (!xn_lattice_cell_valid(cell) || memchr("PABCIFR", centring, 7) == NULL) return false;
+    if (centring == 'R') centring = rhombohedral_centring(cell);
+    if (centring == '\0') return false;
     memcpy(l->cell, cell, sizeof l->cell);
     l->centring = centring;
     busing_levy(cell, l->b);

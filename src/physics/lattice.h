@@ -11,7 +11,7 @@
 
 typedef struct xn_lattice {
     double cell[6];        // a, b, c in Angstrom, alpha, beta, gamma in degrees
-    char centring;         // P A B C I F R
+    char centring;         // P A B C I F, R: of hexagonal axes
     double b[9], b_inv[9]; // B with 2 pi and its inverse
     double ub[9], ub_inv[9];
     double prim[9];        // reduced primitive reciprocal basis, rows, Cartesian (B frame), 1/Angstrom
@@ -78,7 +78,8 @@ bool xn_lattice_allowed(const xn_lattice *l, const int hkl[3]);
 // Cell (Angstrom, degrees) of a UB or B matrix; false when singular.
 bool xn_lattice_cell_of(const double ub[9], double cell[6]);
 
-// The steps of xn_lattice_make and xn_lattice_load: cell, B and centring (false: not a lattice); operations and
+// The steps of xn_lattice_make and xn_lattice_load: cell, B and centring (false: not a lattice; R on rhombohedral axes
+// becomes P); operations and
 // centring of a space group by number or name; operations of cell and basis; reduced basis and Voronoi vectors.
 typedef enum { XN_GROUP_OK, XN_GROUP_UNKNOWN, XN_GROUP_MISFIT } xn_group_result;
 bool xn_lattice_cell_valid(const double cell[6]);

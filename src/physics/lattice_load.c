@@ -168,7 +168,13 @@ static xani_status load_symmetry(xn_ctx *ctx, const xn_config *config, const dou
                                  "reflections exist");
     char letter = centring == NULL ? 'P' : strlen(centring) == 1 ? centring[0] : '?';
     if (!xn_lattice_set_cell(cell, letter, l))
-        return xn_config_bad(ctx, config, "map.crystal.centring", "\"%s\" is not one of P A B C I F R", centring);
+        return letter == 'R'
+                   ? xn_config_bad(ctx, config, "map.crystal.centring",
+                                   "R is a centring of hexagonal axes (a = b, gamma = 120), or a "
+                                   "rhombohedral cell (a = b = c, alpha = beta = gamma): the cell is neither")
+                   : xn_config_bad(ctx, config, "map.crystal.centring", "\"%s\" is not one of P A B C I F R", centring);
+    if (letter == 'R' && l->centring == 'P')
+        xn_note(ctx, "map.crystal.centring: a rhombohedral cell is primitive: every h, k, l is a reflection");
     XN_TRY(load_basis(ctx, config, l));
     if (group == NULL) {
         xn_lattice_reduce(l);
