@@ -4,6 +4,7 @@
 // Each gives a direction twice: B hkl in the crystal, R^-1 Q_lab at zero angles, Q from the pixel it was seen in or as
 // given.  The rotation U that takes the first to the second best, in the sum over cosines, is the eigenvector of the
 // largest eigenvalue of Horn's matrix (J. Opt. Soc. Am. A 4, 629, 1987); two reflections suffice, more are averaged.
+// Each is held against what the others say without it.
 // Lengths are not used to turn but to check: they tell a wrong energy, distance or cell, and angles that are no
 // degrees.
 #include <lapacke.h>
@@ -17,6 +18,7 @@
 #define LENGTH_TOLERANCE 0.05 // of |Q|
 #define ANGLE_TOLERANCE 5.0   // degrees between a reflection and where the orientation puts it
 #define LEAST_ANGLE 2.0       // degrees between two of them, else they fix no orientation
+#define WELL_APART 20.0       // nearer ones triple their errors in the turn about themselves
 
 typedef struct {
     double hkl[3], crystal[3], lab[3]; // hkl; unit vectors of B hkl and of Q at zero angles
@@ -128,14 +130,21 @@ static double angle_deg(const double a[3], const double b[3])
     return atan2(length(cross), a[0] * b[0] + a[1] * b[1] + a[2] * b[2]) * 180.0 / M_PI;
 }
 
-static bool fix_orientation(const fit *f)
+// The widest angle between two of them, or their opposites, without number `skip`; *one, *other: which.
+static double widest(const fit *f, int skip, int *one, int *other)
 {
+    double most = 0.0;
+    *one = *other = -1;
     for (int i = 0; i < f->n; i++)
         for (int j = 0; j < i; j++) {
             double angle = angle_deg(f->list[i].crystal, f->list[j].crystal);
-            if (fmin(angle, 180.0 - angle) > LEAST_ANGLE) return true;
+            angle = fmin(angle, 180.0 - angle);
+            if (i == skip || j == skip || !(angle > most)) continue;
+            most = angle;
+            *one = i;
+            *other = j;
         }
-    return false;
+    return most;
 }
 
 bool xn_rotation_between(int n, const double *from, const double *to, double u[9])
@@ -159,27 +168,82 @@ bool xn_rotation_between(int n, const double *from, const double *to, double u[9
     return true;
 }
 
+// U of all but number `skip`; pairs: room for 6 numbers each.
+static bool rotation_without(const fit *f, int skip, double *pairs, double u[9])
+{
+    int n = 0, all = f->n - (skip >= 0);
+    for (int i = 0; i < f->n; i++) {
+        if (i == skip) continue;
+        memcpy(pairs + 3 * n, f->list[i].crystal, 3 * sizeof *pairs);
+        memcpy(pairs + 3 * (all + n), f->list[i].lab, 3 * sizeof *pairs);
+        n++;
+    }
+    return xn_rotation_between(n, pairs, pairs + 3 * (size_t)n, u);
+}
+
+static double away_from(const double u[9], const reflection *t)
+{
+    double there[3];
+    xn_mat3_vec(u, t->crystal, there);
+    return angle_deg(there, t->lab);
+}
+
+// How far a reflection lies from where the others put it, in degrees: by their orientation where they are far enough
+// apart to fix one well, else by the angles to them. One that is wrong does not hide in a fit that it bends.
+static double away_from_others(const fit *f, int i, bool apart, double *pairs)
+{
+    double u[9], sum = 0.0;
+    if (apart && rotation_without(f, i, pairs, u)) return away_from(u, &f->list[i]);
+    for (int j = 0; j < f->n; j++)
+        if (j != i)
+            sum += fabs(angle_deg(f->list[i].lab, f->list[j].lab) - angle_deg(f->list[i].crystal, f->list[j].crystal));
+    return sum / (f->n - 1);
+}
+
+static xani_status refuse_outlier(const fit *f, int worst, double away)
+{
+    static const char why[] = "indices, signs of axes or angles (degrees) are wrong";
+    const reflection *t = f->list;
+    char key[XN_KEY_LENGTH];
+    if (f->n == 2)
+        return xn_config_bad(f->ctx, f->config, "geometry.reflections",
+                             "%g %g %g and %g %g %g are %.1f degrees apart, in this cell %.1f: %s", t[0].hkl[0],
+                             t[0].hkl[1], t[0].hkl[2], t[1].hkl[0], t[1].hkl[1], t[1].hkl[2],
+                             angle_deg(t[0].lab, t[1].lab), angle_deg(t[0].crystal, t[1].crystal), why);
+    t += worst;
+    return xn_config_bad(f->ctx, f->config, xn_key(key, "geometry.reflections[%d]", worst),
+                         "%g %g %g lies %.1f degrees from where the others put it: %s", t->hkl[0], t->hkl[1], t->hkl[2],
+                         away, why);
+}
+
+// The one furthest from where the others put it is the wrong one: what is wrong moves others by a part of itself.
+static xani_status check_each(const fit *f, double *pairs)
+{
+    int one, other, unused[2], worst = 0;
+    double most = 0.0;
+    bool apart = widest(f, -1, &one, &other) > WELL_APART;
+    for (int i = 0; i < f->n; i++) {
+        bool still = apart && (i != one && i != other);
+        if (apart && !still) still = widest(f, i, &unused[0], &unused[1]) > WELL_APART;
+        double away = away_from_others(f, i, still, pairs);
+        if (!(away > most)) continue;
+        most = away;
+        worst = i;
+    }
+    return most > ANGLE_TOLERANCE ? refuse_outlier(f, worst, most) : XANI_OK;
+}
+
 static xani_status solve(fit *f, double u[9])
 {
     double *pairs = xn_alloc((size_t)f->n, 6 * sizeof *pairs), sum = 0.0, scale = 0.0;
     if (pairs == NULL) return xn_fail_memory(f->ctx, "reflections", (size_t)f->n * 48);
-    for (int i = 0; i < f->n; i++) {
-        memcpy(pairs + 3 * i, f->list[i].crystal, 3 * sizeof *pairs);
-        memcpy(pairs + 3 * (f->n + i), f->list[i].lab, 3 * sizeof *pairs);
-    }
-    bool found = xn_rotation_between(f->n, pairs, pairs + 3 * (size_t)f->n, u);
+    xani_status st = rotation_without(f, -1, pairs, u)
+                         ? check_each(f, pairs)
+                         : xn_config_bad(f->ctx, f->config, "geometry.reflections", "fix no orientation");
     xn_free(pairs);
-    if (!found) return xn_config_bad(f->ctx, f->config, "geometry.reflections", "fix no orientation");
+    XN_TRY(st);
     for (int i = 0; i < f->n; i++) {
-        double there[3], away;
-        char key[XN_KEY_LENGTH];
-        xn_mat3_vec(u, f->list[i].crystal, there);
-        away = angle_deg(there, f->list[i].lab);
-        if (away > ANGLE_TOLERANCE)
-            return xn_config_bad(f->ctx, f->config, xn_key(key, "geometry.reflections[%d]", i),
-                                 "%g %g %g lies %.1f degrees from where the others put it: indices, signs of axes or "
-                                 "angles (degrees) are wrong",
-                                 f->list[i].hkl[0], f->list[i].hkl[1], f->list[i].hkl[2], away);
+        double away = away_from(u, &f->list[i]);
         sum += away * away;
         scale += f->list[i].ratio;
     }
@@ -200,7 +264,8 @@ xani_status xn_orientation_from_reflections(xn_ctx *ctx, const xn_config *config
     f.list = xn_calloc((size_t)f.n, sizeof *f.list);
     xani_status st = f.list ? XANI_OK : xn_fail_memory(ctx, "reflections", (size_t)f.n * sizeof *f.list);
     for (int i = 0; i < f.n && st == XANI_OK; i++) st = read_reflection(&f, &circles, i);
-    if (st == XANI_OK && !fix_orientation(&f))
+    int one, other;
+    if (st == XANI_OK && !(widest(&f, -1, &one, &other) > LEAST_ANGLE))
         st = xn_config_bad(ctx, config, key, "all lie along one direction, which fixes no orientation");
     if (st == XANI_OK) st = solve(&f, u);
     xn_geometry_free(&f.geometry);

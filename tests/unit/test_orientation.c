@@ -114,6 +114,58 @@ START_TEST(by_pixel)
 }
 END_TEST
 
+// of four, one is turned: from 5 degrees on it is named, whichever it is
+START_TEST(one_off)
+{
+    static const double hkl[4][3] = {{1, 0, 0}, {0, 2, -1}, {3, 1, 2}, {-1, -1, 4}};
+    static const double off_deg[3] = {4.5, 6.7, 18.7};
+    for (int bad = 0; bad < 4; bad++)
+        for (int k = 0; k < 3; k++) {
+            double u[9], ub[9], q[3];
+            char text[4096] = "", wanted[100];
+            xn_lattice l;
+            random_rotation((uint64_t)bad + 3, u);
+            expected_ub(u, ub);
+            for (int i = 0; i < 4; i++) {
+                xn_mat3_vec(ub, hkl[i], q);
+                double size = sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2]), across[3] = {q[1], -q[0], 0};
+                double turn = i == bad ? off_deg[k] * M_PI / 180 : 0, flat = hypot(q[0], q[1]);
+                for (int d = 0; d < 3; d++) q[d] = q[d] * cos(turn) + size * across[d] / flat * sin(turn);
+                snprintf(text + strlen(text), sizeof text - strlen(text),
+                         "    - {hkl: [%g, %g, %g], q: [%.15g, %.15g, %.15g]}\n", hkl[i][0], hkl[i][1], hkl[i][2], q[0],
+                         q[1], q[2]);
+            }
+            xn_clear_error(ctx);
+            ck_assert_int_eq(load(text, &l), k == 0 ? XANI_OK : XANI_ERR_CONFIG);
+            snprintf(wanted, sizeof wanted, "reflections[%d]: %g %g %g lies %.1f degrees from", bad, hkl[bad][0],
+                     hkl[bad][1], hkl[bad][2], off_deg[k]);
+            if (k > 0) ck_assert_msg(strstr(xani_error_text(ctx), wanted) != NULL, "%s", xani_error_text(ctx));
+        }
+}
+END_TEST
+
+// two near each other and one across: errors of half a degree do not make the third one wrong
+START_TEST(near_each_other)
+{
+    static const double hkl[3][3] = {{6, 0, 1}, {6, 1, 1}, {0, -1, 4}};
+    double u[9], ub[9], q[3];
+    char text[4096] = "";
+    xn_lattice l;
+    random_rotation(5, u);
+    expected_ub(u, ub);
+    for (int i = 0; i < 3; i++) {
+        xn_mat3_vec(ub, hkl[i], q);
+        double size = sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2]), across[3] = {q[1], -q[0], 0};
+        for (int d = 0; d < 3; d++) q[d] += (i == 0 ? 0.008 : 0) * size * across[d] / hypot(q[0], q[1]);
+        snprintf(text + strlen(text), sizeof text - strlen(text),
+                 "    - {hkl: [%g, %g, %g], q: [%.15g, %.15g, %.15g]}\n", hkl[i][0], hkl[i][1], hkl[i][2], q[0], q[1],
+                 q[2]);
+    }
+    xani_status st = load(text, &l);
+    ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
+}
+END_TEST
+
 // what gives no orientation, or a wrong one, is refused with its reason
 START_TEST(refused)
 {
@@ -128,7 +180,7 @@ START_TEST(refused)
         {"    - {hkl: [1, 0, 0], pixel: [900, 3]}\n    - {hkl: [0, 1, 0], q: [0, 1.04, 0]}\n", "not on the detector"},
         {"    - {hkl: [1, 0, 0], q: [1.27, 0, 0], angles_deg: [1]}\n    - {hkl: [0, 1, 0], q: [0, 1.04, 0]}\n",
          "1 angles"},
-        {"    - {hkl: [1, 0, 0], q: [1.27, 0, 0]}\n    - {hkl: [0, 1, 0], q: [0.9, 0.54, 0]}\n", "degrees from where"},
+        {"    - {hkl: [1, 0, 0], q: [1.27, 0, 0]}\n    - {hkl: [0, 1, 0], q: [0.9, 0.54, 0]}\n", "apart, in this cell"},
         {"    - {hkl: [1, 0, 0], q: [1, 0, 0]}\n    - {hkl: [0, 1, 0], q: [0, 1, 0]}\n"
          "  orientation: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]\n",
          "both give the orientation"},
@@ -147,6 +199,8 @@ static void add(TCase *t)
     tcase_add_checked_fixture(t, setup, teardown);
     tcase_add_test(t, by_q);
     tcase_add_test(t, by_pixel);
+    tcase_add_test(t, one_off);
+    tcase_add_test(t, near_each_other);
     tcase_add_test(t, refused);
 }
 
