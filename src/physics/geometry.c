@@ -12,6 +12,7 @@
 #include "physics/panel.h"
 
 #define MOST_PIXELS INT64_C(4000000000) // a hundred times today's largest; a damaged file must not take all memory
+#define SLANT 0.05                      // cosine of the least angle between fast and slow scan
 
 void xn_panels_free(xn_panels *p)
 {
@@ -85,7 +86,9 @@ static bool in_lab_region(const xn_panels *p, const xn_panel *panel, const doubl
     return false;
 }
 
-static void place_panel(const xn_panels *p, const xn_panel *panel, int64_t first_row, bool lab, xn_geometry *g)
+// False where another panel has one of its pixels, at row and column `at`.
+static bool place_panel(const xn_panels *p, const xn_panel *panel, int64_t first_row, bool lab, xn_geometry *g,
+                        int64_t at[2])
 {
     for (int64_t ss = panel->min_ss; ss <= panel->max_ss; ss++) {
         double j = (double)(ss - panel->min_ss) + 0.5, shift = (ss - panel->min_ss) % 2 == 1 ? panel->odd_shift : 0.0;
@@ -94,6 +97,10 @@ static void place_panel(const xn_panels *p, const xn_panel *panel, int64_t first
             double i = (double)(fs - panel->min_fs) + 0.5 + shift, r[3];
             i += (fs == panel->max_fs ? panel->wide[1] : 0.0) - (fs == panel->min_fs ? panel->wide[0] : 0.0);
             int64_t pixel = (first_row + ss) * g->nx + fs;
+            if (g->bad[pixel] == 0 && !panel->unused) {
+                at[0] = ss, at[1] = fs;
+                return false;
+            }
             for (int k = 0; k < 3; k++) {
                 r[k] = panel->corner[k] + i * panel->fs[k] + j * panel->ss[k];
                 if (g->position != NULL) g->position[3 * pixel + k] = (float)r[k];
@@ -102,6 +109,7 @@ static void place_panel(const xn_panels *p, const xn_panel *panel, int64_t first
         }
     }
     mark_panel_regions(p, panel, first_row, g);
+    return true;
 }
 
 // Number of modules: a new one begins where no panel spans the border above the row (inner[row] = 0).
@@ -117,6 +125,37 @@ static int find_modules(const xn_panels *p, int64_t ny, uint8_t *inner)
 
 static int64_t first_row(const xn_panel *panel, int64_t rows) { return panel->plane > 0 ? panel->plane * rows : 0; }
 
+// Pixels are rectangles: refined directions are off by thousandths, not parallel nor of no length.
+static xani_status check_directions(xn_ctx *ctx, const xn_panel *panel)
+{
+    double ff = 0.0, ss = 0.0, fs = 0.0;
+    for (int k = 0; k < 3; k++) {
+        ff += panel->fs[k] * panel->fs[k];
+        ss += panel->ss[k] * panel->ss[k];
+        fs += panel->fs[k] * panel->ss[k];
+    }
+    if (ff > 0.0 && ss > 0.0 && fabs(fs) < SLANT * sqrt(ff * ss)) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_CONFIG, "panel %s: fast and slow directions are not at right angles", panel->name);
+}
+
+// A pixel has one place: what two panels claim is placed wrongly by one of them, unless the file does not use it.
+static xani_status place_panels(xn_ctx *ctx, const xn_panels *p, int64_t rows, bool lab, xn_geometry *g)
+{
+    for (int i = 0; i < p->n; i++) {
+        const xn_panel *panel = &p->panel[i];
+        int64_t at[2];
+        XN_TRY(check_directions(ctx, panel));
+        if (place_panel(p, panel, first_row(panel, rows), lab, g, at)) continue;
+        const xn_panel *other = p->panel;
+        while (other->unused || other->plane != panel->plane || at[0] < other->min_ss || at[0] > other->max_ss ||
+               at[1] < other->min_fs || at[1] > other->max_fs)
+            other++; // ends at the panel itself
+        return xn_fail(ctx, XANI_ERR_CONFIG, "panels %s and %s both have the pixel in row %lld, column %lld",
+                       other->name, panel->name, (long long)at[0], (long long)at[1]);
+    }
+    return XANI_OK;
+}
+
 xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *p, xn_geometry *g)
 {
     int64_t rows = 1, columns = 1, planes = 0;
@@ -129,8 +168,8 @@ xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *p, xn_geometry
     for (int i = 0; i < p->n_bad; i++) lab = lab || p->bad[i].lab;
     memset(g, 0, sizeof *g);
     if (rows > MOST_PIXELS / columns || (planes > 0 && rows * columns > MOST_PIXELS / planes))
-        return xn_fail(ctx, XANI_ERR_CONFIG, "geometry: %lld x %lld pixels in %lld modules are no detector",
-                       (long long)rows, (long long)columns, (long long)xn_max64(1, planes));
+        return xn_fail(ctx, XANI_ERR_CONFIG, "%lld x %lld pixels in %lld modules are no detector", (long long)rows,
+                       (long long)columns, (long long)xn_max64(1, planes));
     g->nx = columns;
     g->ny = planes > 0 ? planes * rows : rows;
     g->energy_kev = p->energy_kev;
@@ -147,8 +186,7 @@ xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *p, xn_geometry
         int m = -1;
         for (int64_t r = 0; planes == 0 && r < rows; r++) g->module_rows[m += !inner[r]]++;
         for (int i = 0; i < planes; i++) g->module_rows[i] = rows;
-        // one after the other: where panels overlap, the last one counts
-        for (int i = 0; i < p->n; i++) place_panel(p, &p->panel[i], first_row(&p->panel[i], rows), lab, g);
+        st = place_panels(ctx, p, rows, lab, g);
     }
     xn_free(inner);
     if (st != XANI_OK) xn_geometry_free(g);

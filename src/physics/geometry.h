@@ -8,7 +8,10 @@
 
 #include "core/config.h"
 
-#define XN_K_PER_KEV 0.5067730716156395 // 1/Angstrom per keV: 2 pi / 12.398419843320026
+#define XN_ANGSTROM_KEV 12.398419843320026 // wavelength times energy
+#define XN_K_PER_KEV 0.5067730716156395    // 1/Angstrom per keV: 2 pi / XN_ANGSTROM_KEV
+#define XN_LEAST_KEV 0.1                   // as experiment.energy_kev
+#define XN_MOST_KEV 1000.0
 
 // What is wrong with a pixel, in `bad`.
 enum { XN_GEOMETRY_GAP = 1, XN_GEOMETRY_BAD = 2 }; // no panel covers it; the file says not to use it
@@ -46,6 +49,8 @@ xani_status xn_geometry_solid_angles(xn_ctx *ctx, const xn_geometry *g, int bin,
 // say nothing, for pixels that face the sample.
 xani_status xn_geometry_shares(xn_ctx *ctx, const xn_geometry *g, int bin, const float *position, int64_t gx,
                                double **share);
+// How far the sample is from the planes in which pixels lie, the median; NaN where lines have one pixel.
+double xn_geometry_plane_m(const xn_geometry *g);
 // Q_lab in 1/Angstrom of n positions (n, 3) metres -> q (n, 3).
 void xn_geometry_q(const float *position, int64_t n, double energy_kev, double *q);
 // The same for one, in double precision; false where the position is the sample itself.

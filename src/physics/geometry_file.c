@@ -99,7 +99,7 @@ xani_status xn_geometry_file(xn_ctx *ctx, const char *path, const xn_geometry_op
         xn_panels panels;
         XN_TRY(readers[i].read(ctx, path, o, &panels));
         panels.frame_only = o->frame_only;
-        st = xn_geometry_from_panels(ctx, &panels, g);
+        st = xn_context(ctx, xn_geometry_from_panels(ctx, &panels, g), "geometry.file %s", path);
         xn_panels_free(&panels);
     }
     g->kind = kind;

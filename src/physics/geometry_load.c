@@ -87,7 +87,7 @@ static xani_status place(xn_ctx *ctx, const xn_config *config, bool anywhere, bo
         xn_panels panels;
         XN_TRY(xn_panels_flat(ctx, config, &o, &panels));
         panels.frame_only = frame_only;
-        st = xn_geometry_from_panels(ctx, &panels, g);
+        st = xn_context(ctx, xn_geometry_from_panels(ctx, &panels, g), "geometry.detector");
         xn_panels_free(&panels);
         g->kind = "configuration";
     } else {
@@ -111,14 +111,35 @@ xani_status xn_geometry_frame(xn_ctx *ctx, const xn_config *config, xn_geometry 
     return place(ctx, config, true, true, g);
 }
 
+// Distance and energy wherever they come from: a wrong unit is the commonest mistake.
+static xani_status check_sizes(xn_ctx *ctx, const xn_config *config, const xn_geometry *g)
+{
+    static const char distance[] = "geometry.distance_mm", file[] = "geometry.file";
+    if (xn_config_has(config, distance) && g->distance_m < NEAREST_PIXELS * g->pixel_m)
+        return xn_config_bad(ctx, config, distance, "%g mm is no distance for pixels of %g mm; is it in metres?",
+                             1e3 * g->distance_m, 1e3 * g->pixel_m);
+    double away = xn_geometry_plane_m(g);
+    const char *path = xn_config_string(config, file);
+    if (path == NULL) return XANI_OK;
+    if (away < NEAREST_PIXELS * g->pixel_m)
+        return xn_config_bad(
+            ctx, config, file,
+            "%s puts the detector %.3g mm from the sample, which is no distance for pixels of %.3g mm; "
+            "is it in another unit?",
+            path, 1e3 * away, 1e3 * g->pixel_m);
+    if (!xn_config_has(config, "experiment.energy_kev") && !isnan(g->energy_kev) &&
+        !(g->energy_kev >= XN_LEAST_KEV && g->energy_kev <= XN_MOST_KEV))
+        return xn_config_bad(ctx, config, file,
+                             "%s: %g keV is no energy of X-rays (%g to %g keV); is its unit another?", path,
+                             g->energy_kev, XN_LEAST_KEV, XN_MOST_KEV);
+    return XANI_OK;
+}
+
 xani_status xn_geometry_load(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx, xn_geometry *g)
 {
     memset(g, 0, sizeof *g);
     xani_status st = place(ctx, config, false, false, g);
-    if (st == XANI_OK && xn_config_has(config, "geometry.distance_mm") && g->distance_m < NEAREST_PIXELS * g->pixel_m)
-        st = xn_config_bad(ctx, config, "geometry.distance_mm",
-                           "%g mm is no distance for pixels of %g mm; is it in metres?", 1e3 * g->distance_m,
-                           1e3 * g->pixel_m);
+    if (st == XANI_OK) st = check_sizes(ctx, config, g);
     if (st == XANI_OK && ny > 0 && (g->ny != ny || g->nx != nx))
         st = xn_config_bad(ctx, config, xn_config_has(config, "geometry.file") ? "geometry.file" : "geometry.detector",
                            "describes %lld x %lld pixels (y, x), the frames have %lld x %lld", (long long)g->ny,

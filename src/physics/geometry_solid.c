@@ -7,6 +7,7 @@
 // whatever way its module stands.  Of the two neighbours on a line the nearer one counts: the other may lie beyond a
 // gap. Steps stay in the module; in a row or column of one group there are none.
 #include <math.h>
+#include <stdlib.h>
 
 #include "physics/geometry.h"
 
@@ -66,4 +67,31 @@ xani_status xn_geometry_shares(xn_ctx *ctx, const xn_geometry *g, int bin, const
         (*share)[i] = !((*share)[i] > 0.0) ? 1.0 / (away * away) : (*share)[i] / (edge * edge);
     }
     return XANI_OK;
+}
+
+double xn_geometry_plane_m(const xn_geometry *g)
+{
+    enum { MOST = 1024 };
+    double away[MOST];
+    int n = 0;
+    int64_t cells = (g->ny - 1) * (g->nx - 1), stride = xn_max64(1, cells / MOST);
+    for (int64_t i = 0; i < cells && n < MOST; i += stride) {
+        const float *r = g->position + 3 * (i / (g->nx - 1) * g->nx + i % (g->nx - 1)), *right = r + 3,
+                    *down = r + 3 * g->nx;
+        double s[3], t[3], normal2 = 0.0, along = 0.0;
+        for (int k = 0; k < 3; k++) {
+            s[k] = (double)right[k] - (double)r[k];
+            t[k] = (double)down[k] - (double)r[k];
+        }
+        for (int k = 0; k < 3; k++) {
+            double cross = s[(k + 1) % 3] * t[(k + 2) % 3] - s[(k + 2) % 3] * t[(k + 1) % 3];
+            normal2 += cross * cross;
+            along += cross * (double)r[k];
+        }
+        double d = fabs(along) / sqrt(normal2);
+        if (isfinite(d)) away[n++] = d;
+    }
+    if (n == 0) return NAN;
+    qsort(away, (size_t)n, sizeof *away, xn_double_compare);
+    return away[n / 2];
 }
