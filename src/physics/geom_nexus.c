@@ -11,11 +11,13 @@
 #include <string.h>
 
 #include "io/h5.h"
+#include "physics/geom_nexus.h"
 #include "physics/lattice.h"
 #include "physics/panel.h"
 
 #define LONGEST 32 // transformations of a chain
 #define PATH 512
+#define ENERGY_TOLERANCE 0.01 // relative: between energy and wavelength
 
 typedef struct {
     xn_ctx *ctx;
@@ -27,65 +29,36 @@ typedef struct {
 
 // ---- numbers with units
 
-static double unit_of(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *attribute, double otherwise)
+static xani_status unit_of(const nexus *x, const char *object, const char *attribute, double otherwise, double *metres)
 {
-    static const struct {
-        const char *name;
-        double size;
-    } units[] = {{"m", 1.0},
-                 {"metre", 1.0},
-                 {"mm", 1e-3},
-                 {"um", 1e-6},
-                 {"micron", 1e-6},
-                 {"cm", 1e-2},
-                 {"rad", 1.0},
-                 {"radian", 1.0},
-                 {"deg", M_PI / 180.0},
-                 {"degree", M_PI / 180.0},
-                 {"degrees", M_PI / 180.0},
-                 {"eV", 1e-3},
-                 {"keV", 1.0},
-                 {"angstrom", 1.0},
-                 {"Angstrom", 1.0}};
-    char *text = NULL;
-    double size = otherwise;
-    if (xn_h5_read_attr(ctx, file, object, attribute, &text) == XANI_OK)
-        for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-            if (strcmp(text, units[i].name) == 0) size = units[i].size;
-    xn_clear_error(ctx);
-    xn_free(text);
-    return size;
+    return xn_nxmx_unit(x->ctx, x->file, object, attribute, XN_LENGTH, otherwise, metres);
 }
 
-// The first number of a dataset in base units; false where there is none.
-static bool number(xn_ctx *ctx, const xn_h5 *file, const char *name, double unit, double *value)
+static xani_status number(const nexus *x, const char *name, xn_quantity what, double unit, double *value)
 {
-    double *v = NULL;
-    int64_t n = 0;
-    bool found =
-        xn_h5_exists(file, name) && xn_h5_read_f64(ctx, file, name, &v, &n) == XANI_OK && n > 0 && isfinite(v[0]);
-    if (found) *value = v[0] * unit_of(ctx, file, name, "units", unit);
-    xn_free(v);
-    xn_clear_error(ctx);
-    return found;
+    return xn_nxmx_number(x->ctx, x->file, name, what, unit, value);
 }
 
-static bool number_in(xn_ctx *ctx, const xn_h5 *file, const char *group, const char *name, double unit, double *value)
+static xani_status number_in(const nexus *x, const char *group, const char *name, xn_quantity what, double unit,
+                             double *value)
 {
     char path[PATH + 64];
     snprintf(path, sizeof path, "%s/%s", group, name);
-    return number(ctx, file, path, unit, value);
+    return number(x, path, what, unit, value);
 }
 
 // The offset of an axis in metres, 0 where it has none. Without units of its own, as Diamond's files have it, it is in
 // those of the axis, of a rotation in metres.
-static void read_offset(const nexus *x, const char *axis, bool rotation, double offset[3])
+static xani_status read_offset(const nexus *x, const char *axis, bool rotation, double offset[3])
 {
-    double unit = rotation ? 1.0 : unit_of(x->ctx, x->file, axis, "units", 1.0);
-    unit = unit_of(x->ctx, x->file, axis, "offset_units", unit);
-    bool there = xn_h5_read_attr_f64s(x->ctx, x->file, axis, "offset", 3, offset) == XANI_OK;
-    for (int k = 0; k < 3; k++) offset[k] = there ? offset[k] * unit : 0.0;
-    xn_clear_error(x->ctx);
+    double unit = 1.0;
+    offset[0] = offset[1] = offset[2] = 0.0;
+    if (!xn_h5_has_attr(x->file, axis, "offset")) return XANI_OK;
+    XN_TRY(xn_h5_read_attr_f64s(x->ctx, x->file, axis, "offset", 3, offset));
+    if (!rotation) XN_TRY(unit_of(x, axis, "units", 1.0, &unit));
+    XN_TRY(unit_of(x, axis, "offset_units", unit, &unit));
+    for (int k = 0; k < 3; k++) offset[k] *= unit;
+    return XANI_OK;
 }
 
 // ---- chains
@@ -108,18 +81,33 @@ static bool next_of(const nexus *x, const char *from, char next[PATH])
     return more;
 }
 
+// What an axis is: a rotation, or a translation, which it also is without a word about it.
+static xani_status read_type(const nexus *x, const char *axis, bool *rotation)
+{
+    static const char name[] = "transformation_type";
+    char *type = NULL;
+    *rotation = false;
+    if (!xn_h5_has_attr(x->file, axis, name)) return XANI_OK;
+    XN_TRY(xn_h5_read_attr(x->ctx, x->file, axis, name, &type));
+    *rotation = strcmp(type, "rotation") == 0;
+    xani_status st = *rotation || strcmp(type, "translation") == 0
+                         ? XANI_OK
+                         : xn_fail(x->ctx, XANI_ERR_INPUT, "%s: %s: %s = \"%s\" is neither rotation nor translation",
+                                   xn_h5_path(x->file), axis, name, type);
+    xn_free(type);
+    return st;
+}
+
 static xani_status transform(const nexus *x, const char *axis, double corner[3], double fast[3], double slow[3])
 {
     double v[3], offset[3], value;
-    char *type = NULL;
+    bool rotation = false;
     XN_TRY(xn_h5_read_attr_f64s(x->ctx, x->file, axis, "vector", 3, v));
-    bool rotation = xn_h5_read_attr(x->ctx, x->file, axis, "transformation_type", &type) == XANI_OK &&
-                    strcmp(type, "rotation") == 0;
-    xn_free(type);
-    xn_clear_error(x->ctx);
-    read_offset(x, axis, rotation, offset);
+    XN_TRY(read_type(x, axis, &rotation));
+    XN_TRY(read_offset(x, axis, rotation, offset));
+    XN_TRY(number(x, axis, rotation ? XN_ANGLE : XN_LENGTH, rotation ? M_PI / 180.0 : 1.0, &value));
     double length = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-    if (!number(x->ctx, x->file, axis, rotation ? M_PI / 180.0 : 1.0, &value) || !(length > 0.0))
+    if (isnan(value) || !(length > 0.0))
         return xn_fail(x->ctx, XANI_ERR_INPUT, "%s: %s: is no transformation with a value and a vector",
                        xn_h5_path(x->file), axis);
     if (rotation) {
@@ -144,11 +132,11 @@ static xani_status read_direction(const nexus *x, const char *module, const char
     snprintf(path, PATH, "%s/%s", module, name);
     XN_TRY(xn_h5_read_attr_f64s(x->ctx, x->file, path, "vector", 3, v));
     double length = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
-    if (!number(x->ctx, x->file, path, 1.0, &size) || !(size > 0.0) || !(length > 0.0))
+    XN_TRY(number(x, path, XN_LENGTH, 1.0, &size));
+    if (!(size > 0.0) || !(length > 0.0))
         return xn_fail(x->ctx, XANI_ERR_INPUT, "%s: %s: is no pixel size with a vector", xn_h5_path(x->file), path);
     for (int k = 0; k < 3; k++) step[k] = size * v[k] / length;
-    read_offset(x, path, false, offset);
-    return XANI_OK;
+    return read_offset(x, path, false, offset);
 }
 
 static xani_status read_indices(const nexus *x, const char *module, const char *name, int64_t out[3], int *rank)
@@ -170,18 +158,33 @@ static xani_status read_indices(const nexus *x, const char *module, const char *
                : xn_fail(x->ctx, XANI_ERR_INPUT, "%s: %s: is no index of two or three axes", xn_h5_path(x->file), path);
 }
 
-// beam_center_* and distance, where the chain has left the module at the sample.
-static void place_simply(const nexus *x, const char *detector, xn_panel *p)
+// Where the beam hits, in pixels, said in these or as a length; NaN where it is not said.
+static xani_status beam_centre(const nexus *x, const char *detector, const char *name, const double step[3],
+                               double *pixels)
 {
-    double bx, by, z;
-    if (!number_in(x->ctx, x->file, detector, "distance", 1.0, &z) &&
-        !number_in(x->ctx, x->file, detector, "detector_distance", 1.0, &z))
-        z = 0.0;
-    if (!number_in(x->ctx, x->file, detector, "beam_center_x", 1.0, &bx) ||
-        !number_in(x->ctx, x->file, detector, "beam_center_y", 1.0, &by))
-        bx = by = 0.0;
+    char path[PATH + 64], *text = NULL;
+    snprintf(path, sizeof path, "%s/%s", detector, name);
+    if (xn_h5_has_attr(x->file, path, "units")) XN_TRY(xn_h5_read_attr(x->ctx, x->file, path, "units", &text));
+    bool lengths = text != NULL && text[0] != '\0' && strncmp(text, "pixel", 5) != 0 && strcmp(text, "px") != 0;
+    xn_free(text);
+    XN_TRY(number(x, path, lengths ? XN_LENGTH : XN_PIXELS, 1.0, pixels));
+    if (lengths) *pixels /= sqrt(step[0] * step[0] + step[1] * step[1] + step[2] * step[2]);
+    return XANI_OK;
+}
+
+// beam_center_* and distance, where the chain has left the module at the sample.
+static xani_status place_simply(const nexus *x, const char *detector, xn_panel *p)
+{
+    double bx = NAN, by = NAN, z = NAN;
+    XN_TRY(number_in(x, detector, "distance", XN_LENGTH, 1.0, &z));
+    if (isnan(z)) XN_TRY(number_in(x, detector, "detector_distance", XN_LENGTH, 1.0, &z));
+    XN_TRY(beam_centre(x, detector, "beam_center_x", p->fs, &bx));
+    XN_TRY(beam_centre(x, detector, "beam_center_y", p->ss, &by));
+    if (isnan(bx) || isnan(by)) bx = by = 0.0;
     for (int k = 0; k < 3; k++)
-        p->corner[k] += ((double)p->min_fs - bx) * p->fs[k] + ((double)p->min_ss - by) * p->ss[k] + (k == 2 ? z : 0.0);
+        p->corner[k] +=
+            ((double)p->min_fs - bx) * p->fs[k] + ((double)p->min_ss - by) * p->ss[k] + (k == 2 && !isnan(z) ? z : 0.0);
+    return XANI_OK;
 }
 
 static xani_status add_module(nexus *x, const char *detector, const char *module)
@@ -209,11 +212,14 @@ static xani_status add_module(nexus *x, const char *detector, const char *module
     memcpy(p->corner, offset, sizeof offset);
     for (int n = 0; next_of(x, axis, axis); n++) {
         if (n == LONGEST)
-            return xn_fail(x->ctx, XANI_ERR_INPUT, "%s: %s: the chain of depends_on does not end", xn_h5_path(x->file),
-                           module);
+            return xn_fail(x->ctx, XANI_ERR_INPUT, "%s: %s: the chain of depends_on does not end, at %s",
+                           xn_h5_path(x->file), module, axis);
+        if (!xn_h5_exists(x->file, axis))
+            return xn_fail(x->ctx, XANI_ERR_INPUT, "%s: %s: the chain of depends_on leads to %s, which is not there",
+                           xn_h5_path(x->file), module, axis);
         XN_TRY(transform(x, axis, p->corner, p->fs, p->ss));
     }
-    if (!(fabs(p->corner[2]) > 1e-9)) place_simply(x, detector, p);
+    if (!(fabs(p->corner[2]) > 1e-9)) XN_TRY(place_simply(x, detector, p));
     double rows = 0.5 * (double)size[1], columns = 0.5 * (double)size[2];
     x->distance_sum += p->corner[2] + columns * p->fs[2] + rows * p->ss[2];
     return XANI_OK;
@@ -242,41 +248,68 @@ static xani_status in_detector(xn_ctx *ctx, const xn_h5 *file, const char *detec
     return st;
 }
 
-// The first detector with modules below entry*/instrument; false when there is none.
-static bool find_detector(xn_ctx *ctx, const xn_h5 *file, char found[PATH], char beam[PATH])
+// The first detector with modules below entry*/instrument and its beam, and another one if there is; false when there
+// is none.
+static bool find_detector(xn_ctx *ctx, const xn_h5 *file, char found[PATH], char beam[PATH], char other[PATH])
 {
-    char **entries = NULL, **names = NULL, instrument[PATH];
+    char **entries = NULL, **names = NULL, instrument[PATH], next[PATH];
     bool any = false;
+    found[0] = beam[0] = other[0] = '\0';
     if (xn_h5_names(ctx, file, "/", &entries) != XANI_OK) entries = NULL;
-    for (char **e = entries; e != NULL && *e != NULL && !any; e++) {
+    for (char **e = entries; e != NULL && *e != NULL && other[0] == '\0'; e++) {
         snprintf(instrument, sizeof instrument, "/%.200s/instrument", *e);
-        snprintf(beam, PATH, "/%.200s/instrument/beam", *e);
         if (strncmp(*e, "entry", 5) != 0 || !xn_h5_exists(file, instrument) ||
             xn_h5_names(ctx, file, instrument, &names) != XANI_OK)
             continue;
-        for (char **n = names; *n != NULL && !any; n++) {
-            snprintf(found, PATH, "%.240s/%.240s", instrument, *n);
-            if (in_detector(ctx, file, found, NULL, &any) != XANI_OK) any = false;
+        for (char **n = names; *n != NULL && other[0] == '\0'; n++) {
+            snprintf(next, sizeof next, "%.240s/%.240s", instrument, *n);
+            if (in_detector(ctx, file, next, NULL, &any) != XANI_OK || !any) continue;
+            memcpy(found[0] == '\0' ? found : other, next, PATH);
+            if (beam[0] == '\0') snprintf(beam, PATH, "%.240s/beam", instrument);
         }
         xn_h5_names_free(names);
     }
     if (entries != NULL) xn_h5_names_free(entries);
     xn_clear_error(ctx);
-    return any;
+    return found[0] != '\0';
 }
 
 bool xn_nexus_has_detector(xn_ctx *ctx, const xn_h5 *file)
 {
-    char found[PATH], beam[PATH];
-    return find_detector(ctx, file, found, beam);
+    char found[PATH], beam[PATH], other[PATH];
+    return find_detector(ctx, file, found, beam, other);
 }
 
-static double read_energy(xn_ctx *ctx, const xn_h5 *file, const char *beam)
+// The detector that geometry.map.group names, with the beam beside it; else the first, told where there are more.
+static bool choose_detector(const nexus *x, char detector[PATH], char beam[PATH])
 {
-    double v;
-    if (number_in(ctx, file, beam, "incident_energy", 1e-3, &v) && v > 0.0) return v;
-    if (number_in(ctx, file, beam, "incident_wavelength", 1.0, &v) && v > 0.0) return 12.398419843320026 / v;
-    return NAN;
+    char other[PATH];
+    bool found = find_detector(x->ctx, x->file, detector, beam, other);
+    const char *group = x->options->group;
+    if (group == NULL && other[0] != '\0')
+        xn_warn(x->ctx, "%s: has %s and %s: the first is taken; geometry.map.group chooses", xn_h5_path(x->file),
+                detector, other);
+    if (group == NULL) return found;
+    snprintf(detector, PATH, "%s%s", group[0] == '/' ? "" : "/", group);
+    char *slash = strrchr(detector, '/'), beside[PATH];
+    snprintf(beside, sizeof beside, "%.*s/beam", (int)xn_min64(slash - detector, PATH - 8), detector);
+    if (xn_h5_exists(x->file, beside)) memcpy(beam, beside, PATH);
+    return true;
+}
+
+static xani_status read_energy(const nexus *x, const char *beam, double *energy_kev)
+{
+    double wavelength;
+    XN_TRY(number_in(x, beam, "incident_energy", XN_ENERGY, 1e-3, energy_kev));
+    XN_TRY(number_in(x, beam, "incident_wavelength", XN_WAVELENGTH, 1.0, &wavelength));
+    if (!(*energy_kev > 0.0)) *energy_kev = NAN;
+    if (!(wavelength > 0.0)) return XANI_OK;
+    double other = XN_ANGSTROM_KEV / wavelength;
+    if (isnan(*energy_kev)) *energy_kev = other;
+    if (fabs(other / *energy_kev - 1.0) > ENERGY_TOLERANCE)
+        xn_warn(x->ctx, "%s: %s: incident_wavelength is that of %.4g keV, incident_energy is %.4g keV, which is taken",
+                xn_h5_path(x->file), beam, other, *energy_kev);
+    return XANI_OK;
 }
 
 static xani_status set_distance(nexus *x)
@@ -298,14 +331,12 @@ xani_status xn_panels_nexus(xn_ctx *ctx, const char *path, const xn_geometry_opt
     memset(panels, 0, sizeof *panels);
     XN_TRY(xn_h5_open(ctx, path, &file));
     nexus x = {.ctx = ctx, .file = file, .options = o, .panels = panels};
-    bool found = find_detector(ctx, file, detector, beam);
-    if (o->group != NULL) snprintf(detector, sizeof detector, "%s", o->group);
     xani_status st = XANI_OK;
-    if (found || o->group != NULL) st = in_detector(ctx, file, detector, &x, &any);
+    if (choose_detector(&x, detector, beam)) st = in_detector(ctx, file, detector, &x, &any);
     if (st == XANI_OK && !any)
         st = xn_fail(ctx, XANI_ERR_INPUT, "%s: no detector with modules (fast_pixel_direction) in %s", path,
                      o->group ? o->group : "entry/instrument");
-    panels->energy_kev = read_energy(ctx, file, beam);
+    if (st == XANI_OK) st = read_energy(&x, beam, &panels->energy_kev);
     if (st == XANI_OK) st = set_distance(&x);
     xn_h5_close(&file);
     if (st != XANI_OK) xn_panels_free(panels);

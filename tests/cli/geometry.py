@@ -4,7 +4,6 @@
 1e-6 m, and sees the Q that follows, to 1e-6 1/Angstrom; both calculated here in NumPy from the files themselves, and for
 European XFEL's files also by extra_geom where XN_EXTRA_GEOM names a python that has it.  Prints TAP.
 """
-import ctypes
 import json
 import os
 import re
@@ -16,6 +15,7 @@ try:
     import h5py
     import numpy as np
 
+    from pixels import load
     from walk import Report
 except ImportError as missing:
     print(f"1..0 # SKIP {missing}")
@@ -26,37 +26,6 @@ DATA = os.path.join(os.environ["XN_ROOT"], "..", "shared", "data")
 os.makedirs(SCRATCH, exist_ok=True)
 r = Report()
 K_PER_KEV = 2 * np.pi / 12.398419843320026
-
-# ---- the library, through its public interface
-
-lib = ctypes.CDLL(os.path.join(os.environ["XN_BUILD"], "libxani.so"))
-lib.xani_error_text.restype = ctypes.c_char_p
-lib.xani_free.argtypes = [ctypes.c_void_p]
-
-
-def load(**settings):
-    """positions (ny, nx, 3), q, mask of these settings of geometry.*; a text when it is refused."""
-    context, config = ctypes.c_void_p(), ctypes.c_void_p()
-    assert lib.xani_create(ctypes.byref(context)) == 0 and lib.xani_config_create(context, ctypes.byref(config)) == 0
-    shape, arrays = (ctypes.c_int64 * 2)(), [ctypes.c_void_p() for _ in range(3)]
-    status = 0
-    for key, value in {"experiment.energy_kev": 9.5, **settings}.items():
-        key = key if "." in key else "geometry." + key.replace("__", ".")
-        status = status or lib.xani_config_assign(context, config, f"{key}={json.dumps(value)}".encode())
-    status = status or lib.xani_pixels(context, config, shape, *map(ctypes.byref, arrays))
-    if status:
-        result = lib.xani_error_text(context).decode()
-    else:
-        n = shape[0] * shape[1]
-        types = [(ctypes.c_float, (*shape, 3)), (ctypes.c_double, (*shape, 3)), (ctypes.c_uint8, tuple(shape))]
-        result = [np.ctypeslib.as_array(ctypes.cast(a, ctypes.POINTER(t * (n * (len(s) == 3) * 3 or n))).contents).reshape(s).copy()
-                  for a, (t, s) in zip(arrays, types)]
-        for a in arrays:
-            lib.xani_free(a)
-    lib.xani_config_destroy(ctypes.byref(config))
-    lib.xani_destroy(ctypes.byref(context))
-    return result
-
 
 def q_of(position, energy_kev=9.5):
     unit = position / np.linalg.norm(position, axis=-1, keepdims=True)

@@ -1,0 +1,125 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""geometry_refused.py XANI SCRATCH -- what a geometry file says wrongly or twice is refused or told, with the name of the
+file and of what is wrong in it; what it says in another unit or way is the same detector.  Prints TAP.
+"""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
+try:
+    import h5py
+    import numpy as np
+
+    from pixels import load
+    from walk import Report
+except ImportError as missing:
+    print(f"1..0 # SKIP {missing}")
+    sys.exit(77)
+
+SCRATCH = os.path.abspath(sys.argv[2])
+os.makedirs(SCRATCH, exist_ok=True)
+r = Report()
+K_PER_KEV = 2 * np.pi / 12.398419843320026
+
+
+def refused(name, *words, **settings):
+    said = load(**settings)
+    r.ok(isinstance(said, str) and all(w in said for w in words), f"{name}: {said if isinstance(said, str) else 'accepted'}")
+
+
+def placed(name, wanted, *words, energy_kev=9.5, warned=True, **settings):
+    """Positions and Q are these; each word stands in a warning, and without words there is none."""
+    heard = []
+    got = load(heard, **settings)
+    if isinstance(got, str) or got[0].shape != wanted.shape:
+        return r.ok(False, f"{name}: {got if isinstance(got, str) else got[0].shape}")
+    unit = wanted / np.linalg.norm(wanted, axis=-1, keepdims=True)
+    away = np.nanmax(np.abs(got[0] - wanted)), np.nanmax(np.abs(got[1] - K_PER_KEV * energy_kev * (unit - [0, 0, 1])))
+    said = " | ".join(heard)
+    good = all(w in said for w in words) if words else not said
+    r.ok(away[0] < 1e-6 and away[1] < 1e-5 and good, f"{name}: {away[0]:.1e} m, {away[1]:.1e} 1/A; told: {said}")
+
+
+# ---- NXmx
+
+def nxmx(name, change=None, chain=True):
+    """One module of 6 x 8 pixels of 0.2 mm, 100 mm behind the sample, on an arm turned by 20 degrees about y."""
+    path = f"{SCRATCH}/{name}.nxs"
+    with h5py.File(path, "w") as f:
+        detector = f.create_group("entry/instrument/detector")
+
+        def axis(where, value, kind, vector, parent, units):
+            detector[where] = value
+            detector[where].attrs.update({"transformation_type": kind, "vector": np.array(vector, float), "units": units,
+                                          "depends_on": parent})
+
+        top = "/entry/instrument/detector/transformations/"
+        axis("transformations/arm", 20.0, "rotation", (0, 1, 0), ".", "degrees")
+        axis("transformations/away", 100.0, "translation", (0, 0, 1), "arm", "millimetre")
+        axis("module/fast_pixel_direction", 0.2, "translation", (1, 0, 0), top + "away" if chain else ".", "mm")
+        axis("module/slow_pixel_direction", 200.0, "translation", (0, 1, 0), top + "away" if chain else ".", "um")
+        detector["module/data_origin"], detector["module/data_size"] = [0, 0], [6, 8]
+        f["entry/instrument/beam/incident_energy"] = 9500.0
+        f["entry/instrument/beam/incident_energy"].attrs["units"] = "eV"
+        if change:
+            change(f, detector)
+    return {"file": path, "experiment.energy_kev": None}
+
+
+c, s = np.cos(np.radians(20)), np.sin(np.radians(20))
+x, y = np.meshgrid(np.arange(8) + 0.5, np.arange(6) + 0.5)
+flat = np.stack([2e-4 * x, 2e-4 * y, np.full((6, 8), 0.1)], axis=-1)
+turned = flat @ np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]]).T
+ARM, AWAY, FAST = "transformations/arm", "transformations/away", "module/fast_pixel_direction"
+
+
+def attribute(where, name, value):
+    return lambda f, d: d[where].attrs.__setitem__(name, value)
+
+
+placed("NXmx", turned, **nxmx("plain"))
+refused("a chain that turns back", "loop.nxs", "module", "does not end",
+        **nxmx("loop", attribute(ARM, "depends_on", "/entry/instrument/detector/transformations/away")))
+refused("a chain that leads nowhere", "nowhere.nxs", "/entry/nowhere", **nxmx("nowhere", attribute(ARM, "depends_on", "/entry/nowhere")))
+refused("a length in parsec", "parsec.nxs", AWAY, "parsec", **nxmx("parsec", attribute(AWAY, "units", "parsec")))
+refused("an angle in mm", "mm.nxs", ARM, "mm", **nxmx("mm", attribute(ARM, "units", "mm")))
+refused("a pixel in degrees", FAST, "deg", **nxmx("deg", attribute(FAST, "units", "deg")))
+refused("an axis that wobbles", "wobble.nxs", ARM, "wobble", **nxmx("wobble", attribute(ARM, "transformation_type", "wobble")))
+refused("modules that share pixels", "twice.nxs", "module", "module2", **nxmx("twice", lambda f, d: d.copy("module", "module2")))
+refused("directions that are parallel", "parallel.nxs", "module", "right angles", **nxmx("parallel", attribute(FAST, "vector", [0.0, 1.0, 0.0])))
+
+
+def wavelength(value, units, energy=True):
+    def change(f, d):
+        f["entry/instrument/beam/incident_wavelength"] = value
+        f["entry/instrument/beam/incident_wavelength"].attrs["units"] = units
+        if not energy:
+            del f["entry/instrument/beam/incident_energy"]
+    return change
+
+
+placed("a wavelength in nm", turned, energy_kev=12.39842, **nxmx("nm", wavelength(0.1, "nm", False)))
+placed("a wavelength that is another energy", turned, "12.4 keV", "9.5 keV", **nxmx("two", wavelength(1.0, "angstrom")))
+refused("an energy that is no X-ray's", "weak.nxs", "9.5e-06 keV",
+        **nxmx("weak", lambda f, d: f["entry/instrument/beam/incident_energy"].__setitem__((), 0.0095)))
+placed("two detectors", turned, "/entry/instrument/other", "geometry.map.group",
+       **nxmx("other", lambda f, d: f.copy(d, "entry/instrument/other")))
+placed("one of two by its group", turned, map__group="entry/instrument/other",
+       **nxmx("other", lambda f, d: f.copy(d, "entry/instrument/other")))
+
+
+def simple(units, x_value):
+    def change(f, d):
+        for name, value, unit in (("distance", 100.0, "mm"), ("beam_center_x", x_value, units), ("beam_center_y", 0.0, units)):
+            d[name] = value
+            d[name].attrs["units"] = unit
+    return change
+
+
+beside = flat - [0.001, 0, 0]
+placed("beam_center_x in pixels", beside, **nxmx("px", simple("pixels", 5.0), chain=False))
+placed("beam_center_x as a length", beside, **nxmx("length", simple("mm", 1.0), chain=False))
+
+print(f"1..{r.n}")
+sys.exit(1 if r.failed else 0)
