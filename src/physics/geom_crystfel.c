@@ -7,11 +7,9 @@
 // the panel's first pixel in pixels, fs and ss direction vectors in pixels, res pixels per metre, coffset metres.
 //
 // The trap of units: a literal clen is in metres, one that names a place in the data file in millimetres unless it
-// says "m" behind it; the same with photon_energy (eV either way).  Such places are read from the first input file;
-// geometry.distance_mm and experiment.energy_kev go before both.  Panels in datasets of their own (data = /m%/... with
-// different paths) are planes in the order of first mention, as are panels with a number in dimN; "%" stands for
-// whatever numbers events.  Settings that do not concern positions are skipped.
-#include "physics/panel.h"
+// says "m" behind it; detector_shift is in metres, photon_energy in eV either way, a wavelength must say m or A.  What
+// does not concern positions is skipped, what is no key of CrystFEL's is told.
+#include "physics/geom_crystfel.h"
 
 #include <errno.h>
 #include <math.h>
@@ -19,32 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/h5.h"
-
 #define FAR_M 20.0 // a literal clen beyond it was probably meant in mm
 
-typedef struct {
-    char name[64];
-    double min_fs, max_fs, min_ss, max_ss, corner_x, corner_y, clen, coffset, res, no_index;
-    double fs[3], ss[3];
-    int64_t plane;
-    int dataset;          // number of its data path, -1 when none is said
-    char clen_place[128]; // where in the data file clen is, "" when it is a number
-} draft;
-
-typedef struct {
-    xn_ctx *ctx;
-    const char *path;
-    int line;
-    draft defaults, *panel;
-    int n_panel, room_panel;
-    xn_bad_region *bad;
-    int n_bad, room_bad;
-    double energy_kev;
-    char energy_place[128];
-    int n_datasets;
-    uint64_t dataset[1024]; // hashes of the data paths met
-} parser;
+typedef xn_crystfel_panel draft;
+typedef xn_crystfel parser;
 
 static xani_status wrong(const parser *p, const char *key, const char *value, const char *why)
 {
@@ -59,52 +35,17 @@ static char *trim(char *s)
     return s;
 }
 
-// A number and what follows it; false when there is no number.
-static bool number_unit(const char *s, double *value, const char **unit)
+static uint64_t hash_of(const char *text)
 {
-    char *end;
-    *value = strtod(s, &end);
-    if (end == s) return false;
-    *unit = end + strspn(end, " \t");
-    return isfinite(*value);
-}
-
-// "+0.99x -0.01y z" to three components.
-static bool vector(const char *s, double v[3])
-{
-    v[0] = v[1] = v[2] = 0.0;
-    bool any = false;
-    for (s += strspn(s, " \t"); *s != '\0'; s += strspn(s, " \t")) {
-        double sign = *s == '-' ? -1.0 : 1.0, size = 1.0;
-        if (*s == '+' || *s == '-') s++;
-        s += strspn(s, " \t");
-        if (strchr("xyz", *s) == NULL) {
-            char *end;
-            size = strtod(s, &end);
-            if (end == s) return false;
-            s = end + strspn(end, " \t");
-        }
-        if (*s != 'x' && *s != 'y' && *s != 'z') return false;
-        v[*s - 'x'] += sign * size;
-        any = true;
-        s++;
-    }
-    return any;
-}
-
-static bool length_m(const char *value, double *metres)
-{
-    const char *unit;
-    if (!number_unit(value, metres, &unit)) return false;
-    if (strcmp(unit, "mm") == 0) *metres *= 1e-3;
-    return *unit == '\0' || strcmp(unit, "m") == 0 || strcmp(unit, "mm") == 0;
+    uint64_t hash = UINT64_C(14695981039346656037); // FNV-1a
+    for (const char *c = text; *c; c++) hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+    return hash;
 }
 
 // Number of a data path in the order of first mention; -1: too many.
 static int find_dataset(parser *p, const char *path)
 {
-    uint64_t hash = UINT64_C(14695981039346656037); // FNV-1a
-    for (const char *c = path; *c; c++) hash = (hash ^ (unsigned char)*c) * UINT64_C(1099511628211);
+    uint64_t hash = hash_of(path);
     for (int i = 0; i < p->n_datasets; i++)
         if (p->dataset[i] == hash) return i;
     if (p->n_datasets == (int)(sizeof p->dataset / sizeof p->dataset[0])) return -1;
@@ -112,48 +53,97 @@ static int find_dataset(parser *p, const char *path)
     return p->n_datasets++;
 }
 
-static xani_status panel_setting(parser *p, draft *d, const char *key, const char *value)
+// ---- settings of panels
+
+static xani_status dim_setting(parser *p, draft *d, const char *key, const char *value)
+{
+    // "%" is the shot, "ss" and "fs" the panel's own axes; a number stacks panels along another axis
+    static const char *const names[] = {"ss", "fs", "%"};
+    double index = 0.0;
+    int axis = key[3] - '0', name = 0;
+    while (name < 3 && strcmp(value, names[name]) != 0) name++;
+    if (name < 2) d->axis[name] = axis;
+    d->index[axis] = -1;
+    if (name < 3) return XANI_OK;
+    if (!xn_crystfel_number(value, &index) || !(index >= 0.0 && index < 1e9))
+        return wrong(p, key, value, "is neither %, ss, fs nor an index");
+    d->index[axis] = (int64_t)index;
+    return XANI_OK;
+}
+
+static xani_status clen_setting(parser *p, draft *d, const char *key, const char *value)
+{
+    const char *why = xn_said_parse(value, XN_LENGTH, 1.0, 1e-3, &d->clen);
+    if (why != NULL) return wrong(p, key, value, why);
+    if (d->clen.value > FAR_M)
+        xn_warn(p->ctx, "%s:%d: clen = %s is taken in metres, as CrystFEL does; millimetres need \"mm\"", p->path,
+                p->line, value);
+    return XANI_OK;
+}
+
+// *known: what this is about.
+static xani_status panel_setting(parser *p, draft *d, const char *key, const char *value, bool *known)
 {
     const struct {
         const char *key;
         double *to;
-    } numbers[] = {{"min_fs", &d->min_fs},   {"max_fs", &d->max_fs},     {"min_ss", &d->min_ss},
-                   {"max_ss", &d->max_ss},   {"corner_x", &d->corner_x}, {"corner_y", &d->corner_y},
-                   {"coffset", &d->coffset}, {"res", &d->res},           {"no_index", &d->no_index}};
-    const char *unit;
+    } numbers[] = {
+        {"min_fs", &d->min_fs},     {"max_fs", &d->max_fs},     {"min_ss", &d->min_ss},   {"max_ss", &d->max_ss},
+        {"corner_x", &d->corner_x}, {"corner_y", &d->corner_y}, {"coffset", &d->coffset}, {"res", &d->res}};
+    *known = true;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if (strcmp(key, numbers[i].key) == 0) {
-            bool good = number_unit(value, numbers[i].to, &unit) && *unit == '\0';
-            return good ? XANI_OK : wrong(p, key, value, "is not a number");
-        }
-    if (strcmp(key, "fs") == 0 || strcmp(key, "ss") == 0)
-        return vector(value, *key == 'f' ? d->fs : d->ss) ? XANI_OK : wrong(p, key, value, "is not a direction");
-    if (strcmp(key, "clen") == 0) {
-        d->clen_place[0] = '\0';
-        if (length_m(value, &d->clen)) {
-            if (d->clen > FAR_M)
-                xn_warn(p->ctx, "%s:%d: clen = %s is taken in metres, as CrystFEL does; millimetres need \"mm\"",
-                        p->path, p->line, value);
-            return XANI_OK;
-        }
-        d->clen = NAN;
-        snprintf(d->clen_place, sizeof d->clen_place, "%s", value);
-        return XANI_OK;
+        if (strcmp(key, numbers[i].key) == 0)
+            return xn_crystfel_number(value, numbers[i].to) ? XANI_OK : wrong(p, key, value, "is not a number");
+    if (strcmp(key, "no_index") == 0) {
+        d->no_index = strcmp(value, "true") == 0;
+        bool word = d->no_index != 0.0 || strcmp(value, "false") == 0;
+        return word || xn_crystfel_number(value, &d->no_index) ? XANI_OK : wrong(p, key, value, "is not a number");
     }
+    if (strcmp(key, "fs") == 0 || strcmp(key, "ss") == 0)
+        return xn_crystfel_vector(value, *key == 'f' ? d->fs : d->ss) ? XANI_OK
+                                                                      : wrong(p, key, value, "is not a direction");
+    if (strcmp(key, "clen") == 0) return clen_setting(p, d, key, value);
     if (strcmp(key, "data") == 0) {
         d->dataset = find_dataset(p, value);
         return d->dataset >= 0 ? XANI_OK : wrong(p, key, value, "is one dataset too many");
     }
-    if (strncmp(key, "mask", 4) == 0 && strstr(key, "_file") != NULL)
-        xn_warn(p->ctx, "%s:%d: %s = %s is not followed; give the mask as input.mask", p->path, p->line, key, value);
-    if (strncmp(key, "dim", 3) == 0) {
-        // "%" is the shot, "ss" and "fs" the panel's own axes; a number stacks panels along another axis
-        double index;
-        if (!number_unit(value, &index, &unit)) return XANI_OK;
-        if (!(index >= 0 && index < 1e9)) return wrong(p, key, value, "is no index");
-        d->plane = (int64_t)index;
-    }
+    if (strncmp(key, "dim", 3) == 0 && key[3] >= '0' && key[3] < '0' + XN_CRYSTFEL_AXES && key[4] == '\0')
+        return dim_setting(p, d, key, value);
+    *known = false;
     return XANI_OK;
+}
+
+// What is not about positions is passed over, what is and is not followed is told, and what CrystFEL has no key for is
+// told once: it may be one misspelt.
+static void other_setting(parser *p, const char *key, const char *value)
+{
+    static const char *const passed[] = {"adu_per_",  "max_adu",        "saturation_map", "bandwidth",     "peak_list",
+                                         "peak_info", "peak_sep",       "badrow",         "integr_radius", "flag_",
+                                         "mask",      "beam_bandwidth", "panel"};
+    static const char *const lost[] = {"mask_edge_pixels",   "rail_x",          "rail_y", "rail_z",
+                                       "clen_for_centering", "electron_voltage"};
+    bool file = strncmp(key, "mask", 4) == 0 && strstr(key, "_file") != NULL;
+    for (size_t i = 0; i < sizeof lost / sizeof lost[0]; i++) file = file || strcmp(key, lost[i]) == 0;
+    if (file) {
+        xn_warn(p->ctx, "%s:%d: %s = %s is not followed%s", p->path, p->line, key, value,
+                key[0] == 'm' ? "; give the mask as input.mask" : "");
+        return;
+    }
+    for (size_t i = 0; i < sizeof passed / sizeof passed[0]; i++)
+        if (strncmp(key, passed[i], strlen(passed[i])) == 0) return;
+    uint64_t hash = hash_of(key);
+    for (int i = 0; i < p->n_unknown; i++)
+        if (p->unknown[i] == hash) return;
+    if (p->n_unknown == XN_CRYSTFEL_UNKNOWN) return;
+    p->unknown[p->n_unknown++] = hash;
+    xn_warn(p->ctx, "%s:%d: %s = %s: CrystFEL has no such key; is it misspelt?", p->path, p->line, key, value);
+}
+
+// ---- bad regions
+
+static bool bounded(const xn_bad_region *b)
+{
+    return isfinite(b->lo[0]) || isfinite(b->lo[1]) || isfinite(b->hi[0]) || isfinite(b->hi[1]);
 }
 
 static xani_status bad_setting(parser *p, const char *name, const char *key, const char *value)
@@ -177,14 +167,33 @@ static xani_status bad_setting(parser *p, const char *name, const char *key, con
         snprintf(b->panel, sizeof b->panel, "%s", value);
         return XANI_OK;
     }
-    const char *axis = strchr(key, '_');
+    static const char *const axes[] = {"x", "y", "fs", "ss"};
     bool low = strncmp(key, "min_", 4) == 0;
-    if (axis == NULL || (!low && strncmp(key, "max_", 4) != 0)) return XANI_OK;
-    b->lab = strcmp(axis, "_x") == 0 || strcmp(axis, "_y") == 0;
-    int k = strcmp(axis, "_y") == 0 || strcmp(axis, "_ss") == 0;
-    const char *unit;
-    if (!number_unit(value, low ? &b->lo[k] : &b->hi[k], &unit) || *unit != '\0')
-        return wrong(p, key, value, "is not a number");
+    int axis = 0;
+    while (axis < 4 && strcmp(key + 4, axes[axis]) != 0) axis++;
+    if ((!low && strncmp(key, "max_", 4) != 0) || axis == 4) {
+        other_setting(p, key, value);
+        return XANI_OK;
+    }
+    if (bounded(b) && b->lab != (axis < 2)) return wrong(p, key, value, "x, y and fs, ss bound the same region");
+    b->lab = axis < 2;
+    return xn_crystfel_number(value, low ? &b->lo[axis % 2] : &b->hi[axis % 2])
+               ? XANI_OK
+               : wrong(p, key, value, "is not a number");
+}
+
+// A region without bounds, or of a panel that is not there, is a mistake in one of its lines.
+static xani_status check_regions(const parser *p)
+{
+    for (int i = 0; i < p->n_bad; i++) {
+        const xn_bad_region *b = &p->bad[i];
+        bool found = b->panel[0] == '\0';
+        for (int k = 0; k < p->n_panel; k++) found = found || strcmp(p->panel[k].name, b->panel) == 0;
+        if (!bounded(b))
+            return xn_fail(p->ctx, XANI_ERR_CONFIG, "%s: region %s has no bounds min_x ... max_ss", p->path, b->name);
+        if (!found)
+            return xn_fail(p->ctx, XANI_ERR_CONFIG, "%s: region %s: there is no panel %s", p->path, b->name, b->panel);
+    }
     return XANI_OK;
 }
 
@@ -202,6 +211,7 @@ static xani_status find_panel(parser *p, const char *name, draft **found)
         p->panel = more;
         p->room_panel = room;
     }
+    p->late_line = 0;
     *found = &p->panel[p->n_panel++];
     **found = p->defaults;
     if (strlen(name) >= sizeof p->defaults.name) return wrong(p, name, "", "the name is too long");
@@ -209,17 +219,38 @@ static xani_status find_panel(parser *p, const char *name, draft **found)
     return XANI_OK;
 }
 
-// photon_energy in eV unless it says keV or MeV; wavelength in m or A. A place in the data file is not followed.
-static void beam_setting(parser *p, const char *key, const char *value)
+// ---- lines
+
+// photon_energy in eV without a unit, wavelength in m or A, the detector's shift in m.
+static xani_status whole_setting(parser *p, const char *key, const char *value, bool *known)
 {
-    double v;
-    const char *unit;
-    if (*value == '/') snprintf(p->energy_place, sizeof p->energy_place, "%s", value);
-    if (!number_unit(value, &v, &unit) || !(v > 0.0)) return;
-    if (strcmp(key, "wavelength") == 0)
-        p->energy_kev = 12.398419843320026 / (*unit == 'A' ? v : 1e10 * v);
+    const char *why = NULL;
+    bool wavelength = strcmp(key, "wavelength") == 0;
+    *known = true;
+    if (wavelength || strcmp(key, "photon_energy") == 0) {
+        if (p->energy.unit > 0.0)
+            xn_warn(p->ctx, "%s:%d: %s = %s: the energy is said twice, this counts", p->path, p->line, key, value);
+        why = wavelength ? xn_said_parse(value, XN_WAVELENGTH, NAN, NAN, &p->energy)
+                         : xn_said_parse(value, XN_ENERGY, 1e-3, 1e-3, &p->energy);
+        if (why == NULL && p->energy.value <= 0.0) why = "is not positive";
+    } else if (strcmp(key, "detector_shift_x") == 0 || strcmp(key, "detector_shift_y") == 0)
+        why = xn_said_parse(value, XN_LENGTH, 1.0, 1.0, &p->shift[key[15] - 'x']);
     else
-        p->energy_kev = strcmp(unit, "keV") == 0 ? v : strcmp(unit, "MeV") == 0 ? 1e3 * v : 1e-3 * v;
+        *known = false;
+    return why == NULL ? XANI_OK : wrong(p, key, value, why);
+}
+
+static xani_status top_setting(parser *p, const char *key, const char *value)
+{
+    bool known;
+    XN_TRY(whole_setting(p, key, value, &known));
+    if (known) return XANI_OK;
+    XN_TRY(panel_setting(p, &p->defaults, key, value, &known));
+    if (!known) other_setting(p, key, value);
+    if (!known || strcmp(key, "clen") == 0) return XANI_OK;
+    p->late_line = p->line;
+    snprintf(p->late, sizeof p->late, "%s", key);
+    return XANI_OK;
 }
 
 static xani_status parse_line(parser *p, char *line)
@@ -229,141 +260,71 @@ static xani_status parse_line(parser *p, char *line)
     line = trim(line);
     if (*line == '\0') return XANI_OK;
     char *value = strchr(line, '=');
-    if (value == NULL) return XANI_OK; // CrystFEL ignores such lines as well
+    if (value == NULL) {
+        xn_warn(p->ctx, "%s:%d: %.40s: is no line \"key = value\"", p->path, p->line, line);
+        return XANI_OK;
+    }
     *value++ = '\0';
     char *key = trim(line);
     value = trim(value);
     if (strncmp(key, "rigid_group", 11) == 0 || strncmp(key, "group", 5) == 0) return XANI_OK;
     char *slash = strrchr(key, '/');
-    if (slash == NULL) {
-        if (strcmp(key, "photon_energy") == 0 || strcmp(key, "wavelength") == 0) beam_setting(p, key, value);
-        return panel_setting(p, &p->defaults, key, value);
-    }
+    if (slash == NULL) return top_setting(p, key, value);
     *slash++ = '\0';
     if (strncmp(key, "bad", 3) == 0) return bad_setting(p, key, slash, value);
     draft *d = NULL;
+    bool known;
     XN_TRY(find_panel(p, key, &d));
-    return panel_setting(p, d, slash, value);
-}
-
-// ---- places in the data file
-
-// "/LCLS/detector_1/EncoderValue mm": the number there, and the unit behind the path.
-static bool look_up(const parser *p, const char *data_file, const char *place, double *value, const char **unit)
-{
-    char path[128];
-    size_t n = strcspn(place, " \t");
-    snprintf(path, sizeof path, "%.*s", (int)n, place);
-    *unit = place + n + strspn(place + n, " \t");
-    if (data_file == NULL || path[0] != '/' || strchr(path, '%') != NULL) return false;
-    xn_h5 *file = NULL;
-    double *values = NULL;
-    int64_t count = 0;
-    bool found = xn_h5_open(p->ctx, data_file, &file) == XANI_OK && xn_h5_exists(file, path) &&
-                 xn_h5_read_f64(p->ctx, file, path, &values, &count) == XANI_OK && count > 0 && isfinite(values[0]);
-    if (found) *value = values[0];
-    xn_free(values);
-    xn_h5_close(&file);
-    xn_clear_error(p->ctx);
-    return found;
-}
-
-static void look_up_energy(parser *p, const char *data_file)
-{
-    double value;
-    const char *unit;
-    if (p->energy_place[0] == '\0' || !isnan(p->energy_kev)) return;
-    if (!look_up(p, data_file, p->energy_place, &value, &unit) || !(value > 0.0)) return;
-    p->energy_kev = strcmp(unit, "keV") == 0 ? value : strcmp(unit, "MeV") == 0 ? 1e3 * value : 1e-3 * value;
-}
-
-static double distance_of(const parser *p, const draft *d, const xn_geometry_options *o)
-{
-    double value;
-    const char *unit;
-    if (!isnan(o->distance_m)) return o->distance_m;
-    if (!isnan(d->clen) || d->clen_place[0] == '\0' || !look_up(p, o->data_file, d->clen_place, &value, &unit))
-        return d->clen;
-    return strcmp(unit, "m") == 0 ? value : 1e-3 * value;
-}
-
-// ---- the panels
-
-static xani_status finish(const parser *p, const draft *d, const xn_geometry_options *o, xn_panel *out, double *z)
-{
-    const double needed[] = {d->min_fs, d->max_fs, d->min_ss, d->max_ss, d->corner_x, d->corner_y, d->res};
-    static const char *const name[] = {"min_fs", "max_fs", "min_ss", "max_ss", "corner_x", "corner_y", "res"};
-    for (size_t i = 0; i < sizeof needed / sizeof needed[0]; i++)
-        if (isnan(needed[i]))
-            return xn_fail(p->ctx, XANI_ERR_CONFIG, "%s: panel %s has no %s", p->path, d->name, name[i]);
-    if (d->min_fs < 0 || d->min_ss < 0 || d->max_fs < d->min_fs || d->max_ss < d->min_ss || d->max_fs > 1e6 ||
-        d->max_ss > 1e7 || !(d->res > 0))
-        return xn_fail(p->ctx, XANI_ERR_CONFIG, "%s: panel %s has an impossible range or res", p->path, d->name);
-    *z = distance_of(p, d, o);
-    if (isnan(*z) && !o->anywhere)
-        return xn_fail(p->ctx, XANI_ERR_CONFIG, "geometry.distance_mm is missing: %s has no clen for panel %s%s",
-                       p->path, d->name, d->clen_place[0] ? " except a place in the data file" : "");
-    if (*z + d->coffset == 0.0 && !o->anywhere)
-        return xn_fail(p->ctx, XANI_ERR_CONFIG, "%s: panel %s is at distance 0 from the sample (clen + coffset)",
-                       p->path, d->name);
-    *out = (xn_panel){.min_fs = (int64_t)d->min_fs,
-                      .max_fs = (int64_t)d->max_fs,
-                      .min_ss = (int64_t)d->min_ss,
-                      .max_ss = (int64_t)d->max_ss,
-                      .plane = d->plane >= 0 || p->n_datasets < 2 ? d->plane : d->dataset,
-                      .corner = {d->corner_x / d->res, d->corner_y / d->res, (isnan(*z) ? 0.0 : *z) + d->coffset},
-                      .res = d->res,
-                      .unused = d->no_index != 0.0};
-    memcpy(out->name, d->name, sizeof out->name);
-    for (int k = 0; k < 3; k++) {
-        out->fs[k] = d->fs[k] / d->res;
-        out->ss[k] = d->ss[k] / d->res;
-    }
+    XN_TRY(panel_setting(p, d, slash, value, &known));
+    if (!known) other_setting(p, slash, value);
     return XANI_OK;
 }
 
-xani_status xn_panels_crystfel(xn_ctx *ctx, const char *path, const xn_geometry_options *o, xn_panels *panels)
+static xani_status read_lines(parser *p, FILE *file)
 {
-    memset(panels, 0, sizeof *panels);
-    parser p = {.ctx = ctx, .path = path, .energy_kev = NAN};
-    p.defaults = (draft){.min_fs = NAN,
-                         .max_fs = NAN,
-                         .min_ss = NAN,
-                         .max_ss = NAN,
-                         .corner_x = NAN,
-                         .corner_y = NAN,
-                         .clen = NAN,
-                         .res = NAN,
-                         .fs = {1, 0, 0},
-                         .ss = {0, 1, 0},
-                         .plane = -1,
-                         .dataset = -1};
-    xani_status st = XANI_OK;
     char *line = NULL;
     size_t room = 0;
+    xani_status st = XANI_OK;
+    while (st == XANI_OK && getline(&line, &room, file) > 0) {
+        p->line++;
+        st = parse_line(p, line);
+    }
+    free(line); // from getline
+    XN_TRY(st);
+    if (p->n_panel == 0) return xn_fail(p->ctx, XANI_ERR_CONFIG, "%s: describes no panel", p->path);
+    if (p->late_line > 0)
+        xn_warn(p->ctx, "%s:%d: %s has no effect: no panel is first mentioned behind it", p->path, p->late_line,
+                p->late);
+    return check_regions(p);
+}
+
+xani_status xn_crystfel_read(xn_ctx *ctx, const char *path, xn_crystfel *p)
+{
+    *p = (parser){.ctx = ctx, .path = path, .energy.value = NAN};
+    for (int i = 0; i < 2; i++) p->shift[i].value = 0.0;
+    p->defaults = (draft){.min_fs = NAN,
+                          .max_fs = NAN,
+                          .min_ss = NAN,
+                          .max_ss = NAN,
+                          .corner_x = NAN,
+                          .corner_y = NAN,
+                          .clen.value = NAN,
+                          .res = NAN,
+                          .fs = {1, 0, 0},
+                          .ss = {0, 1, 0},
+                          .axis = {-1, -1},
+                          .dataset = -1};
+    for (int i = 0; i < XN_CRYSTFEL_AXES; i++) p->defaults.index[i] = -1;
     FILE *file = fopen(path, "r");
     if (file == NULL) return xn_fail(ctx, XANI_ERR_INPUT, "geometry.file %s: %s", path, strerror(errno));
-    while (getline(&line, &room, file) > 0) {
-        p.line++;
-        XN_GOTO(out, st, parse_line(&p, line));
-    }
-    if (p.n_panel == 0) XN_GOTO(out, st, xn_fail(ctx, XANI_ERR_CONFIG, "%s: describes no panel", path));
-    panels->panel = xn_calloc((size_t)p.n_panel, sizeof *panels->panel);
-    if (panels->panel == NULL)
-        XN_GOTO(out, st, xn_fail_memory(ctx, "panels", (size_t)p.n_panel * sizeof *panels->panel));
-    look_up_energy(&p, o->data_file);
-    for (int i = p.n_panel - 1; i >= 0; i--) // backwards: the first panel's distance stands for all
-        XN_GOTO(out, st, finish(&p, &p.panel[i], o, &panels->panel[i], &panels->distance_m));
-    panels->n = p.n_panel;
-    panels->bad = p.bad;
-    panels->n_bad = p.n_bad;
-    panels->energy_kev = p.energy_kev;
-    p.bad = NULL;
-out:
-    if (st != XANI_OK) xn_panels_free(panels);
-    xn_free(p.bad);
-    xn_free(p.panel);
-    free(line); // from getline
+    xani_status st = read_lines(p, file);
     fclose(file);
     return st;
+}
+
+void xn_crystfel_free(xn_crystfel *p)
+{
+    xn_free(p->bad);
+    xn_free(p->panel);
+    memset(p, 0, sizeof *p);
 }

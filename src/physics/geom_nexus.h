@@ -4,9 +4,7 @@
 #define XN_PHYSICS_GEOM_NEXUS_H
 
 #include "io/h5.h"
-
-// In metres, radians, keV, Angstrom, pixels.
-typedef enum { XN_LENGTH, XN_ANGLE, XN_ENERGY, XN_WAVELENGTH, XN_PIXELS } xn_quantity;
+#include "physics/geom_unit.h"
 
 // The unit in an attribute; without one `otherwise`. One that is not known, or of something else, is an error.
 xani_status xn_nxmx_unit(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *attribute, xn_quantity what,

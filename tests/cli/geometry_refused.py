@@ -121,5 +121,86 @@ beside = flat - [0.001, 0, 0]
 placed("beam_center_x in pixels", beside, **nxmx("px", simple("pixels", 5.0), chain=False))
 placed("beam_center_x as a length", beside, **nxmx("length", simple("mm", 1.0), chain=False))
 
+
+# ---- CrystFEL
+
+BASE = """photon_energy = 9500
+clen = 0.1
+res = 5000
+adu_per_photon = 1
+max_adu = 1e6
+p/min_fs = 0
+p/max_fs = 7
+p/min_ss = 0
+p/max_ss = 5
+p/corner_x = 0
+p/corner_y = 0
+p/fs = x
+p/ss = y
+"""
+
+
+def geom(name, *lines, more="", data=None):
+    """BASE with lines whose key is there replaced (None: left out), others put before the panel; `more` behind it."""
+    text = BASE
+    for line in lines:
+        key = line.split("=")[0].strip()
+        old = [o for o in text.splitlines() if o.split("=")[0].strip() == key]
+        new = line if line.split("=")[1].strip() != "None" else ""
+        text = text.replace(old[0] + "\n", new + "\n" if new else "") if old else new + "\n" + text
+    path = f"{SCRATCH}/{name}.geom"
+    with open(path, "w") as f:
+        f.write(text + more)
+    settings = {"file": path, "experiment.energy_kev": None}
+    if data:
+        settings["input.files"] = [f"{SCRATCH}/{name}.h5"]
+        with h5py.File(settings["input.files"][0], "w") as f:
+            for key, value in data.items():
+                f[key] = value
+    return settings
+
+
+def where(name):
+    return f"{name}.geom:"
+
+
+placed("CrystFEL", flat, **geom("base"))
+for line, kev in (("wavelength = /wl A", 12.398419843 / 1.3), ("wavelength = 1.3 A", 12.398419843 / 1.3),
+                  ("wavelength = 1.3e-10 m", 12.398419843 / 1.3), ("photon_energy = /kev keV", 8.0), ("photon_energy = 8 keV", 8.0)):
+    placed(line, flat, energy_kev=kev, **geom("energy", "photon_energy = None", line, data={"wl": 1.3, "kev": 8.0}))
+refused("a wavelength without unit", where("bare") + "1", "m or A", **geom("bare", "photon_energy = None", "wavelength = 1.3"))
+refused("an energy in furlongs", where("unit") + "1: photon_energy", **geom("unit", "photon_energy = 9.5 furlong"))
+refused("an energy of 9.5 eV", "weak.geom", "0.0095 keV", **geom("weak", "photon_energy = /e", data={"e": 9.5}))
+refused("an energy below 0", where("below"), "not positive", **geom("below", "photon_energy = -9500"))
+placed("an energy given twice", flat, "said twice", energy_kev=9.5, **geom("both", "wavelength = 1.3 A"))
+refused("clen of 0.1 mm", "near.geom", "0.1 mm", **geom("near", "clen = 0.1 mm"))
+refused("clen in the data of 0.1 mm", "near2.geom", "0.1 mm", **geom("near2", "clen = /z", data={"z": 0.1}))
+placed("clen in the data, m", flat, **geom("far", "clen = /z m", data={"z": 0.1}))
+placed("clen behind the panels", flat, **geom("last", "clen = None", more="clen = 100 mm\n"))
+shifted = flat + [0.003, -0.002, 0]
+placed("detector_shift", shifted, **geom("shift", "detector_shift_x = 3 mm", "detector_shift_y = -0.002"))
+placed("detector_shift in the data", shifted,
+       **geom("shift2", "detector_shift_x = /x mm", "detector_shift_y = /y", data={"x": 3.0, "y": -0.002}))
+refused("detector_shift that is not there", "shift3.geom", "detector_shift_x", **geom("shift3", "detector_shift_x = /x"))
+placed("a misspelt key", flat, where("key") + "1: frobnicate", **geom("key", "frobnicate = 3"))
+placed("a misspelt key of a panel", flat, where("key2") + "14: cofset", **geom("key2", more="p/cofset = 0.1\n"))
+placed("a default that comes too late", flat, where("late") + "14: coffset", "no effect", **geom("late", more="coffset = 0.1\n"))
+placed("keys that are no matter of places", flat, **geom(
+    "other", "saturation_map = /s", "peak_list = /p", "badrow_direction = x", "mask = /m", "mask_good = 0", "flag_equal = 3",
+    "bandwidth = 0.01", "dim0 = %", "dim1 = ss", "dim2 = fs", more="p/no_index = false\nrigid_group_q = p\ngroup_all = p\n"))
+refused("parallel directions", "slant.geom", "panel p", "right angles", **geom("slant", "p/ss = x"))
+refused("directions of no length", "none.geom", "panel p", **geom("none", "p/ss = 0.0y"))
+refused("fs before ss", "order.geom", "dim1 = fs", **geom("order", "dim0 = %", "dim1 = fs", "dim2 = ss"))
+refused("a dim that is no axis", where("dim") + "1: dim1", **geom("dim", "dim1 = slow"))
+SECOND = "".join(line.replace("p/", "q/", 1) + "\n" for line in BASE.splitlines() if line.startswith("p/"))
+refused("panels that share pixels", "share.geom", "panels p and q", "row 5, column 0",
+        **geom("share", more=SECOND.replace("min_ss = 0", "min_ss = 5").replace("max_ss = 5", "max_ss = 10")))
+raw = [line for m in "pq" for line in (f"{m}/dim1 = 0", f"{m}/data = /{m}/image")]  # AGIPD: data beside gain
+placed("modules in datasets, at one index", np.concatenate([flat, flat]), **geom("raw", more=SECOND + "\n".join(raw)))
+refused("modules along two axes", "axes.geom", "2 axes", **geom("axes", more=SECOND + "\n".join(raw).replace("q/dim1 = 0", "q/dim1 = 1")))
+refused("a region of no panel", "nobody.geom", "badx", "panel r", **geom("nobody", more="badx/panel = r\nbadx/min_fs = 1\n"))
+refused("a region without bounds", "endless.geom", "badx", "bounds", **geom("endless", more="badx/panel = p\n"))
+refused("a region of two kinds", where("mixed") + "15", **geom("mixed", more="badx/min_x = 1\nbadx/min_fs = 1\n"))
+
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)
