@@ -21,8 +21,9 @@ typedef struct {
     const xn_geometry_options *options;
     const char *path;
     const xn_h5 *file;
-    char group[256];
-    double *v[3]; // x, y, z as stored; z may be NULL
+    char group[256], other[256]; // other: one more map, "" where there is none
+    bool found, named;           // named: it is the detector's
+    double *v[3];                // x, y, z as stored; z may be NULL
     int64_t modules, rows, columns;
     bool stacked; // the file has an axis of modules
 } map;
@@ -37,41 +38,61 @@ static bool holds_map(const xn_h5 *file, const char *group)
     return xn_h5_exists(file, x) && xn_h5_exists(file, y);
 }
 
-// The members of `parent` whose names end so, the first that holds a map.
-static bool find_below(map *m, const char *parent, const char *end)
+// Maps in the members of `parent` whose names end so: the first of them, and another, unless one is the detector's.
+static void find_below(map *m, const char *parent, const char *end)
 {
-    char **names = NULL;
-    bool found = false;
+    char **names = NULL, group[256];
     if (!xn_h5_exists(m->file, parent) || xn_h5_names(m->ctx, m->file, parent, &names) != XANI_OK) {
         xn_clear_error(m->ctx);
-        return false;
+        return;
     }
-    for (char **n = names; *n != NULL && !found; n++) {
-        size_t length = strlen(*n), tail = strlen(end);
+    const char *detector = m->options->detector;
+    size_t tail = strlen(end), own = detector != NULL ? strcspn(detector, "/") : 0;
+    for (char **n = names; *n != NULL && !m->named; n++) {
+        size_t length = strlen(*n);
         if (length < tail || strcmp(*n + length - tail, end) != 0) continue;
-        snprintf(m->group, sizeof m->group, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, *n);
-        found = holds_map(m->file, m->group);
+        snprintf(group, sizeof group, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, *n);
+        if (!holds_map(m->file, group)) continue;
+        m->named = own > 0 && length == own + tail && strncmp(*n, detector, own) == 0;
+        memcpy(m->found && !m->named ? m->other : m->group, group, sizeof group);
+        m->found = true;
     }
     xn_h5_names_free(names);
-    return found;
 }
 
 static bool find_group(map *m)
 {
-    if (m->options->group != NULL) {
-        snprintf(m->group, sizeof m->group, "%s", m->options->group);
-        size_t n = strlen(m->group);
-        if (n > 0 && m->group[n - 1] == '/') m->group[n - 1] = '\0';
+    const char *asked = m->options->group;
+    m->group[0] = m->other[0] = '\0';
+    if (asked != NULL) {
+        snprintf(m->group, sizeof m->group, "%s%s", asked[0] == '/' ? "" : "/", asked);
+        for (size_t n = strlen(m->group); n > 0 && m->group[n - 1] == '/'; n--) m->group[n - 1] = '\0';
         return holds_map(m->file, m->group);
     }
-    m->group[0] = '\0';
-    return holds_map(m->file, "") || find_below(m, "/UserDataCfg", "") || find_below(m, "/", "_cfg");
+    if (holds_map(m->file, "")) return true;
+    find_below(m, "/UserDataCfg", "");
+    if (!m->found) find_below(m, "/", "_cfg");
+    if (m->named) m->other[0] = '\0';
+    return m->found;
 }
 
-bool xn_geometry_has_map(xn_ctx *ctx, const xn_h5 *file)
+// With several detectors in a file that of the frames is meant; where they tell none, it must be said.
+static xani_status check_choice(const map *m)
 {
-    const xn_geometry_options none = {.distance_m = NAN};
-    map m = {.ctx = ctx, .options = &none, .file = file};
+    static const char key[] = "geometry.map.group";
+    if (m->other[0] == '\0') return XANI_OK;
+    if (!m->options->anywhere)
+        return xn_fail(m->ctx, XANI_ERR_CONFIG, "%s is missing: %s has maps of pixels in %s and %s", key, m->path,
+                       m->group, m->other);
+    xn_warn(m->ctx, "%s has maps of pixels in %s and %s: the first is shown, %s names one", m->path, m->group, m->other,
+            key);
+    return XANI_OK;
+}
+
+bool xn_geometry_has_map(xn_ctx *ctx, const xn_h5 *file, const char *group)
+{
+    const xn_geometry_options here = {.distance_m = NAN, .group = group};
+    map m = {.ctx = ctx, .options = &here, .file = file};
     return find_group(&m);
 }
 
@@ -214,6 +235,7 @@ static xani_status make(map *m, xn_geometry *g)
     if (!find_group(m))
         return xn_fail(m->ctx, XANI_ERR_INPUT, "%s: no datasets x and y in %s", m->path,
                        m->options->group ? m->options->group : "it, UserDataCfg/* or *_cfg");
+    XN_TRY(check_choice(m));
     XN_TRY(read_values(m));
     double pitch = neighbour_distance(m), metres = NAN;
     XN_TRY(find_scale(m, pitch, &metres));

@@ -50,7 +50,7 @@ static const char *kind_of_text(char *text)
     return NULL;
 }
 
-const char *xn_geometry_kind(xn_ctx *ctx, const char *path)
+const char *xn_geometry_kind(xn_ctx *ctx, const char *path, const char *group)
 {
     char text[65536];
     shape s = look(path, text, sizeof text);
@@ -59,12 +59,16 @@ const char *xn_geometry_kind(xn_ctx *ctx, const char *path)
     xn_h5 *file = NULL;
     const char *kind = NULL;
     if (xn_h5_open(ctx, path, &file) == XANI_OK) {
-        if (xn_h5_exists(file, "Q1/M1/Position"))
+        if (group != NULL && xn_geometry_has_map(ctx, file, group))
+            kind = "pixel map";
+        else if (xn_h5_exists(file, "Q1/M1/Position"))
             kind = "European XFEL";
-        else if (xn_geometry_has_map(ctx, file))
+        else if (group == NULL && xn_geometry_has_map(ctx, file, NULL))
             kind = "pixel map";
         else if (xn_nexus_has_detector(ctx, file))
             kind = "NXmx";
+        else if (group != NULL) // says what the group lacks
+            kind = "pixel map";
     }
     xn_h5_close(&file);
     xn_clear_error(ctx);
@@ -81,7 +85,7 @@ xani_status xn_geometry_file(xn_ctx *ctx, const char *path, const xn_geometry_op
                    {"psana", xn_panels_psana},
                    {"NXmx", xn_panels_nexus}};
     memset(g, 0, sizeof *g);
-    const char *kind = xn_geometry_kind(ctx, path);
+    const char *kind = xn_geometry_kind(ctx, path, o->group);
     if (kind == NULL) {
         FILE *file = fopen(path, "rb"); // the system's own words where it cannot be opened
         if (file == NULL) return xn_panels_crystfel(ctx, path, o, &(xn_panels){0});

@@ -42,6 +42,7 @@ static xani_status take_options(xn_ctx *ctx, const xn_config *config, xn_geometr
     o->distance_m = 1e-3 * xn_config_double(config, distance);
     o->pixel_mm = xn_config_double(config, "geometry.map.pixel_mm");
     o->group = xn_config_string(config, "geometry.map.group");
+    o->detector = xn_config_string(config, "input.frames");
     o->unit = xn_config_string(config, "geometry.map.unit");
     o->frame = xn_config_string(config, "geometry.map.frame");
     if (o->frame != NULL && strcmp(o->frame, "auto") == 0) o->frame = NULL;

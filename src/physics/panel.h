@@ -47,6 +47,7 @@ typedef struct xn_geometry_options {
     const double *quadrants_mm;       // x, y of four quadrants (European XFEL), or NULL
     int wide;                         // wide pixels: 0 as the facility's own code, 1 their centres, -1 as if not wide
     const char *group, *unit, *frame; // of pixel maps and detectors in HDF5; NULL: found
+    const char *detector;             // name of that of the frames, up to a '/', where a file has several; NULL
     double pixel_mm;                  // of maps in pixels; NaN
     const char *data_file;            // where .geom files that name a place in the data look, or NULL
 } xn_geometry_options;
@@ -60,7 +61,7 @@ xani_status xn_panels_xfel(xn_ctx *ctx, const char *path, const xn_geometry_opti
 xani_status xn_panels_psana(xn_ctx *ctx, const char *path, const xn_geometry_options *o, xn_panels *panels);
 xani_status xn_panels_nexus(xn_ctx *ctx, const char *path, const xn_geometry_options *o, xn_panels *panels);
 bool xn_nexus_has_detector(xn_ctx *ctx, const xn_h5 *file);
-bool xn_geometry_has_map(xn_ctx *ctx, const xn_h5 *file);
+bool xn_geometry_has_map(xn_ctx *ctx, const xn_h5 *file, const char *group); // NULL: anywhere
 xani_status xn_geometry_map(xn_ctx *ctx, const char *path, const xn_geometry_options *o, xn_geometry *g);
 // geometry.detector: one plane, or modules of a table.
 xani_status xn_panels_flat(xn_ctx *ctx, const xn_config *config, const xn_geometry_options *o, xn_panels *panels);
@@ -72,8 +73,8 @@ bool xn_next_word(const char **s, char *word, size_t room);
 bool xn_next_number(const char **s, char after, double *value);
 // PARENT IND OBJECT IND and 9 numbers, nothing else, as psana's files have them (geom_psana.c).
 bool xn_psana_fields(const char *line, char parent[40], char name[40], int index[2], double number[9]);
-// Kind of a geometry file ("CrystFEL", ...), by its contents; NULL: none.
-const char *xn_geometry_kind(xn_ctx *ctx, const char *path);
+// Kind of a geometry file ("CrystFEL", ...), by its contents; NULL: none. group: where a map is to be, or NULL.
+const char *xn_geometry_kind(xn_ctx *ctx, const char *path, const char *group);
 xani_status xn_geometry_file(xn_ctx *ctx, const char *path, const xn_geometry_options *o, xn_geometry *g);
 
 // A sensor of psana: ASICs of equal pixels with gaps.  Coordinates in pixels of `pixel_um`, x along columns.

@@ -202,5 +202,33 @@ refused("a region of no panel", "nobody.geom", "badx", "panel r", **geom("nobody
 refused("a region without bounds", "endless.geom", "badx", "bounds", **geom("endless", more="badx/panel = p\n"))
 refused("a region of two kinds", where("mixed") + "15", **geom("mixed", more="badx/min_x = 1\nbadx/min_fs = 1\n"))
 
+
+# ---- maps of pixels
+
+def pixel_map(name, groups):
+    """Maps x, y, z at these groups: positions in metres and how psana or nobody turns them."""
+    path = f"{SCRATCH}/{name}.h5"
+    with h5py.File(path, "w") as f:
+        for group, (position, psana) in groups.items():
+            v = np.stack([-position[..., 1], -position[..., 0], -position[..., 2]], axis=-1) * 1e6 if psana else position
+            for k in range(3):
+                f[f"{group}/{'xyz'[k]}"] = v[..., k]
+    return path
+
+
+wider = flat * [1.1, 1.1, 1.2]
+two = pixel_map("two", {"UserDataCfg/a": (flat, True), "UserDataCfg/b": (wider, True)})
+for group in ("/UserDataCfg/b", "UserDataCfg/b", "UserDataCfg/b/"):
+    placed(f"map in {group}", wider, file=two, map__group=group)
+    placed(f"map in {group}, distance given", wider + [0, 0, 0.03], file=two, map__group=group, distance_mm=150)
+refused("two maps", "two.h5", "geometry.map.group", "UserDataCfg/a", "UserDataCfg/b", file=two)
+placed("the map of the frames' detector", wider, file=two, **{"input.frames": "b/ROI_0_area"})
+elsewhere = pixel_map("elsewhere", {"foo/bar": (flat, False), "foo": (wider, False)})
+for group, wanted in (("foo", wider), ("/foo", wider), ("foo/bar", flat), ("/foo/bar/", flat)):
+    placed(f"map in {group}", wanted, file=elsewhere, map__group=group)
+refused("a group without a map", "elsewhere.h5", "/nope", file=elsewhere, map__group="/nope")
+refused("z in another unit than x and y", "mixed.h5", "another unit",
+        file=pixel_map("mixed", {"": (flat * [1e3, 1e3, 1], False)}))
+
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

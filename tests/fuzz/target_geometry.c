@@ -21,7 +21,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
     xn_clear_error(ctx);
     const xn_geometry_options o = {.distance_m = n % 2 ? NAN : 0.1, .pixel_mm = NAN, .anywhere = n % 4 > 1};
     xani_status st = n % 8 < 5 ? xn_panels_crystfel(ctx, path, &o, &panels) : xn_panels_psana(ctx, path, &o, &panels);
-    (void)xn_geometry_kind(ctx, path);
+    (void)xn_geometry_kind(ctx, path, NULL);
     FUZZ_HOLDS(st == XANI_OK || xani_error_text(ctx)[0] != '\0');
     for (int i = 0; st == XANI_OK && i < panels.n; i++) {
         const xn_panel *p = &panels.panel[i];

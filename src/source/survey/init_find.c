@@ -35,7 +35,7 @@ static bool calibration_fits(const fitting *f, const char *path, bool *pixel_mas
 
 static bool geometry_fits(const fitting *f, const char *path, double *energy_kev, bool *distance, bool *quadrants)
 {
-    const xn_geometry_options o = {.distance_m = NAN, .anywhere = true, .pixel_mm = NAN};
+    const xn_geometry_options o = {.distance_m = NAN, .anywhere = true, .pixel_mm = NAN, .detector = f->detector};
     xn_geometry g = {0};
     bool fits = xn_geometry_file(f->ctx, path, &o, &g) == XANI_OK && g.ny == f->ny && g.nx == f->nx;
     xn_clear_error(f->ctx);

@@ -61,7 +61,7 @@ static void claim(xn_ctx *ctx, const xn_h5 *h5, xn_found_file *f)
         f->layout = xn_input_layouts[i];
         f->key = xn_strdup(key);
     }
-    if (f->kind == XN_FOUND_OTHER && xn_geometry_kind(ctx, f->path) != NULL) f->kind = XN_FOUND_GEOMETRY;
+    if (f->kind == XN_FOUND_OTHER && xn_geometry_kind(ctx, f->path, NULL) != NULL) f->kind = XN_FOUND_GEOMETRY;
     if (f->kind == XN_FOUND_OTHER && xn_h5_exists(h5, "imgs") && xn_h5_exists(h5, "i0"))
         f->note = xn_strdup("holds a cube, but its name ends neither in _on nor in _off");
 }
@@ -119,7 +119,7 @@ static xani_status add_file(xn_ctx *ctx, const char *path, int64_t bytes, xn_sur
     *f = (xn_found_file){.path = owned, .bytes = bytes};
     if (is_hdf5_name(owned))
         classify_hdf5(ctx, f);
-    else if (is_geometry_name(owned) && xn_geometry_kind(ctx, owned) != NULL)
+    else if (is_geometry_name(owned) && xn_geometry_kind(ctx, owned, NULL) != NULL)
         f->kind = XN_FOUND_GEOMETRY;
     return xn_check_interrupt(ctx);
 }
