@@ -2,8 +2,8 @@
 // draw_detector.c -- `xani info --draw`: a detector as its pixels are placed, seen facing the beam.
 //
 // The view is CrystFEL's: +x to the right and +y up, as one sees the detector from the sample's far side, looking into
-// the beam. Each module has a colour and its number; the disc marks the corner of its first stored pixel, the line the
-// direction of its rows.  Panels of which every pixel is masked are grey.  A cross marks the beam.
+// the beam. Each module has its number and a colour, in three strengths; the disc marks the corner of its first stored
+// pixel, the line the direction of its rows.  Panels of which every pixel is masked are grey.  A cross marks the beam.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,16 +107,21 @@ static void mark_modules(const draw_axes *a, const json_t *panels)
 static void write_title(const picture *p)
 {
     const json_t *d = p->detector, *missing = json_object_get(d, "missing");
-    char line[256], distance[64] = "no distance", energy[64] = "";
+    char line[256], distance[64] = "no distance", energy[64] = "", pixel[64];
     double z = number_of(d, "distance_mm", -1), kev = number_of(d, "energy_kev", -1);
     if (isfinite(z)) snprintf(distance, sizeof distance, "%.6g mm behind the sample", z);
     if (isfinite(kev)) snprintf(energy, sizeof energy, ", %.6g keV", kev);
     double y = HEIGHT - 1.3 * DRAW_EM;
     draw_text(0.5 * WIDTH, y, 0.5, 1.2, DRAW_INK, p->title);
     int modules = (int)json_integer_value(json_object_get(d, "modules"));
-    snprintf(line, sizeof line, "%s: %d module%s, %.0f pixels of %.4g mm, %.0f masked, %s%s",
+    double edge = number_of(d, "pixel_mm", -1), least = number_of(d, "pixel_mm", 0);
+    if (isfinite(edge))
+        snprintf(pixel, sizeof pixel, "%.4g", edge);
+    else
+        snprintf(pixel, sizeof pixel, "%.4g to %.4g", least, number_of(d, "pixel_mm", 1));
+    snprintf(line, sizeof line, "%s: %d module%s, %.0f pixels of %s mm, %.0f masked, %s%s",
              json_string_value(json_object_get(d, "kind")), modules, modules == 1 ? "" : "s",
-             number_of(d, "pixels", -1), number_of(d, "pixel_mm", -1), number_of(d, "masked", -1), distance, energy);
+             number_of(d, "pixels", -1), pixel, number_of(d, "masked", -1), distance, energy);
     draw_text(0.5 * WIDTH, y - 1.6 * DRAW_EM, 0.5, 0.85, DRAW_INK, line);
     const char *note = "seen facing the beam; discs: first pixels, lines: rows; cross: beam";
     if (json_is_string(missing)) {
@@ -128,7 +133,8 @@ static void write_title(const picture *p)
 
 static void draw(const void *data)
 {
-    static const draw_colour colours[] = {DRAW_BLUE, DRAW_ORANGE, DRAW_GREEN, DRAW_PURPLE};
+    static const draw_colour colours[] = {DRAW_BLUE, DRAW_ORANGE, DRAW_GREEN, DRAW_PURPLE, DRAW_RED};
+    static const double strengths[] = {0.35, 0.6, 0.2};
     const picture *p = data;
     draw_axes a = axes_of(p);
     const json_t *panels = json_object_get(p->detector, "panels"), *panel;
@@ -139,7 +145,8 @@ static void draw(const void *data)
         corners_of(panel, x, y);
         bool masked = json_is_true(json_object_get(panel, "masked"));
         int module = (int)json_integer_value(json_object_get(panel, "module"));
-        draw_polygon(&a, 4, x, y, masked ? DRAW_GREY : colours[module % 4], DRAW_INK, masked ? 0.6 : 0.35);
+        draw_polygon(&a, 4, x, y, masked ? DRAW_GREY : colours[module % 5], DRAW_INK,
+                     masked ? 0.6 : strengths[module / 5 % 3]);
     }
     double bx = draw_x(&a, 0.0), by = draw_y(&a, 0.0), arm = 0.9 * DRAW_EM;
     draw_stroke(bx - arm, by, bx + arm, by, 3);

@@ -241,7 +241,7 @@ static xani_status make(map *m, xn_geometry *g)
     XN_TRY(find_scale(m, pitch, &metres));
     g->ny = m->modules * m->rows;
     g->nx = m->columns;
-    g->pixel_m = pitch * metres;
+    g->pixel_m = g->pixels_m[0] = g->pixels_m[1] = pitch * metres;
     g->energy_kev = NAN;
     XN_TRY(set_modules(m, pitch, g));
     return place(m, metres, g);

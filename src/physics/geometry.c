@@ -176,7 +176,11 @@ xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *p, xn_geometry
     g->distance_m = p->distance_m;
     g->assumed = p->assumed;
     g->frame_only = p->frame_only;
-    g->pixel_m = 1.0 / p->panel[0].res;
+    g->pixel_m = g->pixels_m[0] = g->pixels_m[1] = 1.0 / p->panel[0].res;
+    for (int i = 1; i < p->n; i++) {
+        g->pixels_m[0] = fmin(g->pixels_m[0], 1.0 / p->panel[i].res);
+        g->pixels_m[1] = fmax(g->pixels_m[1], 1.0 / p->panel[i].res);
+    }
     uint8_t *inner = xn_alloc((size_t)rows, 1);
     if (inner == NULL) return xn_fail_memory(ctx, "detector rows", (size_t)rows);
     int found = find_modules(p, rows, inner);

@@ -24,6 +24,7 @@ typedef struct xn_geometry {
     float *position;      // (ny, nx, 3) pixel centres in metres; NaN where no panel covers the pixel
     uint8_t *bad;         // (ny, nx) 0 = good, or XN_GEOMETRY_*
     double pixel_m;       // edge of a pixel (of the first panel)
+    double pixels_m[2];   // of the smallest and the largest
     double energy_kev;    // of the file, NaN when absent
     double distance_m;    // along the beam; NaN: unknown, which is an error but for pictures
     bool assumed;         // nominal places of quadrants: for pictures only

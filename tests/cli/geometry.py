@@ -443,7 +443,13 @@ if r.ok(code == 0 and len(answer["geometries"]) == 3, f"info knows three geometr
          f"info: {g}")
     g = found["places.geom"]
     r.ok((g["modules"], g["pixels"], g["masked"], g["distance_mm"]) == (2, 16, 2, None), f"info: {g}")
+with open(f"{SCRATCH}/sizes.geom", "w") as f:
+    f.write(GEOM.replace("data = /m1", "res = 5000\ndata = /m1").replace("photon_energy =", ";").replace("= /LCLS/detector/EncoderValue", "= 0.1"))
+code, answer, said = info(f"{SCRATCH}/sizes.geom")
+r.ok(code == 0 and answer["geometries"][0]["pixel_mm"] == [0.1, 0.2], f"info tells the smallest and the largest pixel: {answer}")
 picture = f"{SCRATCH}/detector.png"
+code, answer, said = info(f"{SCRATCH}/sizes.geom", "--draw", picture)
+r.ok(code == 0, f"info --draw of pixels of two sizes: {code} {said}")
 code, answer, said = info(f"{SCRATCH}/nxmx.nxs", "--draw", picture, "--force", "--set", "geometry.distance_mm=200")
 size = open(picture, "rb").read(24) if os.path.exists(picture) else b""
 r.ok(code == 0 and size[:8] == b"\x89PNG\r\n\x1a\n" and int.from_bytes(size[16:20], "big") >= 1000, f"info --draw: {code} {said}")

@@ -33,7 +33,8 @@ static json_t *detector_facts(const xn_geometry *g)
                           (json_int_t)g->ny, (json_int_t)g->nx);
     put(o, "pixels", json_integer(n - gaps));
     put(o, "masked", json_integer(bad));
-    put(o, "pixel_mm", number(1e3 * g->pixel_m));
+    bool alike = !(g->pixels_m[1] > (1.0 + 1e-3) * g->pixels_m[0]); // panels of a file may differ
+    put(o, "pixel_mm", alike ? number(1e3 * g->pixel_m) : pair(1e3 * g->pixels_m[0], 1e3 * g->pixels_m[1]));
     put(o, "x_mm", pair(1e3 * lo[0], 1e3 * hi[0]));
     put(o, "y_mm", pair(1e3 * lo[1], 1e3 * hi[1]));
     bool placed = isfinite(g->distance_m);
