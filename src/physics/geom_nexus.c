@@ -105,6 +105,8 @@ static xani_status transform(const nexus *x, const char *axis, double corner[3],
     XN_TRY(xn_h5_read_attr_f64s(x->ctx, x->file, axis, "vector", 3, v));
     XN_TRY(read_type(x, axis, &rotation));
     XN_TRY(read_offset(x, axis, rotation, offset));
+    if (rotation && !xn_h5_has_attr(x->file, axis, "units"))
+        xn_warn(x->ctx, "%s: %s: an angle without units is taken in degrees", xn_h5_path(x->file), axis);
     XN_TRY(number(x, axis, rotation ? XN_ANGLE : XN_LENGTH, rotation ? M_PI / 180.0 : 1.0, &value));
     double length = sqrt(v[0] * v[0] + v[1] * v[1] + v[2] * v[2]);
     if (isnan(value) || !(length > 0.0))

@@ -7,7 +7,7 @@
 #include <string.h>
 
 xani_status xn_nxmx_unit(xn_ctx *ctx, const xn_h5 *file, const char *object, const char *attribute, xn_quantity what,
-                          double otherwise, double *size)
+                         double otherwise, double *size)
 {
     static const char *const kinds[] = {"a length", "an angle", "an energy", "a wavelength", "pixels"};
     char *text = NULL;
@@ -23,7 +23,7 @@ xani_status xn_nxmx_unit(xn_ctx *ctx, const xn_h5 *file, const char *object, con
 }
 
 xani_status xn_nxmx_number(xn_ctx *ctx, const xn_h5 *file, const char *name, xn_quantity what, double unit,
-                            double *value)
+                           double *value)
 {
     double *v = NULL, size;
     int64_t n = 0;

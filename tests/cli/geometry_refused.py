@@ -85,6 +85,7 @@ refused("a chain that leads nowhere", "nowhere.nxs", "/entry/nowhere", **nxmx("n
 refused("a length in parsec", "parsec.nxs", AWAY, "parsec", **nxmx("parsec", attribute(AWAY, "units", "parsec")))
 refused("an angle in mm", "mm.nxs", ARM, "mm", **nxmx("mm", attribute(ARM, "units", "mm")))
 refused("a pixel in degrees", FAST, "deg", **nxmx("deg", attribute(FAST, "units", "deg")))
+placed("an angle without units", turned, ARM, "degrees", **nxmx("bare", lambda f, d: d[ARM].attrs.__delitem__("units")))
 refused("an axis that wobbles", "wobble.nxs", ARM, "wobble", **nxmx("wobble", attribute(ARM, "transformation_type", "wobble")))
 refused("modules that share pixels", "twice.nxs", "module", "module2", **nxmx("twice", lambda f, d: d.copy("module", "module2")))
 refused("directions that are parallel", "parallel.nxs", "module", "right angles", **nxmx("parallel", attribute(FAST, "vector", [0.0, 1.0, 0.0])))
