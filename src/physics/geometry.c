@@ -86,10 +86,11 @@ static bool in_lab_region(const xn_panels *p, const xn_panel *panel, const doubl
     return false;
 }
 
-// False where another panel has one of its pixels, at row and column `at`.
-static bool place_panel(const xn_panels *p, const xn_panel *panel, int64_t first_row, bool lab, xn_geometry *g,
-                        int64_t at[2])
+// Returns how many of its pixels another panel has too, the first at row and column `at`: these are masked.
+static int64_t place_panel(const xn_panels *p, const xn_panel *panel, int64_t first_row, bool lab, xn_geometry *g,
+                           int64_t at[2])
 {
+    int64_t shared = 0;
     for (int64_t ss = panel->min_ss; ss <= panel->max_ss; ss++) {
         double j = (double)(ss - panel->min_ss) + 0.5, shift = (ss - panel->min_ss) % 2 == 1 ? panel->odd_shift : 0.0;
         j += (ss == panel->max_ss ? panel->wide[3] : 0.0) - (ss == panel->min_ss ? panel->wide[2] : 0.0);
@@ -97,19 +98,17 @@ static bool place_panel(const xn_panels *p, const xn_panel *panel, int64_t first
             double i = (double)(fs - panel->min_fs) + 0.5 + shift, r[3];
             i += (fs == panel->max_fs ? panel->wide[1] : 0.0) - (fs == panel->min_fs ? panel->wide[0] : 0.0);
             int64_t pixel = (first_row + ss) * g->nx + fs;
-            if (g->bad[pixel] == 0 && !panel->unused) {
-                at[0] = ss, at[1] = fs;
-                return false;
-            }
+            const bool taken = g->bad[pixel] == 0 && !panel->unused;
+            if (taken && shared++ == 0) at[0] = ss, at[1] = fs;
             for (int k = 0; k < 3; k++) {
                 r[k] = panel->corner[k] + i * panel->fs[k] + j * panel->ss[k];
                 if (g->position != NULL) g->position[3 * pixel + k] = (float)r[k];
             }
-            g->bad[pixel] = panel->unused || (lab && in_lab_region(p, panel, r)) ? XN_GEOMETRY_BAD : 0;
+            g->bad[pixel] = taken || panel->unused || (lab && in_lab_region(p, panel, r)) ? XN_GEOMETRY_BAD : 0;
         }
     }
     mark_panel_regions(p, panel, first_row, g);
-    return true;
+    return shared;
 }
 
 // Number of modules: a new one begins where no panel spans the border above the row (inner[row] = 0).
@@ -138,20 +137,25 @@ static xani_status check_directions(xn_ctx *ctx, const xn_panel *panel)
     return xn_fail(ctx, XANI_ERR_CONFIG, "panel %s: fast and slow directions are not at right angles", panel->name);
 }
 
-// A pixel has one place: what two panels claim is placed wrongly by one of them, unless the file does not use it.
+// A pixel has one place: what two panels claim is placed wrongly by one of them, unless the file does not use it. Some
+// files have bounds that are one too far: such an edge is masked. More than that is another mistake.
 static xani_status place_panels(xn_ctx *ctx, const xn_panels *p, int64_t rows, bool lab, xn_geometry *g)
 {
     for (int i = 0; i < p->n; i++) {
         const xn_panel *panel = &p->panel[i];
-        int64_t at[2];
+        int64_t at[2] = {0, 0};
         XN_TRY(check_directions(ctx, panel));
-        if (place_panel(p, panel, first_row(panel, rows), lab, g, at)) continue;
+        const int64_t shared = place_panel(p, panel, first_row(panel, rows), lab, g, at);
+        if (shared == 0) continue;
         const xn_panel *other = p->panel;
         while (other->unused || other->plane != panel->plane || at[0] < other->min_ss || at[0] > other->max_ss ||
                at[1] < other->min_fs || at[1] > other->max_fs)
             other++; // ends at the panel itself
-        return xn_fail(ctx, XANI_ERR_CONFIG, "panels %s and %s both have the pixel in row %lld, column %lld",
-                       other->name, panel->name, (long long)at[0], (long long)at[1]);
+        if (shared > xn_max64(panel->max_fs - panel->min_fs, panel->max_ss - panel->min_ss) + 1)
+            return xn_fail(ctx, XANI_ERR_CONFIG, "panels %s and %s both have the pixel in row %lld, column %lld",
+                           other->name, panel->name, (long long)at[0], (long long)at[1]);
+        xn_warn(ctx, "geometry: panels %s and %s both have %lld pixels, from row %lld, column %lld: they are masked",
+                other->name, panel->name, (long long)shared, (long long)at[0], (long long)at[1]);
     }
     return XANI_OK;
 }

@@ -194,8 +194,12 @@ refused("directions of no length", "none.geom", "panel p", **geom("none", "p/ss 
 refused("fs before ss", "order.geom", "dim1 = fs", **geom("order", "dim0 = %", "dim1 = fs", "dim2 = ss"))
 refused("a dim that is no axis", where("dim") + "1: dim1", **geom("dim", "dim1 = slow"))
 SECOND = "".join(line.replace("p/", "q/", 1) + "\n" for line in BASE.splitlines() if line.startswith("p/"))
-refused("panels that share pixels", "share.geom", "panels p and q", "row 5, column 0",
-        **geom("share", more=SECOND.replace("min_ss = 0", "min_ss = 5").replace("max_ss = 5", "max_ss = 10")))
+refused("panels that share pixels", "share.geom", "panels p and q", "row 4, column 0",
+        **geom("share", more=SECOND.replace("min_ss = 0", "min_ss = 4").replace("max_ss = 5", "max_ss = 9")))
+heard = []
+edge = load(heard, **geom("edge", more=SECOND.replace("min_ss = 0", "min_ss = 5").replace("max_ss = 5", "max_ss = 10")))
+r.ok(not isinstance(edge, str) and "panels p and q both have 8 pixels, from row 5, column 0" in " ".join(heard)
+     and (edge[2] != 0).any(axis=1).tolist() == [False] * 5 + [True] + [False] * 5, f"panels that share an edge: it is masked {heard}")
 raw = [line for m in "pq" for line in (f"{m}/dim1 = 0", f"{m}/data = /{m}/image")]  # AGIPD: data beside gain
 placed("modules in datasets, at one index", np.concatenate([flat, flat]), **geom("raw", more=SECOND + "\n".join(raw)))
 refused("modules along two axes", "axes.geom", "2 axes", **geom("axes", more=SECOND + "\n".join(raw).replace("q/dim1 = 0", "q/dim1 = 1")))
