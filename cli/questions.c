@@ -1,30 +1,61 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // questions.c -- the commands that only look: init, info, check, index, verify.
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
 
-// A file that is there is replaced only where it is a configuration, which names its input in a line of its own:
-// --force with the name of a raw file is a slip.  An empty file is one that a program made to have its name.
-static bool is_configuration_or_absent(const char *path)
+#define LARGEST_TEXT (4 << 20) // bytes of a configuration
+
+// The first line that says anything begins a map, in a configuration; other texts may quote one.
+static bool begins_map(const char *line)
 {
-    char line[4096];
-    bool found = false, empty = true;
-    FILE *f = fopen(path, "rb");
-    if (f == NULL) return access(path, F_OK) != 0;
-    while (!found && fgets(line, sizeof line, f) != NULL) {
-        empty = false;
-        found = strncmp(line, "input:", 6) == 0;
+    const size_t n = strspn(line, "abcdefghijklmnopqrstuvwxyz_");
+    return n > 0 && line[n] == ':';
+}
+
+static bool is_text(const char *line, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if ((unsigned char)line[i] < ' ' && strchr("\t\n\r", line[i] ? line[i] : 'x') == NULL) return false;
+    return true;
+}
+
+// Text that begins a map and names its input in a line of its own.
+static bool is_configuration(FILE *f)
+{
+    char *line = NULL;
+    size_t room = 0;
+    bool fine = true, begun = false, input = false;
+    for (ssize_t n; fine && (n = getline(&line, &room, f)) > 0;) {
+        const char *start = strncmp(line, "\xef\xbb\xbf", 3) == 0 ? line + 3 : line;
+        const bool says = strchr("#%-\r\n", start[0]) == NULL;
+        fine = is_text(line, (size_t)n) && (begun || !says || begins_map(start));
+        begun = begun || says;
+        input = input || strncmp(start, "input:", 6) == 0;
     }
-    fclose(f);
-    return found || empty;
+    free(line);
+    return fine && input;
+}
+
+// --force with the name of a raw file, or of a result, which holds a configuration, is a slip.  An empty file is one
+// that a program made to have its name.
+static bool may_be_replaced(const char *path)
+{
+    struct stat s;
+    if (stat(path, &s) != 0) return true;
+    if (!S_ISREG(s.st_mode) || s.st_size > LARGEST_TEXT) return false;
+    FILE *f = s.st_size > 0 ? fopen(path, "rb") : NULL;
+    const bool found = f != NULL && is_configuration(f);
+    if (f != NULL) fclose(f);
+    return found || s.st_size == 0;
 }
 
 static xani_status write_configuration(cli *c, const char *yaml)
 {
-    if (c->force && !is_configuration_or_absent(c->output))
+    if (c->force && !may_be_replaced(c->output))
         return cli_fail(c, XANI_ERR_USAGE, "%s: is there and is not a configuration; give another name to write to",
                         c->output);
     return cli_write_file(c, c->output, yaml, strlen(yaml), c->force);

@@ -106,13 +106,14 @@ xani_status xn_pipeline_dark(xn_ctx *ctx, const xn_config *config, const char *p
     bool high = false;
     static const char *const none[] = {NULL};
     XN_TRY(xn_config_require(ctx, config, "dark.runs", "the dark runs: [{stage: g0, files: [...]}, ...]"));
-    if (path != NULL) XN_TRY(xn_inputs_spare(ctx, path, config, none));
+    if (path != NULL) XN_TRY(xn_inputs_spare(ctx, path, XN_RESULT_CALIBRATION, config, none));
     int n = xn_config_count(config, "dark.runs");
     const xn_dark_stage **stage = xn_calloc((size_t)n, sizeof(xn_dark_stage *));
     xani_status st = stage != NULL ? find_stages(ctx, config, n, stage, &high) : xn_fail_memory(ctx, "the stages", 8);
     for (int i = 0; i < n && st == XANI_OK; i++)
         st = one_run(ctx, config, i, stage[i], high, path != NULL ? &dark : NULL, &inputs);
-    if (st == XANI_OK && path != NULL) st = xn_inputs_spare(ctx, path, config, (const char *const *)inputs);
+    if (st == XANI_OK && path != NULL)
+        st = xn_inputs_spare(ctx, path, XN_RESULT_CALIBRATION, config, (const char *const *)inputs);
     const xn_provenance p = {.config = config, .inputs = (const char *const *)inputs};
     if (st == XANI_OK && path != NULL) say_bad(ctx, &dark);
     if (st == XANI_OK && path != NULL) st = xn_result_write_calibration(ctx, path, &dark, &p);

@@ -51,7 +51,7 @@ xani_status xn_field_pair_spare(xn_ctx *ctx, const xn_cube_name *c, const char *
     if (!is_wanted(c)) return XANI_OK;
     XN_TRY(name_pair(ctx, c, pair));
     xani_status st = XANI_OK;
-    for (int i = 0; st == XANI_OK && i < 2; i++) st = xn_inputs_spare(ctx, pair[i], c->config, inputs);
+    for (int i = 0; st == XANI_OK && i < 2; i++) st = xn_inputs_spare(ctx, pair[i], XN_RESULT_FIELD, c->config, inputs);
     for (int i = 0; i < 2; i++) xn_free(pair[i]);
     return xn_context(ctx, st, "output.field_cubes");
 }
@@ -61,7 +61,7 @@ xani_status xn_field_pair_write(xn_ctx *ctx, const xn_cube_name *c, const xn_cub
     if (!is_wanted(c)) return XANI_OK;
     char *prefix = prefix_of(c);
     if (prefix == NULL) return xn_fail_memory(ctx, "a path", strlen(c->path));
-    xani_status st = xn_result_write_field_cubes(ctx, prefix, cube);
+    xani_status st = xn_result_write_field_cubes(ctx, prefix, XN_RESULT_FIELD, cube);
     xn_free(prefix);
     return st;
 }

@@ -321,7 +321,7 @@ static xani_status run(xn_ctx *ctx, const xn_config *given, const xani_model *m,
     int64_t fitted = 0, failed = 0;
     const char *const inputs[] = {file->input, NULL};
     xani_status st;
-    XN_GOTO(out, st, xn_inputs_spare_cube(ctx, output, given, file->input));
+    XN_GOTO(out, st, xn_inputs_spare_cube(ctx, output, XN_RESULT_FIT, given, file->input));
     XN_GOTO(out, st, xn_stage_configure(ctx, given, file->input, &config));
     XN_GOTO(out, st, take(ctx, config, &t));
     XN_GOTO(out, st, check_range(ctx, &t));

@@ -29,10 +29,14 @@ xani_status xn_identity_map(xn_ctx *ctx, const xn_config *config, const char *co
 xani_status xn_inputs_find(xn_ctx *ctx, const xn_config *config, int run, char ***inputs);
 xani_status xn_inputs_map(xn_ctx *ctx, const xn_config *config, const char *const *modes, char ***inputs);
 // Before the work begins: XANI_ERR_USAGE when the output is one of the inputs (NULL-terminated), a file behind them
-// (of virtual datasets and links), the configuration (NULL: there is none) or a file that one of its keys names;
-// XANI_ERR_OUTPUT when its folder cannot be written to.
-xani_status xn_inputs_spare(xn_ctx *ctx, const char *output, const xn_config *config, const char *const *inputs);
+// (of virtual datasets and links), the configuration (NULL: there is none) or a file that one of its keys names, or any
+// other file than an earlier result of this kind (XN_RESULT_...); XANI_ERR_OUTPUT when its folder cannot be written to.
+xani_status xn_inputs_spare(xn_ctx *ctx, const char *output, const char *kind, const xn_config *config,
+                            const char *const *inputs);
 // The same of a command whose input is one cube: both halves of a field cube.
-xani_status xn_inputs_spare_cube(xn_ctx *ctx, const char *output, const xn_config *config, const char *cube);
+xani_status xn_inputs_spare_cube(xn_ctx *ctx, const char *output, const char *kind, const xn_config *config,
+                                 const char *cube);
+// The last of these alone: XANI_ERR_USAGE when another file has the name than an earlier result of this kind.
+xani_status xn_output_replaces(xn_ctx *ctx, const char *output, const char *kind);
 
 #endif

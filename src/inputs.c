@@ -224,15 +224,24 @@ static xani_status check_behind(xn_ctx *ctx, const char *output, const char *con
     return XANI_OK;
 }
 
+// A result without its manifest, of a command that was killed or copied by itself, says what it is.
+xani_status xn_output_replaces(xn_ctx *ctx, const char *output, const char *kind)
+{
+    if (xn_what_stands(output, kind) == XN_STANDS_UNKNOWN && xn_result_is(ctx, output, kind)) return XANI_OK;
+    return xn_publish_spare(ctx, output, kind);
+}
+
 // Of a file that is there.
-static xani_status check_inputs(xn_ctx *ctx, const char *output, const xn_config *config, const char *const *inputs)
+static xani_status check_inputs(xn_ctx *ctx, const char *output, const char *kind, const xn_config *config,
+                                const char *const *inputs)
 {
     bool ours = false;
     probe p = {output, is_one_of(output, inputs)};
     if (!p.same) XN_TRY(is_ours(ctx, output, &ours));
     if (!p.same && config != NULL) XN_TRY(probe_configuration(ctx, config, ours, &p));
     if (p.same) return xn_fail(ctx, XANI_ERR_USAGE, "%s: is an input; give another name to write to", output);
-    return ours ? XANI_OK : check_behind(ctx, output, inputs);
+    XN_TRY(ours ? XANI_OK : check_behind(ctx, output, inputs));
+    return xn_output_replaces(ctx, output, kind);
 }
 
 // Hours of work are not to end with a folder that is not there.
@@ -248,22 +257,24 @@ static xani_status check_folder(xn_ctx *ctx, const char *output)
                    error == ENOENT ? "its folder does not exist" : strerror(error));
 }
 
-xani_status xn_inputs_spare(xn_ctx *ctx, const char *output, const xn_config *config, const char *const *inputs)
+xani_status xn_inputs_spare(xn_ctx *ctx, const char *output, const char *kind, const xn_config *config,
+                            const char *const *inputs)
 {
     struct stat s;
     const bool there = stat(output, &s) == 0;
     if (there && S_ISDIR(s.st_mode))
         return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be written: it is a folder", output);
-    if (there) XN_TRY(check_inputs(ctx, output, config, inputs));
+    if (there) XN_TRY(check_inputs(ctx, output, kind, config, inputs));
     return check_folder(ctx, output);
 }
 
-xani_status xn_inputs_spare_cube(xn_ctx *ctx, const char *output, const xn_config *config, const char *cube)
+xani_status xn_inputs_spare_cube(xn_ctx *ctx, const char *output, const char *kind, const xn_config *config,
+                                 const char *cube)
 {
     char *other = NULL;
     XN_TRY(xn_source_half(ctx, cube, &other));
     const char *const inputs[] = {cube, other, NULL};
-    xani_status st = xn_inputs_spare(ctx, output, config, inputs);
+    xani_status st = xn_inputs_spare(ctx, output, kind, config, inputs);
     xn_free(other);
     return st;
 }

@@ -150,14 +150,15 @@ static xani_status merge_parts(xn_ctx *ctx, joint *j, const part *parts, size_t 
     const char **names = xn_calloc(n + 1, sizeof(char *));
     if (names == NULL) return xn_fail_memory(ctx, "merging", n * sizeof(char *));
     for (size_t i = 0; i < n; i++) names[i] = parts[i].path;
-    XN_GOTO(out, st, xn_inputs_spare(ctx, output, NULL, names));
+    XN_GOTO(out, st, xn_inputs_spare(ctx, output, XN_RESULT_CUBE, NULL, names));
     XN_GOTO(out, st, xn_merge_create(ctx, &j->merge));
     XN_GOTO(out, st, xn_identity_create(ctx, "merge", &j->identity));
     for (size_t i = 0; i < n; i++) {
         XN_GOTO(out, st, add_file(ctx, j, parts[0].path, parts[i].path));
         xn_progress(ctx, "merge", (int64_t)i + 1, (int64_t)n, "cubes");
     }
-    if (j->inputs != NULL) XN_GOTO(out, st, xn_inputs_spare(ctx, output, NULL, (const char *const *)j->inputs));
+    if (j->inputs != NULL)
+        XN_GOTO(out, st, xn_inputs_spare(ctx, output, XN_RESULT_CUBE, NULL, (const char *const *)j->inputs));
     int threads = j->config ? xn_threads((int)xn_config_int(j->config, "engine.threads")) : xn_threads(0);
     if (j->config != NULL) warn_windows(ctx, j->config);
     XN_GOTO(out, st, xn_merge_finish(ctx, j->merge, threads, &cube));

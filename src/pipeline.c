@@ -105,7 +105,7 @@ static xani_status process_run(xn_ctx *ctx, run *r)
     xn_cube cube = {0};
     XN_TRY(xn_check_interrupt(ctx));
     XN_TRY(xn_stage_spare(ctx, &name, &r->inputs));
-    XN_TRY(xn_inputs_spare(ctx, r->modes_path, config, (const char *const *)r->inputs));
+    XN_TRY(xn_inputs_spare(ctx, r->modes_path, XN_RESULT_MODES, config, (const char *const *)r->inputs));
     XN_TRY(xn_identity_reduce(ctx, config, r->index, r->inputs, &r->cube_id));
     XN_TRY(xn_identity_fit(ctx, config, r->cube_id, &r->modes_id));
     bool cube_wanted = xn_config_bool(config, "output.keep_cube");
@@ -262,7 +262,7 @@ static xani_status spare_dispersion(xn_ctx *ctx, const xn_config *config, const 
     static const char *const none[] = {NULL};
     char *path = xn_format("%s/dispersion.h5", dir);
     if (path == NULL) return xn_fail_memory(ctx, "a path", sizeof "/dispersion.h5");
-    xani_status st = xn_inputs_spare(ctx, path, config, none);
+    xani_status st = xn_inputs_spare(ctx, path, XN_RESULT_DISPERSION, config, none);
     xn_free(path);
     return st;
 }
@@ -341,7 +341,7 @@ static xani_status bin_shots(xn_ctx *ctx, const xn_config *config, xn_source *so
 {
     xn_cube cube = {0};
     xani_status st = xn_reduce(ctx, config, source, &cube);
-    if (st == XANI_OK) st = xn_result_write_field_cubes(ctx, prefix, &cube);
+    if (st == XANI_OK) st = xn_result_write_field_cubes(ctx, prefix, XN_SIM_KIND, &cube);
     xn_cube_free(&cube);
     return st;
 }

@@ -65,8 +65,8 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
     double start = xn_seconds();
     char **all = NULL;
     XN_TRY(xn_inputs_map(ctx, config, inputs, &all));
-    xani_status st = xn_inputs_spare(ctx, path, config, (const char *const *)all);
-    if (st == XANI_OK) st = xn_trace_files_spare(ctx, inputs, path);
+    xani_status st = xn_trace_files_spare(ctx, inputs, path);
+    if (st == XANI_OK) st = xn_inputs_spare(ctx, path, XN_RESULT_DISPERSION, config, (const char *const *)all);
     if (st == XANI_OK && xn_config_bool(config, "map.average_traces"))
         st = xn_trace_files_open(ctx, modes, inputs, &files, &traces);
     if (st == XANI_OK) st = xn_map(ctx, config, modes, n, files != NULL ? &traces : NULL, &d);
@@ -89,7 +89,7 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
 xani_status xn_stage_spare(xn_ctx *ctx, const xn_cube_name *name, char ***inputs)
 {
     XN_TRY(xn_inputs_find(ctx, name->config, name->index, inputs));
-    xani_status st = xn_inputs_spare(ctx, name->path, name->config, (const char *const *)*inputs);
+    xani_status st = xn_inputs_spare(ctx, name->path, XN_RESULT_CUBE, name->config, (const char *const *)*inputs);
     return st == XANI_OK ? xn_field_pair_spare(ctx, name, (const char *const *)*inputs) : st;
 }
 
@@ -180,7 +180,7 @@ xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *given, const char *cub
     int64_t fitted = 0, failed = 0;
     const char *const inputs[] = {cube_path, NULL};
     xani_status st;
-    XN_GOTO(out, st, xn_inputs_spare_cube(ctx, modes_path, given, cube_path));
+    XN_GOTO(out, st, xn_inputs_spare_cube(ctx, modes_path, XN_RESULT_MODES, given, cube_path));
     XN_GOTO(out, st, xn_stage_configure(ctx, given, cube_path, &config));
     XN_GOTO(out, st, xn_stage_open_cube(ctx, config, cube_path, &cube));
     st = xn_stage_fit(ctx, config, &cube, &modes);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "identity.h"
 #include "io/write/publish.h"
 #include "pipeline.h"
 #include "reduce/reduce.h"
@@ -40,7 +41,9 @@ static xani_status publish(xn_ctx *ctx, void *user, xn_cube *cube)
     snapshots *s = user;
     const xn_provenance p = {.config = s->config, .inputs = s->place->inputs, .partial = true};
     bool enough = cube->off.shots[0] > 0;
-    if (enough && xn_result_write_cube(ctx, s->path, cube, &p) != XANI_OK) {
+    xani_status st = enough ? xn_output_replaces(ctx, s->path, XN_RESULT_CUBE) : XANI_OK;
+    if (enough && st == XANI_OK) st = xn_result_write_cube(ctx, s->path, cube, &p);
+    if (st != XANI_OK) {
         xn_warn(ctx, "no snapshot: %s", xani_error_text(ctx));
         xn_clear_error(ctx);
     }
@@ -73,7 +76,7 @@ void xn_stage_forget(const char *path)
 {
     xn_reduce_forget(path);
     char *partial = partial_path(path), *manifest = partial ? xn_format("%s.manifest.json", partial) : NULL;
-    if (manifest != NULL) {
+    if (manifest != NULL && xn_what_stands(partial, XN_RESULT_CUBE) == XN_STANDS_SAME) {
         (void)unlink(manifest);
         (void)unlink(partial);
     }

@@ -51,7 +51,7 @@ static xani_status write_axes(xn_ctx *ctx, xn_writer *w, const xn_dark *d)
 xani_status xn_result_write_calibration(xn_ctx *ctx, const char *path, const xn_dark *dark, const xn_provenance *p)
 {
     xn_writer *w = NULL;
-    xani_status st = xn_nexus_create(ctx, path, "calibration", "calibration of the detector", p, &w);
+    xani_status st = xn_nexus_create(ctx, path, XN_RESULT_CALIBRATION, "calibration of the detector", p, &w);
     if (st == XANI_OK) {
         write_planes(w, dark);
         st = write_axes(ctx, w, dark);

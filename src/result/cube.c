@@ -130,7 +130,7 @@ xani_status xn_result_write_cube(xn_ctx *ctx, const char *path, const xn_cube *c
         [OFF] = c->off.nbins, [SHOT] = c->shots.n,   [DET_Y] = c->det_ny, [DET_X] = c->det_nx};
     xn_writer *w;
     xani_status st;
-    XN_TRY(xn_nexus_create(ctx, path, "cube", "relative change of the diffuse intensity", p, &w));
+    XN_TRY(xn_nexus_create(ctx, path, XN_RESULT_CUBE, "relative change of the diffuse intensity", p, &w));
     xn_nexus_data(w, "/entry/cube", "signal", axes, 3, "Delta I / I");
     if (c->mean_frame != NULL)
         xn_nexus_data(w, "/entry/mean_frame", "photons", axes + 1, 2, "photons per shot, laser off");

@@ -18,11 +18,12 @@ typedef struct {
     double *images, *i0, *count; // owned: sums per bin
 } field_cube;
 
-static xani_status write_one(xn_ctx *ctx, const char *path, const field_cube *c)
+static xani_status write_one(xn_ctx *ctx, const char *path, const char *kind, const field_cube *c)
 {
     const int64_t dims[] = {c->nbins, c->ny, c->nx}, roi_dims[] = {2, 2}, roi[] = {0, c->ny, 0, c->nx};
     xn_writer *w;
     XN_TRY(xn_writer_create(ctx, path, XN_LAYOUT_PLAIN, &w));
+    xn_writer_kind(w, kind);
     xn_writer_data(w, "/scan_var", XN_F64, 1, dims, NULL, c->delay_ps);
     xn_writer_attr_text(w, "/scan_var", "units", "ps");
     xn_writer_data(w, "/imgs", XN_F64, 3, dims, NULL, c->images);
@@ -65,7 +66,7 @@ static bool has_sums(const xn_cube *c)
     return counted || (c->on_float && c->on_i0 && c->on_count && c->off_float);
 }
 
-xani_status xn_result_write_field_cubes(xn_ctx *ctx, const char *prefix, const xn_cube *cube)
+xani_status xn_result_write_field_cubes(xn_ctx *ctx, const char *prefix, const char *kind, const xn_cube *cube)
 {
     if (!has_sums(cube)) return xn_fail(ctx, XANI_ERR_INPUT, "%s: the cube has no sums to write", prefix);
     size_t n = (size_t)cube->nbins, size = n * (size_t)(cube->ny * cube->nx);
@@ -80,7 +81,7 @@ xani_status xn_result_write_field_cubes(xn_ctx *ctx, const char *prefix, const x
     for (int on = 1; on >= 0 && st == XANI_OK; on--) {
         fill(cube, on != 0, &c);
         path = xn_format("%s_%s.h5", prefix, on ? "on" : "off");
-        st = path ? write_one(ctx, path, &c) : xn_fail_memory(ctx, "a path", strlen(prefix) + 8);
+        st = path ? write_one(ctx, path, kind, &c) : xn_fail_memory(ctx, "a path", strlen(prefix) + 8);
         xn_free(path);
     }
     xn_free(c.images);

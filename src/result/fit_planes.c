@@ -162,7 +162,7 @@ static xani_status write_all(xn_ctx *ctx, xn_writer *w, const xn_fit_planes *p)
 xani_status xn_result_write_fit(xn_ctx *ctx, const char *path, const xn_fit_planes *planes, const xn_provenance *p)
 {
     xn_writer *w;
-    XN_TRY(xn_nexus_create(ctx, path, "fit", "least squares of a model on every trace", p, &w));
+    XN_TRY(xn_nexus_create(ctx, path, XN_RESULT_FIT, "least squares of a model on every trace", p, &w));
     xani_status st = write_all(ctx, w, planes);
     if (st == XANI_OK) return xn_writer_publish(&w);
     xn_writer_abort(&w);

@@ -116,7 +116,7 @@ xani_status xn_result_write_modes(xn_ctx *ctx, const char *path, const xn_modes 
     for (int i = 0; i < XANI_MAX_MODES; i++) index[i] = i;
     if (m->n_modes > XANI_MAX_MODES) return xn_fail(ctx, XANI_ERR_INTERNAL, "%s: %d modes", path, m->n_modes);
     xn_writer *w;
-    XN_TRY(xn_nexus_create(ctx, path, "modes", "modes of the pump-probe oscillation", p, &w));
+    XN_TRY(xn_nexus_create(ctx, path, XN_RESULT_MODES, "modes of the pump-probe oscillation", p, &w));
     xn_nexus_data(w, "/entry/modes", "frequency", axes, 3, "frequency of the modes");
     xn_writer_data(w, "/entry/modes/mode", XN_I32, 1, &extent[MODE], NULL, index);
     xn_writer_attr_text(w, "/entry/modes/mode", "long_name", "mode, 0 the most significant");

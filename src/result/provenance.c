@@ -112,11 +112,18 @@ static xani_status write_process(xn_ctx *ctx, xn_writer *w, const xn_provenance 
     return write_inputs(ctx, w, p->inputs);
 }
 
+// @default of /entry is the group that a viewer draws, of a dispersion one of two.
+static const char *kind_of(const char *group)
+{
+    return strcmp(group, "path") == 0 || strcmp(group, "volume") == 0 ? XN_RESULT_DISPERSION : group;
+}
+
 xani_status xn_nexus_create(xn_ctx *ctx, const char *path, const char *group, const char *what, const xn_provenance *p,
                             xn_writer **w)
 {
     XN_TRY(xn_writer_create(ctx, path, XN_LAYOUT_RESULT, w));
     const xn_config *config = p != NULL ? p->config : NULL;
+    xn_writer_kind(*w, kind_of(group));
     xn_writer_attr_text(*w, "/", "NX_class", "NXroot");
     xn_writer_attr_text(*w, "/", "default", "entry");
     xn_writer_attr_text(*w, "/", "creator", "xani");
@@ -163,6 +170,30 @@ xani_status xn_result_read_identity(xn_ctx *ctx, const char *path, char **identi
     xani_status st = read_text(ctx, file, XN_PROCESS "/identity", identity);
     xn_h5_close(&file);
     return st;
+}
+
+// The group of /entry that its creator xani, and no other program, names; owned, NULL: another file.
+static char *default_of(xn_ctx *ctx, const xn_h5 *file)
+{
+    char *creator = NULL, *group = NULL;
+    const bool both = xn_h5_has_attr(file, "/", "creator") && xn_h5_has_attr(file, "/entry", "default");
+    if (both && xn_h5_read_attr(ctx, file, "/", "creator", &creator) == XANI_OK && strcmp(creator, "xani") == 0)
+        (void)xn_h5_read_attr(ctx, file, "/entry", "default", &group);
+    xn_free(creator);
+    return group;
+}
+
+bool xn_result_is(xn_ctx *ctx, const char *path, const char *kind)
+{
+    xn_h5 *file = NULL;
+    if (xn_h5_open(ctx, path, &file) != XANI_OK) return xn_clear_error(ctx), false;
+    char *group = default_of(ctx, file);
+    const bool is = group != NULL ? strcmp(kind_of(group), kind) == 0
+                                  : strcmp(kind, XN_RESULT_FIELD) == 0 && xn_h5_has_attr(file, "/i0_ipm3", "note");
+    xn_clear_error(ctx);
+    xn_free(group);
+    xn_h5_close(&file);
+    return is;
 }
 
 xani_status xn_result_read_inputs(xn_ctx *ctx, const char *path, char ***inputs)

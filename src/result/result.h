@@ -20,6 +20,16 @@ typedef struct xn_provenance {
     bool partial;              // not the last file of this result: warnings kept so far belong to that one too
 } xn_provenance;
 
+// Kinds of results, as their manifests say.
+#define XN_RESULT_CUBE "cube"
+#define XN_RESULT_MODES "modes"
+#define XN_RESULT_FIT "fit"
+#define XN_RESULT_DISPERSION "dispersion"
+#define XN_RESULT_CALIBRATION "calibration"
+#define XN_RESULT_FIELD "field"
+// Whether the file itself says that it is a result of this kind, with a manifest or without.
+bool xn_result_is(xn_ctx *ctx, const char *path, const char *kind);
+
 xani_status xn_result_write_cube(xn_ctx *ctx, const char *path, const xn_cube *cube, const xn_provenance *p);
 xani_status xn_result_read_cube(xn_ctx *ctx, const char *path, xn_cube *cube);
 // All but the arrays of bins and pixels, which stay NULL; errors (y, x) of one bin of such a cube.
@@ -46,8 +56,9 @@ xani_status xn_fit_planes_alloc(xn_ctx *ctx, const xani_model *model, int rank, 
                                 xn_fit_planes *planes);
 void xn_fit_planes_free(xn_fit_planes *planes);
 xani_status xn_result_write_fit(xn_ctx *ctx, const char *path, const xn_fit_planes *planes, const xn_provenance *p);
-// run%04d_on.h5 and _off.h5 with both spellings of the counts (formats.md 1.8). prefix "dir/run0001".
-xani_status xn_result_write_field_cubes(xn_ctx *ctx, const char *prefix, const xn_cube *cube);
+// run%04d_on.h5 and _off.h5 with both spellings of the counts (formats.md 1.8). prefix "dir/run0001"; kind: for their
+// manifests.
+xani_status xn_result_write_field_cubes(xn_ctx *ctx, const char *prefix, const char *kind, const xn_cube *cube);
 // Configuration text and identity stored in a result (owned; NULL when absent).
 xani_status xn_result_read_config(xn_ctx *ctx, const char *path, char **yaml, char **base_dir);
 xani_status xn_result_read_identity(xn_ctx *ctx, const char *path, char **identity);

@@ -139,6 +139,9 @@ title = subprocess.run([XANI, "run", f"{SCRATCH}/xani.yaml", "-o", f"{SCRATCH}/o
 with h5py.File(f"{SCRATCH}/out/only/cube.h5") as f:
     r.ok(text(f["entry/title"][()]).startswith("third: ") and "another" not in text(f["entry/title"][()]) and "notes" not in f["entry"],
          "a title is replaced, notes that are gone go")
+for name, kind in (("only/cube.h5", "cube"), ("only/modes.h5", "modes"), ("dispersion.h5", "dispersion")):
+    with open(f"{SCRATCH}/out/{name}.manifest.json") as f:
+        r.ok(json.load(f)["kind"] == kind, f"the manifest of {name} still says its kind")
 # what is left of runs and maps of before is not reported
 with open(f"{SCRATCH}/xani.yaml") as f:
     config = yaml.safe_load(f)

@@ -3,9 +3,9 @@
 """outputs.py XANI SCRATCH -- no command writes over a file that it or its configuration reads, whatever -o says.
 
 Named by -o are the files themselves and links to them: raw cubes and the half that was not named, the configuration,
-files of its keys, sources of virtual datasets, targets of external links, cubes behind modes.  Each is refused with 2,
-before anything is read or written.  The pairs that output.field_cubes writes have names of their own: they do not
-replace the raw pair.  Prints TAP.
+files of its keys, sources of virtual datasets, targets of external links, cubes behind modes; and files that are no
+earlier results of the same kind.  Each is refused with 2, before anything is read or written.  The pairs that
+output.field_cubes writes have names of their own: they do not replace the raw pair.  Prints TAP.
 """
 import hashlib
 import os
@@ -92,6 +92,36 @@ done("reduce", "x.yaml", "-o", "cube.h5")
 done("fit", "cube.h5", "--config", "x.yaml", "-o", "modes.h5")
 done("map", "modes.h5", "-o", "dispersion.h5")
 done("reduce", "x.yaml", "-o", "cube.h5")  # results of before are replaced
+done("fit", "cube.h5", "--model", "constant", "-o", "fit.h5")
+done("repack", "cube.h5", "-o", "repacked.h5")
+# ---- any other file is not: texts, results of another kind, raw files
+with open("note.yaml", "w") as f:
+    f.write("input:\n  mine: 1\n")
+shutil.copy("mask.h5", "raw.h5")
+again = {"cube.h5": ("reduce", "x.yaml"), "modes.h5": ("fit", "cube.h5"), "dispersion.h5": ("map", "modes.h5"),
+         "fit.h5": ("fit", "cube.h5", "--model", "constant"), "repacked.h5": ("repack", "cube.h5"),
+         "merged.h5": ("merge", "cube.h5")}  # refused: of shots binned before
+for own, args in again.items():
+    for path in ("note.yaml", "raw.h5", "/dev/null", *(o for o in again if o not in (own, "merged.h5", "cube.h5", "modes.h5"))):
+        refused(path, *args, words=(path, "is there"))
+    if own == "merged.h5":
+        continue
+    done(*args, "-o", own)
+    done(*args, "-o", own)
+    open("empty.h5", "w").close()
+    done(*args, "-o", "empty.h5")  # mktemp makes one to have its name
+    os.remove("empty.h5")
+    os.remove("empty.h5.manifest.json")
+    if own != "repacked.h5":
+        os.remove(f"{own}.manifest.json")
+        done(*args, "-o", own)  # says what it is without a manifest too
+done("fit", "cube.h5", "--config", "x.yaml", "-o", "modes.h5")
+with open("cube.partial.h5", "w") as f:
+    f.write("my own")
+done("reduce", "x.yaml", "-o", "cube.h5", "--set", "output.snapshot_seconds=1")
+with open("cube.partial.h5") as f:
+    r.ok(f.read() == "my own", "a file with the name of a snapshot stays")
+done("fit", "cube.h5", "--config", "x.yaml", "-o", "modes.h5")
 for path in ("x.yaml", "mask.h5", "flat.geom", "forces.txt", "dark1.h5", "raw/run0001_on.h5", "raw/run0001_off.h5", "link_off.h5"):
     refused(path, "reduce", "x.yaml")
 for path in ("x.yaml", "flat.geom", "cube.h5", "mask.h5"):
@@ -111,6 +141,8 @@ for path in ("source.h5", "inner.h5", "target.h5", "master.h5"):
     refused(path, "repack", "master.h5")
 refused("raw/run0001_on.h5", "init", "raw", "--force", words=("is not a configuration",))
 refused("flat.geom", "init", "raw/run0001_on.h5", "--force", words=("is not a configuration",))
+for path in ("cube.h5", "modes.h5", "/dev/null"):  # results hold a configuration
+    refused(path, "init", "raw", "--force", words=("is not a configuration",))
 done("init", "raw", "-o", "proposed.yaml")
 done("init", "raw", "-o", "proposed.yaml", "--force")
 os.makedirs("sim")

@@ -393,6 +393,8 @@ def limit():
 
 
 shutil.copy("chunk.h5", "former.h5")
+repack("another file", *parts, out="former.h5", code=2, words=["former.h5", "is there"])  # whose it is, only a manifest says
+shutil.copy("chunk.h5.manifest.json", "former.h5.manifest.json")
 before = open("former.h5", "rb").read()
 repack("no room", *parts, "--filter", "none", out="former.h5", code=1, words=["former.h5", "file too large"], preexec_fn=limit)
 r.ok(open("former.h5", "rb").read() == before, "the former file is untouched")

@@ -497,17 +497,17 @@ START_TEST(test_text)
     snprintf(name, sizeof name, "%s/a/b/.result.txt", dir);
     ck_assert_int_eq(xn_make_dirs(ctx, "scratch-publish/a/b"), XANI_OK);
     ck_assert_int_eq(xn_make_dirs(ctx, "scratch-publish/a/b/"), XANI_OK);
-    ck_assert_int_eq(xn_publish_text(ctx, name, "hello\n", 6, true), XANI_OK);
+    ck_assert_int_eq(xn_publish_text(ctx, name, "hello\n", 6, "text"), XANI_OK);
     ck_assert_int_eq(xn_publish_verify(ctx, name), XANI_OK);
-    ck_assert_int_eq(xn_publish_text(ctx, name, "", 0, true), XANI_OK);
+    ck_assert_int_eq(xn_publish_text(ctx, name, "", 0, "text"), XANI_OK);
     ck_assert_int_eq(xn_publish_verify(ctx, name), XANI_OK);
-    ck_assert_int_eq(xn_publish_text(ctx, name, "other", 5, false), XANI_OK);
+    ck_assert_int_eq(xn_publish_text(ctx, name, "other", 5, NULL), XANI_OK);
     ck_assert_int_eq(xn_publish_verify(ctx, name), XANI_ERR_VERIFY);
     xn_clear_error(ctx);
     ck_assert_int_eq(xn_make_dirs(ctx, "scratch-publish/a/b/.result.txt/c"), XANI_ERR_OUTPUT);
     ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "scratch-publish/a/b/.result.txt/c"));
     xn_clear_error(ctx);
-    ck_assert_int_eq(xn_publish_text(ctx, "scratch-publish/none/x.txt", "x", 1, true), XANI_ERR_OUTPUT);
+    ck_assert_int_eq(xn_publish_text(ctx, "scratch-publish/none/x.txt", "x", 1, "text"), XANI_ERR_OUTPUT);
     ck_assert_str_eq(xani_error_text(ctx), "scratch-publish/none/x.txt: cannot be written: No such file or directory");
 }
 END_TEST

@@ -375,7 +375,7 @@ START_TEST(test_field_cubes)
             cube.off.i0_sum[0] = 4096 * 100;
             cube.off.shots[0] = 50;
         }
-        ok(xn_result_write_field_cubes(ctx, prefix, &cube));
+        ok(xn_result_write_field_cubes(ctx, prefix, XN_RESULT_FIELD, &cube));
         double *v, *w;
         int64_t n;
         read_f64(on, "imgs", &v, &n);
@@ -416,7 +416,7 @@ START_TEST(test_field_cubes)
     make_cube(4, 3, 5, true);
     xn_free(cube.on_float);
     cube.on_float = NULL;
-    ck_assert_int_eq(xn_result_write_field_cubes(ctx, prefix, &cube), XANI_ERR_INPUT);
+    ck_assert_int_eq(xn_result_write_field_cubes(ctx, prefix, XN_RESULT_FIELD, &cube), XANI_ERR_INPUT);
 }
 END_TEST
 

@@ -18,6 +18,8 @@
 #include "codec/encode.h"
 #include "io/repack/repack_parts.h"
 
+#define KIND "repack" // in manifests
+
 // ---- the answer
 
 static const char *action(const xn_repack_item *it)
@@ -98,6 +100,7 @@ static xani_status write_all(xn_repack_job *job)
 {
     const xn_creation_order order = order_of_root(job);
     XN_TRY(xn_writer_create_as(job->ctx, job->output, XN_LAYOUT_RESULT, &order, &job->writer));
+    xn_writer_kind(job->writer, KIND);
     xn_progress(job->ctx, "repack", 0, job->total, "bytes");
     xn_hdf_guard guard = xn_hdf_enter();
     xani_status st = xn_repack_structure(job);
@@ -136,7 +139,7 @@ static xani_status check_options(xn_repack_job *job)
         return xn_fail(job->ctx, XANI_ERR_USAGE, "--level %d: 1 to %d is needed for %s", o->level, most, o->filter);
     if (job->n_inputs < 1) return xn_fail(job->ctx, XANI_ERR_USAGE, "no input");
     for (int i = 0; i < job->n_inputs; i++) XN_TRY(spare(job, job->inputs[i]));
-    return XANI_OK;
+    return xn_publish_spare(job->ctx, job->output, KIND);
 }
 
 static xani_status run(xn_repack_job *job, json_t **answer)

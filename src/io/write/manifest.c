@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // manifest.c -- FILE.manifest.json, and the last steps by which a file gets its name.
 //
-//   {"format": 1, "file": "cube.h5", "bytes": 123456, "xxh3": "0123456789abcdef",
+//   {"format": 1, "kind": "cube", "file": "cube.h5", "bytes": 123456, "xxh3": "0123456789abcdef",
 //    "datasets": {"/entry/cube/signal": {"xxh3": "...", "shape": [50, 512, 1024], "dtype": "float32"}, ...}}
 //
 // xxh3 is XXH3 with 64 bits, as 16 hexadecimal digits: of the whole file (which covers attributes and
@@ -93,8 +93,8 @@ json_t *xn_manifest_datasets(const xn_record *record, size_t n)
 }
 
 // Writes and syncs the manifest of the file `temporary`, to be called `path`, as `to`.
-static xani_status write_manifest(xn_ctx *ctx, const char *temporary, const char *path, json_t *datasets,
-                                  const char *to)
+static xani_status write_manifest(xn_ctx *ctx, const char *temporary, const char *path, const char *kind,
+                                  json_t *datasets, const char *to)
 {
     uint64_t hash = 0;
     int64_t bytes = 0;
@@ -102,6 +102,7 @@ static xani_status write_manifest(xn_ctx *ctx, const char *temporary, const char
     const char *slash = strrchr(path, '/');
     json_t *m = json_pack("{s:i, s:s, s:I, s:o}", "format", FORMAT, "file", slash ? slash + 1 : path, "bytes",
                           (json_int_t)bytes, "xxh3", hex(hash));
+    if (m && kind) json_object_set_new(m, "kind", json_string(kind));
     if (m && datasets) json_object_set(m, "datasets", datasets);
     char *text = m ? json_dumps(m, JSON_INDENT(1)) : NULL;
     json_decref(m);
@@ -149,7 +150,8 @@ static void put_back(const exchange *e)
     if (e->had_manifest && rename(e->old_manifest, e->manifest) != 0) unlink(e->old_manifest);
 }
 
-xani_status xn_manifest_publish(xn_ctx *ctx, const char *temporary, const char *path, json_t *datasets)
+xani_status xn_manifest_publish(xn_ctx *ctx, const char *temporary, const char *path, const char *kind,
+                                json_t *datasets)
 {
     char *manifest = xn_manifest_path(path);
     exchange e = {.path = path, .manifest = manifest, .old_file = xn_io_temporary(path)};
@@ -157,7 +159,7 @@ xani_status xn_manifest_publish(xn_ctx *ctx, const char *temporary, const char *
     e.old_manifest = manifest ? xn_io_temporary(manifest) : NULL;
     xani_status st = XANI_OK;
     if (!e.new_manifest || !e.old_file || !e.old_manifest) st = xn_fail_memory(ctx, path, 1);
-    if (st == XANI_OK) st = write_manifest(ctx, temporary, path, datasets, e.new_manifest);
+    if (st == XANI_OK) st = write_manifest(ctx, temporary, path, kind, datasets, e.new_manifest);
     if (st == XANI_OK && give_names(&e, temporary) != 0) {
         st = xn_output_fail(ctx, path, errno);
         put_back(&e);

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -113,6 +114,14 @@ char *xn_io_temporary(const char *path)
     return name;
 }
 
+static int remove_entry(const char *path, const struct stat *s, int kind, struct FTW *where)
+{
+    (void)s, (void)kind, (void)where;
+    return remove(path);
+}
+
+void xn_io_remove_tree(const char *path) { (void)nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS); }
+
 static void sweep(const char *path)
 {
     char *prefix = temporary_prefix(path), *folder = xn_io_folder(path);
@@ -121,7 +130,10 @@ static void sweep(const char *path)
     for (struct dirent *e; d && (e = readdir(d));) {
         if (strncmp(e->d_name, start, strlen(start)) != 0) continue;
         long pid = strtol(e->d_name + strlen(start), NULL, 10);
-        if (pid > 0 && kill((pid_t)pid, 0) != 0 && errno == ESRCH) unlinkat(dirfd(d), e->d_name, 0);
+        if (pid <= 0 || kill((pid_t)pid, 0) == 0 || errno != ESRCH || unlinkat(dirfd(d), e->d_name, 0) == 0) continue;
+        char *tree = errno == EISDIR ? xn_format("%s/%s", folder, e->d_name) : NULL;
+        if (tree) xn_io_remove_tree(tree);
+        xn_free(tree);
     }
     if (d) closedir(d);
     xn_free(prefix);
@@ -159,14 +171,14 @@ xani_status xn_write_new(xn_ctx *ctx, const char *temporary, const char *path, c
     return write_new(temporary, bytes, n) == 0 ? XANI_OK : xn_output_fail(ctx, path, errno);
 }
 
-xani_status xn_publish_text(xn_ctx *ctx, const char *path, const void *bytes, size_t n, bool with_manifest)
+xani_status xn_publish_text(xn_ctx *ctx, const char *path, const void *bytes, size_t n, const char *kind)
 {
     xn_io_sweep(path);
     char *temporary = xn_io_temporary(path);
     if (temporary == NULL) return xn_fail_memory(ctx, path, 1);
     xani_status st = xn_write_new(ctx, temporary, path, bytes, n);
     if (st == XANI_OK)
-        st = with_manifest ? xn_manifest_publish(ctx, temporary, path, NULL) : xn_replace_file(ctx, temporary, path);
+        st = kind ? xn_manifest_publish(ctx, temporary, path, kind, NULL) : xn_replace_file(ctx, temporary, path);
     xn_free(temporary);
     return st;
 }

@@ -18,6 +18,7 @@ typedef enum {
 } xn_layout;
 
 xani_status xn_writer_create(xn_ctx *ctx, const char *path, xn_layout layout, xn_writer **w);
+void xn_writer_kind(xn_writer *w, const char *kind); // once, for the manifest: what may replace the file
 // Group with @NX_class (NULL: none); parents are made.
 xani_status xn_writer_group(xn_writer *w, const char *group, const char *nx_class);
 // A published file with its manifest, to be published again with some datasets others: remove, then write anew.
@@ -50,12 +51,19 @@ xani_status xn_writer_rows(xn_writer *w, const char *dataset, int64_t n, const v
 xani_status xn_writer_publish(xn_writer **w);
 void xn_writer_abort(xn_writer **w); // removes the temporary; NULL is fine
 
-// Text files (reports, configurations): temporary name, sync, rename; manifest like the above.
-xani_status xn_publish_text(xn_ctx *ctx, const char *path, const void *bytes, size_t n, bool with_manifest);
+// Text files (reports, configurations): temporary name, sync, rename; with a kind, manifest like the above.
+xani_status xn_publish_text(xn_ctx *ctx, const char *path, const void *bytes, size_t n, const char *kind);
 // Compares a published file with its manifest. XANI_ERR_VERIFY with text when it differs,
 // XANI_ERR_INPUT when file or manifest is missing.
 xani_status xn_publish_verify(xn_ctx *ctx, const char *path);
-bool xn_published(const char *path);                    // file and manifest both exist
+bool xn_published(const char *path); // file and manifest both exist
+// What stands at a path: nothing or an empty file, one whose manifest says this kind (or, of earlier versions, none), a
+// file without a manifest, anything else.
+typedef enum { XN_STANDS_NOTHING, XN_STANDS_SAME, XN_STANDS_UNKNOWN, XN_STANDS_OTHER } xn_stands;
+xn_stands xn_what_stands(const char *path, const char *kind);
+// XANI_ERR_USAGE with text, where a file of this kind may not take the name: of anything; of what stands there.
+xani_status xn_stands_in_the_way(xn_ctx *ctx, const char *path, const char *kind);
+xani_status xn_publish_spare(xn_ctx *ctx, const char *path, const char *kind);
 bool xn_same_file(const char *a, const char *b);        // also under another name (a link); false: one is not there
 xani_status xn_make_dirs(xn_ctx *ctx, const char *dir); // mkdir -p; XANI_ERR_OUTPUT names the folder
 

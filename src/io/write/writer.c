@@ -70,6 +70,7 @@ static void destroy(xn_writer *w)
     xn_free(w->record);
     xn_free(w->path);
     xn_free(w->temporary);
+    xn_free(w->kind);
     xn_latch_release(w->latch);
     json_decref(w->kept);
     xn_free(w);
@@ -106,6 +107,12 @@ xani_status xn_writer_create_as(xn_ctx *ctx, const char *path, xn_layout layout,
     xn_hdf_leave(guard);
     if (st != XANI_OK) xn_writer_abort(writer);
     return st;
+}
+
+void xn_writer_kind(xn_writer *w, const char *kind)
+{
+    w->kind = xn_strdup(kind);
+    if (w->kind == NULL && w->status == XANI_OK) w->status = xn_fail_memory(w->ctx, w->path, strlen(kind));
 }
 
 xani_status xn_writer_fail(xn_writer *w, const char *name)
@@ -186,7 +193,7 @@ xani_status xn_writer_publish(xn_writer **writer)
         json_t *datasets = xn_manifest_datasets(w->record, w->n_records);
         if (datasets == NULL || (w->kept && json_object_update_missing(datasets, w->kept) != 0))
             st = xn_fail_memory(w->ctx, "a manifest", 1);
-        if (st == XANI_OK) st = xn_manifest_publish(w->ctx, w->temporary, w->path, datasets);
+        if (st == XANI_OK) st = xn_manifest_publish(w->ctx, w->temporary, w->path, w->kind, datasets);
         json_decref(datasets);
     }
     xn_writer_abort(writer); // closes what is open, removes the temporary if it is still there

@@ -35,6 +35,7 @@ bool xn_latch_set_driver(hid_t access, xn_latch *latch); // files opened with `a
 struct xn_writer {
     xn_ctx *ctx;
     char *path, *temporary; // final name, and the one in the same folder
+    char *kind;             // for the manifest; NULL: none
     hid_t file;
     xn_layout layout;
     xn_latch *latch;    // of the file
@@ -55,8 +56,9 @@ char *xn_io_folder(const char *path);    // that holds path; owned
 int xn_io_sync_folder(const char *path); // of the folder that holds path
 int xn_io_rename(const char *from, const char *to);
 int xn_io_remove(const char *path);
-char *xn_io_temporary(const char *path); // ".<name>.tmp-<host>-<pid>-<number>" beside it, owned
-void xn_io_sweep(const char *path);      // removes what processes of this host that are no more left beside it
+char *xn_io_temporary(const char *path);  // ".<name>.tmp-<host>-<pid>-<number>" beside it, owned
+void xn_io_remove_tree(const char *path); // a folder with all it holds, as far as that can be
+void xn_io_sweep(const char *path);       // removes what processes of this host that are no more left beside it
 // A new file `temporary` with these bytes, synced; errors name `path`, which it is to become.
 xani_status xn_write_new(xn_ctx *ctx, const char *temporary, const char *path, const void *bytes, size_t n);
 
@@ -80,8 +82,10 @@ xani_status xn_writer_status(xn_writer *w);                 // after a step: w->
 // manifest.c
 char *xn_manifest_path(const char *path); // owned
 xani_status xn_hash_file(xn_ctx *ctx, const char *path, uint64_t *hash, int64_t *bytes);
-// Moves `temporary` to `path` with a manifest beside it; all or nothing. datasets: borrowed, NULL for text.
-xani_status xn_manifest_publish(xn_ctx *ctx, const char *temporary, const char *path, json_t *datasets);
+// Moves `temporary` to `path` with a manifest beside it; all or nothing. kind: NULL: none; datasets: borrowed, NULL for
+// text.
+xani_status xn_manifest_publish(xn_ctx *ctx, const char *temporary, const char *path, const char *kind,
+                                json_t *datasets);
 // Moves it without a manifest.
 xani_status xn_replace_file(xn_ctx *ctx, const char *temporary, const char *path);
 json_t *xn_manifest_datasets(const xn_record *record, size_t n);

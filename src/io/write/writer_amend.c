@@ -41,15 +41,17 @@ static xani_status copy_file(xn_ctx *ctx, const char *path, const char *temporar
     return bad ? xn_output_fail(ctx, path, number) : XANI_OK;
 }
 
-static xani_status read_hashes(xn_ctx *ctx, const char *path, json_t **datasets)
+static xani_status read_manifest(xn_ctx *ctx, const char *path, xn_writer *w)
 {
     char *name = xn_manifest_path(path);
     if (name == NULL) return xn_fail_memory(ctx, path, 1);
     json_t *manifest = json_load_file(name, 0, NULL);
-    *datasets = json_incref(json_object_get(manifest, "datasets"));
+    const char *kind = json_string_value(json_object_get(manifest, "kind"));
+    if (kind != NULL) xn_writer_kind(w, kind);
+    w->kept = json_incref(json_object_get(manifest, "datasets"));
     json_decref(manifest);
     xani_status st =
-        json_is_object(*datasets) ? XANI_OK : xn_fail(ctx, XANI_ERR_INPUT, "%s: is no manifest of datasets", name);
+        json_is_object(w->kept) ? XANI_OK : xn_fail(ctx, XANI_ERR_INPUT, "%s: is no manifest of datasets", name);
     xn_free(name);
     return st;
 }
@@ -58,7 +60,7 @@ xani_status xn_writer_amend(xn_ctx *ctx, const char *path, xn_writer **writer)
 {
     XN_TRY(xn_writer_open(ctx, path, XN_LAYOUT_RESULT, writer));
     xn_writer *w = *writer;
-    xani_status st = read_hashes(ctx, path, &w->kept);
+    xani_status st = read_manifest(ctx, path, w);
     if (st == XANI_OK) st = copy_file(ctx, path, w->temporary);
     xn_hdf_guard guard = xn_hdf_enter();
     hid_t access = st == XANI_OK ? xn_writer_access(w) : H5I_INVALID_HID;

@@ -46,7 +46,7 @@ static xani_status write_pedestal(xn_ctx *ctx, const xn_sim_model *m, const char
     static const int stages[3] = {0, 1, 2};
     xn_writer *w = NULL;
     xani_status st;
-    XN_GOTO(out, st, xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w));
+    XN_GOTO(out, st, xn_sim_create(ctx, path, XN_LAYOUT_RESULT, &w));
     XN_GOTO(out, st, write_planes(ctx, w, "/gains", m, m->detector.pedestal, stages, 3));
     XN_GOTO(out, st, write_noise(ctx, w, m));
     XN_GOTO(out, st, xn_writer_data(w, "/pixel_mask", XN_I64, 2, (int64_t[]){g->ny, g->nx}, NULL, m->detector.mask));
@@ -61,7 +61,7 @@ static xani_status write_gains(xn_ctx *ctx, const xn_sim_model *m, const char *p
     static const int stages[4] = {0, 1, 2, 0};
     xn_writer *w = NULL;
     xani_status st;
-    XN_GOTO(out, st, xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w));
+    XN_GOTO(out, st, xn_sim_create(ctx, path, XN_LAYOUT_RESULT, &w));
     XN_GOTO(out, st, write_planes(ctx, w, "/gains", m, m->detector.gain, stages, 4));
     st = xn_writer_publish(&w);
 out:

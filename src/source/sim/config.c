@@ -154,12 +154,12 @@ static xani_status publish_config(xn_ctx *ctx, const xn_config *config, const ch
 {
     char *yaml = NULL;
     XN_TRY(xani_config_text(ctx, config, &yaml));
-    char *text = xn_format("# Written by xani sim beside its data (layout %s): xani run takes it as it is.\n"
-                           "# The truth is in %s.\n%s",
+    char *text = xn_format(XN_SIM_CONFIG_HEAD " (layout %s): xani run takes it as it is.\n"
+                                              "# The truth is in %s.\n%s",
                            layout, XN_SIM_TRUTH_FILE, yaml);
     xn_free(yaml);
     if (text == NULL) return xn_fail_memory(ctx, "the written configuration", 4096);
-    xani_status st = xn_publish_text(ctx, path, text, strlen(text), false);
+    xani_status st = xn_publish_text(ctx, path, text, strlen(text), NULL);
     xn_free(text);
     return st;
 }

@@ -49,7 +49,7 @@ static xani_status write_cube(xn_ctx *ctx, const xn_sim_view *v, const char *pat
     for (int64_t i = 0; i < n; i++) ones[i] = 1.0;
     xn_writer *w = NULL;
     xani_status st;
-    XN_GOTO(out, st, xn_writer_create(ctx, path, XN_LAYOUT_PLAIN, &w));
+    XN_GOTO(out, st, xn_sim_create(ctx, path, XN_LAYOUT_PLAIN, &w));
     XN_GOTO(out, st, xn_writer_data(w, "/scan_var", XN_F64, 1, &n, NULL, delays));
     XN_GOTO(out, st, xn_writer_data(w, "/imgs", XN_F64, 3, (int64_t[]){n, g->ny, g->nx}, NULL, images));
     XN_GOTO(out, st, xn_writer_data(w, "/i0", XN_F64, 1, &n, NULL, ones));

@@ -117,10 +117,10 @@ void xn_sim_detector_free(xn_sim_detector *d)
 
 char *xn_sim_geometry_text(const xn_sim_detector *d, double energy_kev, double distance_m)
 {
-    char *text = xn_format("; Geometry of the simulated detector, as xani sim wrote it.\n"
-                           "photon_energy = %.17g\nclen = %.17g\nres = %.17g\ndata = /data/%s/data\n"
-                           "dim0 = %%\ndim1 = ss\ndim2 = fs\n",
-                           1e3 * energy_kev, distance_m, d->panels.panel[0].res, d->name);
+    char *text =
+        xn_format(XN_SIM_GEOMETRY_HEAD "photon_energy = %.17g\nclen = %.17g\nres = %.17g\ndata = /data/%s/data\n"
+                                       "dim0 = %%\ndim1 = ss\ndim2 = fs\n",
+                  1e3 * energy_kev, distance_m, d->panels.panel[0].res, d->name);
     for (int m = 0; text != NULL && m < d->panels.n; m++) {
         const xn_panel *p = &d->panels.panel[m];
         char *more =

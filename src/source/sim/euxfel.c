@@ -79,7 +79,7 @@ static xani_status create(xn_ctx *ctx, const xn_sim_view *v, const char *dir, co
 {
     char *path = xn_format("%s/%s/RAW-R%04d-%s-S%05d.h5", dir, v->name, v->run + 1, aggregator, sequence);
     if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
-    xani_status st = xn_writer_create(ctx, path, XN_LAYOUT_RESULT, w);
+    xani_status st = xn_sim_create(ctx, path, XN_LAYOUT_RESULT, w);
     xn_free(path);
     return st;
 }

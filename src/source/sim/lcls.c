@@ -233,7 +233,7 @@ static xani_status write_file(const writer *given, const char *dir)
     char *path = xn_format("%s/xppsim%s_Run%04d.h5", dir, o.second ? "2" : "", o.v->run + 1);
     if (path == NULL) return xn_fail_memory(o.ctx, "a path", strlen(dir));
     xani_status st;
-    XN_GOTO(out, st, xn_writer_create(o.ctx, path, XN_LAYOUT_RESULT, &o.w));
+    XN_GOTO(out, st, xn_sim_create(o.ctx, path, XN_LAYOUT_RESULT, &o.w));
     XN_GOTO(out, st, readings(&o));
     XN_GOTO(out, st, constants(&o));
     XN_GOTO(out, st, frames(&o));

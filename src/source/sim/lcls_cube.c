@@ -103,7 +103,7 @@ static xani_status first_file(xn_ctx *ctx, const xn_config *config, const xn_sim
     XN_GOTO(out, st, xn_sim_bin_edges(ctx, config, &edges, &bins));
     h.edges_ps = edges;
     if (bins != h.bins) st = xn_fail(ctx, XANI_ERR_CONFIG, "reduce.delay_bins_ps: the bins have no edges");
-    if (st == XANI_OK) st = xn_writer_create(ctx, path, XN_LAYOUT_PLAIN, &w);
+    if (st == XANI_OK) st = xn_sim_create(ctx, path, XN_LAYOUT_PLAIN, &w);
     if (st == XANI_OK) st = write_first(ctx, m->detector.name, &h, w);
     if (st == XANI_OK) st = xn_writer_publish(&w);
 out:
@@ -189,7 +189,7 @@ static xani_status second_from_cube(xn_ctx *ctx, const xn_config *config, const 
     if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
     XN_GOTO(out, st, half_read(ctx, prefix, true, &on));
     XN_GOTO(out, st, half_read(ctx, prefix, false, &off));
-    XN_GOTO(out, st, xn_writer_create(ctx, path, XN_LAYOUT_PLAIN, &w));
+    XN_GOTO(out, st, xn_sim_create(ctx, path, XN_LAYOUT_PLAIN, &w));
     XN_GOTO(out, st, write_steps(ctx, &on, w));
     XN_GOTO(out, st, write_label(ctx, "laser_on", m->detector.name, &on, w));
     XN_GOTO(out, st, write_label(ctx, "laser_off", m->detector.name, &off, w));

@@ -163,7 +163,7 @@ static xani_status write_file(xn_ctx *ctx, const xn_sim_view *v, const xn_sim_sh
     char *path = xn_format("%s/%s%s", dir, v->name, suffix);
     xn_writer *w = NULL;
     if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
-    xani_status st = xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w);
+    xani_status st = xn_sim_create(ctx, path, XN_LAYOUT_RESULT, &w);
     if (st == XANI_OK) st = content(ctx, v, t, w);
     if (st == XANI_OK) st = xn_writer_publish(&w);
     xn_writer_abort(&w);

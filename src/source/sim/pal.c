@@ -105,7 +105,7 @@ static xani_status write_metadata(const point *p, const char *path)
             value[i * COLUMNS + c] = p->t->missing[c][p->first + i] ? NAN : p->t->reading[c][p->first + i];
         value[i * COLUMNS + FLAG_COLUMN] = p->t->on[p->first + i];
     }
-    XN_GOTO(out, st, xn_writer_create(p->ctx, path, XN_LAYOUT_RESULT, &w));
+    XN_GOTO(out, st, xn_sim_create(p->ctx, path, XN_LAYOUT_RESULT, &w));
     XN_GOTO(out, st, put_metadata(p, w, id, value));
     st = xn_writer_publish(&w);
 out:
@@ -137,7 +137,7 @@ static xani_status write_images(const point *p, const char *path)
     if (part.n_frames == 0) goto out; // no file of images: nothing was stored at this point
     snprintf(dataset, sizeof dataset, "/detector/eh1/%s/image/block0_values", p->v->model->detector.name);
     snprintf(items, sizeof items, "/detector/eh1/%s/image/block0_items", p->v->model->detector.name);
-    XN_GOTO(out, st, xn_writer_create(p->ctx, path, XN_LAYOUT_RESULT, &w));
+    XN_GOTO(out, st, xn_sim_create(p->ctx, path, XN_LAYOUT_RESULT, &w));
     XN_GOTO(out, st, xn_writer_data(w, items, XN_I64, 1, &part.n_frames, NULL, id));
     XN_GOTO(out, st,
             xn_sim_write_frames(p->ctx, w, dataset, p->v, &part, true, 3, (int64_t[]){part.n_frames, g->ny, g->nx}));

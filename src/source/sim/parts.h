@@ -22,6 +22,7 @@
 #include "physics/geometry.h"
 #include "physics/lattice.h"
 #include "physics/panel.h"
+#include "source/sim/sim.h"
 
 #define XN_SIM_BRANCHES 60 // of the crystal, at most
 #define XN_SIM_BLOCK 64    // pixels evaluated together; lines that are weak in a whole block are skipped
@@ -192,6 +193,8 @@ bool xn_sim_writes_shots(const xn_sim_settings *s);
 
 // ---- files; each returns with nothing or with everything published
 
+// A writer of a file of the kind XN_SIM_KIND.
+xani_status xn_sim_create(xn_ctx *ctx, const char *path, xn_layout layout, xn_writer **w);
 // Writes the frames of a run, made a batch at a time by all threads, as uint16 words or (kev) float32 keV, one frame
 // per chunk. dims: of the dataset, the first the number of frames.
 xani_status xn_sim_write_frames(xn_ctx *ctx, xn_writer *w, const char *dataset, const xn_sim_view *v,
@@ -222,5 +225,8 @@ xani_status xn_sim_open(xn_ctx *ctx, const xn_config *config, int run, xn_source
 #define XN_SIM_GAIN_FILE "gains.h5"
 #define XN_SIM_GEOMETRY_FILE "detector.geom"
 #define XN_SIM_TRUTH_FILE "truth.h5"
+// How its texts begin, by which it knows them again.
+#define XN_SIM_CONFIG_HEAD "# Written by xani sim beside its data"
+#define XN_SIM_GEOMETRY_HEAD "; Geometry of the simulated detector, as xani sim wrote it.\n"
 
 #endif

@@ -160,7 +160,7 @@ static xani_status write_table(const writer *o, const char *dir)
                        : snprintf(text + n, room - n, "%lld,%.17g,%.17g\n", (long long)tag_of(o, i), edge, edge);
         n += (size_t)more;
     }
-    if (st == XANI_OK) st = xn_publish_text(o->ctx, path, text, n, true);
+    if (st == XANI_OK) st = xn_publish_text(o->ctx, path, text, n, XN_SIM_KIND);
     xn_free(text);
     xn_free(path);
     return st;
@@ -171,7 +171,7 @@ static xani_status write_tags(writer *o, const char *dir)
     char *path = xn_format("%s/run_%d.h5", dir, o->number);
     if (path == NULL) return xn_fail_memory(o->ctx, "a path", strlen(dir));
     xani_status st;
-    XN_GOTO(out, st, xn_writer_create(o->ctx, path, XN_LAYOUT_PLAIN, &o->w));
+    XN_GOTO(out, st, xn_sim_create(o->ctx, path, XN_LAYOUT_PLAIN, &o->w));
     XN_GOTO(out, st, put_run_info(o));
     XN_GOTO(out, st, put_events(o));
     XN_GOTO(out, st, put_tags(o));

@@ -13,6 +13,13 @@
 #include "source/sim/sim.h"
 #include "source/source.h"
 
+xani_status xn_sim_create(xn_ctx *ctx, const char *path, xn_layout layout, xn_writer **w)
+{
+    XN_TRY(xn_writer_create(ctx, path, layout, w));
+    xn_writer_kind(*w, XN_SIM_KIND);
+    return XANI_OK;
+}
+
 static xani_status remove_configs(xn_ctx *ctx, const xn_config *config, const char *dir)
 {
     for (int i = 0; xn_sim_layouts[i] != NULL; i++) {
@@ -40,7 +47,7 @@ static xani_status write_geometry(xn_ctx *ctx, const xn_config *config, const xn
     if (path == NULL || text == NULL)
         st = xn_fail_memory(ctx, "the geometry file", 4096);
     else
-        st = xn_publish_text(ctx, path, text, strlen(text), false);
+        st = xn_publish_text(ctx, path, text, strlen(text), NULL);
     xn_free(path);
     xn_free(text);
     return st;

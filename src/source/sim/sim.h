@@ -9,6 +9,8 @@
 
 #include "data/source.h"
 
+#define XN_SIM_KIND "sim" // of all that it writes, in manifests
+
 // Writes the layouts named in sim.layouts for every run, truth.h5, the geometry file and a
 // configuration xani.yaml that `xani run` takes as it is, into dir (made if missing).
 xani_status xn_sim_write(xn_ctx *ctx, const xn_config *config, const char *dir);

@@ -76,7 +76,7 @@ static xani_status write_detector(xn_ctx *ctx, const xn_sim_view *v, const xn_si
     if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
     xn_writer *w = NULL;
     xani_status st;
-    XN_GOTO(out, st, xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w));
+    XN_GOTO(out, st, xn_sim_create(ctx, path, XN_LAYOUT_RESULT, &w));
     XN_GOTO(out, st, xn_writer_text(w, "/general/detector_name", d->name));
     XN_GOTO(out, st, xn_sim_write_frames(ctx, w, dataset, v, t, false, 3, dims));
     XN_GOTO(out, st, write_columns(ctx, w, group, t, d->geometry.n_modules));
@@ -133,7 +133,7 @@ static xani_status write_readings(xn_ctx *ctx, const xn_sim_view *v, const xn_si
     if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
     xn_writer *w = NULL;
     xani_status st;
-    XN_GOTO(out, st, xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w));
+    XN_GOTO(out, st, xn_sim_create(ctx, path, XN_LAYOUT_RESULT, &w));
     for (int c = 0; c < XN_SIM_CHANNELS; c++) XN_GOTO(out, st, write_channel(ctx, w, c, t));
     XN_GOTO(out, st, write_events(ctx, w, t));
     st = xn_writer_publish(&w);

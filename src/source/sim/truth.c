@@ -235,7 +235,7 @@ xani_status xn_sim_write_truth(xn_ctx *ctx, const xn_config *config, const xn_si
     if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
     xn_writer *w = NULL;
     xani_status st;
-    XN_GOTO(out, st, xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w));
+    XN_GOTO(out, st, xn_sim_create(ctx, path, XN_LAYOUT_RESULT, &w));
     XN_GOTO(out, st, write_head(ctx, w, config, m));
     for (int run = 0; run < m->s.n_runs; run++) {
         xn_sim_view v;
