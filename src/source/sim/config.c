@@ -3,14 +3,17 @@
 //
 // It is the given one with input, runs[].files and the geometry file set to what was written, and with the paths that
 // remain made absolute.  What the analysis may choose (select, reduce, fit, map) stays as given, readings by the names
-// that the layout has for them; a time-tool window is added where there is none.  The first layout asked for gets the
-// name xani.yaml, others xani_LAYOUT.yaml.
+// that the layout has for them; a time-tool window and delay bins are added where there are none.  The first layout
+// asked for gets the name xani.yaml, others xani_LAYOUT.yaml.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "io/write/publish.h"
 #include "source/sim/parts.h"
+
+#define FINE_BIN_PS 0.03 // resolves 16 THz, as xani init proposes
 
 xani_status xn_sim_assign(xn_ctx *ctx, xn_config *config, char *text)
 {
@@ -128,12 +131,23 @@ static xani_status set_files(xn_ctx *ctx, const xn_sim_model *m, const xn_sim_la
     return XANI_OK;
 }
 
+// Frames cannot be reduced without bins: where none are given, about as fine as the pulses allow, over all delays.
+static xani_status set_bins(xn_ctx *ctx, const xn_sim_model *m, xn_config *config)
+{
+    const double span_ps = m->s.stop_ps - m->s.start_ps, n = fmax(1.0, rint(span_ps / FINE_BIN_PS));
+    if (xn_config_has(config, "reduce.delay_bins_ps")) return XANI_OK;
+    return xn_sim_assign(ctx, config,
+                         xn_format("reduce.delay_bins_ps={start: %.9g, stop: %.9g, step: %.9g}", m->s.start_ps,
+                                   m->s.stop_ps, span_ps / n));
+}
+
 static xani_status derive(xn_ctx *ctx, const xn_config *given, const xn_sim_model *m, const xn_sim_layout *layout,
                           xn_config *config)
 {
     XN_TRY(fix_path(ctx, given, "map.force_constants.file", config));
     XN_TRY(fix_geometry(ctx, given, m, config));
     XN_TRY(layout->configure(ctx, m, config));
+    if (layout->shots) XN_TRY(set_bins(ctx, m, config));
     XN_TRY(rename_readings(ctx, config));
     return set_files(ctx, m, layout, config);
 }

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // sim.c -- xani sim: everything that is written for a simulated experiment, in order.
 //
-// Files appear whole or not at all, one after the other; the configurations come last, and those of an earlier
-// simulation in the same folder are removed first, so that a configuration never describes half an experiment.
-#include <errno.h>
+// Files appear whole or not at all, one after the other, the configurations last; folder.c makes one of them.
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,23 +15,6 @@ xani_status xn_sim_create(xn_ctx *ctx, const char *path, xn_layout layout, xn_wr
 {
     XN_TRY(xn_writer_create(ctx, path, layout, w));
     xn_writer_kind(*w, XN_SIM_KIND);
-    return XANI_OK;
-}
-
-static xani_status remove_configs(xn_ctx *ctx, const xn_config *config, const char *dir)
-{
-    for (int i = 0; xn_sim_layouts[i] != NULL; i++) {
-        char *path = xn_sim_config_path(config, xn_sim_layouts[i], dir);
-        if (path == NULL) return xn_fail_memory(ctx, "a path", strlen(dir));
-        const bool own = xn_same_file(path, xn_config_name(config)),
-                   stays = !own && unlink(path) != 0 && errno != ENOENT;
-        xani_status st =
-            own ? xn_fail(ctx, XANI_ERR_USAGE, "%s: is the configuration given; give another folder to write to", path)
-            : stays ? xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be replaced: %s", path, strerror(errno))
-                    : XANI_OK;
-        xn_free(path);
-        if (st != XANI_OK) return st;
-    }
     return XANI_OK;
 }
 
@@ -75,7 +56,6 @@ xani_status xn_sim_write(xn_ctx *ctx, const xn_config *config, const char *dir)
     XN_TRY(xn_sim_model_make(ctx, config, &m));
     xani_status st;
     XN_GOTO(out, st, xn_make_dirs(ctx, dir));
-    XN_GOTO(out, st, remove_configs(ctx, config, dir));
     XN_GOTO(out, st, write_geometry(ctx, config, &m, dir));
     if (xn_sim_writes_shots(&m.s)) XN_GOTO(out, st, xn_sim_write_calibration(ctx, &m, dir));
     XN_GOTO(out, st, write_runs(ctx, config, &m, dir));

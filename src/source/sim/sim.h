@@ -11,6 +11,11 @@
 
 #define XN_SIM_KIND "sim" // of all that it writes, in manifests
 
+// folder.c: where to write what is to take its names in dir, which is made if missing: a folder of its own, owned.
+// XANI_ERR_USAGE where a file stands in the way that no simulation wrote.  What fails between begin and end, whose
+// status `st` is, leaves all as it was.
+xani_status xn_sim_begin(xn_ctx *ctx, const xn_config *config, const char *dir, char **place);
+xani_status xn_sim_end(xn_ctx *ctx, const xn_config *config, const char *dir, char **place, xani_status st);
 // Writes the layouts named in sim.layouts for every run, truth.h5, the geometry file and a
 // configuration xani.yaml that `xani run` takes as it is, into dir (made if missing).
 xani_status xn_sim_write(xn_ctx *ctx, const xn_config *config, const char *dir);
