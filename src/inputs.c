@@ -262,6 +262,7 @@ xani_status xn_inputs_spare(xn_ctx *ctx, const char *output, const char *kind, c
 {
     struct stat s;
     const bool there = stat(output, &s) == 0;
+    XN_TRY(xn_publish_room(ctx, output));
     if (there && S_ISDIR(s.st_mode))
         return xn_fail(ctx, XANI_ERR_OUTPUT, "%s: cannot be written: it is a folder", output);
     if (there) XN_TRY(check_inputs(ctx, output, kind, config, inputs));

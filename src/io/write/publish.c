@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "io/write/writer.h"
 
@@ -96,13 +97,17 @@ static void host_name(char host[65])
     host[64] = '\0';
 }
 
-// ".<name>.tmp-<host>-" beside path, owned.
+// ".<name>.tmp-<host>-" beside path, owned.  A name that would then be longer than the system allows stands by its
+// hash.
 static char *temporary_prefix(const char *path)
 {
+    enum { LONGEST = 128 };
     char host[65];
     host_name(host);
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
-    return xn_format("%.*s.%s.tmp-%s-", (int)(name - path), path, name, host);
+    const size_t n = strlen(name);
+    if (n <= LONGEST) return xn_format("%.*s.%s.tmp-%s-", (int)(name - path), path, name, host);
+    return xn_format("%.*s.%016llx.tmp-%s-", (int)(name - path), path, (unsigned long long)XXH3_64bits(name, n), host);
 }
 
 char *xn_io_temporary(const char *path)

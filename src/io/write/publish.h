@@ -63,6 +63,7 @@ typedef enum { XN_STANDS_NOTHING, XN_STANDS_SAME, XN_STANDS_UNKNOWN, XN_STANDS_O
 xn_stands xn_what_stands(const char *path, const char *kind);
 // XANI_ERR_USAGE with text, where a file of this kind may not take the name: of anything; of what stands there.
 xani_status xn_stands_in_the_way(xn_ctx *ctx, const char *path, const char *kind);
+xani_status xn_publish_room(xn_ctx *ctx, const char *path); // XANI_ERR_OUTPUT where a manifest has none for its name
 xani_status xn_publish_spare(xn_ctx *ctx, const char *path, const char *kind);
 bool xn_same_file(const char *a, const char *b);        // also under another name (a link); false: one is not there
 xani_status xn_make_dirs(xn_ctx *ctx, const char *dir); // mkdir -p; XANI_ERR_OUTPUT names the folder
