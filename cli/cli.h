@@ -107,7 +107,7 @@ typedef struct cli {
     bool colour;                   // stderr takes colour
     char warned[CLI_ERROR_LENGTH]; // the last warning
     xani_status outcome; // other than XANI_OK: the result is there and says so itself (too many pixels failed)
-    char error[CLI_ERROR_LENGTH];
+    char *error;         // cli_fail's, owned; NULL: none
 } cli;
 
 // options.c
@@ -138,6 +138,8 @@ void cli_progress_clear(cli *c); // before other text on stderr
 void cli_log(void *user, xani_log_level level, const char *text);
 
 // json.c
+json_t *cli_text(const char *text);                                 // of any bytes (xani_utf8)
+xani_status cli_not_utf8(cli *c, const char *path);                 // of a name that is to be the value of a key
 xani_status cli_result(cli *c, const char *schema, json_t *object); // prints (table or --json); steals object
 // What `xani reduce --json` tells of a cube (reduced.c); owned.
 json_t *cli_reduced(cli *c, const char *cube);

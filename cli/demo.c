@@ -177,11 +177,12 @@ static xani_status say(demo *d, json_t *summary)
     double peak = 1024.0 * (double)usage.ru_maxrss;
     xani_status st = XANI_OK;
     if (d->c->json) {
-        json_t *o = json_pack("{s:s, s:f, s:f}", "directory", d->dir, "seconds", d->seconds, "peak_memory_bytes", peak);
+        json_t *o = json_pack("{s:o, s:f, s:f}", "directory", cli_text(d->dir), "seconds", d->seconds,
+                              "peak_memory_bytes", peak);
         json_t *found = json_object_get(report, "summary"), *truth = json_object_get(report, "truth");
         if (found != NULL) json_object_set(o, "recovered", found);
         if (truth != NULL) json_object_set(o, "truth", truth);
-        if (report != NULL) json_object_set_new(o, "report", json_string(html));
+        if (report != NULL) json_object_set_new(o, "report", cli_text(html));
         json_object_set(o, "run", summary);
         st = cli_result(d->c, "xani.demo", o);
     } else {
@@ -202,7 +203,8 @@ static xani_status run_demo(demo *d)
     xani_status st = open_experiment(d->c, &config);
     if (st == XANI_OK) st = xani_config_text(d->c->context, config, &yaml);
     if (st == XANI_OK && d->c->dry_run) {
-        st = cli_result(d->c, "xani.plan", json_pack("{s:s, s:s}", "would_write", d->dir, "configuration", yaml));
+        st = cli_result(d->c, "xani.plan",
+                        json_pack("{s:o, s:o}", "would_write", cli_text(d->dir), "configuration", cli_text(yaml)));
         xani_free(yaml);
         xani_config_destroy(&config);
         return st;

@@ -180,6 +180,7 @@ static xani_status draw_file(cli *c, const char *file, const char *path)
 {
     xani_config *config = NULL;
     json_t *quoted = json_string(file); // JSON's quotes are YAML's
+    if (quoted == NULL) return cli_not_utf8(c, file);
     char *q = quoted ? json_dumps(quoted, JSON_ENCODE_ANY) : NULL,
          *assignment = cli_format("geometry.file=%s", q ? q : "");
     xani_status st = xani_config_create(c->context, &config);

@@ -34,8 +34,8 @@ static xani_status print_model(cli *c, const xani_model *model)
     for (int k = 0; k < xani_model_count(model); k++)
         json_array_append_new(names, json_string(xani_model_parameter(model, k)));
     return cli_result(c, "xani.plan",
-                      json_pack("{s:s, s:o, s:s, s:s}", "model", c->model.expression, "parameters", names, "input",
-                                c->args[0], "would_write", c->output));
+                      json_pack("{s:o, s:o, s:o, s:o}", "model", cli_text(c->model.expression), "parameters", names,
+                                "input", cli_text(c->args[0]), "would_write", cli_text(c->output)));
 }
 
 static xani_status fit(cli *c, const xani_config *config, const xani_model *model)

@@ -192,6 +192,19 @@ static void print_object(FILE *f, const json_t *object, int indent)
     }
 }
 
+json_t *cli_text(const char *text)
+{
+    char *valid = xani_utf8(text);
+    json_t *string = valid != NULL ? json_string(valid) : NULL;
+    xani_free(valid);
+    return string;
+}
+
+xani_status cli_not_utf8(cli *c, const char *path)
+{
+    return cli_fail(c, XANI_ERR_USAGE, "%s: its name is not UTF-8, as configurations are; link to it by another", path);
+}
+
 xani_status cli_result(cli *c, const char *schema, json_t *object)
 {
     if (object == NULL) return cli_fail(c, XANI_ERR_MEMORY, "%s", xani_status_text(XANI_ERR_MEMORY));
@@ -206,7 +219,7 @@ xani_status cli_result(cli *c, const char *schema, json_t *object)
     if (c->outcome != XANI_OK) {
         json_object_set_new(whole, "status", json_string(xani_status_name(c->outcome)));
         json_object_set_new(whole, "exit", json_integer(xani_exit_code(c->outcome)));
-        json_object_set_new(whole, "error", json_string(c->error));
+        json_object_set_new(whole, "error", cli_text(c->error));
     }
     json_object_update_missing(whole, object);
     char *text = json_dumps(whole, JSON_INDENT(2));

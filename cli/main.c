@@ -54,12 +54,23 @@ static void keep_streams(void)
 
 // ---- shared by the commands
 
+static void out_of_memory(void)
+{
+    fputs("xani: out of memory\n", stderr);
+    exit(1);
+}
+
 xani_status cli_fail(cli *c, xani_status status, const char *fmt, ...)
 {
+    char *text = NULL;
     va_list args;
     va_start(args, fmt);
-    vsnprintf(c->error, sizeof c->error, fmt, args);
+    if (vasprintf(&text, fmt, args) < 0) out_of_memory();
     va_end(args);
+    for (char *p = text; *p != '\0'; p++)
+        if (*p == '\n' || *p == '\r') *p = ' '; // of names: an error is one line
+    free(c->error);
+    c->error = text;
     return status;
 }
 
@@ -72,9 +83,10 @@ bool cli_is_done(cli *c, xani_status status)
 
 static void say(cli *c, xani_log_level level, const char *fmt, va_list args)
 {
-    char text[CLI_ERROR_LENGTH];
-    vsnprintf(text, sizeof text, fmt, args);
+    char *text = NULL;
+    if (vasprintf(&text, fmt, args) < 0) out_of_memory();
     cli_log(c, level, text);
+    free(text);
 }
 
 void cli_note(cli *c, const char *fmt, ...)
@@ -91,12 +103,6 @@ void cli_warn(cli *c, const char *fmt, ...)
     va_start(args, fmt);
     say(c, XANI_LOG_WARNING, fmt, args);
     va_end(args);
-}
-
-static void out_of_memory(void)
-{
-    fputs("xani: out of memory\n", stderr);
-    exit(1);
 }
 
 char *cli_format(const char *fmt, ...)
@@ -151,7 +157,7 @@ xani_status cli_write_file(cli *c, const char *path, const void *bytes, size_t n
         return cli_fail(c, XANI_ERR_OUTPUT, "%s: exists already; --force overwrites it", path);
     const char *slash = strrchr(path, '/');
     int folder = slash ? (int)(slash - path + 1) : 0;
-    char *temporary = cli_format("%.*s.%s.tmp.%d", folder, path, path + folder, (int)getpid());
+    char *temporary = cli_format("%.*s.xani.tmp.%d", folder, path, (int)getpid()); // not longer than a name may be
     xani_status st = write_and_rename(c, path, temporary, bytes, n);
     free(temporary);
     return st;
@@ -184,8 +190,8 @@ static void print_error(cli *c, xani_status status, const char *text)
     cli_progress_clear(c);
     fprintf(stderr, "xani: %s\n", text);
     if (!c->json || (c->outcome == status)) return;
-    json_t *e = json_pack("{s:s, s:i, s:s, s:i, s:s}", "schema", "xani.error", "version", 1, "status",
-                          xani_status_name(status), "exit", xani_exit_code(status), "error", text);
+    json_t *e = json_pack("{s:s, s:i, s:s, s:i, s:o}", "schema", "xani.error", "version", 1, "status",
+                          xani_status_name(status), "exit", xani_exit_code(status), "error", cli_text(text));
     char *line = e ? json_dumps(e, 0) : NULL;
     if (line) printf("%s\n", line);
     free(line);
@@ -202,7 +208,7 @@ static int finish(cli *c, xani_status status)
 {
     cli_progress_clear(c);
     if (status != XANI_OK) {
-        const char *text = c->error[0] ? c->error : c->context ? xani_error_text(c->context) : "";
+        const char *text = c->error != NULL ? c->error : c->context ? xani_error_text(c->context) : "";
         print_error(c, status, text[0] ? text : xani_status_text(status));
     }
     if ((fflush(stdout) != 0 || ferror(stdout)) && !reader_is_gone()) {
@@ -242,11 +248,11 @@ static xani_status dispatch(cli *c, int argc, char **argv, bool *help)
     xani_set_progress(c->context, cli_progress_show, c);
     install_signals(c->context);
     const char *isolation = getenv("XANI_ISOLATION");
-    if (isolation == NULL || strcmp(isolation, "off") != 0) {
-        st = xani_set_isolation(c->context, 1);
-        // Without its helper the command still works; who asks for isolation wants to know.
-        if (st != XANI_OK && isolation) return st;
-    }
+    const bool on = isolation != NULL && strcmp(isolation, "on") == 0, off = isolation && strcmp(isolation, "off") == 0;
+    if (isolation != NULL && isolation[0] != '\0' && !on && !off)
+        return cli_fail(c, XANI_ERR_USAGE, "XANI_ISOLATION=%s: on or off is needed", isolation);
+    // Without its helper the command still works; who asks for isolation wants to know.
+    if (!off && (st = xani_set_isolation(c->context, 1)) != XANI_OK && on) return st;
     return c->command->run(c);
 }
 
@@ -262,6 +268,18 @@ static void end(int code)
 #endif
 }
 
+static xani_status no_command(cli *c, const char *name)
+{
+    const char *near = cli_nearest_command(name);
+    if (near != NULL)
+        return cli_fail(c, XANI_ERR_USAGE, "unknown %s '%s'; did you mean '%s'?", name[0] == '-' ? "option" : "command",
+                        name, near);
+    if (name[0] == '-')
+        return cli_fail(c, XANI_ERR_USAGE, "option %s stands before the command; xani COMMAND [OPTION…] is the order",
+                        name);
+    return cli_fail(c, XANI_ERR_USAGE, "unknown command '%s'; xani --help lists them", name);
+}
+
 int main(int argc, char **argv)
 {
     keep_streams();
@@ -275,27 +293,18 @@ int main(int argc, char **argv)
         return finish(&c, XANI_OK);
     }
     bool ask = strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0;
-    if (ask && argc < 3) {
+    if (ask && (argc < 3 || strcmp(argv[2], "help") == 0)) {
         cli_help_all();
         return finish(&c, XANI_OK);
     }
     for (int i = 1; i < argc; i++) c.json |= strcmp(argv[i], "--json") == 0; // also for errors found while parsing
     const char *name = ask ? argv[2] : argv[1];
     c.command = cli_find(name);
-    if (c.command == NULL && name[0] == '-')
-        return finish(&c, cli_fail(&c, XANI_ERR_USAGE,
-                                   "option %s stands before the command; xani COMMAND [OPTION…] is the order", name));
-    if (c.command == NULL) {
-        const char *near = cli_nearest_command(name);
-        xani_status st = near ? cli_fail(&c, XANI_ERR_USAGE, "unknown command '%s'; did you mean '%s'?", name, near)
-                              : cli_fail(&c, XANI_ERR_USAGE, "unknown command '%s'; xani --help lists them", name);
-        return finish(&c, st);
-    }
+    if (c.command == NULL) return finish(&c, no_command(&c, name));
     bool help = ask;
     c.args = cli_alloc((size_t)argc + 1, sizeof *c.args);
     xani_status st = ask ? XANI_OK : dispatch(&c, argc, argv, &help);
     if (st == XANI_OK && help) cli_help(c.command);
-    if (c.command->run == NULL && ask) printf("\n(planned, not in this version)\n");
     int code = finish(&c, st);
     if (c.context != NULL) {
         signal(SIGINT, SIG_DFL);
@@ -305,6 +314,7 @@ int main(int argc, char **argv)
         xani_destroy(&c.context);
     }
     free(c.args);
+    free(c.error);
     end(code);
     return code;
 }

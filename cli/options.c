@@ -73,25 +73,35 @@ enum { N_ROWS = sizeof option_rows / sizeof option_rows[0] };
 
 // ---- nearest names
 
+// Letters put in, left out, changed, or swapped with the next.
 static int edit_distance(const char *a, const char *b)
 {
     enum { LONGEST = 32 };
-    int row[LONGEST + 1];
-    size_t na = strlen(a), nb = strlen(b);
+    int rows[3][LONGEST + 1], *before = rows[0], *last = rows[1], *row = rows[2];
+    const size_t na = strlen(a), nb = strlen(b);
     if (na > LONGEST || nb > LONGEST) return LONGEST;
-    for (size_t j = 0; j <= nb; j++) row[j] = (int)j;
+    for (size_t j = 0; j <= nb; j++) before[j] = last[j] = (int)j;
     for (size_t i = 1; i <= na; i++) {
-        int diagonal = row[0];
         row[0] = (int)i;
         for (size_t j = 1; j <= nb; j++) {
-            int change = diagonal + (a[i - 1] != b[j - 1]);
-            diagonal = row[j];
-            if (row[j] + 1 < change) change = row[j] + 1;
-            if (row[j - 1] + 1 < change) change = row[j - 1] + 1;
-            row[j] = change;
+            int best = last[j - 1] + (a[i - 1] != b[j - 1]);
+            if (last[j] + 1 < best) best = last[j] + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+            if (swapped && before[j - 2] + 1 < best) best = before[j - 2] + 1;
+            row[j] = best;
         }
+        int *free_row = before;
+        before = last, last = row, row = free_row;
     }
-    return row[nb];
+    return last[nb];
+}
+
+// Takes the name if it is nearer than any before: one letter in four may be wrong, in short words one.
+static void take_nearest(const char *word, const char *name, int *best, const char **found)
+{
+    const int d = edit_distance(word, name), most = ((int)strlen(word) + 1) / 4;
+    if (d < *best && d <= (most > 1 ? most : 1)) *best = d, *found = name;
 }
 
 const cli_command *cli_find(const char *name)
@@ -101,14 +111,15 @@ const cli_command *cli_find(const char *name)
     return NULL;
 }
 
+// Of those that this version has; of options, those that stand without a command.
 const char *cli_nearest_command(const char *name)
 {
-    int best = 3;
+    static const char *const alone[] = {"--help", "--version"};
+    int best = 4;
     const char *found = NULL;
-    for (int i = 0; i < cli_n_commands; i++) {
-        int d = edit_distance(name, cli_commands[i].name);
-        if (d < best) best = d, found = cli_commands[i].name;
-    }
+    for (int i = 0; name[0] == '-' && i < 2; i++) take_nearest(name, alone[i], &best, &found);
+    for (int i = 0; name[0] != '-' && i < cli_n_commands; i++)
+        if (cli_commands[i].run != NULL) take_nearest(name, cli_commands[i].name, &best, &found);
     return found;
 }
 
@@ -123,8 +134,7 @@ static const char *nearest_option(const cli_command *command, const char *name)
     const char *found = NULL;
     for (int i = 0; i < N_ROWS; i++) {
         if (!allowed(command, &option_rows[i])) continue;
-        int d = edit_distance(name, option_rows[i].option.name);
-        if (d < best && 2 * d < (int)strlen(name)) best = d, found = option_rows[i].option.name;
+        take_nearest(name, option_rows[i].option.name, &best, &found);
     }
     return found;
 }

@@ -12,10 +12,15 @@ static xani_status open_config(cli *c, xani_config **config)
     xani_status st = cli_open_config(c, c->args[0], config);
     if (st != XANI_OK || c->n_args < 2) return st;
     json_t *list = json_array();
-    for (int i = 1; i < c->n_args; i++) {
+    for (int i = 1; st == XANI_OK && i < c->n_args; i++) {
         char *path = realpath(c->args[i], NULL);
-        json_array_append_new(list, json_string(path != NULL ? path : c->args[i]));
+        if (json_array_append_new(list, json_string(path != NULL ? path : c->args[i])) != 0)
+            st = cli_not_utf8(c, c->args[i]);
         free(path);
+    }
+    if (st != XANI_OK) {
+        json_decref(list);
+        return st;
     }
     char *paths = json_dumps(list, 0), *assignment = cli_format("plan.results=%s", paths != NULL ? paths : "[]");
     st = xani_config_assign(c->context, *config, assignment);

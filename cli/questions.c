@@ -68,15 +68,17 @@ xani_status cli_run_init(cli *c)
     if (st != XANI_OK) return st;
     if (c->dry_run) {
         st = cli_result(c, "xani.plan",
-                        json_pack("{s:s, s:s}", "would_write", c->output != NULL ? c->output : "standard output",
-                                  "configuration", yaml));
+                        json_pack("{s:o, s:o}", "would_write",
+                                  cli_text(c->output != NULL ? c->output : "standard output"), "configuration",
+                                  cli_text(yaml)));
     } else if (c->output != NULL) {
         st = write_configuration(c, yaml);
-        if (st == XANI_OK && c->json) st = cli_result(c, "xani.init", json_pack("{s:s}", "configuration", c->output));
+        if (st == XANI_OK && c->json)
+            st = cli_result(c, "xani.init", json_pack("{s:o}", "configuration", cli_text(c->output)));
         if (st == XANI_OK)
             cli_note(c, "%s written; fill in what it asks for, then: xani check %s", c->output, c->output);
     } else if (c->json) {
-        st = cli_result(c, "xani.init", json_pack("{s:s}", "yaml", yaml));
+        st = cli_result(c, "xani.init", json_pack("{s:o}", "yaml", cli_text(yaml)));
     } else {
         fputs(yaml, stdout);
     }
@@ -133,10 +135,8 @@ xani_status cli_run_verify(cli *c)
     char *text = NULL;
     xani_status st = xani_verify(c->context, (const char *const *)c->args, (size_t)c->n_args, &text);
     if (text == NULL) return st;
-    if (st != XANI_OK && c->json) { // the error object is the answer
-        xani_free(text);
-        return st;
-    }
+    if (st == XANI_ERR_VERIFY)
+        c->outcome = cli_fail(c, st, "%s", xani_error_text(c->context)); // the answer says so itself
     xani_status printed = cli_result_text(c, "xani.verify", text);
     return st != XANI_OK ? st : printed;
 }

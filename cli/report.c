@@ -214,7 +214,7 @@ static void run_sections(report *r, json_t *list)
         report_paragraph(r, "Pictures are those of the first %d of %d runs.", RUNS_SHOWN, r->n_runs);
     for (int i = 0; i < r->n_runs; i++) {
         const report_run *run = &r->runs[i];
-        json_t *json = json_pack("{s:s}", "name", run->name);
+        json_t *json = json_pack("{s:o}", "name", cli_text(run->name));
         if (run->angles_deg != NULL)
             json_object_set_new(json, "angles_deg", numbers_json(run->angles_deg, run->n_angles));
         if (i < RUNS_SHOWN) {
@@ -383,9 +383,10 @@ xani_status cli_run_report(cli *c)
     if (st != XANI_OK) return st;
     char *path = cli_format("%s/report.html", c->args[0]), *figures = cli_format("%s/report.json", c->args[0]);
     if (c->dry_run)
-        st = cli_result(c, "xani.plan", json_pack("{s:s}", "would_write", path));
+        st = cli_result(c, "xani.plan", json_pack("{s:o}", "would_write", cli_text(path)));
     else if (c->json)
-        st = cli_result(c, "xani.report.written", json_pack("{s:s, s:s}", "html", path, "json", figures));
+        st = cli_result(c, "xani.report.written",
+                        json_pack("{s:o, s:o}", "html", cli_text(path), "json", cli_text(figures)));
     else
         printf("%s\n", path);
     free(path);

@@ -61,7 +61,7 @@ static void draw_differences(const void *data)
 static json_t *score_json(const report *r)
 {
     const truth_score *s = &r->score;
-    return json_pack("{s:s, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "file", r->truth.path,
+    return json_pack("{s:o, s:I, s:I, s:o, s:o, s:o, s:I, s:o, s:o, s:o, s:o}", "file", cli_text(r->truth.path),
                      "points_compared", (json_int_t)s->n, "points_without_line",
                      (json_int_t)(r->dispersion.points.n - s->n), "median_difference_thz", number_json(s->median),
                      "p90_difference_thz", number_json(s->p90), "branches_median_difference_thz",

@@ -25,7 +25,7 @@ static xani_status print_plan(cli *c, const xani_config *config)
     if (st != XANI_OK) return st;
     json_t *plan = json_loads(text, 0, NULL);
     xani_free(text);
-    if (plan != NULL && c->output != NULL) json_object_set_new(plan, "would_write", json_string(c->output));
+    if (plan != NULL && c->output != NULL) json_object_set_new(plan, "would_write", cli_text(c->output));
     return cli_result(c, "xani.plan", plan);
 }
 
@@ -37,13 +37,13 @@ static xani_status print_inputs(cli *c)
     if (st != XANI_OK) return st;
     json_t *plan = json_loads(text, 0, NULL);
     xani_free(text);
-    if (plan != NULL) json_object_set_new(plan, "would_write", json_string(c->output));
+    if (plan != NULL) json_object_set_new(plan, "would_write", cli_text(c->output));
     return cli_result(c, "xani.plan", plan);
 }
 
 static xani_status written(cli *c, const char *schema, const char *path)
 {
-    if (c->json) return cli_result(c, schema, json_pack("{s:s}", "written", path));
+    if (c->json) return cli_result(c, schema, json_pack("{s:o}", "written", cli_text(path)));
     struct stat s;
     if (stat(path, &s) == 0 && S_ISREG(s.st_mode)) {
         char *size = cli_bytes((double)s.st_size);
@@ -66,7 +66,9 @@ xani_status cli_run_sim(cli *c)
         char *yaml = NULL;
         st = xani_config_text(c->context, config, &yaml);
         if (st == XANI_OK)
-            st = cli_result(c, "xani.plan", json_pack("{s:s, s:s}", "would_write", c->output, "configuration", yaml));
+            st = cli_result(
+                c, "xani.plan",
+                json_pack("{s:o, s:o}", "would_write", cli_text(c->output), "configuration", cli_text(yaml)));
         xani_free(yaml);
     } else {
         st = xani_sim(c->context, config, c->output);
@@ -85,7 +87,7 @@ static xani_status written_cubes(cli *c)
     if (stat(c->output, &s) == 0) {
         if (!c->json) return written(c, "xani.reduce", c->output);
         json_t *one = cli_reduced(c, c->output);
-        json_object_set_new(one, "written", json_string(c->output));
+        json_object_set_new(one, "written", cli_text(c->output));
         return cli_result(c, "xani.reduce", one);
     }
     json_t *all = json_array(), *cubes = json_array();
@@ -93,7 +95,7 @@ static xani_status written_cubes(cli *c)
         char path[4096];
         snprintf(path, sizeof path, "%.*s_%d.h5", (int)n, c->output, i);
         if (stat(path, &s) != 0) continue;
-        json_array_append_new(all, json_string(path));
+        json_array_append_new(all, cli_text(path));
         if (!c->json) printf("%s\n", path);
         if (c->json) json_array_append_new(cubes, cli_reduced(c, path)); // in the same order
     }
@@ -138,7 +140,7 @@ xani_status cli_run_dark(cli *c)
     if (st != XANI_OK) return st;
     st = xani_dark(c->context, config, c->dry_run ? NULL : c->output);
     if (st == XANI_OK)
-        st = c->dry_run ? cli_result(c, "xani.plan", json_pack("{s:s}", "would_write", c->output))
+        st = c->dry_run ? cli_result(c, "xani.plan", json_pack("{s:o}", "would_write", cli_text(c->output)))
                         : written(c, "xani.dark", c->output);
     xani_config_destroy(&config);
     return st;
@@ -186,19 +188,23 @@ xani_status cli_run_map(cli *c)
     return st;
 }
 
-// The folder the library wrote to: -o, else what its summary says.
-static const char *result_folder(const char *asked, const json_t *summary)
-{
-    return asked != NULL ? asked : json_string_value(json_object_get(summary, "directory"));
-}
-
-static xani_status report_folder(cli *c, const char *dir, const char *truth, const json_t *summary)
+// The folder the library wrote to: -o, else what its summary says, as far as JSON can say that.
+static xani_status report_folder(cli *c, const char *asked, const char *truth, const json_t *summary)
 {
     const json_t *values = json_object_get(summary, "values"), *one;
+    const char *dir = asked != NULL ? asked : json_string_value(json_object_get(summary, "directory"));
     size_t i;
+    struct stat s;
     xani_status st = XANI_OK;
-    if (values == NULL) return dir != NULL ? cli_report(c, dir, truth) : XANI_OK;
-    json_array_foreach(values, i, one) if (st == XANI_OK) st = report_folder(c, result_folder(NULL, one), truth, one);
+    if (dir == NULL) return XANI_OK;
+    if (stat(dir, &s) != 0) return cli_not_utf8(c, dir);
+    if (values == NULL) return cli_report(c, dir, truth);
+    json_array_foreach(values, i, one)
+    {
+        char *folder = cli_format("%s/value_%d", dir, (int)json_integer_value(json_object_get(one, "number")));
+        if (st == XANI_OK) st = report_folder(c, folder, truth, one);
+        free(folder);
+    }
     return st;
 }
 
@@ -212,7 +218,7 @@ xani_status cli_run_pipeline(cli *c, const xani_config *config, const char *dir,
     if (*summary == NULL) *summary = json_object();
     if (!cli_is_done(c, st)) return st;
     if (json_is_false(json_object_get(*summary, "report"))) return st;
-    xani_status reported = report_folder(c, result_folder(dir, *summary), truth, *summary);
+    xani_status reported = report_folder(c, dir, truth, *summary);
     return reported != XANI_OK ? reported : st;
 }
 

@@ -5,6 +5,7 @@
 // costs on this machine.
 #include <math.h>
 
+#include "core/text.h"
 #include "map/map.h"
 #include "physics/forces/configured.h"
 #include "physics/geometry.h"
@@ -129,7 +130,7 @@ xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer)
     int64_t ny = 0, nx = 0;
     int n = xn_source_runs(config);
     xani_status st;
-    json_object_set_new(o, "configuration", json_string(xn_config_name(config)));
+    json_object_set_new(o, "configuration", xn_json_text(xn_config_name(config)));
     json_object_set_new(o, "threads", json_integer(xn_threads((int)xn_config_int(config, "engine.threads"))));
     json_object_set_new(o, "runs", list);
     st = xn_second_axis_check(ctx, config);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "core/config.h"
+#include "core/text.h"
 #include "fit/samples.h"
 #include "identity.h"
 #include "io/h5.h"
@@ -305,10 +306,10 @@ static json_t *count(const xn_fit_planes *p, const char *path, int64_t *fitted, 
     *fitted = p->n_traces - n[XANI_MODEL_MASKED];
     const json_int_t stuck = n[XANI_MODEL_NOT_CONVERGED] + n[XANI_MODEL_BAD_START];
     *failed = n[XANI_MODEL_NOT_CONVERGED] + n[XANI_MODEL_SINGULAR] + n[XANI_MODEL_BAD_START];
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "written", path, "traces", (json_int_t)p->n_traces,
-                     "masked", (json_int_t)n[XANI_MODEL_MASKED], "converged", (json_int_t)n[XANI_MODEL_CONVERGED],
-                     "at_a_bound", (json_int_t)n[XANI_MODEL_AT_BOUND], "too_few_points",
-                     (json_int_t)n[XANI_MODEL_FEW_POINTS], "not_converged", stuck, "singular",
+    return json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "written", xn_json_text(path), "traces",
+                     (json_int_t)p->n_traces, "masked", (json_int_t)n[XANI_MODEL_MASKED], "converged",
+                     (json_int_t)n[XANI_MODEL_CONVERGED], "at_a_bound", (json_int_t)n[XANI_MODEL_AT_BOUND],
+                     "too_few_points", (json_int_t)n[XANI_MODEL_FEW_POINTS], "not_converged", stuck, "singular",
                      (json_int_t)n[XANI_MODEL_SINGULAR]);
 }
 

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "core/text.h"
 #include "fit/fit.h"
 #include "identity.h"
 #include "io/write/publish.h"
@@ -131,7 +132,7 @@ static xani_status process_run(xn_ctx *ctx, run *r)
 static void add_run(json_t *list, const run *r, int64_t *fitted, int64_t *failed)
 {
     json_t *o = xn_stage_count(&r->modes, fitted, failed);
-    if (r->name[0]) json_object_set_new(o, "run", json_string(r->name));
+    if (r->name[0]) json_object_set_new(o, "run", xn_json_text(r->name));
     json_object_set_new(o, "reduce", json_string(r->modes_kept || r->cube_kept ? "kept" : "done"));
     json_object_set_new(o, "fit", json_string(r->modes_kept ? "kept" : "done"));
     if (r->reduce_s > 0) json_object_set_new(o, "reduce_seconds", json_real(r->reduce_s));
@@ -166,7 +167,7 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const char *di
     const bool kept = is_current(ctx, path, identity);
     if (kept) XN_GOTO(out, st, refresh(ctx, path, config));
     if (kept)
-        json_object_set_new(summary, "dispersion", json_pack("{s:s, s:s}", "path", path, "map", "kept"));
+        json_object_set_new(summary, "dispersion", json_pack("{s:o, s:s}", "path", xn_json_text(path), "map", "kept"));
     else
         st = xn_stage_map(ctx, config, modes, n, inputs, identity, path, summary);
 out:
@@ -308,7 +309,7 @@ xani_status xn_pipeline_folder(xn_ctx *ctx, const xn_config *config, const char 
 {
     whole w = {.dir = dir, .has = has};
     int lock = -1;
-    json_object_set_new(summary, "directory", json_string(dir));
+    json_object_set_new(summary, "directory", xn_json_text(dir));
     json_object_set_new(summary, "report", json_boolean(xn_config_bool(config, "output.report")));
     xani_status st = xn_make_dirs(ctx, dir);
     if (st == XANI_OK) st = xn_folder_lock(ctx, dir, &lock);

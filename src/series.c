@@ -7,6 +7,7 @@
 // so that a series resumes value by value.
 #include <string.h>
 
+#include "core/text.h"
 #include "pipeline.h"
 #include "source/source.h"
 
@@ -71,7 +72,7 @@ xani_status xn_series_run(xn_ctx *ctx, const xn_config *config, const char *dir,
     series s = {0};
     int last = 0;
     json_t *values = json_array();
-    json_object_set_new(summary, "directory", json_string(dir));
+    json_object_set_new(summary, "directory", xn_json_text(dir));
     json_object_set_new(summary, "values", values);
     if (xn_source_runs(config) > 1 && xn_config_has(config, "reduce.second_axis.equal_count"))
         return xn_config_bad(ctx, config, "reduce.second_axis.equal_count",

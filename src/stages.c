@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "fit/fit.h"
 #include "identity.h"
 #include "io/write/publish.h"
@@ -76,9 +77,10 @@ xani_status xn_stage_map(xn_ctx *ctx, const xn_config *config, const xn_modes *c
     if (st == XANI_OK) st = xn_result_write_dispersion(ctx, path, &d, &p);
     if (st == XANI_OK && summary != NULL)
         json_object_set_new(summary, "dispersion",
-                            json_pack("{s:s, s:s, s:I, s:I, s:i, s:f}", "path", path, "map", "done", "points",
-                                      (json_int_t)d.points.n, "combination_points", (json_int_t)d.combinations.n,
-                                      "branches", d.n_branches, "map_seconds", xn_seconds() - start));
+                            json_pack("{s:o, s:s, s:I, s:I, s:i, s:f}", "path", xn_json_text(path), "map", "done",
+                                      "points", (json_int_t)d.points.n, "combination_points",
+                                      (json_int_t)d.combinations.n, "branches", d.n_branches, "map_seconds",
+                                      xn_seconds() - start));
     xn_dispersion_free(&d);
     xn_h5_names_free(all);
     return st;

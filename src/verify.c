@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "core/text.h"
 #include "io/write/publish.h"
 #include "pipeline.h"
 
@@ -26,7 +27,8 @@ static xani_status check_one(xn_ctx *ctx, const char *path, tally *t)
     xani_status st = xn_publish_verify(ctx, path);
     if (st == XANI_ERR_MEMORY || st == XANI_INTERRUPTED) return st;
     const char *text = st == XANI_OK ? "as written" : xani_error_text(ctx);
-    json_array_append_new(t->files, json_pack("{s:s, s:b, s:s}", "file", path, "good", st == XANI_OK, "text", text));
+    json_array_append_new(t->files, json_pack("{s:o, s:b, s:o}", "file", xn_json_text(path), "good", st == XANI_OK,
+                                              "text", xn_json_text(text)));
     xn_clear_error(ctx);
     if (st == XANI_OK)
         t->good++;

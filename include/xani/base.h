@@ -80,6 +80,9 @@ XANI_API xani_status xani_set_isolation(xani_context *context, int on);
 /* Text of the last error, "" if none; borrowed until the next call on this context. */
 XANI_API const char *xani_error_text(const xani_context *context);
 XANI_API void xani_free(void *memory);
+/* The text with every byte that is no UTF-8, as names of files may have, written \xHH, for JSON; xani_free, NULL: no
+ * memory. */
+XANI_API char *xani_utf8(const char *text);
 
 /* ---- configuration (YAML; keys in xani(5)) -------------------------------------------------- */
 

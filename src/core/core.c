@@ -11,6 +11,8 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "core/text.h"
+
 #define ERROR_LENGTH 1024
 
 struct xani_context {
@@ -124,7 +126,7 @@ xani_status xn_fail(xn_ctx *ctx, xani_status status, const char *fmt, ...)
     if (!ctx->failed) {
         va_list args;
         va_start(args, fmt);
-        vsnprintf(ctx->error, sizeof ctx->error, fmt, args);
+        xn_text_fit(ctx->error, sizeof ctx->error, fmt, args);
         va_end(args);
         flatten(ctx->error);
         ctx->failed = true;
@@ -133,19 +135,25 @@ xani_status xn_fail(xn_ctx *ctx, xani_status status, const char *fmt, ...)
     return status;
 }
 
+static void fit(char *to, size_t size, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    xn_text_fit(to, size, fmt, args);
+    va_end(args);
+}
+
 xani_status xn_context(xn_ctx *ctx, xani_status status, const char *fmt, ...)
 {
     if (status == XANI_OK || ctx == NULL) return status;
     pthread_mutex_lock(&ctx->lock);
-    char inner[ERROR_LENGTH];
+    char inner[ERROR_LENGTH], outer[ERROR_LENGTH];
     memcpy(inner, ctx->error, sizeof inner);
     va_list args;
     va_start(args, fmt);
-    int n = vsnprintf(ctx->error, sizeof ctx->error, fmt, args);
+    xn_text_fit(outer, sizeof outer, fmt, args);
     va_end(args);
-    if (n >= 0 && (size_t)n + 3 < sizeof ctx->error)
-        snprintf(ctx->error + n, sizeof ctx->error - (size_t)n, ": %.*s", (int)(sizeof ctx->error - 3 - (size_t)n),
-                 inner);
+    fit(ctx->error, sizeof ctx->error, "%s: %s", outer, inner);
     flatten(ctx->error);
     ctx->failed = true;
     pthread_mutex_unlock(&ctx->lock);
@@ -188,7 +196,7 @@ void xn_log(xn_ctx *ctx, xani_log_level level, const char *fmt, ...)
     char text[ERROR_LENGTH];
     va_list args;
     va_start(args, fmt);
-    vsnprintf(text, sizeof text, fmt, args);
+    xn_text_fit(text, sizeof text, fmt, args);
     va_end(args);
     flatten(text);
     pthread_mutex_lock(&ctx->lock);

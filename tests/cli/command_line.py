@@ -81,6 +81,16 @@ done = xani("check", "good/xani.yaml", "--nonsense", "--json")
 r.ok(done.returncode == 2 and json.loads(done.stdout)["exit"] == 2 and "--nonsense" in json.loads(done.stdout)["error"],
      "an error is one JSON object on stdout too")
 
+for word, hint in (("chek", "'check'"), ("rn", "'run'"), ("bnech", "'bench'"), ("--hlep", "'--help'")):
+    refused(2, [word, hint], word)
+for word in ("nope", "list", "tpo"):  # neither far words nor what is only planned
+    done = xani(word)
+    r.ok(done.returncode == 2 and "did you mean" not in done.stderr, f"no hint for {word}: {done.stderr.strip()}")
+refused(2, ["--hlep", "--help"], "check", "x", "--hlep")
+refused(2, ["unknown function lst"], "fit", "x.h5", "--model", "lst", "-o", "y.h5")
+r.ok(xani("help", "help").stdout == xani("--help").stdout and xani("help", "live").stdout.count("planned") == 1, "help help, help live")
+refused(2, ["XANI_ISOLATION=foo", "on or off"], "info", "good", env=os.environ | {"XANI_ISOLATION": "foo"})
+
 # ---- streams
 done = xani("init", "good", "-q")
 r.ok(done.returncode == 0 and yaml.safe_load(done.stdout)["input"]["layout"] == "cube" and not done.stderr, "-q: the answer alone")
@@ -120,6 +130,29 @@ for name in ("it's", "a b", "br[1]ck", "ü ✓", "-dash", "--opt"):
         if done.returncode:
             bad.append((args[0], done.returncode, done.stderr.strip()[-200:]))
     r.ok(not bad, f"files in a folder called {name} {bad}")
+# names of any bytes: in JSON those that are no UTF-8 are written \\xHH
+odd = {"errors": "surrogateescape"}
+for args, key in (([b"fit", b"c.h5"], "written"), ([b"repack", b"c.h5"], "written"), ([b"init", b"good"], "configuration")):
+    name = args[0] + b"\xff.h5"
+    done = xani(*args, b"-o", name, b"--json", **odd)
+    answer = json.loads(done.stdout) if done.returncode == 0 else {}
+    r.ok(answer.get(key) == args[0].decode() + "\\xff.h5", f"{args[0].decode()} to a name that is no UTF-8: {answer.get(key)} {done.stderr[-160:]!a}")
+done = xani(b"verify", b"fit\xff.h5", b"repack\xff.h5", b"--json", **odd)
+r.ok(done.returncode == 0 and json.loads(done.stdout)["good"] == 2, "and verify finds it as written")
+for args in ([b"info", b"no\xff\xfe.h5"], [b"verify", b"no\xff.h5"], [b"\xff"]):
+    done = xani(*args, b"--json", **odd)
+    r.ok(done.returncode > 0 and "\\xff" in json.loads(done.stdout)["error"], f"errors too: {done.stdout.strip()}")
+# as long as the system allows
+for length, code in ((228, 0), (241, 0), (242, 1), (256, 1)):
+    name = "l" * (length - 3) + ".h5"
+    done = xani("fit", "c.h5", "-o", name)
+    r.ok(done.returncode == code and os.path.exists(f"{SCRATCH}/{name}") == (code == 0) and (code == 0 or " too long" in done.stderr),
+         f"a name of {length} bytes: {done.returncode} {done.stderr.strip()[-100:]}")
+done = xani("init", "good", "-o", "l" * 250 + ".yaml")
+r.ok(done.returncode == 0, f"a configuration with a name of 255 bytes {done.stderr.strip()[-100:]}")
+for command in ("check", "info", "fit", "init"):
+    done = xani(command, "/".join(["d" * 200] * 25) + "/x.h5", "-o", "y.h5") if command in ("fit", "init") else xani(command, "/".join(["d" * 200] * 25) + "/x.h5")
+    r.ok(done.returncode in (2, 3) and "x.h5: " in done.stderr and done.stderr.endswith("too long\n"), f"{command} of a long path says why: {done.stderr.strip()[-60:]}")
 os.makedirs(f"{SCRATCH}/else/where")
 done = xani("run", "../../good/xani.yaml", "-o", "out", cwd=f"{SCRATCH}/else/where")
 again = xani("fit", "else/where/out/cube.h5", "-o", "m.h5")
@@ -168,6 +201,17 @@ done = xani("reduce", "dark/xani.yaml", "-o", "dark.h5")
 r.ok(done.returncode == 0 and "all of the signal is NaN" in done.stderr, f"nothing seen in laser-off shots: {done.stderr.strip()}")
 
 refused(3, ["m.h5", "holds no cube"], "fit", "m.h5", "-o", "x.h5")
+
+# ---- what verify finds is the answer, also when it is no
+shutil.copy(f"{SCRATCH}/c.h5", f"{SCRATCH}/bad.h5")
+shutil.copy(f"{SCRATCH}/c.h5.manifest.json", f"{SCRATCH}/bad.h5.manifest.json")
+with open(f"{SCRATCH}/bad.h5", "r+b") as f:
+    f.truncate(os.path.getsize(f"{SCRATCH}/bad.h5") - 1)
+done = xani("verify", "c.h5", "bad.h5", "--json")
+answer = json.loads(done.stdout)
+r.ok(done.returncode == 1 and answer["exit"] == 1 and answer["status"] == "verify" and "1 of 2" in answer["error"]
+     and [(f["file"], f["good"]) for f in answer["files"]] == [("c.h5", True), ("bad.h5", False)] and "bytes" in answer["files"][1]["text"],
+     f"verify --json names the file and its fault: {answer}")
 
 # ---- too many failed pixels: the result is there, in full, and 4
 # two lines a thousandth of a THz apart, without noise: rounding of the samples ends the search before its end

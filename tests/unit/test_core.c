@@ -2,6 +2,7 @@
 // test_core.c -- status, error text, log, progress, interruption, memory.
 #include "test.h"
 
+#include <jansson.h>
 #include <omp.h>
 #include <sys/stat.h>
 
@@ -54,6 +55,43 @@ START_TEST(test_error_text_long)
     ck_assert_int_eq(strncmp(xani_error_text(ctx), "level 199: level 198: ", 22), 0);
     xn_context(ctx, XANI_ERR_INPUT, "%s", text);
     ck_assert_uint_lt(strlen(xani_error_text(ctx)), 1100);
+}
+END_TEST
+
+START_TEST(test_error_text_ends)
+{
+    // Of a long path the middle goes, between characters: what it begins with and the reason stay.
+    char path[6000] = "/begin/";
+    for (size_t n = strlen(path); n + 4 < sizeof path; n += 3) snprintf(path + n, 4, "…");
+    for (int shift = 0; shift < 4; shift++) {
+        xn_clear_error(ctx);
+        xn_fail(ctx, XANI_ERR_INPUT, "%.*s%s: no such file", shift, "abc", path);
+        xn_context(ctx, XANI_ERR_INPUT, "run 1");
+        const char *text = xani_error_text(ctx);
+        ck_assert_int_eq(strncmp(text, "run 1: ", 7), 0);
+        ck_assert_ptr_nonnull(strstr(text, "/begin/…"));
+        ck_assert_str_eq(text + strlen(text) - 17, "…: no such file");
+        ck_assert_uint_gt(strlen(text), 1000);
+        json_t *valid = json_string(text);
+        ck_assert_ptr_nonnull(valid);
+        json_decref(valid);
+    }
+}
+END_TEST
+
+START_TEST(test_utf8)
+{
+    // Valid characters stay, every other byte is named.
+    static const char *const texts[][2] = {{"", ""},
+                                           {"aÅ…𝜈", "aÅ…𝜈"},
+                                           {"m\xff.h5", "m\\xff.h5"},
+                                           {"\xc3", "\\xc3"},
+                                           {"\xed\xa0\x80z", "\\xed\\xa0\\x80z"}};
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char *valid = xani_utf8(texts[i][0]);
+        ck_assert_str_eq(valid, texts[i][1]);
+        xani_free(valid);
+    }
 }
 END_TEST
 
@@ -305,6 +343,8 @@ static void add(TCase *t)
     tcase_add_test(t, test_processors);
     tcase_add_test(t, test_error_text);
     tcase_add_test(t, test_error_text_long);
+    tcase_add_test(t, test_error_text_ends);
+    tcase_add_test(t, test_utf8);
     tcase_add_test(t, test_errors_of_threads);
     tcase_add_test(t, test_log);
     tcase_add_test(t, test_progress);

@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #include "codec/encode.h"
+#include "core/text.h"
 #include "io/repack/repack_parts.h"
 
 #define KIND "repack" // in manifests
@@ -37,11 +38,12 @@ static json_t *shape_json(int rank, const int64_t *dims)
 
 static json_t *item_json(const xn_repack_job *job, const xn_repack_item *it)
 {
-    json_t *one = json_pack("{s:s, s:s, s:o, s:s}", "dataset", it->node->path, "action", action(it), "shape",
-                            it->axes ? shape_json(it->axes, it->extent) : shape_json(it->rank, it->out), "type",
-                            it->type == XN_STR     ? "text"
-                            : it->type == XN_OTHER ? "other"
-                                                   : xn_type_name(it->type));
+    json_t *one =
+        json_pack("{s:o, s:s, s:o, s:s}", "dataset", xn_json_text(it->node->path), "action", action(it), "shape",
+                  it->axes ? shape_json(it->axes, it->extent) : shape_json(it->rank, it->out), "type",
+                  it->type == XN_STR     ? "text"
+                  : it->type == XN_OTHER ? "other"
+                                         : xn_type_name(it->type));
     if (it->how == XN_REPACK_CHUNKS) {
         json_object_set_new(one, "chunk", shape_json(it->rank, it->chunk));
         json_object_set_new(one, "filter", json_string(job->options->filter));
@@ -64,8 +66,8 @@ static xani_status answer_of(const xn_repack_job *job, double seconds, json_t **
     }
     for (int i = 0; i < job->n_inputs; i++) inputs += stat(job->inputs[i], &s) == 0 ? (int64_t)s.st_size : 0;
     json_t *all =
-        json_pack("{s:s, s:i, s:I, s:I}", job->options->dry_run ? "would_write" : "written", job->output, "inputs",
-                  job->n_inputs, "input_bytes", (json_int_t)inputs, "decoded_bytes", (json_int_t)bytes);
+        json_pack("{s:o, s:i, s:I, s:I}", job->options->dry_run ? "would_write" : "written", xn_json_text(job->output),
+                  "inputs", job->n_inputs, "input_bytes", (json_int_t)inputs, "decoded_bytes", (json_int_t)bytes);
     if (job->options->dry_run) {
         json_object_set_new(all, "expected_bytes", json_integer(expected));
     } else if (stat(job->output, &s) == 0) {

@@ -21,6 +21,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
+#include "core/text.h"
 #include "io/write/writer.h"
 
 enum { FORMAT = 1, BLOCK = 1 << 20 };
@@ -100,8 +101,8 @@ static xani_status write_manifest(xn_ctx *ctx, const char *temporary, const char
     int64_t bytes = 0;
     XN_TRY(xn_hash_file(ctx, temporary, &hash, &bytes));
     const char *slash = strrchr(path, '/');
-    json_t *m = json_pack("{s:i, s:s, s:I, s:o}", "format", FORMAT, "file", slash ? slash + 1 : path, "bytes",
-                          (json_int_t)bytes, "xxh3", hex(hash));
+    json_t *m = json_pack("{s:i, s:o, s:I, s:o}", "format", FORMAT, "file", xn_json_text(slash ? slash + 1 : path),
+                          "bytes", (json_int_t)bytes, "xxh3", hex(hash));
     if (m && kind) json_object_set_new(m, "kind", json_string(kind));
     if (m && datasets) json_object_set(m, "datasets", datasets);
     char *text = m ? json_dumps(m, JSON_INDENT(1)) : NULL;

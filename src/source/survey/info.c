@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/text.h"
 #include "source/recognise.h"
 #include "source/survey/survey.h"
 
@@ -17,15 +18,10 @@
 static json_t *number(double value) { return isfinite(value) ? json_real(value) : json_null(); }
 static json_t *whole(int64_t value) { return json_integer((json_int_t)value); }
 
-// Text of a file name or channel; bytes that are no UTF-8 become '?', because JSON knows no others.
+// Of a file name or channel.
 static json_t *text(const char *s)
 {
-    json_t *o = json_string(s);
-    char *copy = o == NULL ? xn_strdup(s) : NULL;
-    for (char *c = copy; c != NULL && *c; c++)
-        if ((unsigned char)*c >= 0x80) *c = '?';
-    if (copy != NULL) o = json_string(copy);
-    xn_free(copy);
+    json_t *o = xn_json_text(s);
     return o != NULL ? o : json_null();
 }
 
