@@ -86,8 +86,8 @@ XANI_API xani_status xani_dataset_open(xani_context *context, const char *const 
 XANI_API void xani_dataset_destroy(xani_dataset **d);
 XANI_API xani_status xani_dataset_describe(xani_context *context, const xani_dataset *d, xani_dataset_info *info);
 
-/* Each call reads a part into dst, C order, converted to `type`; a value that does not fit is an error that says where
-   it stands. dst has room for the part and is the caller's: reuse it, fresh memory costs as much as the reading.
+/* Each call reads a part into dst, C order, converted to `type`; a value that does not fit is an error that names its
+   file, dataset and row there. dst has room for the part and is the caller's: reuse it, fresh memory costs as much as the reading.
    box: elements start[k] ... start[k] + count[k] - 1 along axis k; NULL, NULL: all. */
 XANI_API xani_status xani_dataset_read(xani_context *context, xani_dataset *d, const int64_t *start,
                                        const int64_t *count, xani_type type, void *dst);

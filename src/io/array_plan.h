@@ -55,9 +55,9 @@ xani_status xn_plan_run(xn_plan *plan);
 
 // array_put.c: a box of n elements from src (strides in bytes) to its place in the view, byte order and type changed on
 // the way. lo: the box's first element in the store.
-xani_status xn_view_put(const xn_plan *plan, const xn_view *view, int64_t block, const int64_t *lo, const int64_t *n,
+xani_status xn_view_put(const xn_plan *plan, const xn_view *view, const int64_t *lo, const int64_t *n,
                         const uint8_t *src, const int64_t *src_stride, bool swap);
-xani_status xn_view_fill(const xn_plan *plan, const xn_view *view, int64_t block, const int64_t *lo, const int64_t *n);
+xani_status xn_view_fill(const xn_plan *plan, const xn_view *view, const int64_t *lo, const int64_t *n);
 uint8_t *xn_view_at(const xn_view *view, const int64_t *lo); // where element lo of the store goes
 // The box is one run of bytes in the destination.
 bool xn_view_is_run(const xn_plan *plan, const xn_view *view, const int64_t *n);

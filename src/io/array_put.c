@@ -56,7 +56,8 @@ static void copy_runs(const uint8_t *src, int64_t src_step, uint8_t *dst, int64_
         for (; m > 0; m--, src += src_step, dst += dst_step) memcpy(dst, src, bytes);
 }
 
-static xani_status misfit(const xn_plan *p, const xn_view *v, int64_t block, const uint8_t *value, bool swap)
+// The value at element `at` of the store.
+static xani_status misfit(const xn_plan *p, const xn_view *v, const int64_t *at, const uint8_t *value, bool swap)
 {
     _Alignas(8) uint8_t one[8];
     char number[48];
@@ -64,13 +65,13 @@ static xani_status misfit(const xn_plan *p, const xn_view *v, int64_t block, con
     if (swap) xn_swap_bytes(one, 1, v->store->elem);
     xn_value_text(v->store->type, one, number);
     char *what = xn_format("value %s does not fit %s", number, xn_type_name(p->type));
-    xani_status st = xn_store_fail(p->ctx, v->store, block, what ? what : "a value does not fit");
+    xani_status st = xn_store_fail_at(p->ctx, v->store, at, what ? what : "a value does not fit");
     xn_free(what);
     return st;
 }
 
-xani_status xn_view_put(const xn_plan *p, const xn_view *v, int64_t block, const int64_t *lo, const int64_t *n,
-                        const uint8_t *src, const int64_t *src_stride, bool swap)
+xani_status xn_view_put(const xn_plan *p, const xn_view *v, const int64_t *lo, const int64_t *n, const uint8_t *src,
+                        const int64_t *src_stride, bool swap)
 {
     const xn_store *s = v->store;
     xn_converter convert = s->type == p->type ? NULL : xn_converter_for(s->type, p->type);
@@ -91,7 +92,14 @@ xani_status xn_view_put(const xn_plan *p, const xn_view *v, int64_t block, const
         if (plain)
             copy_runs(src + from, src_stride[outer], dst + to, v->stride[outer], (size_t)run * s->elem, n[outer]);
         int64_t bad = plain ? -1 : put_run(convert, s->elem, p->elem, swap, src + from, dst + to, run);
-        if (bad >= 0) return misfit(p, v, block, src + from + bad * (int64_t)s->elem, swap);
+        if (bad >= 0) {
+            int64_t at[XANI_MAX_RANK] = {0}, rest = bad; // of the run, along the axes from `outer` on
+            for (int k = s->rank - 1; k >= 0; k--) {
+                at[k] = lo[k] + (k < outer ? i[k] : rest % n[k]);
+                if (k >= outer) rest /= n[k];
+            }
+            return misfit(p, v, at, src + from + bad * (int64_t)s->elem, swap);
+        }
         int k = outer - 1;
         for (; k >= 0; k--) {
             from += src_stride[k];
@@ -105,18 +113,18 @@ xani_status xn_view_put(const xn_plan *p, const xn_view *v, int64_t block, const
     }
 }
 
-xani_status xn_view_fill(const xn_plan *p, const xn_view *v, int64_t block, const int64_t *lo, const int64_t *n)
+xani_status xn_view_fill(const xn_plan *p, const xn_view *v, const int64_t *lo, const int64_t *n)
 {
     static const int64_t still[XANI_MAX_RANK]; // the same element over and over
     xn_view each = *v;
     int64_t one[XANI_MAX_RANK] = {0}, i[XANI_MAX_RANK] = {0};
-    for (int k = 0; k < v->store->rank; k++) one[k] = 1;
+    for (int k = 0; k < XANI_MAX_RANK; k++) one[k] = 1;
     each.dst = xn_view_at(v, lo);
     memcpy(each.lo, lo, sizeof each.lo);
     for (;;) {
         int64_t at[XANI_MAX_RANK] = {0};
         for (int k = 0; k < v->store->rank; k++) at[k] = lo[k] + i[k];
-        XN_TRY(xn_view_put(p, &each, block, at, one, v->store->fill, still, false));
+        XN_TRY(xn_view_put(p, &each, at, one, v->store->fill, still, false));
         int k = v->store->rank - 1;
         while (k >= 0 && ++i[k] == n[k]) i[k--] = 0;
         if (k < 0) return XANI_OK;

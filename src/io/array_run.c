@@ -121,13 +121,13 @@ static xani_status without_place(xn_plan *p, xn_worker *w, const xn_job *job)
     xn_store *s = v->store;
     int64_t lo[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK] = {0}, stride[XANI_MAX_RANK] = {0};
     xn_job_box(v, job->block, lo, n);
-    if (s->kind <= XN_STORE_CHUNKED) return xn_view_fill(p, v, job->block, lo, n);
+    if (s->kind <= XN_STORE_CHUNKED) return xn_view_fill(p, v, lo, n);
     if (s->type == p->type && xn_view_is_run(p, v, n)) return xn_store_fetch(p->ctx, s, lo, n, xn_view_at(v, lo));
     uint8_t *block = worker_block(w, s->block_bytes);
     if (block == NULL) return xn_fail_memory(p->ctx, s->dataset, s->block_bytes);
     XN_TRY(xn_store_fetch(p->ctx, s, lo, n, block));
     strides(s->rank, n, s->elem, stride);
-    return xn_view_put(p, v, job->block, lo, n, block, stride, false);
+    return xn_view_put(p, v, lo, n, block, stride, false);
 }
 
 static xani_status put_raw(xn_plan *p, const xn_job *job, const uint8_t *data)
@@ -136,7 +136,7 @@ static xani_status put_raw(xn_plan *p, const xn_job *job, const uint8_t *data)
     int64_t lo[XANI_MAX_RANK] = {0}, n[XANI_MAX_RANK] = {0}, stride[XANI_MAX_RANK] = {0};
     xn_job_box(v, job->block, lo, n);
     strides(v->store->rank, v->store->block, v->store->elem, stride);
-    return xn_view_put(p, v, job->block, lo, n, data, stride, v->store->swap);
+    return xn_view_put(p, v, lo, n, data, stride, v->store->swap);
 }
 
 // *decoded: the block that the worker holds from the job before, -1: none.
@@ -162,7 +162,7 @@ static xani_status put_filtered(xn_plan *p, xn_worker *w, const xn_job *job, con
     }
     strides(s->rank, s->block, s->elem, stride);
     for (int k = 0; k < s->rank; k++) at += lo[k] % s->block[k] * stride[k];
-    return xn_view_put(p, v, job->block, lo, n, w->block + at, stride, s->swap);
+    return xn_view_put(p, v, lo, n, w->block + at, stride, s->swap);
 }
 
 static xani_status take_data(xn_plan *p, xn_worker *w, const xn_task *t, const xn_read *read)

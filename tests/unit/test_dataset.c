@@ -139,6 +139,30 @@ START_TEST(test_types)
 }
 END_TEST
 
+START_TEST(test_misfit_is_placed)
+{
+    // The one value that does not fit is named with its frame, however its chunk, block or batch begins.
+    static uint16_t narrow[N * H * W];
+    const int64_t list[] = {52, 41, 3};
+    memset(truth, 0, sizeof truth);
+    truth[41][7][5] = 70000;
+    write_file(path, _i, N);
+    xani_dataset *d = open_one(path, NULL);
+    ck_assert_int_eq(xani_dataset_read(ctx, d, NULL, NULL, XANI_UINT16, narrow), XANI_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "data: frame 41: value 70000 does not fit uint16"));
+    ck_assert_int_eq(xani_dataset_read_list(ctx, d, list, 3, NULL, NULL, XANI_UINT16, narrow), XANI_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "data: frame 41: value 70000 does not fit uint16"));
+    xani_batch_options o = {.size = sizeof o, .rows = 3, .first = 39, .n = 14, .type = XANI_UINT16};
+    xani_batches *batches = NULL;
+    xani_batch batch;
+    OK(xani_batches_create(ctx, d, &o, &batches));
+    ck_assert_int_eq(xani_batches_next(ctx, batches, &batch), XANI_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "data: frame 41: value 70000 does not fit uint16"));
+    xani_batches_destroy(&batches);
+    xani_dataset_destroy(&d);
+}
+END_TEST
+
 START_TEST(test_shares)
 {
     // Shares for any number of workers follow each other, cover all rows, and end where chunks or files do.
@@ -340,6 +364,7 @@ static void add(TCase *t)
     tcase_add_loop_test(t, test_boxes, 0, 3);
     tcase_add_loop_test(t, test_lists, 0, 3);
     tcase_add_loop_test(t, test_types, 0, 3);
+    tcase_add_loop_test(t, test_misfit_is_placed, 0, 3);
     tcase_add_test(t, test_shares);
     tcase_add_loop_test(t, test_view, 0, 2);
     tcase_add_loop_test(t, test_batches, 0, 3);
