@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_linear_prediction.c -- linear prediction has the statistics of the literature: spreads and failures of the
 // reference trace (N = 100, dt = 0.1 ps, f = 2 THz, tau = 3 ps), EasySpin's 11 complex lines exactly and, with noise,
-// at the Cramer-Rao bound, and no blind spot from 1.5 periods per trace to 0.95 of Nyquist.
+// at the Cramer-Rao bound, no blind spot from 1.5 periods per trace to 0.95 of Nyquist, and none for lines that last.
 #include "test.h"
 
 #include "core/rng.h"
@@ -268,6 +268,54 @@ START_TEST(test_no_blind_spot)
 }
 END_TEST
 
+// Shares of traces with any component, and with one within 0.1 THz of f.
+static void shares(const xani_lp_options *o, double amplitude, double damping, double *any, double *found)
+{
+    static double y[N * TRIALS], t[N];
+    static xani_lp_component c[TRIALS * MOST];
+    static xani_lp_result r[TRIALS];
+    const double f = 2;
+    *any = *found = 0;
+    for (int k = 0; k < TRIALS; k++) {
+        xn_rng rng;
+        xn_rng_init(&rng, 55, (uint64_t)k);
+        const double phase = 2 * PI * xn_rng_uniform(&rng);
+        for (int i = 0; i < N; i++) {
+            t[i] = 0.1 * i;
+            y[i * TRIALS + k] = amplitude * exp(-damping * t[i]) * cos(2 * PI * f * t[i] + phase) + xn_rng_normal(&rng);
+        }
+    }
+    predict(o, y, t, N, TRIALS, MOST, c, r);
+    for (int k = 0; k < TRIALS; k++) {
+        bool seen = false;
+        for (int i = 0; i < r[k].n_components; i++) seen |= fabs(c[k * MOST + i].frequency_thz - f) < 0.1;
+        *any += (r[k].n_components > 0) / (double)TRIALS;
+        *found += seen / (double)TRIALS;
+    }
+}
+
+START_TEST(test_undamped)
+{
+    // Undamped, nearly undamped and growing lines are found by every method, though noise pushes the poles of half of
+    // them over the unit circle; that LPSVD looks there makes hardly any line of noise: 0.024 of its traces, not 0.017.
+    static const double damping[] = {0, 0.001, 0.01, -0.05}, amplitude[] = {100, 10, 2.5};
+    double any, found;
+    for (int method = XANI_LP_HSVD; method <= XANI_LP_LPSVD; method++) {
+        const xani_lp_options o = options(method, XANI_LP_RANK_FIXED, 2);
+        for (int g = 0; g < 4; g++)
+            for (int a = 0; a < 3; a++) {
+                shares(&o, amplitude[a], damping[g], &any, &found);
+                ck_assert_msg(found > 0.995, "method %d, damping %g, A/sigma %g: %.3f found", method, damping[g],
+                              amplitude[a], found);
+            }
+    }
+    const xani_lp_options lpsvd = options(XANI_LP_LPSVD, XANI_LP_RANK_FIXED, 2);
+    shares(&lpsvd, 0, 0, &any, &found);
+    printf("# LPSVD, rank 2: a line in %.3f of traces of noise\n", any);
+    ck_assert_double_le(any, 0.035);
+}
+END_TEST
+
 START_TEST(test_rank_rules)
 {
     // Two modes of N = 100, A/sigma = 10: MDL finds four poles in 97 of 100 traces, the threshold in 98, AIC in 65;
@@ -317,6 +365,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_easyspin_exact);
     tcase_add_test(t, test_easyspin_noisy);
     tcase_add_test(t, test_no_blind_spot);
+    tcase_add_test(t, test_undamped);
     tcase_add_test(t, test_rank_rules);
 }
 
