@@ -13,6 +13,7 @@
 #define PI 3.14159265358979323846
 #define OFF_GRID 1e-3 // of a step
 #define PORTION 8     // traces
+#define MOST_DELAYS (1 << 20)
 
 typedef struct {
     const xani_lp_options *o;
@@ -80,7 +81,9 @@ static void predict(const job *j, xn_lp_work *k, double *y, int64_t i)
     for (int c = 0; c < count && r->n_components < j->most; c++) {
         const double a = hypot(t[c].a, t[c].b);
         if (!(a > 0 && a >= j->o->amplitude_threshold * largest)) continue;
-        j->components[i * j->most + r->n_components++] = make_component(j, j->o->complex_traces, &t[c], scale);
+        const xani_lp_component made = make_component(j, j->o->complex_traces, &t[c], scale);
+        if (!(made.amplitude > 0 && isfinite(made.amplitude))) continue; // far from time zero it is no number
+        j->components[i * j->most + r->n_components++] = made;
     }
     if (r->n_components > 0) r->status = XANI_LP_FOUND;
 }
@@ -139,9 +142,11 @@ xani_status xn_linear_prediction(xn_ctx *ctx, const xani_lp_options *o, const do
                                  int64_t n_delays, int64_t n_traces, int components_max, xani_lp_component *components,
                                  xani_lp_result *results)
 {
-    if (n_delays < XN_LP_SHORTEST || n_delays > 1 << 20 || n_traces < 0 || components_max < 1)
-        return xn_fail(ctx, XANI_ERR_USAGE, "linear prediction: %lld traces of %lld delays, %d components: cannot be",
-                       (long long)n_traces, (long long)n_delays, components_max);
+    if (n_delays < XN_LP_SHORTEST || n_delays > MOST_DELAYS)
+        return xn_fail(ctx, XANI_ERR_USAGE, "linear prediction: n_delays is %lld, not %d..%d", (long long)n_delays,
+                       XN_LP_SHORTEST, MOST_DELAYS);
+    if (n_traces < 0) return xn_fail(ctx, XANI_ERR_USAGE, "linear prediction: n_traces is negative");
+    if (components_max < 1) return xn_fail(ctx, XANI_ERR_USAGE, "linear prediction: components_max is not above 0");
     XN_TRY(xn_lp_options_check(ctx, o, n_delays));
     if (n_traces == 0) return XANI_OK;
     if (traces == NULL || delay_ps == NULL || components == NULL || results == NULL)

@@ -3,7 +3,7 @@
 //
 // Hankel matrix H_ij = y_(i+j).  Its leading M singular vectors span the columns z_k^j of the M strongest poles.
 // They are the eigenvectors of G_ij = sum_r y_(r+i) conj(y_(r+j)), which needs no H: each element follows from its
-// upper left neighbour by one product out and one in.  This halves the digits: signals down to 1e-7 of the strongest
+// upper left neighbour by one product out and one in.  This halves the digits: signals down to 1e-6 of the strongest
 // are found.  The M leading eigenvectors V come from Lanczos' iteration with full orthogonalisation (as in HLSVD:
 // Pijnappel et al., J. Magn. Reson. 97, 122 (1992)) and LAPACK's tridiagonal solver.  Then, V_b without the last row,
 // V_t without the first, u the last row and f the first, conjugated:

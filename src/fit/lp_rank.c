@@ -6,7 +6,8 @@
 //   MDL  rows ((c - k) ln mean(l_k..) - sum ln l_k..) + k (2c - k)/2 ln rows
 //   AIC  the same with k (2c - k) behind the plus
 // Neighbouring rows of a Hankel matrix share samples, so its noise is not as alike as assumed, and AIC takes noise for
-// signal; MDL finds the modes of a trace with A/sigma = 10 in 97 of 100 and too few where the noise is stronger.
+// signal, sometimes far beyond the limit: then the best rank within it counts.  MDL finds the modes of a trace with
+// A/sigma = 10 in 97 of 100 and too few where the noise is stronger.
 //   threshold  singular values above 1.3 sigma (sqrt rows + sqrt columns): the largest of pure noise stays below it in
 //     99 of 100 traces.  sigma unknown: from the median singular value, as Gavish and Donoho (IEEE Trans. Inf.
 //     Theory 60, 5040 (2014)) do for independent elements; of a Hankel matrix of noise with c <= rows it is

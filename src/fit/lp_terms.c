@@ -11,6 +11,7 @@
 #include <math.h>
 #include <string.h>
 
+#define PI 3.14159265358979323846
 #define DEFICIENT 1e-12
 #define AT_ONCE 1e-3  // |z|: gone after one sample, so it describes nothing
 #define STRIDE_MOST 2 // times 1/n: of one step in g or w
@@ -177,11 +178,21 @@ static double refine(xn_lp_work *k, const double *y, int n, xn_lp_term *t, int c
     return sum;
 }
 
+// Steps may lead past frequency 0 or Nyquist's; the same samples have a frequency between them.
+static void fold(const xn_lp_work *k, xn_lp_term *t)
+{
+    t->w = remainder(t->w, 2 * PI);
+    if (k->o.complex_traces || t->w >= 0) return;
+    t->w = -t->w;
+    t->b = -t->b;
+}
+
 double xn_lp_terms_fit(xn_lp_work *k, const double *y, int n, xn_lp_term *t, int count)
 {
     double sum = linear(k, y, n, t, count);
     if (k->o.refine > 0 && count > 0 && isfinite(sum)) sum = refine(k, y, n, t, count, sum);
     for (int i = 0; i < count; i++) {
+        fold(k, &t[i]);
         const double decay = 2 * t[i].g, length = fabs(decay * n) < 1e-6 ? n : -expm1(-decay * n) / decay;
         t[i].energy = (t[i].a * t[i].a + t[i].b * t[i].b) * length;
     }
