@@ -32,18 +32,22 @@ static xani_status read_data(xn_ctx *ctx, const xn_h5 *file, const char *dataset
 
 xani_status xani_array_read(xani_context *context, const char *file, const char *dataset, xani_array *array)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, array);
     memset(array, 0, sizeof *array);
+    XN_NEED(context, file);
+    XN_NEED(context, dataset);
     xn_h5 *h5 = NULL;
     xani_status st = xn_h5_open(context, file, &h5);
     if (st == XANI_OK) st = read_data(context, h5, dataset, array);
     xn_h5_close(&h5);
     if (st != XANI_OK) xani_array_free(array);
-    return st;
+    return xn_answer(context, st);
 }
 
 void xani_array_free(xani_array *array)
 {
+    if (array == NULL) return;
     xn_free(array->f64);
     xn_free(array->i64);
     if (array->strings != NULL) xn_h5_names_free(array->strings);
@@ -52,6 +56,7 @@ void xani_array_free(xani_array *array)
 
 int xani_array_exists(xani_context *context, const char *file, const char *object)
 {
+    if (context == NULL || file == NULL || object == NULL) return 0;
     xn_h5 *h5 = NULL;
     bool there = xn_h5_open(context, file, &h5) == XANI_OK && xn_h5_exists(h5, object);
     xn_h5_close(&h5);
@@ -74,8 +79,12 @@ static xani_status read_attribute(xn_ctx *ctx, const xn_h5 *file, const char *ob
 xani_status xani_attribute_read(xani_context *context, const char *file, const char *object, const char *name,
                                 char **text)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, text);
     *text = NULL;
+    XN_NEED(context, file);
+    XN_NEED(context, object);
+    XN_NEED(context, name);
     xn_h5 *h5 = NULL;
     xani_status st = xn_h5_open(context, file, &h5);
     if (st == XANI_OK) st = read_attribute(context, h5, object, name, text);

@@ -59,10 +59,13 @@ const char *xani_type_name(xani_type type)
 
 void xani_read_options_init(xani_read_options *options)
 {
-    *options = (xani_read_options){.size = sizeof *options, .reader = "auto", .device = -1};
+    if (options != NULL) *options = (xani_read_options){.size = sizeof *options, .reader = "auto", .device = -1};
 }
 
-void xani_dataset_info_init(xani_dataset_info *info) { *info = (xani_dataset_info){.size = sizeof *info}; }
+void xani_dataset_info_init(xani_dataset_info *info)
+{
+    if (info != NULL) *info = (xani_dataset_info){.size = sizeof *info};
+}
 
 static xani_status take_options(xn_ctx *ctx, const xani_read_options *given, xani_read_options *o)
 {
@@ -75,14 +78,19 @@ static xani_status take_options(xn_ctx *ctx, const xani_read_options *given, xan
     if (o->depth < 0) return xn_fail(ctx, XANI_ERR_USAGE, "depth: %d is negative", o->depth);
     if (o->missing != XANI_MISSING_IS_ERROR && o->missing != XANI_MISSING_IS_FILL)
         return xn_fail(ctx, XANI_ERR_USAGE, "missing: %d is neither an error nor the fill value", o->missing);
+    if (o->device < -1)
+        return xn_fail(ctx, XANI_ERR_USAGE, "device: %d is neither -1, host memory, nor a device's number", o->device);
     return XANI_OK;
 }
 
 xani_status xani_dataset_open(xani_context *context, const char *const *files, size_t n_files, const char *dataset,
                               const xani_read_options *options, xani_dataset **d)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, d);
     *d = NULL;
+    XN_NEED(context, dataset);
+    XN_TRY(xn_need_all(context, __func__, "files", files, n_files));
     xani_read_options o;
     XN_TRY(take_options(context, options, &o));
     if (n_files < 1 || n_files > INT32_MAX) return xn_fail(context, XANI_ERR_USAGE, "%s: no files", dataset);
@@ -117,7 +125,9 @@ void xani_dataset_destroy(xani_dataset **d)
 
 xani_status xani_dataset_describe(xani_context *context, const xani_dataset *d, xani_dataset_info *info)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, d);
+    XN_NEED(context, info);
     if (info->size == 0 || info->size > sizeof *info)
         return xn_fail(context, XANI_ERR_USAGE, "xani_dataset_info.size is %zu: call xani_dataset_info_init",
                        info->size);
@@ -150,16 +160,21 @@ static void take_box(const xani_dataset *d, const int64_t *start, const int64_t 
 
 static xani_status read(xani_context *context, xani_dataset *d, const xn_selection *s, xani_type type, void *dst)
 {
+    const xn_array_info *a = xn_array_get_info(d->array);
     xn_type wanted;
-    if (!inner(type, xn_array_get_info(d->array)->type, &wanted))
+    if (!inner(type, a->type, &wanted))
         return xn_fail(context, XANI_ERR_USAGE, "type: %d is not one of numbers", (int)type);
-    return xn_array_read(context, d->array, s, wanted, dst, 0);
+    bool empty = false;
+    for (int k = 0; k < a->rank; k++) empty |= s->count[k] == 0;
+    if (dst == NULL && !empty) return xn_fail(context, XANI_ERR_USAGE, "xani_dataset_read: dst is NULL");
+    return xn_answer(context, xn_array_read(context, d->array, s, wanted, dst, 0));
 }
 
 xani_status xani_dataset_read(xani_context *context, xani_dataset *d, const int64_t *start, const int64_t *count,
                               xani_type type, void *dst)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, d);
     xn_selection s;
     take_box(d, start, count, 0, &s);
     return read(context, d, &s, type, dst);
@@ -168,11 +183,13 @@ xani_status xani_dataset_read(xani_context *context, xani_dataset *d, const int6
 xani_status xani_dataset_read_list(xani_context *context, xani_dataset *d, const int64_t *list, int64_t n,
                                    const int64_t *start, const int64_t *count, xani_type type, void *dst)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, d);
     if (xn_array_get_info(d->array)->rank < 1 || n < 0)
         return xn_fail(context, XANI_ERR_USAGE, "list: %s",
                        n < 0 ? "its length is negative" : "the dataset has no axes");
     if (n == 0) return XANI_OK;
+    XN_NEED(context, list);
     xn_selection s;
     take_box(d, start, count, 1, &s);
     s.list = list;
@@ -184,7 +201,10 @@ xani_status xani_dataset_read_list(xani_context *context, xani_dataset *d, const
 xani_status xani_dataset_share(xani_context *context, const xani_dataset *d, int64_t part, int64_t parts,
                                int64_t *first, int64_t *rows)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, d);
+    XN_NEED(context, first);
+    XN_NEED(context, rows);
     if (parts < 1 || part < 0 || part >= parts)
         return xn_fail(context, XANI_ERR_USAGE, "share %lld of %lld does not exist", (long long)part, (long long)parts);
     *first = xn_array_share(d->array, part, parts);
@@ -192,11 +212,12 @@ xani_status xani_dataset_share(xani_context *context, const xani_dataset *d, int
     return XANI_OK;
 }
 
-const void *xani_dataset_view(xani_dataset *d, int64_t row) { return xn_array_view(d->array, row); }
+const void *xani_dataset_view(xani_dataset *d, int64_t row) { return d != NULL ? xn_array_view(d->array, row) : NULL; }
 
 xani_status xani_dataset_refresh(xani_context *context, xani_dataset *d)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, d);
     return xn_array_refresh(context, d->array);
 }
 
@@ -204,14 +225,16 @@ xani_status xani_dataset_refresh(xani_context *context, xani_dataset *d)
 
 void xani_batch_options_init(xani_batch_options *options)
 {
-    *options = (xani_batch_options){.size = sizeof *options, .n = -1, .type = XANI_STORED};
+    if (options != NULL) *options = (xani_batch_options){.size = sizeof *options, .n = -1, .type = XANI_STORED};
 }
 
 xani_status xani_batches_create(xani_context *context, xani_dataset *d, const xani_batch_options *options,
                                 xani_batches **batches)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, batches);
     *batches = NULL;
+    XN_NEED(context, d);
     xani_batch_options o;
     xani_batch_options_init(&o);
     if (options && (options->size == 0 || options->size > sizeof o))
@@ -227,6 +250,7 @@ xani_status xani_batches_create(xani_context *context, xani_dataset *d, const xa
     s.list = o.list;
     s.start[0] = o.list ? 0 : o.first;
     s.count[0] = o.n >= 0 ? o.n : o.list ? 0 : a->dims[0] - o.first;
+    if (o.n < -1) return xn_fail(context, XANI_ERR_USAGE, "batches: n is %lld, not -1 or a count", (long long)o.n);
     if (o.list && o.n < 0) return xn_fail(context, XANI_ERR_USAGE, "list: its length n is not given");
     if (s.start[0] < 0 || s.count[0] < 0 || (!o.list && s.start[0] > a->dims[0] - s.count[0]))
         return xn_fail(context, XANI_ERR_USAGE, "batches: rows wanted: %lld from %lld on; there are %lld",
@@ -244,11 +268,13 @@ xani_status xani_batches_create(xani_context *context, xani_dataset *d, const xa
 
 xani_status xani_batches_next(xani_context *context, xani_batches *batches, xani_batch *batch)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, batches);
+    XN_NEED(context, batch);
     xn_batch b;
     xani_status st = xn_batches_next(context, batches->batches, &b);
     *batch = (xani_batch){b.data, b.first, b.rows};
-    return st;
+    return xn_answer(context, st);
 }
 
 void xani_batches_destroy(xani_batches **batches)

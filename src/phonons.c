@@ -12,6 +12,7 @@ struct xani_phonons {
 
 void xani_phonons_options_init(xani_phonons_options *options)
 {
+    if (options == NULL) return;
     memset(options, 0, sizeof *options);
     options->size = sizeof *options;
 }
@@ -21,8 +22,10 @@ xani_status xani_phonons_open(xani_context *context, const char *path, const xan
 {
     xani_phonons_options o;
     xani_phonons_options_init(&o);
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, phonons);
     *phonons = NULL;
+    XN_NEED(context, path);
     if (options != NULL && options->size != sizeof o)
         return xn_fail(context, XANI_ERR_USAGE, "xani_phonons_options of another version: size %zu, not %zu",
                        options->size, sizeof o);
@@ -41,17 +44,18 @@ xani_status xani_phonons_open(xani_context *context, const char *path, const xan
 
 void xani_phonons_close(xani_phonons **phonons)
 {
-    if (*phonons == NULL) return;
+    if (phonons == NULL || *phonons == NULL) return;
     xn_forces_free(&(*phonons)->f);
     xn_free(*phonons);
     *phonons = NULL;
 }
 
-int xani_phonons_atoms(const xani_phonons *phonons) { return phonons->f.n_atoms; }
-int xani_phonons_polar(const xani_phonons *phonons) { return phonons->f.polar; }
+int xani_phonons_atoms(const xani_phonons *phonons) { return phonons != NULL ? phonons->f.n_atoms : 0; }
+int xani_phonons_polar(const xani_phonons *phonons) { return phonons != NULL ? phonons->f.polar : 0; }
 
 int xani_phonons_conventional(const xani_phonons *phonons, double hkl_to_q[9])
 {
+    if (phonons == NULL || hkl_to_q == NULL) return 0;
     if (phonons->f.conventional) memcpy(hkl_to_q, phonons->f.hkl_to_q, sizeof phonons->f.hkl_to_q);
     return phonons->f.conventional;
 }
@@ -59,6 +63,7 @@ int xani_phonons_conventional(const xani_phonons *phonons, double hkl_to_q[9])
 void xani_phonons_crystal(const xani_phonons *phonons, double cell[9], double *positions, double *masses_u,
                           char *elements)
 {
+    if (phonons == NULL) return;
     const xn_forces *f = &phonons->f;
     size_t n = (size_t)f->n_atoms;
     if (cell != NULL) memcpy(cell, f->cell, sizeof f->cell);
@@ -85,10 +90,15 @@ static xani_status one_point(xn_ctx *ctx, const xn_forces *f, const double *q, c
 xani_status xani_phonons_at(xani_context *context, const xani_phonons *phonons, int64_t n, const double *q,
                             const double *towards, double *nu_thz, double *vectors)
 {
+    XN_BEGIN(context);
+    XN_NEED(context, phonons);
+    if (n < 0) return xn_fail(context, XANI_ERR_USAGE, "xani_phonons_at: n is negative");
+    if (n == 0) return XANI_OK;
+    XN_NEED(context, q);
+    XN_NEED(context, nu_thz);
     const xn_forces *f = &phonons->f;
     const int64_t branches = 3 * (int64_t)f->n_atoms;
     int failed = XANI_OK;
-    xn_clear_error(context);
     for (int64_t i = 0; i < 3 * n; i++)
         if (!isfinite(q[i])) return xn_fail(context, XANI_ERR_USAGE, "point %lld is no number", (long long)(i / 3));
 #pragma omp parallel for schedule(dynamic, 16) num_threads(xn_threads(0)) if (n > 64)

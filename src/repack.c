@@ -7,6 +7,7 @@
 
 void xani_repack_options_init(xani_repack_options *options)
 {
+    if (options == NULL) return;
     memset(options, 0, sizeof *options);
     options->size = sizeof *options;
     options->filter = "bslz4";
@@ -16,10 +17,12 @@ void xani_repack_options_init(xani_repack_options *options)
 xani_status xani_repack(xani_context *context, const char *const *inputs, size_t n_inputs, const char *output,
                         const xani_repack_options *options, char **summary)
 {
+    if (summary) *summary = NULL;
+    XN_BEGIN(context);
+    XN_NEED(context, output);
+    XN_TRY(xn_need_all(context, __func__, "inputs", inputs, n_inputs));
     xani_repack_options all;
     json_t *answer = NULL;
-    xn_clear_error(context);
-    if (summary) *summary = NULL;
     xani_repack_options_init(&all);
     if (options && (options->size == 0 || options->size > sizeof all))
         return xn_fail(context, XANI_ERR_USAGE, "options of %zu bytes: use xani_repack_options_init", options->size);
@@ -31,5 +34,5 @@ xani_status xani_repack(xani_context *context, const char *const *inputs, size_t
     if (st == XANI_OK && summary && *summary == NULL) st = xn_fail_memory(context, "the answer", 4096);
     free(text);
     json_decref(answer);
-    return st;
+    return xn_answer(context, st);
 }

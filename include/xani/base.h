@@ -41,6 +41,10 @@ typedef enum xani_status {
 typedef struct xani_context xani_context;
 typedef struct xani_config xani_config;
 
+/* Arguments. Context, objects, names and places for results are needed unless a comment says that they may be NULL:
+   otherwise XANI_ERR_USAGE names the one that is NULL (without a context there is no text). Arrays of no elements, and
+   the argument of every _destroy, _close, _free and _init function, may be NULL. */
+
 /* ---- library ------------------------------------------------------------------------------- */
 
 XANI_API const char *xani_version(void);                   /* "0.1.0", static */
@@ -70,7 +74,10 @@ XANI_API void xani_set_log(xani_context *context, xani_log_fn fn, void *user);
 XANI_API void xani_set_progress(xani_context *context, xani_progress_fn fn, void *user);
 /* Records the command line for the provenance of what is written (copied). */
 XANI_API void xani_set_command(xani_context *context, const char *command_line);
-/* Async-signal-safe: asks the running stage to stop at the next safe point with XANI_INTERRUPTED. */
+/* Async-signal-safe, from any thread: asks the running call to stop at the next safe point with XANI_INTERRUPTED, or,
+   where none is running or it ends otherwise, the next one that looks. The call that returns XANI_INTERRUPTED has
+   answered all requests made until then: the one after it runs, and resumes where stages can. Long calls look: those of
+   the pipeline, fits, reading of datasets, repacking. */
 XANI_API void xani_interrupt(xani_context *context);
 /* libhdf5 crashes on some damaged files. With isolation on, for the whole process, each object of a file is first
    opened in a confined helper process (some tenths of a millisecond); what crashes, hangs or starves it is an error

@@ -61,14 +61,17 @@ xani_status xn_config_parse(xn_ctx *ctx, const char *yaml, const char *name, con
 
 xani_status xani_config_create(xani_context *context, xani_config **config)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, config);
     return xn_config_parse(context, "", "configuration", ".", config);
 }
 
 xani_status xani_config_open(xani_context *context, const char *path, xani_config **config)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, config);
     *config = NULL;
+    XN_NEED(context, path);
     char *text = NULL, *dir = NULL;
     size_t bytes = 0;
     xani_status st;
@@ -110,7 +113,10 @@ xani_status xn_config_text(xn_ctx *ctx, const xn_config *config, char **yaml)
 
 xani_status xani_config_text(xani_context *context, const xani_config *config, char **yaml)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, yaml);
+    *yaml = NULL;
+    XN_NEED(context, config);
     return xn_config_text(context, config, yaml);
 }
 
@@ -197,7 +203,9 @@ static void replace(xn_node *node, xn_node *value)
 
 xani_status xani_config_assign(xani_context *context, xani_config *config, const char *assignment)
 {
-    xn_clear_error(context);
+    XN_BEGIN(context);
+    XN_NEED(context, config);
+    XN_NEED(context, assignment);
     const char *equals = strchr(assignment, '=');
     if (equals == NULL || equals == assignment || equals - assignment >= XN_KEY_LENGTH)
         return assign_bad(context, assignment, "'key=value' is expected");

@@ -68,6 +68,7 @@ const char *xani_version(void)
 
 xani_status xani_create(xani_context **context)
 {
+    if (context == NULL) return XANI_ERR_USAGE;
     *context = NULL;
     xani_context *c = xn_calloc(1, sizeof *c);
     if (c == NULL) return XANI_ERR_MEMORY;
@@ -89,24 +90,31 @@ void xani_destroy(xani_context **context)
 
 void xani_set_log(xani_context *c, xani_log_fn fn, void *user)
 {
+    if (c == NULL) return;
     c->log = fn;
     c->log_user = user;
 }
 
 void xani_set_progress(xani_context *c, xani_progress_fn fn, void *user)
 {
+    if (c == NULL) return;
     c->progress = fn;
     c->progress_user = user;
 }
 
 void xani_set_command(xani_context *c, const char *command_line)
 {
+    if (c == NULL) return;
     xn_free(c->command);
     c->command = xn_strdup(command_line);
 }
 
-void xani_interrupt(xani_context *c) { atomic_store(&c->interrupted, 1); }
-const char *xani_error_text(const xani_context *c) { return c->error; }
+void xani_interrupt(xani_context *c)
+{
+    if (c != NULL) atomic_store(&c->interrupted, 1);
+}
+
+const char *xani_error_text(const xani_context *c) { return c != NULL ? c->error : ""; }
 void xani_free(void *memory) { xn_free(memory); }
 const char *xn_command_line(const xn_ctx *ctx) { return ctx->command ? ctx->command : ""; }
 
@@ -141,6 +149,14 @@ static void fit(char *to, size_t size, const char *fmt, ...)
     va_start(args, fmt);
     xn_text_fit(to, size, fmt, args);
     va_end(args);
+}
+
+xani_status xn_need_all(xn_ctx *ctx, const char *function, const char *name, const char *const *list, size_t n)
+{
+    if (n > 0 && list == NULL) return xn_fail(ctx, XANI_ERR_USAGE, "%s: %s is NULL", function, name);
+    for (size_t i = 0; i < n; i++)
+        if (list[i] == NULL) return xn_fail(ctx, XANI_ERR_USAGE, "%s: %s[%zu] is NULL", function, name, i);
+    return XANI_OK;
 }
 
 xani_status xn_context(xn_ctx *ctx, xani_status status, const char *fmt, ...)
@@ -228,6 +244,12 @@ xani_status xn_check_interrupt(xn_ctx *ctx)
 {
     if (!xn_interrupted(ctx)) return XANI_OK;
     return xn_fail(ctx, XANI_INTERRUPTED, "interrupted; run the same command again to resume");
+}
+
+xani_status xn_answer(xn_ctx *ctx, xani_status status)
+{
+    if (ctx != NULL && status == XANI_INTERRUPTED) atomic_store(&ctx->interrupted, 0);
+    return status;
 }
 
 // ---- machine

@@ -19,7 +19,7 @@ typedef xani_context xn_ctx;
 
 #define XN_PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 
-// Return early / leave through out: with the status of a failing call. The only two control macros.
+// Return early / leave through out: with the status of a failing call. With the two below the only control macros.
 #define XN_TRY(expr)                                                                                                   \
     do {                                                                                                               \
         xani_status xn_try_ = (expr);                                                                                  \
@@ -31,6 +31,17 @@ typedef xani_context xn_ctx;
         if ((st) != XANI_OK) goto label;                                                                               \
     } while (0)
 
+// How a public call begins, and refuses a NULL where its documentation allows none.
+#define XN_BEGIN(context)                                                                                              \
+    do {                                                                                                               \
+        if ((context) == NULL) return XANI_ERR_USAGE;                                                                  \
+        xn_clear_error(context);                                                                                       \
+    } while (0)
+#define XN_NEED(context, argument)                                                                                     \
+    do {                                                                                                               \
+        if ((argument) == NULL) return xn_fail((context), XANI_ERR_USAGE, "%s: %s is NULL", __func__, #argument);      \
+    } while (0)
+
 // Sets the error text (first one wins until xn_clear_error) and returns `status`. ctx may be NULL.
 xani_status xn_fail(xn_ctx *ctx, xani_status status, const char *fmt, ...) XN_PRINTF(3, 4);
 // Here and not in core.c so that a compiler or analyser that sees one file knows that it never returns XANI_OK.
@@ -39,6 +50,8 @@ static inline xani_status xn_fail_memory(xn_ctx *ctx, const char *what, size_t b
     (void)xn_fail(ctx, XANI_ERR_MEMORY, "out of memory: %s needs %.1f MiB", what, (double)bytes / 1048576.0);
     return XANI_ERR_MEMORY;
 }
+// The same for a list of n strings, all of which are needed.
+xani_status xn_need_all(xn_ctx *ctx, const char *function, const char *name, const char *const *list, size_t n);
 // Prefixes the kept text with "<fmt>: " when status is not XANI_OK; returns status.
 xani_status xn_context(xn_ctx *ctx, xani_status status, const char *fmt, ...) XN_PRINTF(3, 4);
 void xn_clear_error(xn_ctx *ctx);
@@ -58,6 +71,9 @@ void xn_progress(xn_ctx *ctx, const char *stage, int64_t done, int64_t total, co
 bool xn_interrupted(const xn_ctx *ctx);
 // XANI_INTERRUPTED with text when an interrupt is pending, else XANI_OK.
 xani_status xn_check_interrupt(xn_ctx *ctx);
+// What a public call that looks for interrupts returns: XANI_INTERRUPTED answers all that came so far. Only there,
+// where no thread of the call looks any more, and not in calls within calls.
+xani_status xn_answer(xn_ctx *ctx, xani_status status);
 
 const char *xn_command_line(const xn_ctx *ctx); // "" if not set
 

@@ -149,8 +149,6 @@ xani_status xn_linear_prediction(xn_ctx *ctx, const xani_lp_options *o, const do
     if (components_max < 1) return xn_fail(ctx, XANI_ERR_USAGE, "linear prediction: components_max is not above 0");
     XN_TRY(xn_lp_options_check(ctx, o, n_delays));
     if (n_traces == 0) return XANI_OK;
-    if (traces == NULL || delay_ps == NULL || components == NULL || results == NULL)
-        return xn_fail(ctx, XANI_ERR_USAGE, "linear prediction: traces, delay_ps, components or results is NULL");
     job j = {.o = o,
              .traces = traces,
              .delay_ps = delay_ps,

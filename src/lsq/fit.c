@@ -154,7 +154,7 @@ xani_status xani_model_fit(xani_context *ctx, const xani_model *model, const xan
                            const xani_model_options *options, xani_model_results *results)
 {
     xn_clear_error(ctx);
-    return xn_model_fit_part(ctx, model, data, options, results, 0, 0);
+    return xn_answer(ctx, xn_model_fit_part(ctx, model, data, options, results, 0, 0));
 }
 
 xani_status xani_model_evaluate(xani_context *ctx, const xani_model *model, const double *p, const double *x, int64_t n,

@@ -206,5 +206,5 @@ xani_status xani_model_interval(xani_context *ctx, const xani_model *m, const xa
         .data = data, .values = values, .levels = levels, .parameter = k, .n_levels = n_levels, .intervals = intervals};
     xani_status st = run(ctx, m, &fixed, data, options, &all);
     xn_free(fixed.parameter);
-    return xn_context(ctx, st, "%s", parameter);
+    return xn_answer(ctx, xn_context(ctx, st, "%s", parameter));
 }

@@ -9,6 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "lsq/lsq.h"
 #include "reduce/internal.h"
 #include "reduce/windows.h"
 #include "xani/model.h"
@@ -132,7 +133,7 @@ static xani_status fit_rise(xn_ctx *ctx, const char *expression, const xn_cube *
     XN_TRY(xani_model_create(ctx, expression, NULL, 0, &model));
     bool step = xani_model_find(model, "decay") < 0;
     xani_status st = xani_model_bound(ctx, model, "sigma", narrowest_ps(c) * (step ? M_SQRT2 : 1.0), INFINITY);
-    if (st == XANI_OK) st = xani_model_fit(ctx, model, &data, &options, &results);
+    if (st == XANI_OK) st = xn_model_fit_part(ctx, model, &data, &options, &results, 0, 0);
     int centre = xani_model_find(model, "centre"), width = xani_model_find(model, "sigma"),
         height = xani_model_find(model, "amplitude");
     if (st == XANI_OK && (status == XANI_MODEL_CONVERGED || status == XANI_MODEL_AT_BOUND) && sigma[centre] > 0)

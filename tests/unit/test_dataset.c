@@ -308,10 +308,10 @@ START_TEST(test_describe_and_refuse)
         const char *reader;
         int threads, depth, missing, device;
         const char *words;
-    } bad[] = {
-        {0, "auto", 0, 0, 0, -1, "xani_read_options.size"}, {sizeof o, "telepathy", 0, 0, 0, -1, "telepathy"},
-        {sizeof o, "auto", -1, 0, 0, -1, "threads"},        {sizeof o, "auto", 0, -2, 0, -1, "depth"},
-        {sizeof o, "auto", 0, 0, 7, -1, "missing"},         {sizeof o, "auto", 0, 0, 0, 100000, "device 100000"}};
+    } bad[] = {{0, "auto", 0, 0, 0, -1, "xani_read_options.size"}, {sizeof o, "telepathy", 0, 0, 0, -1, "telepathy"},
+               {sizeof o, "auto", -1, 0, 0, -1, "threads"},        {sizeof o, "auto", 0, -2, 0, -1, "depth"},
+               {sizeof o, "auto", 0, 0, 7, -1, "missing"},         {sizeof o, "auto", 0, 0, 0, 100000, "device 100000"},
+               {sizeof o, "auto", 0, 0, 0, -2, "device: -2"}};
     for (size_t k = 0; k < sizeof bad / sizeof bad[0]; k++) {
         o = (xani_read_options){.size = bad[k].size,
                                 .reader = bad[k].reader,
