@@ -10,7 +10,8 @@
 extern "C" {
 #endif
 
-/* Types of elements; booleans (enumerations) and bit fields count as the unsigned integers that hold them. */
+/* Types of elements; booleans (enumerations) and bit fields count as the integers that hold them: h5py's booleans are
+   int8. */
 typedef enum xani_type {
     XANI_FLOAT64 = 0,
     XANI_INT64,
@@ -29,7 +30,8 @@ typedef enum xani_type {
 XANI_API size_t xani_type_size(xani_type type);      /* bytes; 0 for strings and XANI_STORED */
 XANI_API const char *xani_type_name(xani_type type); /* "uint16", static */
 
-/* A whole dataset in memory, numbers widened to float64 or int64. Owned by the caller. */
+/* A whole dataset in memory, numbers widened to float64 or int64. Owned by the caller. One without a space for elements
+   (null) has one axis of 0. */
 typedef struct xani_array {
     xani_type type;
     int rank;
@@ -44,7 +46,7 @@ XANI_API xani_status xani_array_read(xani_context *context, const char *file, co
 XANI_API void xani_array_free(xani_array *array);
 /* 1 if the object (group or dataset) exists, else 0 (also when the file cannot be opened). */
 XANI_API int xani_array_exists(xani_context *context, const char *file, const char *object);
-/* Text of an attribute (numbers are printed); object "/" for the root. */
+/* Text of an attribute (numbers are printed), of several elements the first; object "/" for the root. */
 XANI_API xani_status xani_attribute_read(xani_context *context, const char *file, const char *object, const char *name,
                                          char **text);
 
@@ -80,15 +82,17 @@ typedef struct xani_dataset_info {
 
 XANI_API void xani_read_options_init(xani_read_options *options);
 XANI_API void xani_dataset_info_init(xani_dataset_info *info);
-/* Opens `dataset` of files that follow one another along the slowest axis (n_files 1: one). options may be NULL. */
+/* Opens `dataset` of files that follow one another along the slowest axis (n_files 1: one). options may be NULL. A file
+   that another one replaces, or that is removed, is read on as it was while it is open here, and where it had to be
+   closed meanwhile that is an error; what is written over it in place is read as it is then: xani_dataset_refresh. */
 XANI_API xani_status xani_dataset_open(xani_context *context, const char *const *files, size_t n_files,
                                        const char *dataset, const xani_read_options *options, xani_dataset **d);
 XANI_API void xani_dataset_destroy(xani_dataset **d);
 XANI_API xani_status xani_dataset_describe(xani_context *context, const xani_dataset *d, xani_dataset_info *info);
 
 /* Each call reads a part into dst, C order, converted to `type`; a value that does not fit is an error that names its
-   file, dataset and row there. dst has room for the part and is the caller's: reuse it, fresh memory costs as much as the reading.
-   box: elements start[k] ... start[k] + count[k] - 1 along axis k; NULL, NULL: all. */
+   file, dataset and row there. dst has room for the part and is the caller's: reuse it, fresh memory costs as much as
+   the reading. box: elements start[k] ... start[k] + count[k] - 1 along axis k; NULL, NULL: all. */
 XANI_API xani_status xani_dataset_read(xani_context *context, xani_dataset *d, const int64_t *start,
                                        const int64_t *count, xani_type type, void *dst);
 /* rows list[0] ... list[n - 1] of the slowest axis, in any order; start, count: of the other axes, or NULL, NULL. */
@@ -98,8 +102,9 @@ XANI_API xani_status xani_dataset_read_list(xani_context *context, xani_dataset 
    have no rows. */
 XANI_API xani_status xani_dataset_share(xani_context *context, const xani_dataset *d, int64_t part, int64_t parts,
                                         int64_t *first, int64_t *rows);
-/* Row `row` where it lies in the mapped file, without a copy; NULL where it is filtered, in pieces or in the other byte
-   order. Valid as the dataset is; a file that is truncated meanwhile kills the process. */
+/* Row `row` where it lies in the mapped file, without a copy; NULL where it is filtered, in pieces, in the other byte
+   order or at an address that is no multiple of its elements' size. Valid as the dataset is; a file that is truncated
+   meanwhile kills the process. */
 XANI_API const void *xani_dataset_view(xani_dataset *d, int64_t row);
 /* Looks at a growing file (SWMR, or flushed by its writer) again: shape and chunks are those of now. */
 XANI_API xani_status xani_dataset_refresh(xani_context *context, xani_dataset *d);

@@ -195,8 +195,9 @@ xani_status xn_h5_shape(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_t 
     bool null = H5Sget_simple_extent_type(space) == H5S_NULL;
     if (n < 0 || n > XANI_MAX_RANK)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: has %d axes, more than %d", file->path, name, n, XANI_MAX_RANK);
-    *rank = n;
+    *rank = null ? 1 : n; // no elements: one axis of 0, as the array reader has it
     *size = null ? 0 : 1;
+    if (null) dims[0] = 0;
     for (int i = 0; i < n; i++) {
         dims[i] = (int64_t)extent[i];
         if (extent[i] > INT64_MAX || __builtin_mul_overflow(*size, dims[i], size) || *size > INT64_MAX / 64)
