@@ -95,10 +95,9 @@ static double all_errors(const report *r)
 static void warnings(report *r, const totals *t)
 {
     const report_points *p = &r->dispersion.points;
-    int64_t alias = 0;
-    for (int64_t i = 0; p->alias != NULL && i < p->n; i++) alias += p->alias[i] != 0;
-    if (alias > 0)
-        report_note(r, "the delay bins are too coarse for this crystal: %lld points may be aliased", (long long)alias);
+    if (p->mirrored > 0)
+        report_note(r, "the delay bins are too coarse for this crystal: %lld points may be aliased",
+                    (long long)p->mirrored);
     if (t->fitted > 0 && t->with_modes == 0) report_note(r, "no pixel group shows a significant oscillation");
     if (t->fitted > 0 && (double)t->failed > 0.05 * (double)t->fitted)
         report_note(r, "%.1f %% of the fits did not converge", 100.0 * (double)t->failed / (double)t->fitted);

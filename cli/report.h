@@ -74,15 +74,17 @@ typedef struct report_run {
 
 typedef struct report_points {
     int64_t n;
-    double *hkl, *frequency, *frequency_errors, *amplitude, *amplitude_errors, *branch, *pixel, *alias;
+    double *hkl, *frequency, *frequency_errors, *amplitude, *amplitude_errors, *branch, *pixel;
     char **run, **kind;
+    int64_t pairs, mirrored, unjudged; // may be mirrored at the Nyquist frequency; cannot be judged
 } report_points;
 
 typedef struct report_dispersion {
     char *path; // file, NULL when not there
     report_points points;
     int64_t n_combinations;
-    int64_t shape[3]; // of the coverage
+    double nyquist_thz; // NaN: unknown
+    int64_t shape[3];   // of the coverage
     double *coverage, *axis[3];
     int64_t path_n, path_nf;
     double *path_distance, *path_frequency, *path_intensity;
@@ -180,6 +182,7 @@ void report_section_traces(report *r, const report_run *run, json_t *json);
 void report_section_modes(report *r, const report_run *run, json_t *json);
 void report_section_maps(report *r, const report_run *run); // pictures of report_section_modes
 void report_section_dispersion(report *r);
+void report_read_points(report *r, const char *file, report_points *p);
 void report_read_forces(report *r, report_dispersion *d);
 void report_draw_forces(const draw_axes *a, const report_dispersion *d);
 void report_section_forces(report *r, json_t *json); // of that section

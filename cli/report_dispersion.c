@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// report_dispersion.c -- coverage of the zone and S(q, nu) along the path with its branches.
+// report_dispersion.c -- points, coverage of the zone and S(q, nu) along the path with its branches.
 //
 // The truth of a simulation is drawn as lines: nu1 of the photoexcited crystal, and thin nu0 before the laser.
 #include <math.h>
@@ -7,6 +7,31 @@
 #include <string.h>
 
 #include "cli/report.h"
+
+// ---- points
+
+void report_read_points(report *r, const char *file, report_points *p)
+{
+    int64_t shape[2], n;
+    p->hkl = report_required(r, file, "/entry/points/hkl", 2, shape);
+    p->frequency = p->hkl != NULL ? report_exactly(r, file, "/entry/points/frequency", 1, shape[0]) : NULL;
+    if (p->frequency == NULL) return;
+    p->n = shape[0];
+    p->frequency_errors = report_exactly(r, file, "/entry/points/frequency_errors", 1, p->n);
+    p->amplitude = report_exactly(r, file, "/entry/points/amplitude", 1, p->n);
+    p->amplitude_errors = report_exactly(r, file, "/entry/points/amplitude_errors", 1, p->n);
+    p->branch = report_exactly(r, file, "/entry/points/branch", 1, p->n);
+    p->pixel = report_exactly(r, file, "/entry/points/pixel", 2, 2 * p->n);
+    p->run = report_strings(r, file, "/entry/points/run", &n);
+    p->kind = report_strings(r, file, "/entry/points/kind", &n);
+    double *alias = report_exactly(r, file, "/entry/points/alias", 1, p->n);
+    for (int64_t i = 0; i < p->n; i++) {
+        p->pairs += p->kind != NULL && strcmp(p->kind[i], "pair") == 0;
+        p->mirrored += alias != NULL && alias[i] == 1;
+        p->unjudged += alias != NULL && alias[i] == 2;
+    }
+    free(alias);
+}
 
 // ---- coverage
 
@@ -128,13 +153,32 @@ static bool has_truth(const report *r)
     return r->dispersion.branch_distance != NULL && (r->truth.band_after != NULL || r->truth.band_before != NULL);
 }
 
+// Where folded frequencies meet those that fold them, nu of pairs or of coherent modes; NaN: nowhere.
+static double mirror_of(const report_dispersion *d, bool pairs)
+{
+    int64_t n = pairs ? d->points.pairs : d->points.n - d->points.pairs;
+    return n > 0 ? d->nyquist_thz / (pairs ? 2 : 1) : NAN;
+}
+
+static void draw_mirrors(const draw_axes *a, const report_dispersion *d)
+{
+    for (int pairs = 0; pairs < 2; pairs++) {
+        double nu = mirror_of(d, pairs != 0);
+        if (!(nu < a->y1)) continue;
+        draw_line(a, a->x0, nu, a->x1, nu, DRAW_RED, 2, DRAW_DASHED);
+        draw_text(a->right - 0.4 * DRAW_EM, draw_y(a, nu) + 0.7 * DRAW_EM, 1, 0.75, DRAW_RED,
+                  pairs ? "Nyquist frequency of pairs" : "Nyquist frequency");
+    }
+}
+
 static double path_top(const report_dispersion *d)
 {
     double top = numbers_quantile(d->points.frequency, d->points.n, 0.998), branch = -1;
     if (d->branch_frequency != NULL) branch = numbers_quantile(d->branch_frequency, d->n_branches * d->branch_n, 1);
     top = fmax(isfinite(top) ? top : 0, isfinite(branch) ? branch : 0);
-    double last = d->path_frequency[d->path_nf - 1];
-    return top > 0 && 1.12 * top < last ? 1.12 * top : last;
+    double last = d->path_frequency[d->path_nf - 1], mirror = mirror_of(d, true);
+    top = top > 0 && 1.12 * top < last ? 1.12 * top : last;
+    return mirror < 1.1 * top ? fmax(top, 1.06 * mirror) : top; // which is shown where it is near
 }
 
 static void draw_path(const void *data)
@@ -149,11 +193,11 @@ static void draw_path(const void *data)
     a.no_x_ticks = d->n_labels > 0;
     double step = (a.y1 - a.y0) / (double)d->path_nf, top = path_top(d);
     int64_t rows = (int64_t)ceil((top - a.y0) / step);
-    if (rows > d->path_nf) rows = d->path_nf;
     a.y1 = a.y0 + step * (double)rows;
     double *v = cli_alloc((size_t)(d->path_n * rows), sizeof *v); // transposed
     for (int64_t i = 0; i < d->path_n; i++)
-        for (int64_t k = 0; k < rows; k++) v[k * d->path_n + i] = d->path_intensity[i * d->path_nf + k];
+        for (int64_t k = 0; k < rows; k++)
+            v[k * d->path_n + i] = k < d->path_nf ? d->path_intensity[i * d->path_nf + k] : NAN;
     double most = numbers_quantile(v, d->path_n * rows, 0.998);
     for (int64_t i = 0; most > 0 && i < d->path_n * rows; i++) v[i] /= most;
     draw_scale s = {.map = DRAW_VIRIDIS, .lo = 2e-3, .hi = 1, .log = true, .label = "S(q, ν) (relative)"};
@@ -168,6 +212,7 @@ static void draw_path(const void *data)
         draw_points(&a, d->branch_n, d->branch_distance, f, e, DRAW_INK, 6.5, 1);
         draw_points(&a, d->branch_n, d->branch_distance, f, NULL, DRAW_WHITE, 4.2, 1);
     }
+    draw_mirrors(&a, d);
     draw_axes_frame(&a);
     draw_colour_bar(&a, &s);
     free(v);
@@ -237,29 +282,44 @@ static void branches_json(const report_dispersion *d, json_t *json)
     json_object_set_new(json, "branches", list);
 }
 
+static void aliasing_text(report *r)
+{
+    const report_points *p = &r->dispersion.points;
+    double nyquist = r->dispersion.nyquist_thz;
+    if (isfinite(nyquist))
+        report_paragraph(r,
+                         "The delay bins show oscillations up to the Nyquist frequency f_N = %.4g THz: pairs up to ν = "
+                         "%.4g THz, coherent modes up to ν = %.4g THz. A faster one appears folded back, at 2 f_N − f.",
+                         nyquist, nyquist / 2, nyquist);
+    if (p->mirrored > 0)
+        report_paragraph(
+            r,
+            "Aliasing: the delay bins are too coarse for this crystal. %lld points may be folded back from beyond "
+            "the Nyquist frequency.",
+            (long long)p->mirrored);
+    if (p->unjudged > 0)
+        report_paragraph(r,
+                         "Aliasing: %lld points may be folded back from beyond the Nyquist frequency. That cannot be "
+                         "judged, because how far this crystal reaches is not known: map.crystal.max_thz says it.",
+                         (long long)p->unjudged);
+}
+
 static void points_text(report *r, json_t *json)
 {
     const report_points *p = &r->dispersion.points;
-    int64_t pair = 0, alias = 0;
-    for (int64_t i = 0; i < p->n; i++) {
-        pair += p->kind != NULL && strcmp(p->kind[i], "pair") == 0;
-        alias += p->alias != NULL && p->alias[i] != 0;
-    }
     double error = p->frequency_errors ? numbers_median(p->frequency_errors, p->n) : NAN;
     report_paragraph(
         r,
         "%lld points (ν, q): %lld from pairs, where ν = f/2, %lld coherent, where ν = f; %lld lines were taken as sums "
         "or differences of two branches and stand apart. Median standard error of ν: %.3g THz.",
-        (long long)p->n, (long long)pair, (long long)(p->n - pair), (long long)r->dispersion.n_combinations, error);
-    if (alias > 0)
-        report_paragraph(
-            r,
-            "Aliasing: the delay bins are too coarse for this crystal. %lld points may be folded back from beyond "
-            "the Nyquist frequency.",
-            (long long)alias);
+        (long long)p->n, (long long)p->pairs, (long long)(p->n - p->pairs), (long long)r->dispersion.n_combinations,
+        error);
+    aliasing_text(r);
     json_object_set_new(json, "points", json_integer(p->n));
-    json_object_set_new(json, "points_pair", json_integer(pair));
-    json_object_set_new(json, "points_aliased", json_integer(alias));
+    json_object_set_new(json, "points_pair", json_integer(p->pairs));
+    json_object_set_new(json, "points_aliased", json_integer(p->mirrored));
+    json_object_set_new(json, "points_alias_unknown", json_integer(p->unjudged));
+    json_object_set_new(json, "nyquist_thz", number_json(r->dispersion.nyquist_thz));
     json_object_set_new(json, "combination_points", json_integer(r->dispersion.n_combinations));
     json_object_set_new(json, "median_frequency_error_thz", number_json(error));
 }

@@ -220,23 +220,6 @@ static void find_runs(report *r)
 
 // ---- dispersion
 
-static void read_points(report *r, const char *file, report_points *p)
-{
-    int64_t shape[2], n;
-    p->hkl = report_required(r, file, "/entry/points/hkl", 2, shape);
-    p->frequency = p->hkl != NULL ? report_exactly(r, file, "/entry/points/frequency", 1, shape[0]) : NULL;
-    if (p->frequency == NULL) return;
-    p->n = shape[0];
-    p->frequency_errors = report_exactly(r, file, "/entry/points/frequency_errors", 1, p->n);
-    p->amplitude = report_exactly(r, file, "/entry/points/amplitude", 1, p->n);
-    p->amplitude_errors = report_exactly(r, file, "/entry/points/amplitude_errors", 1, p->n);
-    p->branch = report_exactly(r, file, "/entry/points/branch", 1, p->n);
-    p->pixel = report_exactly(r, file, "/entry/points/pixel", 2, 2 * p->n);
-    p->alias = report_exactly(r, file, "/entry/points/alias", 1, p->n);
-    p->run = report_strings(r, file, "/entry/points/run", &n);
-    p->kind = report_strings(r, file, "/entry/points/kind", &n);
-}
-
 static void read_labels(report *r, report_dispersion *d)
 {
     int64_t n = 0, m = 0;
@@ -256,7 +239,7 @@ static void read_dispersion(report *r, report_dispersion *d)
     int64_t shape[2], n;
     d->path = r->not_mapped ? NULL : file_in(r->dir, "", "dispersion.h5");
     if (d->path == NULL) return;
-    read_points(r, d->path, &d->points);
+    report_read_points(r, d->path, &d->points);
     if (d->points.frequency == NULL) {
         free(d->path);
         d->path = NULL;
@@ -265,6 +248,7 @@ static void read_dispersion(report *r, report_dispersion *d)
     double *combinations = report_numbers(r, d->path, "/entry/combination_points/frequency", 1, &n);
     d->n_combinations = combinations != NULL ? n : 0;
     free(combinations);
+    d->nyquist_thz = report_scalar(r, d->path, "/entry/nyquist");
     d->coverage = report_numbers(r, d->path, "/entry/volume/coverage", 3, d->shape);
     static const char *const axis[3] = {"/entry/volume/h", "/entry/volume/k", "/entry/volume/l"};
     for (int k = 0; k < 3 && d->coverage != NULL; k++) d->axis[k] = report_exactly(r, d->path, axis[k], 1, d->shape[k]);
@@ -367,7 +351,6 @@ void report_forget(report *r)
                            p->amplitude_errors,
                            p->branch,
                            p->pixel,
-                           p->alias,
                            d->coverage,
                            d->axis[0],
                            d->axis[1],

@@ -5,6 +5,10 @@
 
 #include "core/core.h"
 
+// May a point be the mirror image of an oscillation above the Nyquist frequency f_N? UNKNOWN: 2 f_N - f is not beyond
+// what crystals of these atoms could have, but how far this one reaches is not known.
+enum { XN_ALIAS_NO, XN_ALIAS_MAY_BE, XN_ALIAS_UNKNOWN };
+
 // Columns of equal length n; see contract: hkl total Q in conventional reciprocal units, G integers,
 // q = Q - G in 1/Angstrom in the crystal's Cartesian frame (B hkl).
 typedef struct xn_points {
@@ -19,8 +23,7 @@ typedef struct xn_points {
     int32_t *pixel;    // (n, 2) y, x
     int32_t *run;      // index of the run
     double *weight;
-    uint8_t *alias; // 1: may be the mirror image of an oscillation above the Nyquist frequency f_N,
-                    // because 2 f_N - f is within reach of the crystal
+    uint8_t *alias; // XN_ALIAS_*
     float *images;  // (n, 2) nu if it is: of 2 f_N - f and 2 f_N + f; NaN where the crystal does not reach
 } xn_points;
 
@@ -77,8 +80,9 @@ typedef struct xn_dispersion {
     char *kind_evidence;         // why lines are pairs or coherent modes
     double energy_kev;           // of the configuration or the geometry file
     double tube_inv_ang;
-    double nyquist_thz;     // of the delay bins; NaN when not uniform
-    double crystal_max_thz; // highest phonon frequency known for the crystal, NaN when unknown
+    double nyquist_thz;       // of the delay bins; NaN when not uniform
+    double crystal_max_thz;   // highest phonon frequency known for the crystal, NaN when unknown
+    double crystal_limit_thz; // what no crystal of its atoms exceeds
 } xn_dispersion;
 
 void xn_points_free(xn_points *points);

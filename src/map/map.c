@@ -132,13 +132,25 @@ static void report_aliasing(xn_ctx *ctx, const xn_scene *s, const xn_modes *cons
                             xn_dispersion *d)
 {
     d->crystal_max_thz = s->max_thz;
+    d->crystal_limit_thz = s->limit_thz;
     d->nyquist_thz = NAN;
     double step = NAN;
     for (int i = 0; i < n; i++)
         if (xn_other_bins_of(modes, i) < 0) step = fmax(step, modes[i]->step_ps);
     if (step > 0.0) d->nyquist_thz = 0.5 / step;
-    double reach = c->kind == XN_KIND_COHERENT ? s->max_thz : 2.0 * s->max_thz;
+    double reach = (c->kind == XN_KIND_COHERENT ? 1.0 : 2.0) * xn_scene_reach(s);
     if (!(d->nyquist_thz < reach * (1.0 - 1e-9))) return;
+    if (isnan(s->max_thz)) {
+        if (c->aliased > 0)
+            xn_warn(
+                ctx,
+                "aliasing: bins of %.4g fs show oscillations up to %.4g THz; how far the crystal reaches is not "
+                "known (map.crystal.max_thz says it), with such atoms it could be %s = %.3g THz; %lld of %lld modes "
+                "may be mirrored (2 f_N - f)",
+                1e3 * step, d->nyquist_thz, c->kind == XN_KIND_COHERENT ? "nu" : "2 nu", reach, (long long)c->aliased,
+                (long long)c->points.n);
+        return;
+    }
     xn_warn(ctx,
             "aliasing: bins of %.4g fs show oscillations up to %.4g THz, the crystal goes up to %s = %.4g THz; %lld of "
             "%lld "
@@ -239,7 +251,8 @@ xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *
     out->energy_kev = s.energy_kev;
     xani_status st = xn_known_load(ctx, config, &s, &known);
     double top = known.given ? xn_forces_max_thz(&known.start, FREQUENCY_GRID) : NAN;
-    if (top > 0.0) s.max_thz = top; // of this crystal, not of its element
+    if (top > 0.0 && !xn_config_has(config, "map.crystal.max_thz"))
+        s.max_thz = top; // of this crystal, not of its element
     if (st == XANI_OK) st = map_runs(ctx, config, modes, n, &s, &known, &p, &c, out);
     if (st == XANI_OK && traces != NULL) st = average_runs(ctx, config, modes, n, &s, &p, &c, traces, out);
     out->points = c.points;

@@ -54,13 +54,14 @@ xani_status xn_mirrored_tell(xn_ctx *ctx, const xn_scene *s, const xn_known *k, 
             xn_observed line;
             xn_matched out;
             if (!good || !c->points.alias[i]) continue;
-            c->points.alias[i] = 0; // else it is not observed
+            uint8_t mark = c->points.alias[i];
+            c->points.alias[i] = XN_ALIAS_NO; // else it is not observed
             bool seen = xn_known_observe(k, c, i, &line);
             memset(line.edge, 0, sizeof line.edge); // branches at the middle of the group, each a line of its own:
             line.window_ps = 0.0;                   // maxima of a filter are not asked for
             bool own = seen && xn_match(&m, &k->start, &line, 1, &k->match, XN_CHANGE, &out) &&
                        is_own(&m, &line, 0.5 / modes[c->points.run[i]]->step_ps);
-            c->points.alias[i] = !own;
+            c->points.alias[i] = own ? XN_ALIAS_NO : mark;
             told += own;
         }
         xn_matcher_close(&m);

@@ -27,6 +27,7 @@ typedef struct xn_scene {
     double energy_kev;
     int atoms;         // of the primitive cell; 0 when the configuration has no basis
     double max_thz;    // highest phonon frequency known for the crystal; NaN when unknown
+    double limit_thz;  // what no crystal of these atoms exceeds
     double zone_scale; // cube root of the zone's volume, 1/Angstrom: 1.59 * 2 pi/a for an fcc crystal
     int threads;
     // of one grouping of the pixels, made by xn_scene_group
@@ -47,6 +48,8 @@ typedef struct xn_view {
 } xn_view;
 
 xani_status xn_scene_load(xn_ctx *ctx, const xn_config *config, xn_scene *s);
+// Phonon frequency up to which lines may have been mirrored.
+static inline double xn_scene_reach(const xn_scene *s) { return isnan(s->max_thz) ? s->limit_thz : s->max_thz; }
 void xn_scene_free(xn_scene *s);
 // Groups the pixels as a cube with spatial_bin and these module rows (after grouping; NULL: the geometry's own).
 xani_status xn_scene_group(xn_ctx *ctx, xn_scene *s, int spatial_bin, int n_modules, const int64_t *module_rows);

@@ -5,7 +5,7 @@
 // (science.md 9).  `auto`: a pixel group that contains a Bragg peak, or lies within 2 % of the zone's size of it,
 // shows coherent modes; a crystal with one atom per primitive cell has no vibration at q = 0 and shows pairs only.
 // weight: see map.h.  alias: the frequency could also be that of a phonon whose oscillation lies above the Nyquist
-// frequency f_N, because 2 f_N - f or 2 f_N + f is within the crystal's reach.
+// frequency f_N, because 2 f_N - f is within the crystal's reach: 1 where that is known, 2 where only a limit is.
 #include <math.h>
 #include <string.h>
 
@@ -57,10 +57,11 @@ bool xn_pixel_coherent(const xn_scene *s, const xn_view *v, xn_kind kind, int64_
     return q[0] * q[0] + q[1] * q[1] + q[2] * q[2] <= near * near;
 }
 
-static bool may_be_alias(const run_facts *r, double f, double nu_per_f)
+// reach: highest frequency of an oscillation.
+static uint8_t alias_of(const run_facts *r, double f, double reach)
 {
-    double reach = r->scene->max_thz / nu_per_f; // highest frequency of an oscillation
-    return r->nyquist_thz < reach && 2.0 * r->nyquist_thz - f <= reach;
+    if (!(r->nyquist_thz < reach && 2.0 * r->nyquist_thz - f <= reach)) return XN_ALIAS_NO;
+    return isnan(r->scene->max_thz) ? XN_ALIAS_UNKNOWN : XN_ALIAS_MAY_BE;
 }
 
 static void put(const run_facts *r, int64_t pixel, int k, bool combination, xn_collection *c, int64_t at)
@@ -86,10 +87,11 @@ static void put(const run_facts *r, int64_t pixel, int k, bool combination, xn_c
     p->run[at] = r->run;
     if (isnan(sigma)) sigma = box;
     p->weight[at] = 1.0 / (sigma * sigma + box * box / 12.0);
-    p->alias[at] = !told && may_be_alias(r, f, factor);
+    double reach = (coherent ? 1.0 : 2.0) * xn_scene_reach(r->scene); // of sums of two phonons as of pairs
+    p->alias[at] = told ? XN_ALIAS_NO : alias_of(r, f, reach);
     for (int e = 0; e < 2; e++) {
-        double image = factor * (2.0 * r->nyquist_thz + (e == 0 ? -f : f));
-        p->images[2 * at + e] = p->alias[at] && image <= r->scene->max_thz ? (float)image : NAN;
+        double image = 2.0 * r->nyquist_thz + (e == 0 ? -f : f);
+        p->images[2 * at + e] = p->alias[at] != XN_ALIAS_NO && image <= reach ? (float)(factor * image) : NAN;
     }
     if (combination) return;
     c->width[at] = (float)fmax(sigma, factor * fmax(0.0, (double)m->damping[i]) / (2.0 * M_PI));
@@ -129,7 +131,7 @@ static void fill_points(const run_facts *r, const uint8_t *combination, int64_t 
             }
             put(r, i, k, false, c, at);
             coherent += c->points.coherent[at];
-            aliased += c->points.alias[at];
+            aliased += c->points.alias[at] != XN_ALIAS_NO;
             at++;
         }
         bragg += at > base + first[0][i] && c->points.coherent[at - 1] != 0;

@@ -9,12 +9,25 @@
 #include "map/parts.h"
 #include "physics/crystal.h"
 
-// Highest frequency of the crystal where it is one element, whose own crystal is known.
-static double crystal_max(const xn_lattice *l)
+#define STIFFEST_THZ 48.0 // graphite, 1582 1/cm
+#define STIFFEST_MASS_U 12.011
+
+// Highest frequency of the crystal: as given, or where it is one element, whose own crystal is known.
+static double crystal_max(const xn_config *config, const xn_lattice *l)
 {
+    if (xn_config_has(config, "map.crystal.max_thz")) return xn_config_double(config, "map.crystal.max_thz");
     for (int i = 1; i < l->n_basis; i++)
         if (strcmp(l->element[i], l->element[0]) != 0) return NAN;
     return l->n_basis > 0 ? xn_element_max_thz(l->element[0]) : NAN;
+}
+
+// What no crystal of these atoms exceeds: the lightest of them in bonds as stiff as those of graphite.  That holds for
+// metals, carbides, nitrides, oxides, salts and hydrides, and leaves out molecules with bonds that are stiffer still.
+static double crystal_limit(const xn_lattice *l)
+{
+    double lightest = NAN;
+    for (int i = 0; i < l->n_basis; i++) lightest = fmin(lightest, xn_element_mass_u(l->element[i]));
+    return STIFFEST_THZ * (lightest > 0.0 ? sqrt(STIFFEST_MASS_U / lightest) : 1.0);
 }
 
 xani_status xn_scene_load(xn_ctx *ctx, const xn_config *config, xn_scene *s)
@@ -35,7 +48,8 @@ xani_status xn_scene_load(xn_ctx *ctx, const xn_config *config, xn_scene *s)
         xn_scene_free(s);
         return xn_fail_memory(ctx, "the atoms of the cell", 0);
     }
-    s->max_thz = crystal_max(&s->lattice);
+    s->max_thz = crystal_max(config, &s->lattice);
+    s->limit_thz = crystal_limit(&s->lattice);
     s->zone_scale = cbrt(fabs(xn_mat3_determinant(s->lattice.prim)));
     return XANI_OK;
 }

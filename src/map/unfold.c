@@ -83,8 +83,7 @@ xani_status xn_unfold(xn_ctx *ctx, const xn_scene *s, const xn_modes *const *mod
         return XANI_OK;
     }
     size_t plane = (size_t)(m->ny * m->nx);
-    double reach = (kind == XN_KIND_COHERENT ? 1.02 : 2.04) * s->max_thz;
-    if (isnan(reach)) reach = INFINITY;
+    double reach = (kind == XN_KIND_COHERENT ? 1.02 : 2.04) * xn_scene_reach(s);
     *unfolded = xn_alloc(plane * (size_t)m->n_modes + 1, sizeof **unfolded);
     if (*unfolded == NULL) {
         xn_free(other);

@@ -47,11 +47,12 @@ static json_t *inputs(const xn_plan *p)
 
 // ---- delays
 
-// Highest phonon frequency: of the crystal, else the highest of its elements; NaN: unknown.
+// Highest phonon frequency: as given, of the crystal, else the highest of its elements; NaN: unknown.
 static double highest_phonon(const xn_plan *p)
 {
-    double top = p->max_thz;
+    double top = p->max_thz, given = xn_config_double(p->config, "map.crystal.max_thz");
     char key[XN_KEY_LENGTH];
+    if (!isnan(given)) return given;
     for (int i = 0; isnan(p->max_thz) && i < xn_config_count(p->config, "map.crystal.basis"); i++) {
         const char *element = xn_config_string(p->config, xn_key(key, "map.crystal.basis[%d].element", i));
         if (element != NULL) top = fmax(top, xn_element_max_thz(element));

@@ -38,7 +38,7 @@ static const column columns[] = {
     {"weight", {NULL, offsetof(xn_points, weight), XN_F64, COLUMN, "", "weight in averages"}},
     {"alias",
      {NULL, offsetof(xn_points, alias), XN_U8, COLUMN, NULL,
-      "1: the crystal reaches beyond the bins' Nyquist frequency"}},
+      "1: may be mirrored at the bins' Nyquist frequency; 2: how far the crystal reaches is not known"}},
     {"alias_candidates",
      {NULL, offsetof(xn_points, images), XN_F32, 2, DIMS(POINT, TWO), false, "THz",
       "frequency if it is mirrored: 2 f_N - f, 2 f_N + f; NaN where it is not or the crystal does not reach"}},
@@ -103,6 +103,7 @@ static const xn_scalar scalars[] = {
     {"/entry/tube", offsetof(xn_dispersion, tube_inv_ang), XN_F64, false, "1/angstrom"},
     {"/entry/nyquist", offsetof(xn_dispersion, nyquist_thz), XN_F64, false, "THz"},
     {"/entry/crystal_max", offsetof(xn_dispersion, crystal_max_thz), XN_F64, false, "THz"},
+    {"/entry/crystal_limit", offsetof(xn_dispersion, crystal_limit_thz), XN_F64, false, "THz"},
 };
 
 // kind, run and angles of each point: what a row needs to be read by itself.

@@ -143,6 +143,10 @@ def check_whole(t):
         strong = amplitude > 5 * p["amplitude_errors"][()]
         branches = len(f["entry/branches/frequency"])
         labels = [v.decode() for v in f["entry/path_labels/name"][()]]
+        nyquist, marks = f["entry/nyquist"][()], np.bincount(p["alias"][()], minlength=3)
+    d = figures["dispersion"]
+    r.ok(abs(d["nyquist_thz"] - nyquist) < 1e-6 and f"f_N = {nyquist:.4g} THz: pairs up to ν = {nyquist / 2:.4g} THz" in words
+         and [d["points_aliased"], d["points_alias_unknown"]] == list(marks[1:]), "whole: the Nyquist frequency and what it may mirror")
     r.ok(s["points"] == len(nu) > 20 and s["branches"] == branches, f"whole: {s['points']} points, {s['branches']} branches")
     r.ok(abs(s["median_frequency_error_thz"] - np.median(error)) < 1e-6, "whole: median error of the points")
     with h5py.File(f"{out}/modes.h5") as f:

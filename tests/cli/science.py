@@ -203,8 +203,41 @@ def check_alarms():
                       "reduce.delay_bins_ps={start: -0.3, stop: 3.7, step: 0.05}")
     out, stderr = run(folder, "coarse", "fit.modes_max=1")
     r.ok("alias" in stderr, "aluminium in bins of 50 fs: a warning about aliasing")
+    check_unknown_reach(out)
     _, stderr = run(folder, "fine", "fit.modes_max=1", "reduce.delay_bins_ps.step=0.025")
     r.ok("alias" not in stderr, "aluminium in bins of 25 fs: none")
+
+
+def remap(out, *more):
+    code, stderr = xani("map", "--config", f"{out}/../xani.yaml", f"{out}/modes.h5", "-o", f"{out}/other.h5", *settings(more))
+    with h5py.File(f"{out}/other.h5") as f:
+        p, limit, nyquist = f["entry/points"], f["entry/crystal_limit"][()], f["entry/nyquist"][()]
+        return code, stderr, p["alias"][()], p["frequency"][()], p["alias_candidates"][()], limit, nyquist
+
+
+def same(candidates, image, limit):
+    return np.allclose(candidates, np.where(image <= limit, image, np.nan), rtol=1e-6, equal_nan=True)
+
+
+def both(marks, expected):
+    return np.array_equal(marks, expected) and 0 < np.count_nonzero(marks) < marks.size
+
+
+def check_unknown_reach(out):
+    # zirconium stands in no table of highest frequencies: which lines are mirrored cannot be judged, and is said
+    zr = "map.crystal.basis=[{element: Zr, position: [0, 0, 0]}]"
+    code, stderr, alias, nu, other, limit, fn = remap(out, zr)
+    r.ok(code == 0 and stderr.count("aliasing:") == 1 and "map.crystal.max_thz" in stderr and 15 < limit < 20,
+         f"a crystal of unknown reach in bins of 50 fs: one warning, which names the key ({limit:.3g} THz at most)")
+    r.ok(np.all(alias == 2) and same(other[:, 0], fn - nu, limit) and same(other[:, 1], fn + nu, limit),
+         "pairs: none can be judged, candidates are those of twice their frequency")
+    _, _, alias, nu, other, limit, fn = remap(out, zr, "map.mode_kind=coherent")
+    r.ok(both(alias, np.where(2 * fn - nu <= limit, 2, 0)) and same(other[:, 0], 2 * fn - nu, limit) and np.all(np.isnan(other[:, 1])),
+         "coherent modes: candidates are those of their frequency")
+    _, stderr, alias, nu, *_ = remap(out, zr, "map.crystal.max_thz=8")
+    r.ok("aliasing:" in stderr and both(alias, np.where(fn - nu <= 8, 1, 0)), "map.crystal.max_thz: judged by it")
+    _, stderr, alias, *_ = remap(out, zr, "map.crystal.max_thz=4.9")
+    r.ok("alias" not in stderr and not np.any(alias), "map.crystal.max_thz: below the Nyquist frequency nothing is mirrored")
 
 
 os.makedirs(SCRATCH, exist_ok=True)
