@@ -4,7 +4,8 @@
 // Laser-off shots of every run are averaged as the reduction does it; the force constants are those of
 // map.force_constants.file, else a shipped table of the basis' element.  Pixel groups so near to a Bragg peak that the
 // intensity varies within them are left out.  What comes out is a rotation of the crystal, with errors, and the
-// orientation it gives; nothing is written.
+// orientation it gives; nothing is written.  A wrong geometry turns the crystal too: a rotation is offered only where
+// it explains the frames, and where it does not a shift of the detector is tried in its place.
 #include <math.h>
 #include <string.h>
 
@@ -22,6 +23,11 @@
 #define NEAR_BRAGG 3.0 // half diagonals of a group
 #define MODEL_SHARE 0.02
 #define LEAST_EXPLAINED 0.5 // of how the frames differ from an even background
+#define GOOD 1.0            // chi^2 that noise and MODEL_SHARE leave
+#define GAIN 0.5            // of chi^2 before: what a rotation or a shift must leave at most to be called the reason
+#define BETTER 0.8          // of chi^2 of a rotation: what a shift must leave at most to go before it
+#define SURE 5.0            // errors
+#define MOSTLY 3.0          // a shift along the detector's normal over that across it, or the other way round
 
 typedef struct {
     xn_ctx *ctx;
@@ -37,7 +43,18 @@ typedef struct {
     int64_t n, room;
     xn_refine_point *point;
     int n_runs;
+    double (*back)[9]; // R^-1 of each run's circles
 } job;
+
+// Pixel groups of one run's mean frame.
+typedef struct {
+    float *position; // (n, 3) metres
+    double *q_lab;   // (n, 3) 1/Angstrom
+    double *omega;   // solid angles
+    double half;     // half the diagonal of a group, 1/Angstrom
+    double shots;
+    int run;
+} groups;
 
 // ---- the crystal
 
@@ -113,66 +130,63 @@ static xani_status match_modules(job *j, const xn_cube *cube)
     return XANI_OK;
 }
 
-// Q_lab of the cube's pixel groups and their solid angles, owned, and half the diagonal of a group, 1/Angstrom.
-static xani_status group_q(job *j, const xn_cube *cube, double **q, double **omega, double *half)
+static xani_status find_groups(job *j, const xn_cube *cube, groups *g)
 {
-    float *position = NULL;
     int64_t gy = 0, gx = 0, n = cube->ny * cube->nx;
-    *q = *omega = NULL;
     XN_TRY(match_modules(j, cube));
-    XN_TRY(xn_geometry_group(j->ctx, &j->geometry, cube->spatial_bin, &position, &gy, &gx));
-    xani_status st = XANI_OK;
+    XN_TRY(xn_geometry_group(j->ctx, &j->geometry, cube->spatial_bin, &g->position, &gy, &gx));
     if (gy != cube->ny || gx != cube->nx || cube->mean_frame == NULL)
-        st = xn_fail(j->ctx, XANI_ERR_CONFIG, "geometry: %lld x %lld groups (y, x), the frames have %lld x %lld",
-                     (long long)gy, (long long)gx, (long long)cube->ny, (long long)cube->nx);
-    if (st == XANI_OK) *q = xn_alloc(3 * (size_t)n, sizeof **q);
-    if (st == XANI_OK && *q == NULL) st = xn_fail_memory(j->ctx, "momentum transfers", (size_t)n * 24);
+        return xn_fail(j->ctx, XANI_ERR_CONFIG, "geometry: %lld x %lld groups (y, x), the frames have %lld x %lld",
+                       (long long)gy, (long long)gx, (long long)cube->ny, (long long)cube->nx);
+    g->q_lab = xn_alloc(3 * (size_t)n, sizeof *g->q_lab);
+    if (g->q_lab == NULL) return xn_fail_memory(j->ctx, "momentum transfers", (size_t)n * 24);
     double nearest = INFINITY;
-    for (int64_t i = 0; i < n && st == XANI_OK; i++) {
-        const float *r = position + 3 * i;
+    for (int64_t i = 0; i < n; i++) {
+        const float *r = g->position + 3 * i;
         double d = sqrt((double)r[0] * r[0] + (double)r[1] * r[1] + (double)r[2] * r[2]);
         if (d < nearest) nearest = d;
     }
-    *half = M_SQRT1_2 * cube->spatial_bin * j->geometry.pixel_m * XN_K_PER_KEV * j->energy_kev / nearest;
-    if (st == XANI_OK) xn_geometry_q(position, n, j->energy_kev, *q);
-    if (st == XANI_OK) st = xn_geometry_solid_angles(j->ctx, &j->geometry, cube->spatial_bin, position, gx, omega);
-    xn_free(position);
-    return st;
+    g->half = M_SQRT1_2 * cube->spatial_bin * j->geometry.pixel_m * XN_K_PER_KEV * j->energy_kev / nearest;
+    g->shots = cube->off.shots != NULL ? (double)cube->off.shots[0] : cube->off_count;
+    xn_geometry_q(g->position, n, j->energy_kev, g->q_lab);
+    return xn_geometry_solid_angles(j->ctx, &j->geometry, cube->spatial_bin, g->position, gx, &g->omega);
 }
 
-static xani_status add_pixel(job *j, const double back[9], const double inverse[9], double half, const double q_lab[3],
-                             double omega, double shots, double value, int run)
+static xani_status add_group(job *j, const groups *g, const double inverse[9], int64_t i, double value)
 {
+    const double *q_lab = g->q_lab + 3 * i;
     double hkl[3], q[3];
     int nearest[3];
-    xn_refine_point p = {.counts = value, .run = run, .factor = omega * xn_beam_polarisation(&j->beam, q_lab)};
-    p.variance = value / fmax(shots, 1.0) + MODEL_SHARE * MODEL_SHARE * value * value;
-    xn_mat3_vec(back, q_lab, p.q);
+    xn_refine_point p = {.counts = value, .run = g->run, .factor = g->omega[i] * xn_beam_polarisation(&j->beam, q_lab)};
+    p.variance = value / fmax(g->shots, 1.0) + MODEL_SHARE * MODEL_SHARE * value * value;
+    memcpy(p.at_m, g->position + 3 * i, sizeof p.at_m);
+    xn_mat3_vec(j->back[g->run], q_lab, p.q);
     xn_mat3_vec(inverse, p.q, hkl);
     xn_lattice_fold(&j->lattice, hkl, nearest, q);
-    bool far = sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2]) > NEAR_BRAGG * half;
+    bool far = sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2]) > NEAR_BRAGG * g->half;
     return far ? add_point(j, &p) : XANI_OK;
 }
 
 static xani_status add_run(job *j, int index, int run)
 {
     xn_cube cube = {0};
-    xn_goniometer g = j->goniometer;
-    double r[9], back[9], inverse[9], *q = NULL, *omega = NULL, half = 0.0;
+    groups g = {.run = run};
+    xn_goniometer circles = j->goniometer;
+    double r[9], inverse[9];
     xani_status st = mean_frame(j, index, &cube);
-    if (st == XANI_OK) st = group_q(j, &cube, &q, &omega, &half);
-    for (int i = 0; i < g.n && i < cube.n_angles; i++) g.circle[i].angle_deg = cube.angles_deg[i];
-    xn_goniometer_matrix(&g, r);
+    if (st == XANI_OK) st = find_groups(j, &cube, &g);
+    for (int i = 0; i < circles.n && i < cube.n_angles; i++) circles.circle[i].angle_deg = cube.angles_deg[i];
+    xn_goniometer_matrix(&circles, r);
     for (int a = 0; a < 3; a++)
-        for (int b = 0; b < 3; b++) back[3 * a + b] = r[3 * b + a];
+        for (int b = 0; b < 3; b++) j->back[run][3 * a + b] = r[3 * b + a];
     bool regular = xn_mat3_inverse(j->lattice.ub, inverse);
     if (st == XANI_OK && !regular) st = xn_config_bad(j->ctx, j->config, "geometry.ub", "is singular");
-    double shots = cube.off.shots != NULL ? (double)cube.off.shots[0] : cube.off_count;
     for (int64_t i = 0; i < cube.ny * cube.nx && st == XANI_OK; i++)
-        if (cube.mask[i] == 0 && cube.mean_frame[i] > 0.0F && isfinite(q[3 * i]) && omega[i] > 0.0)
-            st = add_pixel(j, back, inverse, half, q + 3 * i, omega[i], shots, (double)cube.mean_frame[i], run);
-    xn_free(q);
-    xn_free(omega);
+        if (cube.mask[i] == 0 && cube.mean_frame[i] > 0.0F && isfinite(g.q_lab[3 * i]) && g.omega[i] > 0.0)
+            st = add_group(j, &g, inverse, i, (double)cube.mean_frame[i]);
+    xn_free(g.position);
+    xn_free(g.q_lab);
+    xn_free(g.omega);
     xn_cube_free(&cube);
     return st;
 }
@@ -193,29 +207,126 @@ static json_t *matrix(const double m[9])
     return json_pack("[[f, f, f], [f, f, f], [f, f, f]]", m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8]);
 }
 
-static xani_status answer_of(const job *j, const xn_refine_result *r, json_t **answer)
+// The rotation says by how much the orientation is off, unless a shift of the detector explains the frames better.
+typedef struct {
+    xn_refine_result turn, shift;
+    bool tried;                    // the shift
+    double shift_m[3], error_m[3]; // laboratory
+    double along_m, across_m;      // the detector's normal, farther is positive
+} finding;
+
+static bool is_reason(const xn_refine_result *r, double before)
 {
-    double turn[9], ub[9], b_inv[9], u[9], error = 0.0;
+    return r->converged && (r->chi2_after < GOOD || r->chi2_after < GAIN * before);
+}
+
+static bool is_shifted(const finding *f)
+{
+    return f->tried && f->shift.explained > LEAST_EXPLAINED && is_reason(&f->shift, f->turn.chi2_before) &&
+           f->shift.chi2_after < BETTER * f->turn.chi2_after;
+}
+
+static double largest(const double v[3]) { return fmax(v[0], fmax(v[1], v[2])); }
+
+static bool is_off(const xn_refine_result *r) { return r->angle_deg > SURE * largest(r->error_deg); }
+
+static const char *verdict_of(const finding *f)
+{
+    const xn_refine_result *r = &f->turn;
+    if (is_shifted(f))
+        return fabs(f->along_m) > MOSTLY * f->across_m
+                   ? "a rotation does not explain the frames, another distance of the detector (or another photon "
+                     "energy) does; do not take the orientation below"
+               : f->across_m > MOSTLY * fabs(f->along_m)
+                   ? "a rotation does not explain the frames, another beam centre does; do not take the orientation "
+                     "below"
+                   : "a rotation does not explain the frames, another beam centre and distance (or photon energy) do; "
+                     "do not take the orientation below";
+    if (!r->converged) return "not converged; do not take the one below";
+    if (r->outside)
+        return "not found within geometry.index.range_deg: the orientation is farther off, or a sign, an angle or the "
+               "geometry is wrong; do not take the one below";
+    if (r->explained < LEAST_EXPLAINED)
+        return "the frames are not the diffuse scattering of these force constants; do not take the one below";
+    if (!is_off(r)) return "the orientation is right within its error";
+    if (is_reason(r, r->chi2_before)) return "the orientation is off; take the one below";
+    return "a rotation does not explain the frames: look at the beam centre, the distance, the photon energy and the "
+           "angles; do not take the orientation below";
+}
+
+static json_t *shift_json(const finding *f)
+{
+    if (!f->tried) return json_null();
+    return json_pack("{s:[f, f, f], s:[f, f, f], s:f, s:f, s:f}", "mm", 1e3 * f->shift_m[0], 1e3 * f->shift_m[1],
+                     1e3 * f->shift_m[2], "errors_mm", 1e3 * f->error_m[0], 1e3 * f->error_m[1], 1e3 * f->error_m[2],
+                     "along_normal_mm", 1e3 * f->along_m, "across_mm", 1e3 * f->across_m, "chi2_after",
+                     f->shift.chi2_after);
+}
+
+static xani_status answer_of(const job *j, const finding *f, json_t **answer)
+{
+    const xn_refine_result *r = &f->turn;
+    double turn[9], ub[9], b_inv[9], u[9];
     xn_rotation_vector(r->rotation_deg, turn);
     xn_mat3_mul(turn, j->lattice.ub, ub);
     memcpy(b_inv, j->lattice.b_inv, sizeof b_inv);
     xn_mat3_mul(ub, b_inv, u);
-    for (int k = 0; k < 3; k++) error = fmax(error, r->error_deg[k]);
-    const char *verdict =
-        !r->converged ? "not converged; do not take the one below"
-        : r->outside  ? "not found within geometry.index.range_deg: the orientation is farther off, or a sign, "
-                        "an angle or the geometry is wrong; do not take the one below"
-        : r->explained < LEAST_EXPLAINED
-            ? "the frames are not the diffuse scattering of these force constants; do not take the one below"
-        : r->angle_deg > 5.0 * error ? "the orientation is off; take the one below"
-                                     : "the orientation is right within its error";
-    *answer = json_pack("{s:s, s:f, s:f, s:[f, f, f], s:[f, f, f], s:f, s:f, s:f, s:i, s:I, s:i, s:o, s:o}", "verdict",
-                        verdict, "off_by_deg", r->angle_deg, "error_deg", error, "rotation_deg", r->rotation_deg[0],
-                        r->rotation_deg[1], r->rotation_deg[2], "rotation_errors_deg", r->error_deg[0], r->error_deg[1],
-                        r->error_deg[2], "chi2_before", r->chi2_before, "chi2_after", r->chi2_after, "explained",
-                        r->explained, "runs", j->n_runs, "points", (json_int_t)j->n, "steps", r->steps, "orientation",
-                        matrix(u), "ub", matrix(ub));
+    *answer =
+        json_pack("{s:s, s:f, s:f, s:[f, f, f], s:[f, f, f], s:f, s:f, s:f, s:i, s:I, s:i, s:o, s:o, s:o}", "verdict",
+                  verdict_of(f), "off_by_deg", r->angle_deg, "error_deg", largest(r->error_deg), "rotation_deg",
+                  r->rotation_deg[0], r->rotation_deg[1], r->rotation_deg[2], "rotation_errors_deg", r->error_deg[0],
+                  r->error_deg[1], r->error_deg[2], "chi2_before", r->chi2_before, "chi2_after", r->chi2_after,
+                  "explained", r->explained, "runs", j->n_runs, "points", (json_int_t)j->n, "steps", r->steps,
+                  "orientation", matrix(u), "ub", matrix(ub), "detector_shift", shift_json(f));
     return *answer ? XANI_OK : xn_fail_memory(j->ctx, "the answer", 4096);
+}
+
+// Mean normal of the panels, away from the sample, and the mean position.
+static void look_at_detector(const xn_geometry *g, double normal[3], double centre[3])
+{
+    double n = 0.0, size = 0.0;
+    for (int k = 0; k < 3; k++) normal[k] = centre[k] = 0.0;
+    for (int64_t i = 0; i < g->ny * g->nx; i++) {
+        if (i % g->nx + 1 == g->nx || i + g->nx >= g->ny * g->nx) continue;
+        const float *p = g->position + 3 * i, *right = p + 3, *below = p + 3 * g->nx;
+        double a[3], b[3];
+        for (int k = 0; k < 3; k++) {
+            a[k] = (double)right[k] - (double)p[k];
+            b[k] = (double)below[k] - (double)p[k];
+        }
+        double c[3] = {a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]};
+        double length = sqrt(c[0] * c[0] + c[1] * c[1] + c[2] * c[2]);
+        double away = c[0] * (double)p[0] + c[1] * (double)p[1] + c[2] * (double)p[2];
+        if (!(length > 0.0)) continue; // no pixel
+        for (int k = 0; k < 3; k++) {
+            normal[k] += copysign(c[k] / length, c[k] * away);
+            centre[k] += (double)p[k];
+        }
+        n += 1.0;
+    }
+    for (int k = 0; k < 3; k++) size += normal[k] * normal[k];
+    for (int k = 0; k < 3; k++) {
+        normal[k] /= fmax(sqrt(size), 1e-9);
+        centre[k] /= fmax(n, 1.0);
+    }
+}
+
+static xani_status try_shift(job *j, xn_refine_input *in, finding *f)
+{
+    double centre[3], along = 0.0, square = 0.0;
+    look_at_detector(&j->geometry, in->normal, centre);
+    in->distance_m = sqrt(centre[0] * centre[0] + centre[1] * centre[1] + centre[2] * centre[2]);
+    XN_TRY(xn_refine_shift(j->ctx, in, &f->shift));
+    for (int k = 0; k < 3; k++) {
+        f->shift_m[k] = f->shift.rotation_deg[k] * M_PI / 180.0 * in->distance_m;
+        f->error_m[k] = f->shift.error_deg[k] * M_PI / 180.0 * in->distance_m;
+        along += in->normal[k] * f->shift_m[k];
+        square += f->shift_m[k] * f->shift_m[k];
+    }
+    f->along_m = along;
+    f->across_m = sqrt(fmax(0.0, square - along * along));
+    f->tried = true;
+    return XANI_OK;
 }
 
 static double temperature_of(const xn_config *config)
@@ -233,6 +344,8 @@ static xani_status refine(job *j, json_t **answer)
                           .n_runs = j->n_runs,
                           .range_deg = xn_config_double(j->config, "geometry.index.range_deg"),
                           .temperature_k = temperature_of(j->config),
+                          .back = (const double(*)[9])j->back,
+                          .beam = &j->beam,
                           .threads = j->threads};
     XN_TRY(load_msd(j, in.temperature_k));
     double to_q[9];
@@ -243,9 +356,10 @@ static xani_status refine(job *j, json_t **answer)
     in.msd = (const double(*)[9])j->msd;
     in.n = j->n;
     in.point = j->point;
-    xn_refine_result result;
-    XN_TRY(xn_refine_orientation(j->ctx, &in, &result));
-    return answer_of(j, &result, answer);
+    finding f = {.tried = false};
+    XN_TRY(xn_refine_orientation(j->ctx, &in, &f.turn));
+    if (is_off(&f.turn) || !(f.turn.chi2_after < GOOD)) XN_TRY(try_shift(j, &in, &f));
+    return answer_of(j, &f, answer);
 }
 
 xani_status xn_index(xn_ctx *ctx, const xn_config *config, json_t **answer)
@@ -264,12 +378,16 @@ xani_status xn_index(xn_ctx *ctx, const xn_config *config, json_t **answer)
         st = xn_config_require(ctx, config, "experiment.energy_kev", "momentum transfer needs the photon energy");
     if (st == XANI_OK) st = load_forces(&j);
     if (st == XANI_OK) st = xn_beam_load(ctx, config, j.energy_kev, &j.beam);
-    for (int i = 0; i < (runs > 0 ? runs : 1) && st == XANI_OK; i++) {
+    int n = runs > 0 ? runs : 1;
+    j.back = xn_calloc((size_t)n, sizeof *j.back);
+    if (st == XANI_OK && j.back == NULL) st = xn_fail_memory(ctx, "the runs", (size_t)n * sizeof *j.back);
+    for (int i = 0; i < n && st == XANI_OK; i++) {
         st = add_run(&j, runs > 0 ? i : -1, i);
         j.n_runs = i + 1;
     }
     if (st == XANI_OK) st = refine(&j, answer);
     xn_free(j.point);
+    xn_free(j.back);
     xn_free(j.msd);
     xn_forces_free(&j.forces);
     xn_geometry_free(&j.geometry);

@@ -7,8 +7,10 @@
 // fall of the intensity, which would otherwise turn the crystal. For given w scale, background and slope follow from
 // linear least squares; w from a grid over the range on some of the points, then Gauss-Newton steps with Levenberg's
 // damping on all, derivatives by central differences.
-// Variances carry a share of the counts beside counting noise, because the one-phonon model is not exact near Bragg
-// peaks.
+// A shift of the detector, with the solid angles and polarisation that it changes, takes the place of w in the same
+// way: q = to_q R_goniometer^-1 k (r'/|r'| - z), r' = r + shift, with the shift in units of the distance, so that steps
+// and range mean the same angles. Variances carry a share of the counts beside counting noise, because the one-phonon
+// model is not exact near Bragg peaks.
 #include "physics/refine.h"
 
 #include <lapacke.h>
@@ -31,6 +33,7 @@ enum { LINEAR = 3 }; // scale, background, slope with Q^2
 typedef struct {
     const xn_refine_input *in;
     double *model; // (4, n): at w, and its derivatives
+    bool shift;    // w is one of the detector
 } state;
 
 void xn_rotation_vector(const double rotation_deg[3], double r[9])
@@ -42,15 +45,35 @@ void xn_rotation_vector(const double rotation_deg[3], double r[9])
     xn_goniometer_matrix(&g, r);
 }
 
-// I1 of every stride-th point at rotation w (degrees).
-static xani_status intensities(xn_ctx *ctx, const xn_refine_input *in, const double w[3], int64_t stride, double *out)
+// Q of a point, at zero angles, where the detector is shifted; returns what its factor changes by, for a flat one.
+static double shifted_q(const xn_refine_input *in, const xn_refine_point *p, const double shift_m[3], double q[3])
 {
-    double r[9], back[9], m[9];
+    double q_lab[2][3], to[2] = {0.0, 0.0}, length[2] = {0.0, 0.0}; // as it is, shifted
+    for (int i = 0; i < 2; i++) {
+        double r[3];
+        for (int k = 0; k < 3; k++) {
+            r[k] = (double)p->at_m[k] + (i == 1 ? shift_m[k] : 0.0);
+            length[i] += r[k] * r[k];
+            to[i] += r[k] * in->normal[k];
+        }
+        for (int k = 0; k < 3; k++) q_lab[i][k] = in->beam->k * (r[k] / sqrt(length[i]) - (k == 2 ? 1.0 : 0.0));
+    }
+    xn_mat3_vec(in->back[p->run], q_lab[1], q);
+    double solid = to[1] / to[0] * pow(length[0] / length[1], 1.5);
+    return solid * xn_beam_polarisation(in->beam, q_lab[1]) / xn_beam_polarisation(in->beam, q_lab[0]);
+}
+
+// I1 of every stride-th point at rotation or shift w (degrees).
+static xani_status intensities(xn_ctx *ctx, const state *s, const double w[3], int64_t stride, double *out)
+{
+    const xn_refine_input *in = s->in;
+    double r[9], back[9], m[9], shift_m[3];
     bool memory = false;
-    xn_rotation_vector(w, r);
+    xn_rotation_vector(s->shift ? (const double[3]){0.0, 0.0, 0.0} : w, r);
     for (int a = 0; a < 3; a++)
         for (int b = 0; b < 3; b++) back[3 * a + b] = r[3 * b + a];
     xn_mat3_mul(in->to_q, back, m);
+    for (int k = 0; k < 3; k++) shift_m[k] = w[k] * M_PI / 180.0 * in->distance_m;
 #pragma omp parallel num_threads(in->threads)
     {
         xn_scattering *room = xn_scattering_open(in->forces->n_atoms);
@@ -64,12 +87,14 @@ static xani_status intensities(xn_ctx *ctx, const xn_refine_input *in, const dou
         }
 #pragma omp for schedule(dynamic, 64)
         for (int64_t i = 0; i < in->n; i += stride) {
-            double q[3], i1 = 0.0, mean;
+            double q[3], i1 = 0.0, mean, zero[3], factor = 1.0;
             if (!ok) continue;
-            xn_mat3_vec(m, in->point[i].q, q);
+            memcpy(zero, in->point[i].q, sizeof zero);
+            if (s->shift) factor = shifted_q(in, &in->point[i], shift_m, zero);
+            xn_mat3_vec(m, zero, q);
             int n =
                 xn_scattering_lines(room, in->forces, in->forces, q, in->temperature_k, in->msd, &i1, &mean, nu, lines);
-            out[i] = n > 0 && isfinite(i1) ? i1 / in->forces->n_atoms : NAN;
+            out[i] = n > 0 && isfinite(i1) ? factor * i1 / in->forces->n_atoms : NAN;
         }
         xn_scattering_close(&room);
         xn_free(nu);
@@ -140,7 +165,7 @@ static xani_status coarse(xn_ctx *ctx, state *s, linear *runs, double w[3])
         const int at[3] = {k % GRID, k / GRID % GRID, k / (GRID * GRID)};
         double t[3];
         for (int a = 0; a < 3; a++) t[a] = from[a] + in->range_deg * (2.0 * at[a] / (GRID - 1) - 1.0);
-        XN_TRY(intensities(ctx, in, t, stride, s->model));
+        XN_TRY(intensities(ctx, s, t, stride, s->model));
         double chi2 = fit_linear(in, s->model, stride, runs, &used) / (double)xn_max64(1, used);
         if (chi2 < best) {
             best = chi2;
@@ -205,8 +230,8 @@ static xani_status derivatives(xn_ctx *ctx, state *s, const double w[3])
         double up[3] = {w[0], w[1], w[2]}, down[3] = {w[0], w[1], w[2]}, *d = s->model + (k + 1) * in->n;
         up[k] += step;
         down[k] -= step;
-        st = intensities(ctx, in, up, 1, d);
-        if (st == XANI_OK) st = intensities(ctx, in, down, 1, scratch);
+        st = intensities(ctx, s, up, 1, d);
+        if (st == XANI_OK) st = intensities(ctx, s, down, 1, scratch);
         for (int64_t i = 0; i < in->n && st == XANI_OK; i++) d[i] = (d[i] - scratch[i]) / (2.0 * step);
     }
     xn_free(scratch);
@@ -218,7 +243,7 @@ static xani_status descend(xn_ctx *ctx, state *s, linear *runs, double w[3], xn_
     const xn_refine_input *in = s->in;
     int64_t used;
     double damping = 1e-3, a[9], b[3];
-    XN_TRY(intensities(ctx, in, w, 1, s->model));
+    XN_TRY(intensities(ctx, s, w, 1, s->model));
     double chi2 = fit_linear(in, s->model, 1, runs, &used);
     for (out->steps = 0; out->steps < STEPS_MOST && !out->converged; out->steps++) {
         XN_TRY(derivatives(ctx, s, w));
@@ -233,7 +258,7 @@ static xani_status descend(xn_ctx *ctx, state *s, linear *runs, double w[3], xn_
                 return xn_fail(ctx, XANI_ERR_INPUT, "the mean frames do not determine the orientation");
             for (int k = 0; k < 3; k++) next[k] = w[k] + step[k];
             double size = sqrt(step[0] * step[0] + step[1] * step[1] + step[2] * step[2]);
-            XN_TRY(intensities(ctx, in, next, 1, s->model));
+            XN_TRY(intensities(ctx, s, next, 1, s->model));
             double now = fit_linear(in, s->model, 1, runs, &used);
             better = now <= chi2;
             damping = better ? 0.1 * damping : 10.0 * damping;
@@ -245,7 +270,7 @@ static xani_status descend(xn_ctx *ctx, state *s, linear *runs, double w[3], xn_
             if (out->converged) break;
         }
         if (!better) { // nothing is to be had any more
-            XN_TRY(intensities(ctx, in, w, 1, s->model));
+            XN_TRY(intensities(ctx, s, w, 1, s->model));
             chi2 = fit_linear(in, s->model, 1, runs, &used);
             out->converged = true;
         }
@@ -278,15 +303,15 @@ static double flat_chi2(const xn_refine_input *in, linear *runs)
     return chi2 / (double)xn_max64(1, in->n);
 }
 
-xani_status xn_refine_orientation(xn_ctx *ctx, const xn_refine_input *in, xn_refine_result *out)
+static xani_status refine(xn_ctx *ctx, const xn_refine_input *in, bool shift, xn_refine_result *out)
 {
     memset(out, 0, sizeof *out);
     double w[3] = {0.0, 0.0, 0.0};
     linear *runs = xn_calloc((size_t)in->n_runs, sizeof *runs);
-    state s = {.in = in, .model = xn_alloc((size_t)in->n, 4 * sizeof(double))};
+    state s = {.in = in, .model = xn_alloc((size_t)in->n, 4 * sizeof(double)), .shift = shift};
     int64_t used = 0;
     xani_status st = runs != NULL && s.model != NULL ? XANI_OK : xn_fail_memory(ctx, "the model", (size_t)in->n * 32);
-    if (st == XANI_OK) st = intensities(ctx, in, w, 1, s.model);
+    if (st == XANI_OK) st = intensities(ctx, &s, w, 1, s.model);
     if (st == XANI_OK) {
         double chi2 = fit_linear(in, s.model, 1, runs, &used);
         out->chi2_before = chi2 / (double)xn_max64(1, used - 3 - LINEAR * in->n_runs);
@@ -303,4 +328,14 @@ xani_status xn_refine_orientation(xn_ctx *ctx, const xn_refine_input *in, xn_ref
     xn_free(runs);
     xn_free(s.model);
     return st;
+}
+
+xani_status xn_refine_orientation(xn_ctx *ctx, const xn_refine_input *in, xn_refine_result *out)
+{
+    return refine(ctx, in, false, out);
+}
+
+xani_status xn_refine_shift(xn_ctx *ctx, const xn_refine_input *in, xn_refine_result *out)
+{
+    return refine(ctx, in, true, out);
 }

@@ -83,6 +83,17 @@ if r.ok(code == 0, f"index, 0.3 degrees off: {code} {err}"):
     r.ok("off" in answer["verdict"] and abs(answer["off_by_deg"] - 0.3) < 0.02, f"noticed: {answer['verdict']}, {answer['off_by_deg']:.4f}")
     r.ok(away < 5 * answer["error_deg"] < 0.1, f"its error is {answer['error_deg']:.4f} degrees")
     r.ok(answer["chi2_after"] < answer["chi2_before"], f"chi^2 {answer['chi2_before']:.4f} to {answer['chi2_after']:.4f}")
+with open(f"{SCRATCH}/raw/detector.geom") as f, open(f"{SCRATCH}/raw/beside.geom", "w") as to:
+    to.writelines(f"{key}= {float(v) + 1.5}\n" if key.rstrip().endswith("corner_x") else line
+                  for line in f for key, _, v in [line.partition("=")])
+for what, key, words, moved in (("1 mm nearer", "geometry.distance_mm=59", "another distance", ("along_normal_mm", 1.0)),
+                                ("1.5 pixels beside", "geometry.file=beside.geom", "another beam centre", ("across_mm", 0.45))):
+    code, answer, err = index(U, "--set", key, "--set", "geometry.index.points=4000")
+    if r.ok(code == 0, f"a detector {what}: {code} {err}"):
+        shift = answer["detector_shift"]
+        r.ok(words in answer["verdict"] and "do not take" in answer["verdict"] and abs(shift[moved[0]] - moved[1]) < 0.1
+             and shift["chi2_after"] < 0.5 * answer["chi2_after"],
+             f"a detector {what}: {answer['verdict']}; {shift}, chi^2 {answer['chi2_before']:.3f}, rotated {answer['chi2_after']:.3f}")
 few = ["--set", "geometry.index.points=4000", "--set", "geometry.index.shots=200"]
 code, warm, err = index(U, *few, "--set", "map.force_constants.temperature_k=326")  # the crystal has 296
 r.ok(code == 0 and warm["off_by_deg"] < 0.05, f"a temperature wrong by 30 K turns the crystal by {warm.get('off_by_deg', 9):.4f} degrees")
