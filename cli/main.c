@@ -131,36 +131,12 @@ xani_status cli_open_config(cli *c, const char *path, xani_config **config)
     return st;
 }
 
-static xani_status write_and_rename(cli *c, const char *path, const char *temporary, const void *bytes, size_t n)
-{
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) return cli_fail(c, XANI_ERR_OUTPUT, "%s: cannot be written: %s", path, strerror(errno));
-    const char *p = bytes;
-    int error = 0;
-    while (n > 0 && error == 0) {
-        ssize_t k = write(fd, p, n);
-        if (k < 0 && errno != EINTR) error = errno;
-        if (k > 0) p += k, n -= (size_t)k;
-    }
-    if (error == 0 && fsync(fd) != 0 && errno != EINVAL && errno != EROFS) error = errno;
-    if (close(fd) != 0 && error == 0) error = errno;
-    if (error == 0 && rename(temporary, path) != 0) error = errno;
-    if (error == 0) return XANI_OK;
-    unlink(temporary);
-    return cli_fail(c, XANI_ERR_OUTPUT, "%s: cannot be written: %s", path, strerror(error));
-}
-
-// Whole or not at all: temporary name in the same folder, synced, renamed.
 xani_status cli_write_file(cli *c, const char *path, const void *bytes, size_t n, bool overwrite)
 {
     if (!overwrite && access(path, F_OK) == 0)
         return cli_fail(c, XANI_ERR_OUTPUT, "%s: exists already; --force overwrites it", path);
-    const char *slash = strrchr(path, '/');
-    int folder = slash ? (int)(slash - path + 1) : 0;
-    char *temporary = cli_format("%.*s.xani.tmp.%d", folder, path, (int)getpid()); // not longer than a name may be
-    xani_status st = write_and_rename(c, path, temporary, bytes, n);
-    free(temporary);
-    return st;
+    xani_status st = xani_write_file(c->context, path, bytes, n);
+    return st == XANI_OK ? st : cli_fail(c, st, "%s", xani_error_text(c->context)); // kept, whatever is asked next
 }
 
 // An input named by mistake is no picture.

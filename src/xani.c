@@ -9,6 +9,7 @@
 #include "fit/fit.h"
 #include "fit/linear_prediction.h"
 #include "io/worker/worker.h"
+#include "io/write/publish.h"
 #include "physics/geometry.h"
 #include "pipeline.h"
 #include "source/recognise.h"
@@ -32,6 +33,12 @@ xani_status xani_set_isolation(xani_context *context, int on)
     XN_BEGIN(context);
     char why[XN_WORKER_TEXT];
     return xn_worker_use(on, why) ? XANI_OK : xn_fail(context, XANI_ERR_INPUT, "isolation: %s", why);
+}
+
+xani_status xani_write_file(xani_context *context, const char *path, const void *bytes, size_t n)
+{
+    xn_clear_error(context);
+    return xn_publish_text(context, path, bytes, n, false);
 }
 
 xani_status xani_sim(xani_context *context, const xani_config *config, const char *directory)

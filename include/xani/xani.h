@@ -53,6 +53,10 @@ XANI_API xani_status xani_map(xani_context *context, const xani_config *config, 
 XANI_API xani_status xani_merge(xani_context *context, const char *const *cube_paths, size_t n_paths,
                                 const char *output_path);
 
+/* Writes n bytes to a file as results are written: under a temporary name, synced, renamed; what killed writers of the
+   same name left behind is removed. A file that is there is replaced. */
+XANI_API xani_status xani_write_file(xani_context *context, const char *path, const void *bytes, size_t n);
+
 /* ---- questions; answers are JSON (init: YAML) text ------------------------------------------ */
 
 XANI_API xani_status xani_info(xani_context *context, const char *const *paths, size_t n_paths, char **json);

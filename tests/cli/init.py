@@ -7,6 +7,7 @@ import glob
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -108,5 +109,12 @@ r.ok(code == 0 and os.path.exists(f"{SCRATCH}/out2/dispersion.h5"), f"and run fi
 if os.path.exists(f"{SCRATCH}/out2/dispersion.h5"):
     with h5py.File(f"{SCRATCH}/out2/dispersion.h5") as f:
         r.ok(len(f["entry/points/frequency"]) > 500, "with points on the dispersion")
+shutil.copytree(os.fsencode(raw), os.fsencode(f"{SCRATCH}/r") + b"\xff")
+code, out, err = xani("init", os.fsencode(f"{SCRATCH}/r") + b"\xff", "-o", f"{SCRATCH}/foreign.yaml")
+r.ok(code == 2 and "r?: " in err and "UTF-8" in err and not os.path.exists(f"{SCRATCH}/foreign.yaml"),
+     f"a name that is no UTF-8 is refused: {code} {err.strip()[-200:]}")
+shutil.copytree(raw, f"{SCRATCH}/rä")
+code, out, err = xani("init", f"{SCRATCH}/rä", "-o", f"{SCRATCH}/umlaut.yaml")
+r.ok(code == 0 and yaml.safe_load(open(f"{SCRATCH}/umlaut.yaml", encoding="utf-8")) is not None, f"one that is: {code} {err.strip()[-200:] if code else ''}")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

@@ -336,6 +336,10 @@ xani_status xn_source_init(xn_ctx *ctx, const char *const *paths, size_t n, char
         put_all(&w);
         uselocale(before);
         freelocale(plain);
+        if (w.text.foreign[0] != '\0')
+            st = xn_fail(ctx, XANI_ERR_USAGE,
+                         "%s: a name that is no UTF-8 cannot stand in a configuration; give the file or folder another",
+                         w.text.foreign);
         if (w.text.short_of_memory) st = xn_fail_memory(ctx, "the configuration", w.text.room);
     }
     if (st == XANI_OK)

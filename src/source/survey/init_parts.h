@@ -13,6 +13,7 @@ typedef struct xn_text {
     char *s;
     size_t n, room;
     bool short_of_memory; // told once, at the end
+    char foreign[512];    // a value that is no UTF-8, which YAML cannot hold, with '?' for its bytes above ASCII
 } xn_text;
 
 void xn_text_add(xn_text *t, const char *fmt, ...) XN_PRINTF(2, 3);

@@ -2,6 +2,7 @@
 // init_text.c -- YAML text for `xani init`: a growing buffer, scalars, lists of files.
 #include <ctype.h>
 #include <glob.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,8 +43,19 @@ static bool is_plain(const char *v)
     return true;
 }
 
+static void note_foreign(xn_text *t, const char *value)
+{
+    json_t *o = json_string(value); // which takes nothing but UTF-8
+    json_decref(o);
+    if (o != NULL || t->foreign[0] != '\0') return;
+    snprintf(t->foreign, sizeof t->foreign, "%s", value);
+    for (char *c = t->foreign; *c != '\0'; c++)
+        if ((unsigned char)*c >= 0x80) *c = '?';
+}
+
 void xn_text_scalar(xn_text *t, const char *value)
 {
+    note_foreign(t, value);
     if (is_plain(value)) {
         xn_text_add(t, "%s", value);
         return;
@@ -76,6 +88,7 @@ void xn_text_quoted(xn_text *t, int indent, const char *key, const char *value, 
     xn_text quoted = {0};
     if (value != NULL) xn_text_scalar(&quoted, value);
     t->short_of_memory = t->short_of_memory || quoted.short_of_memory;
+    if (t->foreign[0] == '\0') memcpy(t->foreign, quoted.foreign, sizeof t->foreign);
     if (!quoted.short_of_memory) xn_text_entry(t, indent, key, quoted.s, comment);
     xn_free(quoted.s);
 }
