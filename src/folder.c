@@ -60,7 +60,7 @@ xani_status xn_folder_contents(xn_ctx *ctx, const char *dir, json_t *runs, bool 
     char *path = xn_format("%s/results.json", dir);
     json_t *o = json_pack("{s:i, s:o, s:b}", "format", 1, "runs", runs, "dispersion", mapped);
     char *text = o != NULL ? json_dumps(o, JSON_INDENT(1)) : NULL;
-    xani_status st = path != NULL && text != NULL ? xn_publish_text(ctx, path, text, strlen(text), false)
+    xani_status st = path != NULL && text != NULL ? xn_publish_text(ctx, path, text, strlen(text), NULL)
                                                   : xn_fail_memory(ctx, "results.json", 64);
     free(text);
     json_decref(o);
