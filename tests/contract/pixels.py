@@ -6,7 +6,11 @@ import os
 
 import numpy as np
 
-lib = ctypes.CDLL(os.path.join(os.environ["XN_BUILD"], "libxani.so"))
+path = os.path.join(os.environ["XN_BUILD"], "libxani.so")
+with open(path, "rb") as f:
+    if b"__asan_init" in f.read() and "asan" not in os.environ.get("LD_PRELOAD", ""):
+        raise ImportError("a library with the address sanitizer is not loaded into Python")
+lib = ctypes.CDLL(path)
 lib.xani_error_text.restype = ctypes.c_char_p
 lib.xani_free.argtypes = [ctypes.c_void_p]
 LOG = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p)
