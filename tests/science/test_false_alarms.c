@@ -73,7 +73,8 @@ START_TEST(test_formula)
                               100 * expected);
             }
     double share_wide, share_narrow;
-    ck_assert_double_gt(xn_fit_threshold(0, 94, 199, 1, &share_wide), xn_fit_threshold(0, 10, 199, 1, &share_narrow) + 3);
+    ck_assert_double_gt(xn_fit_threshold(0, 94, 199, 1, &share_wide),
+                        xn_fit_threshold(0, 10, 199, 1, &share_narrow) + 3);
     ck_assert_double_eq_tol(share_wide, 0.005, 1e-6);
     ck_assert_double_eq_tol(share_narrow, 0.005, 1e-6);
 }
