@@ -27,15 +27,11 @@ static xani_status stored_config(xn_ctx *ctx, const char *path, xn_config **conf
 
 static xani_status same_part(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *key, const char *path)
 {
-    char *x = NULL, *y = NULL;
-    xani_status st = xn_config_part(ctx, a, key, &x);
-    if (st == XANI_OK) st = xn_config_part(ctx, b, key, &y);
-    if (st == XANI_OK && strcmp(x, y) != 0)
-        st = xn_fail(ctx, XANI_ERR_CONFIG, "%s: %s differs from that of %s; give one configuration with --config", path,
-                     key, xn_config_name(a));
-    xn_free(x);
-    xn_free(y);
-    return st;
+    bool same;
+    XN_TRY(xn_config_same_part(ctx, a, b, key, &same));
+    if (same) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_CONFIG, "%s: %s differs from that of %s; give one configuration with --config", path,
+                   key, xn_config_name(a));
 }
 
 // A geometry file named from two folders may be one.

@@ -73,6 +73,8 @@ const char *xn_config_map_key(const xn_config *c, const char *key, int index);
 // YAML text of the value at a key ("fit", "runs[0].files"), independent of how the file was formatted; "" when unset.
 // Owned by the caller. Identities of results are made from it.
 xani_status xn_config_part(xn_ctx *ctx, const xn_config *c, const char *key, char **yaml);
+// Whether two configurations say the same there.
+xani_status xn_config_same_part(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *key, bool *same);
 // As xani_config_text, but an error that is pending stays.
 xani_status xn_config_text(xn_ctx *ctx, const xn_config *c, char **yaml);
 // A copy to assign to, with the same name and folder.

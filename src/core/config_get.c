@@ -228,3 +228,14 @@ xani_status xn_config_part(xn_ctx *ctx, const xn_config *c, const char *key, cha
     *yaml = xn_strdup("");
     return *yaml ? XANI_OK : xn_fail_memory(ctx, "the configuration's text", 1);
 }
+
+xani_status xn_config_same_part(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *key, bool *same)
+{
+    char *x = NULL, *y = NULL;
+    xani_status st = xn_config_part(ctx, a, key, &x);
+    if (st == XANI_OK) st = xn_config_part(ctx, b, key, &y);
+    *same = st == XANI_OK && strcmp(x, y) == 0;
+    xn_free(x);
+    xn_free(y);
+    return st;
+}

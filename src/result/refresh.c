@@ -12,15 +12,7 @@
 
 static xani_status same_parts(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *const *parts, bool *same)
 {
-    for (*same = true; *same && *parts != NULL; parts++) {
-        char *x = NULL, *y = NULL;
-        xani_status st = xn_config_part(ctx, a, *parts, &x);
-        if (st == XANI_OK) st = xn_config_part(ctx, b, *parts, &y);
-        *same = st == XANI_OK && strcmp(x, y) == 0;
-        xn_free(x);
-        xn_free(y);
-        XN_TRY(st);
-    }
+    for (*same = true; *same && *parts != NULL; parts++) XN_TRY(xn_config_same_part(ctx, a, b, *parts, same));
     return XANI_OK;
 }
 

@@ -57,14 +57,6 @@ bool xn_forces_known(const char *path)
     return known;
 }
 
-const char *xn_forces_beside(int i)
-{
-    static const char *const names[] = {
-        "phonopy_disp.yaml", "phonopy.yaml",         "phonopy_params.yaml", "SPOSCAR", "POSCAR", "BORN",
-        "FORCE_CONSTANTS",   "force_constants.hdf5", "FORCE_SETS"};
-    return i < (int)(sizeof names / sizeof names[0]) ? names[i] : NULL;
-}
-
 // The file given, or phonopy's BORN beside the constants; *found: there is one.
 static xani_status add_born(xn_ctx *ctx, const char *path, const char *born, xn_forces *f, bool *found)
 {

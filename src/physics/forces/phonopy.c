@@ -43,6 +43,17 @@ static xani_status allocate(reading *r, int rows, int n)
 
 // ---- the structure beside the constants
 
+// In the order in which they are looked for; the last one by load.c.
+enum { STRUCTURES = 5, CONSTANTS = 3 };
+static const char *const names_beside[] = {
+    "phonopy_disp.yaml", "phonopy.yaml",         "phonopy_params.yaml", "SPOSCAR", "POSCAR",
+    "FORCE_CONSTANTS",   "force_constants.hdf5", "FORCE_SETS",          "BORN"};
+
+const char *xn_forces_beside(int i)
+{
+    return i < (int)(sizeof names_beside / sizeof names_beside[0]) ? names_beside[i] : NULL;
+}
+
 // *path: the file of this name beside the constants, owned; NULL: there is none.
 static xani_status beside(const reading *r, const char *name, char **path)
 {
@@ -57,13 +68,11 @@ static xani_status beside(const reading *r, const char *name, char **path)
 // n: atoms of the constants; 0: any.
 static xani_status find_structure(reading *r, int n)
 {
-    static const char *const names[] = {"phonopy_disp.yaml", "phonopy.yaml", "phonopy_params.yaml", "SPOSCAR",
-                                        "POSCAR"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+    for (int i = 0; i < STRUCTURES; i++) {
         char *path = NULL;
-        XN_TRY(beside(r, names[i], &path));
+        XN_TRY(beside(r, names_beside[i], &path));
         if (path == NULL) continue;
-        bool yaml = strstr(names[i], ".yaml") != NULL;
+        bool yaml = strstr(names_beside[i], ".yaml") != NULL;
         xani_status st =
             yaml ? xn_structure_phonopy(r->ctx, path, &r->cell, &r->yaml) : xn_structure_poscar(r->ctx, path, &r->cell);
         xn_free(path);
@@ -244,9 +253,8 @@ static xani_status read_constants(reading *r, char **other)
     if (ends_with(r->path, ".yaml")) {
         XN_TRY(xn_structure_phonopy(r->ctx, r->path, &r->cell, &r->yaml));
         if (xn_node_member(r->yaml, "force_constants") != NULL) return read_yaml(r);
-        static const char *const names[] = {"FORCE_CONSTANTS", "force_constants.hdf5", "FORCE_SETS"};
-        for (size_t i = 0; *other == NULL && i < sizeof names / sizeof names[0]; i++)
-            XN_TRY(beside(r, names[i], other));
+        for (int i = STRUCTURES; *other == NULL && i < STRUCTURES + CONSTANTS; i++)
+            XN_TRY(beside(r, names_beside[i], other));
         if (*other == NULL) return read_yaml(r); // says what is missing
         r->path = *other;
     }
