@@ -21,6 +21,7 @@
 #define TWO_PI 6.28318530717958647693
 #define TILE_BYTES (512u << 10) // of trace data: a tile stays in the second-level cache
 #define TILE_LEAST 64
+#define RESULTS_AHEAD 4
 
 typedef struct {
     void *work, *out;
@@ -138,6 +139,14 @@ static const void *table_of(engine *e, int plan, bool deep)
     return table;
 }
 
+// Results are written once and larger than caches: their lines are fetched before they are needed.
+static void result_fetch(const engine *e, const worker *k, int i, int count)
+{
+    if (e->job->results == NULL || i >= count) return;
+    const char *line = (const char *)&e->job->results[k->pixel[i]];
+    for (size_t b = 0; b < sizeof(xani_fit_result); b += 64) __builtin_prefetch(line + b, 1);
+}
+
 static void run_way(engine *e, worker *k, int64_t begin, int number)
 {
     const xn_way w = xn_way_of(number);
@@ -183,6 +192,7 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
 #pragma omp atomic
         e->job->evaluations[m] += evaluations[m];
     for (int i = 0; i < count; i++) {
+        result_fetch(e, k, i + RESULTS_AHEAD, count);
         int next = xn_way_next(&e->ways, w, &tile, i);
         const bool fewer = next == number && xn_way_one_too_many(&e->ways, w, &tile, i);
         if (fewer) k->most[slot[i]] = (uint8_t)(tile.n_modes[i] - 1);

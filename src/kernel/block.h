@@ -55,21 +55,24 @@ XN_PART const real *pack_lanes(const real *data, size_t size, const int *trace, 
 #ifdef XN_PERMUTES // the traces of one group at once
     integer lane[XN_W];
     real place[XN_W];
+    const real *source[XN_W];
+    vm here[XN_W];
+    int sources = 0;
     for (int i = 0; i < XN_W; i++) {
         lane[i] = (integer)(trace[i] % XN_W);
         place[i] = R(i);
     }
     vi from;
     memcpy(&from, lane, sizeof from);
-    for (int i = 0, end; i < XN_W; i = end) {
-        const int group = trace[i] / XN_W;
-        for (end = i + 1; end < XN_W && trace[end] / XN_W == group;) end++;
-        const real *p = data + (size_t)group * size;
-        const vm here = v_ge(v_load(place), v_set(R(i))); // the lanes behind are still to come
-        for (size_t s = 0; s < size; s += XN_W) {
-            const vf x = v_permute(from, v_load(p + s));
-            v_store(out + s, i == 0 ? x : v_sel(here, x, v_load(out + s)));
-        }
+    for (int i = 0; i < XN_W; i++) {
+        if (i > 0 && trace[i] / XN_W == trace[i - 1] / XN_W) continue;
+        source[sources] = data + (size_t)(trace[i] / XN_W) * size;
+        here[sources++] = v_ge(v_load(place), v_set(R(i))); // the lanes behind are still to come
+    }
+    for (size_t s = 0; s < size; s += XN_W) {
+        vf x = v_permute(from, v_load(source[0] + s));
+        for (int i = 1; i < sources; i++) x = v_sel(here[i], v_permute(from, v_load(source[i] + s)), x);
+        v_store(out + s, x);
     }
 #else
     for (int i = 0; i < XN_W; i++) {

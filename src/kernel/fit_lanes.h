@@ -130,8 +130,7 @@ static struct kit kit_of(const xn_fit_plan *p, const void *table, void *work, co
 static void fit_tile(const xn_fit_plan *p, const void *table, void *work, xn_fit_tile *tile)
 {
     const struct kit kit = kit_of(p, table, work, tile);
-    int count = prepare_tile(&kit, kit.list[0]);
-    greedy(&kit, kit.list[0], count);
+    greedy(&kit, kit.list[0]);
     finish(&kit, kit.list[0]);
 }
 

@@ -101,21 +101,25 @@ XN_FN bool stage_close(const struct kit *kit, const int K, int t)
 // How many of a block's traces are left to be packed with those of other blocks, if there are any.
 XN_FN int few_of(int count) { return count <= XN_BLOCK ? 0 : XN_FEW; }
 
-// Fits K poles of the listed traces to `tolerance`; search: with a new start for the last one.
-static void list_refine(const struct kit *kit, const int *list, int count, int K, real tolerance, bool search)
+// One block of list_refine's; traces that go on are appended to `rest`.
+static int block_refine(const struct kit *kit, const int *list, int count, int few, int K, real tolerance, bool search,
+                        int *rest, int n_rest)
 {
-    int *rest = kit->list[3], n_rest = 0;
     struct block b;
     struct lm s[XN_GROUPS];
-    for (int i = 0; i < count; i++) kit->tile->flags[list[i]] &= (uint8_t)~XN_FLAG_STUCK;
-    for (int i = 0; i < count; i += XN_BLOCK) {
-        block_open(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, &b);
-        if (search && K > 1) block_rest(&b, K - 1);
-        if (search) block_start(&b, K);
-        lm_begin(&b, K, s);
-        lm_run(K, &b, s, few_of(count), tolerance);
-        n_rest = lm_suspend(&b, K, s, rest, n_rest);
-    }
+    block_open(kit, list, count, &b);
+    if (search && K > 1) block_rest(&b, K - 1);
+    if (search) block_start(&b, K);
+    lm_begin(&b, K, s);
+    lm_run(K, &b, s, few, tolerance);
+    return lm_suspend(&b, K, s, rest, n_rest);
+}
+
+// Traces that were suspended, packed until none is left.
+static void rest_refine(const struct kit *kit, int *rest, int n_rest, int K, real tolerance)
+{
+    struct block b;
+    struct lm s[XN_GROUPS];
     while (n_rest > 0) {
         const int n = n_rest;
         n_rest = 0;
@@ -126,6 +130,17 @@ static void list_refine(const struct kit *kit, const int *list, int count, int K
             n_rest = lm_suspend(&b, K, s, rest, n_rest); // behind the traces already read
         }
     }
+}
+
+// Fits K poles of the listed traces to `tolerance`; search: with a new start for the last one.
+static void list_refine(const struct kit *kit, const int *list, int count, int K, real tolerance, bool search)
+{
+    int n_rest = 0;
+    for (int i = 0; i < count; i++) kit->tile->flags[list[i]] &= (uint8_t)~XN_FLAG_STUCK;
+    for (int i = 0; i < count; i += XN_BLOCK)
+        n_rest = block_refine(kit, list + i, count - i < XN_BLOCK ? count - i : XN_BLOCK, few_of(count), K, tolerance,
+                              search, kit->list[3], n_rest);
+    rest_refine(kit, kit->list[3], n_rest, K, tolerance);
 }
 
 // The K strongest given poles instead of a search; keeps the fit from the other start where that is better.
@@ -164,6 +179,37 @@ static void list_given(const struct kit *kit, const int *list, int count, int K,
     }
 }
 
+// Keeps those on the list whose K-th mode is accepted. Returns their number.
+static int list_close(const struct kit *kit, int *list, int count, int K)
+{
+    int accepted = 0;
+    for (int i = 0; i < count; i++)
+        if (stage_close(kit, K, list[i])) list[accepted++] = list[i];
+    return accepted;
+}
+
+// Tries the first mode on the traces of a tile that was loaded. Each block is prepared just before, so that it is in
+// the first cache still. Returns how many are on the list then: those where it was accepted.
+static int list_first(const struct kit *kit, int *list)
+{
+    const int groups = groups_of(kit->tile);
+    const real tolerance = XN_TOLERANCE(kit->plan, 1);
+    int count = 0, done = 0, n_rest = 0;
+    for (int g = 0; g < groups || done < count;) {
+        for (; g < groups && count - done < XN_BLOCK; g += XN_GROUPS) {
+            const int before = count, end = prepare_block(kit, g, list, count);
+            for (int i = before; i < end; i++)
+                if (stage_open(kit, 1, list[i])) list[count++] = list[i];
+        }
+        const int n = count - done < XN_BLOCK ? count - done : XN_BLOCK;
+        if (n > 0)
+            n_rest = block_refine(kit, list + done, n, few_of(kit->tile->count), 1, tolerance, true, kit->list[3], n_rest);
+        done += n;
+    }
+    rest_refine(kit, kit->list[3], n_rest, 1, tolerance);
+    return list_close(kit, list, count, 1);
+}
+
 // Tries a K-th mode on the listed traces; keeps those on the list where it was accepted. Returns their number.
 static int list_stage(const struct kit *kit, int *list, int count, int K)
 {
@@ -181,10 +227,7 @@ static int list_stage(const struct kit *kit, int *list, int count, int K)
     else if (tile->start != XN_START_GIVEN)
         list_refine(kit, list, n, poles, tolerance, true);
     if (tile->start != XN_START_PERIODOGRAM) list_given(kit, list, n, K, tolerance, tile->start == XN_START_BOTH);
-    int accepted = 0;
-    for (int i = 0; i < n; i++)
-        if (stage_close(kit, K, list[i])) list[accepted++] = list[i];
-    return accepted;
+    return list_close(kit, list, n, K);
 }
 
 #define XN_RATES 8 // tried as starts of an exponential
@@ -222,17 +265,20 @@ static void list_exponential(const struct kit *kit, const int *list, int count, 
     list_refine(kit, list, count, 1, tolerance, false);
 }
 
-// Accepts modes as long as they are significant, then refines each trace with as many as it has.
-static void greedy(const struct kit *kit, int *list, int count)
+// Prepares a tile, accepts modes as long as they are significant, then refines each trace with as many as it has.
+static void greedy(const struct kit *kit, int *list)
 {
     const xn_fit_plan *plan = kit->plan;
     const int beside = poles_beside(kit);
+    const bool at_once = plan->modes_max > 0 && beside == 0 && kit->tile->start == XN_START_PERIODOGRAM;
+    load_tile(kit);
+    int count = at_once ? list_first(kit, list) : prepare_list(kit, list);
     for (int i = 0; beside > 0 && i < kit->tile->count; i++) { // those not on the list too: they have results
         plane_of(kit, PLANE_PARAMETER)[i] = R(plan->r_lo);
         plane_of(kit, PLANE_PARAMETER + 1)[i] = plane_of(kit, PLANE_BETA)[i] = plane_of(kit, PLANE_BETA + 1)[i] = R(0);
     }
     if (beside > 0) list_exponential(kit, list, count, XN_TOLERANCE(kit->plan, 0));
-    for (int K = 1; K <= plan->modes_max && count > 0; K++) count = list_stage(kit, list, count, K);
+    for (int K = at_once ? 2 : 1; K <= plan->modes_max && count > 0; K++) count = list_stage(kit, list, count, K);
     for (int K = 1 - beside; K < plan->modes_max; K++) {
         count = 0;
         for (int i = 0; i < kit->tile->count; i++)

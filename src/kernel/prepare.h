@@ -345,27 +345,48 @@ XN_FN bool prepare_trace(const struct kit *kit, int i, double sigma)
 }
 
 #ifndef XN_DEVICE
-// Loads the tile; n_modes and flags say what became of each trace, and the traces that can be fitted go on a list.
-static int prepare_tile(const struct kit *kit, int *list)
+XN_FN int groups_of(const xn_fit_tile *tile) { return (tile->count + XN_BLOCK - 1) / XN_BLOCK * XN_GROUPS; }
+
+// Copies the tile's samples, and weights, into lane order.
+static void load_tile(const struct kit *kit)
+{
+    const int groups = groups_of(kit->tile);
+    for (int g = 0; g < groups; g += XN_CHUNK) load_groups(kit, g, g + XN_CHUNK < groups ? g + XN_CHUNK : groups);
+    for (int g = 0; g < groups && kit->tile->weight != NULL; g++) load_weights(kit, g);
+}
+
+// Prepares groups `first` up to XN_GROUPS more; n_modes and flags say what became of each trace, and the traces that
+// can be fitted are appended to the list. Returns its new length.
+static int prepare_block(const struct kit *kit, int first, int *list, int count)
 {
     const xn_fit_tile *tile = kit->tile;
-    const int groups = (tile->count + XN_BLOCK - 1) / XN_BLOCK * XN_GROUPS;
-    int count = 0;
-    for (int g = 0; g < groups; g += XN_CHUNK) load_groups(kit, g, g + XN_CHUNK < groups ? g + XN_CHUNK : groups);
-    for (int g = 0; g < groups && tile->weight != NULL; g++) load_weights(kit, g);
-    for (int g = 0; g < groups; g++) {
-        if (g % XN_GROUPS == 0) prepare_groups(kit, g);
-        const int first = g * XN_W, lanes = tile->count - first < XN_W ? tile->count - first : XN_W;
+    prepare_groups(kit, first);
+    for (int g = first; g < first + XN_GROUPS; g++) {
+        const int begin = g * XN_W, lanes = tile->count - begin < XN_W ? tile->count - begin : XN_W;
         real sigma[XN_W];
         for (int i = 0; i < XN_W; i++) {
-            const double known = i < lanes ? xn_fit_sigma(tile, first + i) : 0.0;
-            sigma[i] = R(known > 0.0 ? known : i < lanes && tile->inflate != NULL ? -tile->inflate[first + i] : -1.0);
+            const double known = i < lanes ? xn_fit_sigma(tile, begin + i) : 0.0;
+            sigma[i] = R(known > 0.0 ? known : i < lanes && tile->inflate != NULL ? -tile->inflate[begin + i] : -1.0);
         }
         const unsigned fit = prepare_judge(kit, g, lanes, v_load(sigma));
         for (int i = 0; i < lanes; i++)
-            if (fit >> i & 1) list[count++] = first + i;
+            if (fit >> i & 1) list[count++] = begin + i;
     }
     return count;
+}
+
+// Prepares a tile that was loaded.
+static int prepare_list(const struct kit *kit, int *list)
+{
+    int count = 0;
+    for (int g = 0; g < groups_of(kit->tile); g += XN_GROUPS) count = prepare_block(kit, g, list, count);
+    return count;
+}
+
+static int prepare_tile(const struct kit *kit, int *list)
+{
+    load_tile(kit);
+    return prepare_list(kit, list);
 }
 #endif
 
