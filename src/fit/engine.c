@@ -91,14 +91,14 @@ static int start_of(const engine *e, bool given)
     return starts[given ? e->job->start : XN_FROM_PERIODOGRAM];
 }
 
-static void report(const engine *e, worker *k, xn_way w, const xn_fit_tile *tile, int i, const int *slot)
+static void report(const engine *e, worker *k, const xn_way *w, const xn_fit_tile *tile, int i, const int *slot)
 {
-    const xn_fit_kernel *kernel = e->ways.kernel[xn_way_deep(w)];
+    const xn_fit_kernel *kernel = e->ways.kernel[xn_way_deep(*w)];
     // cppcheck-suppress uninitvar ; xn_fit_result_make fills all of it
     xani_fit_result own, *r = e->job->results != NULL ? &e->job->results[tile->pixel[i]] : &own;
-    xn_fit_result_make(e->plans, w.plan, kernel, tile, i, r);
+    xn_fit_result_make(e->plans, w->plan, kernel, tile, i, r);
     if (e->rounds && xn_fit_sigma(tile, i) == 0.0) r->chi2_reduced *= k->rounds.unit[slot[i]];
-    if (e->job->covariance) xn_covariance_trace(e->plans, w.plan, kernel, tile, i, k->covariance_work, k->covariance);
+    if (e->job->covariance) xn_covariance_trace(e->plans, w->plan, kernel, tile, i, k->covariance_work, k->covariance);
     const xn_fit_more more = {.covariance = k->covariance};
     if (e->job->sink != NULL) e->job->sink(e->job->user, tile->pixel[i], r, &more);
 }
@@ -193,8 +193,8 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
         e->job->evaluations[m] += evaluations[m];
     for (int i = 0; i < count; i++) {
         result_fetch(e, k, i + RESULTS_AHEAD, count);
-        int next = xn_way_next(&e->ways, w, &tile, i);
-        const bool fewer = next == number && xn_way_one_too_many(&e->ways, w, &tile, i);
+        int next = xn_way_next(&e->ways, &w, &tile, i);
+        const bool fewer = next == number && xn_way_one_too_many(&e->ways, &w, &tile, i);
         if (fewer) k->most[slot[i]] = (uint8_t)(tile.n_modes[i] - 1);
         if (next == number && !fewer && e->rounds && xn_rounds_next(&k->rounds, w.plan, &tile, i, slot[i])) {
             const int depth = xn_way_deep(w) ? XN_DEPTH_DOUBLE : XN_DEPTH_GOERTZEL;
@@ -203,7 +203,7 @@ static void run_way(engine *e, worker *k, int64_t begin, int number)
         if (next != number || fewer)
             k->slot[next][k->waiting[next]++] = slot[i];
         else
-            report(e, k, w, &tile, i, slot);
+            report(e, k, &w, &tile, i, slot);
     }
 }
 

@@ -10,11 +10,11 @@
 #define HARMLESS 0.2    // timing error in units of sigma
 #define SNR_FLOAT 100.0 // A/sigma of 200 samples: above, rounding in float begins to look like further modes
 
-int xn_way_next(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i)
+int xn_way_next(const xn_ways *all, const xn_way *at, const xn_fit_tile *tile, int i)
 {
+    xn_way w = *at;
     const xn_fit_kernel *k = all->kernel[xn_way_deep(w)];
     const xn_fit_plan *p = &all->plans->plan[w.plan];
-    const xn_way before = w;
     if (tile->flags[i] & XN_FLAG_MISSING)
         return xn_way_number((xn_way){xn_plan_explicit(w.plan), w.depth, w.given, w.again});
     const bool found = tile->n_modes[i] > 0; // else the kernel says nothing of them
@@ -28,22 +28,22 @@ int xn_way_next(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i)
         w.depth = XN_DEPTH_DOUBLE;
     else if (strong && w.plan == XN_PLAN_CLOSED)
         w.depth = XN_DEPTH_HORNER;
-    if (!w.given && all->lp_possible && xn_way_number(w) == xn_way_number(before))
+    if (!w.given && all->lp_possible && xn_way_number(w) == xn_way_number(*at))
         w.given = xn_lp_start_matters(p, k, tile, i);
     return xn_way_number(w);
 }
 
 // Poles nearer than 2 pi over the trace's length, one of them not determined, cannot be told apart: each takes what it
 // likes from the other, and neither could be reported.
-bool xn_way_one_too_many(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i)
+bool xn_way_one_too_many(const xn_ways *all, const xn_way *at, const xn_fit_tile *tile, int i)
 {
-    const xn_fit_kernel *k = all->kernel[xn_way_deep(w)];
-    const double apart = TWO_PI / all->plans->plan[w.plan].length;
+    const xn_fit_kernel *k = all->kernel[xn_way_deep(*at)];
+    const double apart = TWO_PI / all->plans->plan[at->plan].length;
     const int n = tile->n_modes[i];
     int sound[XANI_MAX_MODES];
     unsigned told = 0;
     if (n < 2 || tile->flags[i] & (XN_FLAG_MISSING | XN_FLAG_FEW)) return false;
-    const int n_sound = xn_fit_result_modes(all->plans, w.plan, k, tile, i, sound);
+    const int n_sound = xn_fit_result_modes(all->plans, at->plan, k, tile, i, sound);
     for (int m = 0; m < n_sound; m++) told |= 1u << sound[m];
     for (int m = 0; m < n && n_sound < n; m++)
         for (int l = 0; l < m; l++) {

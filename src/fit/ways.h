@@ -29,7 +29,8 @@ static inline xn_way xn_way_of(int number)
 
 static inline bool xn_way_deep(xn_way w) { return w.depth == XN_DEPTH_DOUBLE; }
 
-// What a fit has to choose from.
+// What a fit has to choose from. Ways are handed on by address: four small members put together in registers for each
+// trace wait for each other.
 typedef struct {
     const xn_fit_plans *plans;
     const xn_fit_kernel *kernel[2]; // float, double
@@ -39,9 +40,9 @@ typedef struct {
 } xn_ways;
 
 // The number of the way on which trace i of the tile must be fitted again; its own number when the result stands.
-int xn_way_next(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i);
+int xn_way_next(const xn_ways *all, const xn_way *at, const xn_fit_tile *tile, int i);
 
 // Whether the last mode of trace i is one too many: two of its modes are one.
-bool xn_way_one_too_many(const xn_ways *all, xn_way w, const xn_fit_tile *tile, int i);
+bool xn_way_one_too_many(const xn_ways *all, const xn_way *at, const xn_fit_tile *tile, int i);
 
 #endif

@@ -29,6 +29,47 @@ XN_FN size_t group_at(const struct kit *kit, int group)
 #endif
 }
 
+// A power of two near x; 1 for zero and for what is not finite.
+XN_FN vf power_of_two(vf x)
+{
+    const integer exponent = (((integer)1 << (XN_REAL_BITS - 1 - XN_MANTISSA)) - 1) << XN_MANTISSA;
+    vf p = v_as_real(v_as_int(x) & exponent);
+    vm fine = v_and(v_lt(v_set(R(0)), p), v_lt(p, v_set(R(1e37))));
+    return v_sel(fine, p, v_set(R(1)));
+}
+
+// Closed plan, first look at the samples: sums are taken less the first one, so that they round in units of the signal
+// and not of its offset.
+struct range {
+    vf first, sum, low, high;
+};
+
+XN_FN struct range range_open(const struct kit *kit, vf y)
+{
+    const vf zero = v_set(R(0));
+    return (struct range){kit->plan->n_columns > 0 ? y : zero, zero, zero, zero};
+}
+
+XN_FN void range_add(vf y, struct range *r)
+{
+    const vf x = y - r->first;
+    r->sum = r->sum + x;
+    r->low = v_min(x, r->low);
+    r->high = v_max(x, r->high);
+}
+
+// mean: of what is left without the first sample; NaN of a missing sample stays
+XN_FN vf range_mean(const struct kit *kit, const struct range *r)
+{
+    return r->sum * R(kit->plan->n_columns > 0 ? 1.0 / kit->plan->n : 0.0);
+}
+
+// What makes the rest of order one
+XN_FN vf range_unscale(const struct range *r, vf mean)
+{
+    return power_of_two(v_max(r->high - mean, mean - r->low));
+}
+
 #ifndef XN_DEVICE
 
 // Where the lanes of a group stand in a row; traces past the end of the tile repeat the last one.
@@ -64,8 +105,13 @@ XN_FN vf load_lanes(const float *row, const struct lanes *l)
 static void load_groups(const struct kit *kit, int g0, int g1)
 {
     struct lanes lanes[XN_CHUNK];
+    struct range range[XN_CHUNK];
+    const bool look = kit->plan->closed && !kit->plan->gridded;
     const int n = kit->plan->n, line = XN_W < 16 ? 16 / XN_W : 1; // groups in one line of the cache
-    for (int g = g0; g < g1; g++) lanes_of(kit, g, &lanes[g - g0]);
+    for (int g = g0; g < g1; g++) {
+        lanes_of(kit, g, &lanes[g - g0]);
+        if (look) range[g - g0] = range_open(kit, load_lanes(row_of(kit->tile, 0), &lanes[g - g0]));
+    }
     for (int i = 0; i < n; i += XN_ROWS) {
         const int rows = n - i < XN_ROWS ? n - i : XN_ROWS;
         const float *row[XN_ROWS], *ahead[XN_ROWS];
@@ -77,8 +123,21 @@ static void load_groups(const struct kit *kit, int g0, int g1)
         for (int g = g0; g < g1; g++, to += group_size(kit)) {
             const struct lanes *l = &lanes[g - g0];
             for (int j = 0; g % line == 0 && j < rows; j++) __builtin_prefetch(ahead[j] + l->pixel[0]);
-            for (int j = 0; j < rows; j++) v_store(to + j * XN_W, load_lanes(row[j], l));
+            struct range r = range[g - g0];
+            for (int j = 0; j < rows; j++) {
+                const vf y = load_lanes(row[j], l);
+                v_store(to + j * XN_W, y);
+                range_add(y, &r);
+            }
+            range[g - g0] = r;
         }
+    }
+    for (int g = g0; g < g1 && look; g++) {
+        const size_t at = (size_t)g * XN_W;
+        const vf mean = range_mean(kit, &range[g - g0]);
+        v_store(plane_of(kit, PLANE_FIRST) + at, range[g - g0].first);
+        v_store(plane_of(kit, PLANE_MEAN) + at, mean);
+        v_store(plane_of(kit, PLANE_UNSCALE) + at, range_unscale(&range[g - g0], mean));
     }
 }
 
@@ -95,15 +154,6 @@ static void load_weights(const struct kit *kit, int g)
 }
 #endif
 
-// A power of two near x; 1 for zero and for what is not finite.
-XN_FN vf power_of_two(vf x)
-{
-    const integer exponent = (((integer)1 << (XN_REAL_BITS - 1 - XN_MANTISSA)) - 1) << XN_MANTISSA;
-    vf p = v_as_real(v_as_int(x) & exponent);
-    vm fine = v_and(v_lt(v_set(R(0)), p), v_lt(p, v_set(R(1e37))));
-    return v_sel(fine, p, v_set(R(1)));
-}
-
 XN_FN void prepare_store(const struct kit *kit, int group, vf yy, vf samples, vf unscale, vf mean, const vf *c)
 {
     size_t at = (size_t)group * XN_W;
@@ -118,28 +168,23 @@ XN_FN void prepare_store(const struct kit *kit, int group, vf yy, vf samples, vf
 #define XN_Y(a) (y[a] + (size_t)i * XN_PITCH(kit))
 #define XN_H(a) (h[a] + (size_t)i * XN_PITCH(kit))
 
-// Closed plan, first sweep: sums are taken less the first sample, so that they round in units of the signal and not
-// of its offset. mean: of the rest; unscale: what makes that of order one.
-XN_FN void closed_scale(const bool centred, const struct kit *kit, real *const y[XN_GROUPS], vf first[XN_GROUPS],
-                        vf mean[XN_GROUPS], vf unscale[XN_GROUPS])
+// What a first look at the samples has told: on a processor, while they were loaded.
+XN_FN void closed_range(const struct kit *kit, int group, const real *y, vf *first, vf *mean, vf *unscale)
 {
-    const int n = kit->plan->n;
-    vf sum[XN_GROUPS], low[XN_GROUPS], high[XN_GROUPS];
-    for (int a = 0; a < XN_GROUPS; a++) {
-        first[a] = centred ? v_load(y[a]) : v_set(R(0));
-        sum[a] = low[a] = high[a] = v_set(R(0));
-    }
-    for (int i = 0; i < n; i++)
-        for (int a = 0; a < XN_GROUPS; a++) {
-            vf x = v_load(XN_Y(a)) - first[a];
-            sum[a] = sum[a] + x;
-            low[a] = v_min(x, low[a]);
-            high[a] = v_max(x, high[a]);
-        }
-    for (int a = 0; a < XN_GROUPS; a++) {
-        mean[a] = sum[a] * R(centred ? 1.0 / n : 0.0); // NaN of a missing sample stays
-        unscale[a] = power_of_two(v_max(high[a] - mean[a], mean[a] - low[a]));
-    }
+#ifdef XN_DEVICE
+    (void)group;
+    struct range r = range_open(kit, v_load(y));
+    for (int i = 0; i < kit->plan->n; i++) range_add(v_load(y + (size_t)i * XN_PITCH(kit)), &r);
+    *first = r.first;
+    *mean = range_mean(kit, &r);
+    *unscale = range_unscale(&r, *mean);
+#else
+    (void)y;
+    const size_t at = (size_t)group * XN_W;
+    *first = v_load(plane_of(kit, PLANE_FIRST) + at);
+    *mean = v_load(plane_of(kit, PLANE_MEAN) + at);
+    *unscale = v_load(plane_of(kit, PLANE_UNSCALE) + at);
+#endif
 }
 
 // Closed plan, groups `group` and the next. Sums that are not finite betray missing samples; PLANE_YY shows them.
@@ -152,8 +197,8 @@ XN_FN void prepare_closed(const int n_columns, const struct kit *kit, int group)
     vf first[XN_GROUPS], mean[XN_GROUPS], unscale[XN_GROUPS], scale[XN_GROUPS], shift[XN_GROUPS], yy[XN_GROUPS];
     vf c[XN_GROUPS][XN_B];
     for (int a = 0; a < XN_GROUPS; a++) y[a] = kit->y + group_at(kit, group + a);
-    closed_scale(n_columns > 0, kit, y, first, mean, unscale);
     for (int a = 0; a < XN_GROUPS; a++) {
+        closed_range(kit, group + a, y[a], &first[a], &mean[a], &unscale[a]);
         scale[a] = R(1) / unscale[a];
         shift[a] = -(mean[a] * scale[a]);
         yy[a] = zero;

@@ -197,20 +197,22 @@ XN_PART void powers_band(const struct kit *kit, const struct spectrum *s, struct
     const int from = lo - 1 < half - hi - 1 ? lo - 1 : half - hi - 1, last = hi + 1 < half / 2 ? hi + 1 : half / 2;
     const size_t pitch = XN_WAVE(kit);
     real *const power = s->power, *const x = s->transform; // a store could change what s says, as compilers see it
-    struct peak high;
-    high.at = p->at = v_set(R(lo));
-    high.best = p->best = v_set(R(-1));
+    struct peak low, high;
+    high.at = low.at = v_set(R(lo));
+    high.best = low.best = v_set(R(-1));
     vf at = v_set(R(from)), below, above;
     for (int j = from; j <= last; j++, at = at + v_set(R(1))) {
         power_pair(kit, x, j, &below, &above);
         const int mirror = half - j;
         if (XN_STORED(power)) v_store(power + (size_t)j * pitch, below);
-        if (j >= lo && j <= hi) peak_raise(below, v_gt(below, p->best), at, p);
+        if (j >= lo && j <= hi) peak_raise(below, v_gt(below, low.best), at, &low);
         if (mirror == j || mirror > hi + 1) continue;
         if (XN_STORED(power)) v_store(power + (size_t)mirror * pitch, above);
         if (mirror >= lo && mirror <= hi) peak_raise(above, v_ge(above, high.best), v_set(R(half)) - at, &high);
     }
-    peak_raise(high.best, v_gt(high.best, p->best), high.at, p);
+    peak_raise(high.best, v_gt(high.best, low.best), high.at, &low);
+    p->at = low.at;
+    p->best = low.best;
 }
 
 // Powers of one group, and the highest one.
