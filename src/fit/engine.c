@@ -21,7 +21,7 @@
 #define TWO_PI 6.28318530717958647693
 #define TILE_BYTES (512u << 10) // of trace data: a tile stays in the second-level cache
 #define TILE_LEAST 64
-#define RESULTS_AHEAD 4
+#define RESULTS_AHEAD 2
 
 typedef struct {
     void *work, *out;

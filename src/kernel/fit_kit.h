@@ -157,7 +157,7 @@ enum {
     PLANE_BACKGROUND,
     PLANE_ROOT = PLANE_BACKGROUND + XN_B, // Cholesky factor of the columns under the trace's own weights
     PLANE_CHI2 = PLANE_ROOT + XN_B * (XN_B + 1) / 2,
-    PLANE_CHI2_BEFORE, // with one mode less
+    PLANE_CHI2_BEFORE,               // with one mode less
     PLANE_FIRST = PLANE_CHI2_BEFORE, // of a trace that is loaded and not prepared yet: its first sample
     PLANE_LAMBDA,
     PLANE_DECREASE,

@@ -203,7 +203,8 @@ static int list_first(const struct kit *kit, int *list)
         }
         const int n = count - done < XN_BLOCK ? count - done : XN_BLOCK;
         if (n > 0)
-            n_rest = block_refine(kit, list + done, n, few_of(kit->tile->count), 1, tolerance, true, kit->list[3], n_rest);
+            n_rest =
+                block_refine(kit, list + done, n, few_of(kit->tile->count), 1, tolerance, true, kit->list[3], n_rest);
         done += n;
     }
     rest_refine(kit, kit->list[3], n_rest, 1, tolerance);

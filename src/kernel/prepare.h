@@ -14,7 +14,7 @@
 
 #define XN_ROUNDING 2          // of chi^2, which is a difference of sums as large as yy, per degree of freedom
 #define XN_ROWS 8              // rows read side by side: as many streams
-#define XN_AHEAD 16            // rows fetched ahead: each lies in another page
+#define XN_AHEAD 32            // rows fetched ahead: each lies in another page
 #define XN_CHUNK (1024 / XN_W) // groups loaded together: up to 4 KiB of each row, so that rows are read as streams
 
 XN_FN real *plane_of(const struct kit *kit, int slot) { return kit->plane + (size_t)slot * (size_t)kit->room; }
@@ -65,10 +65,7 @@ XN_FN vf range_mean(const struct kit *kit, const struct range *r)
 }
 
 // What makes the rest of order one
-XN_FN vf range_unscale(const struct range *r, vf mean)
-{
-    return power_of_two(v_max(r->high - mean, mean - r->low));
-}
+XN_FN vf range_unscale(const struct range *r, vf mean) { return power_of_two(v_max(r->high - mean, mean - r->low)); }
 
 #ifndef XN_DEVICE
 
@@ -99,6 +96,32 @@ XN_FN vf load_lanes(const float *row, const struct lanes *l)
     return v_load_float(x);
 }
 
+// Rows [i, i + rows) of groups [g0, g1) into lane order, and what they tell of the traces.
+XN_FN void load_rows(const struct kit *kit, const int rows, int i, int g0, int g1, const struct lanes *lanes,
+                     struct range *range)
+{
+    const int n = kit->plan->n, line = XN_W < 16 ? 16 / XN_W : 1; // groups in one line of the cache
+    const float *row[XN_ROWS], *ahead[XN_ROWS];
+    for (int j = 0; j < rows; j++) {
+        row[j] = row_of(kit->tile, i + j);
+        ahead[j] = row_of(kit->tile, i + XN_AHEAD + j < n ? i + XN_AHEAD + j : n - 1);
+    }
+    real *to = kit->y + (size_t)g0 * group_size(kit) + (size_t)i * XN_W;
+    for (int g = g0; g < g1; g++, to += group_size(kit), lanes++) {
+        for (int j = 0; g % line == 0 && j < rows; j++) __builtin_prefetch(ahead[j] + lanes->pixel[0]);
+        vf y[XN_ROWS];
+        if (lanes->direct)
+            for (int j = 0; j < rows; j++) y[j] = v_load_float(row[j] + lanes->pixel[0]);
+        else
+            for (int j = 0; j < rows; j++) y[j] = load_lanes(row[j], lanes);
+        for (int j = 0; j < rows; j++) v_store(to + j * XN_W, y[j]);
+        if (range == NULL) continue;
+        struct range r = *range;
+        for (int j = 0; j < rows; j++) range_add(y[j], &r);
+        *range++ = r;
+    }
+}
+
 // Copies the raw samples of groups [g0, g1) into lane order.  Some rows by some rows: a block alone would touch one
 // line in each of as many pages as there are delays, and rows a power of two apart would throw each other out of the
 // cache.
@@ -107,31 +130,13 @@ static void load_groups(const struct kit *kit, int g0, int g1)
     struct lanes lanes[XN_CHUNK];
     struct range range[XN_CHUNK];
     const bool look = kit->plan->closed && !kit->plan->gridded;
-    const int n = kit->plan->n, line = XN_W < 16 ? 16 / XN_W : 1; // groups in one line of the cache
     for (int g = g0; g < g1; g++) {
         lanes_of(kit, g, &lanes[g - g0]);
         if (look) range[g - g0] = range_open(kit, load_lanes(row_of(kit->tile, 0), &lanes[g - g0]));
     }
-    for (int i = 0; i < n; i += XN_ROWS) {
-        const int rows = n - i < XN_ROWS ? n - i : XN_ROWS;
-        const float *row[XN_ROWS], *ahead[XN_ROWS];
-        for (int j = 0; j < rows; j++) {
-            row[j] = row_of(kit->tile, i + j);
-            ahead[j] = row_of(kit->tile, i + XN_AHEAD + j < n ? i + XN_AHEAD + j : n - 1);
-        }
-        real *to = kit->y + (size_t)g0 * group_size(kit) + (size_t)i * XN_W;
-        for (int g = g0; g < g1; g++, to += group_size(kit)) {
-            const struct lanes *l = &lanes[g - g0];
-            for (int j = 0; g % line == 0 && j < rows; j++) __builtin_prefetch(ahead[j] + l->pixel[0]);
-            struct range r = range[g - g0];
-            for (int j = 0; j < rows; j++) {
-                const vf y = load_lanes(row[j], l);
-                v_store(to + j * XN_W, y);
-                range_add(y, &r);
-            }
-            range[g - g0] = r;
-        }
-    }
+    int i = 0;
+    for (; i + XN_ROWS <= kit->plan->n; i += XN_ROWS) load_rows(kit, XN_ROWS, i, g0, g1, lanes, look ? range : NULL);
+    if (i < kit->plan->n) load_rows(kit, kit->plan->n - i, i, g0, g1, lanes, look ? range : NULL);
     for (int g = g0; g < g1 && look; g++) {
         const size_t at = (size_t)g * XN_W;
         const vf mean = range_mean(kit, &range[g - g0]);
