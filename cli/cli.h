@@ -128,6 +128,8 @@ bool cli_is_done(cli *c, xani_status status);            // the result is there,
 char *cli_format(const char *fmt, ...) CLI_PRINTF(1, 2); // owned, free(); exits when memory is short
 void *cli_alloc(size_t n, size_t size);                  // zeroed, free(); exits when memory is short
 xani_status cli_open_config(cli *c, const char *path, xani_config **config); // with --set applied
+// That of --config, else, where --set changes it, the one stored in the result that a stage goes on from; else NULL.
+xani_status cli_open_config_of(cli *c, const char *result, xani_config **config);
 xani_status cli_write_file(cli *c, const char *path, const void *bytes, size_t n, bool overwrite);
 xani_status cli_write_picture(cli *c, const char *path, const void *bytes, size_t n); // --draw: over pictures only
 

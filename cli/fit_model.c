@@ -73,7 +73,7 @@ xani_status cli_fit_model(cli *c)
     xani_model *model = NULL;
     xani_config *config = NULL;
     xani_status st = make_model(c, &model);
-    if (st == XANI_OK && (c->config != NULL || c->n_set > 0)) st = cli_open_config(c, c->config, &config);
+    if (st == XANI_OK) st = cli_open_config_of(c, c->args[0], &config);
     if (st == XANI_OK) st = c->dry_run ? print_model(c, model) : fit(c, config, model);
     xani_config_destroy(&config);
     xani_model_destroy(&model);

@@ -123,12 +123,23 @@ void *cli_alloc(size_t n, size_t size)
     return p;
 }
 
-xani_status cli_open_config(cli *c, const char *path, xani_config **config)
+static xani_status assign(cli *c, xani_status st, xani_config **config)
 {
-    xani_status st = path ? xani_config_open(c->context, path, config) : xani_config_create(c->context, config);
     for (int i = 0; st == XANI_OK && i < c->n_set; i++) st = xani_config_assign(c->context, *config, c->set[i]);
     if (st != XANI_OK) xani_config_destroy(config);
     return st;
+}
+
+xani_status cli_open_config(cli *c, const char *path, xani_config **config)
+{
+    return assign(c, xani_config_open(c->context, path, config), config);
+}
+
+xani_status cli_open_config_of(cli *c, const char *result, xani_config **config)
+{
+    if (c->config != NULL) return cli_open_config(c, c->config, config);
+    if (c->n_set == 0) return XANI_OK; // the library takes the one stored in it
+    return assign(c, xani_config_stored(c->context, result, config), config);
 }
 
 xani_status cli_write_file(cli *c, const char *path, const void *bytes, size_t n, bool overwrite)

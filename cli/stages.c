@@ -156,7 +156,7 @@ xani_status cli_run_fit(cli *c)
     xani_status st = need_output(c);
     if (st != XANI_OK) return st;
     xani_config *config = NULL;
-    if (c->config != NULL || c->n_set > 0) st = cli_open_config(c, c->config, &config);
+    st = cli_open_config_of(c, c->args[0], &config);
     if (st != XANI_OK) return st;
     if (c->dry_run) {
         st = print_inputs(c);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "io/h5.h"
+#include "io/write/publish.h"
 #include "pipeline.h"
 #include "source/source.h"
 
@@ -91,14 +92,51 @@ static xani_status put_in_order(xn_ctx *ctx, const char *path, const char *datas
     return sort_delays(ctx, c);
 }
 
+static bool is_among(xn_ctx *ctx, const xn_config *config, const char *path, const char *file)
+{
+    char *other = NULL;
+    bool same = xn_same_file(path, file);
+    if (!same && xn_source_partner(ctx, config, file, &other) == XANI_OK && other != NULL)
+        same = xn_same_file(path, other);
+    xn_free(other);
+    return same;
+}
+
+// The entry of `runs` that names a field cube, or the other half of its pair; -1: none.
+static int run_of(xn_ctx *ctx, const xn_config *config, const char *path)
+{
+    int run = -1;
+    for (int i = 0; i < xn_source_runs(config) && run < 0; i++) {
+        char **files = NULL;
+        if (xn_source_files(ctx, config, i, &files) != XANI_OK) continue; // of another run, perhaps not here
+        for (char **f = files; *f != NULL && run < 0; f++)
+            if (is_among(ctx, config, path, *f)) run = i;
+        xn_h5_names_free(files);
+    }
+    xn_clear_error(ctx);
+    return run;
+}
+
+static bool angles_by_run(const xn_config *config)
+{
+    char key[XN_KEY_LENGTH];
+    for (int i = 0; i < xn_source_runs(config); i++)
+        if (xn_config_has(config, xn_key(key, "runs[%d].angle_deg", i))) return true;
+    return false;
+}
+
 // A field cube (run%04d_on.h5) as the configuration's only input; its scan variable is the delay. The input of another
-// layout, of the shots perhaps, is not that of the cube; keys that were set over the file are meant for it.
+// layout, of the shots perhaps, is not that of the cube; keys that were set over the file are meant for it.  Name and
+// angles are those of its entry of `runs`; where there are such and none names it, it has none.
 static xani_status reduce_field_cube(xn_ctx *ctx, xn_config *config, const char *path, xn_cube *cube)
 {
     char *absolute = path[0] == '/' ? xn_strdup(path) : NULL, here[4096];
     if (absolute == NULL && getcwd(here, sizeof here) != NULL) absolute = xn_format("%s/%s", here, path);
     char *quoted = absolute ? xn_config_quoted(absolute) : NULL;
-    char *files = quoted ? xn_format("input.files=[%s]", quoted) : NULL;
+    const int run = run_of(ctx, config, path);
+    char key[XN_KEY_LENGTH];
+    const char *at = run < 0 ? "input.files" : xn_key(key, "runs[%d].files", run);
+    char *files = quoted ? xn_format("%s=[%s]", at, quoted) : NULL;
     xani_status st = files ? XANI_OK : xn_fail_memory(ctx, "a path", strlen(path));
     const bool other =
         xn_config_has(config, "input.layout") && strcmp(xn_config_string(config, "input.layout"), "cube") != 0;
@@ -110,7 +148,8 @@ static xani_status reduce_field_cube(xn_ctx *ctx, xn_config *config, const char 
                 path);
         st = xani_config_assign(ctx, config, "input.delay.sign=1");
     }
-    if (st == XANI_OK) st = xn_stage_cube(ctx, config, -1, false, NULL, cube);
+    if (st == XANI_OK) st = xn_stage_cube(ctx, config, run, false, NULL, cube);
+    if (st == XANI_OK && run < 0 && angles_by_run(config)) cube->n_angles = 0;
     xn_free(absolute);
     xn_free(quoted);
     xn_free(files);

@@ -78,6 +78,14 @@ xani_status xani_dark(xani_context *context, const xani_config *config, const ch
     return xn_answer(context, xn_pipeline_dark(context, config, calibration_path));
 }
 
+xani_status xani_config_stored(xani_context *context, const char *result_path, xani_config **config)
+{
+    XN_BEGIN(context);
+    XN_NEED(context, result_path);
+    XN_NEED(context, config);
+    return xn_answer(context, xn_stage_configure(context, NULL, result_path, config));
+}
+
 xani_status xani_fit(xani_context *context, const xani_config *config, const char *cube_path, const char *modes_path)
 {
     XN_BEGIN(context);

@@ -214,11 +214,18 @@ xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_so
 {
     bool known = xn_config_has(config, "geometry.file") || xn_config_has(config, "geometry.detector.layout") ||
                  xn_config_has(config, "geometry.detector.modules");
-    if (xn_config_int(config, "reduce.spatial_bin") <= 1 || !known) return xn_modules_set(ctx, s, 1, s->ny);
+    const bool groups = xn_config_int(config, "reduce.spatial_bin") > 1;
+    if (!known) return xn_modules_set(ctx, s, 1, s->ny);
     xn_geometry g;
-    XN_TRY(xn_geometry_frame(ctx, config, &g));
-    xani_status st = XANI_OK;
-    if (g.ny != s->ny || g.nx != s->nx)
+    xani_status st = xn_geometry_frame(ctx, config, &g);
+    if (st != XANI_OK && (groups || st == XANI_ERR_MEMORY || st == XANI_INTERRUPTED)) return st;
+    const bool fits = st == XANI_OK && g.ny == s->ny && g.nx == s->nx;
+    if (!fits && !groups) { // single pixels go without: what is wrong is told where it is needed
+        xn_clear_error(ctx);
+        if (st == XANI_OK) xn_geometry_free(&g);
+        return xn_modules_set(ctx, s, 1, s->ny);
+    }
+    if (!fits)
         st = xn_config_bad(ctx, config, "geometry", "describes %lld x %lld pixels (y, x), the frames have %lld x %lld",
                            (long long)g.ny, (long long)g.nx, (long long)s->ny, (long long)s->nx);
     if (st == XANI_OK) st = xn_modules_set(ctx, s, g.n_modules, 0);

@@ -233,5 +233,40 @@ for what, keys, done in (("the first time", {}, "done"), ("nothing changed", {},
     got = json.loads(out)["runs"][0]["reduce"] if code == 0 else err.strip()[-300:]
     r.ok(got == done, f"run, {what}: reduce is {got}")
 
+# ---- a pair fitted alone is of its run: name, angles; panels of a geometry are modules, whatever the groups
+
+where = f"{SCRATCH}/spellings"
+goniometer = [{"axis": [0, 1, 0], "angle_deg": 7.0}]
+runs = [{"name": "first", "files": [f"{where}/none_*.h5"], "angle_deg": [1.0]}, {"name": "second", "files": [f"{where}/run0001_off.h5"], "angle_deg": [-2.5]}]
+panels = {"detector": {"shape": [NY // 2, NX], "pixel_mm": 0.1, "centre_px": [1, 1], "modules": [{"at_px": [0, 0]}, {"at_px": [90, 40]}]}, "distance_mm": 100}
+base = {"experiment": {"energy_kev": 9.0}, "input": {"layout": "cube", "delay": {"sign": 1, "zero_ps": 0}}, "fit": {"modes_max": 0, "background": "constant"}}
+
+
+def fitted(name, config):
+    code, out, err = t.xani("fit", f"{where}/run0001_on.h5", "--config", shots.write_config(f"{where}/{name}.yaml", config), "-o", f"{where}/{name}.h5")
+    if not r.ok(code == 0, f"fit of a pair, {name}: {err.strip()[-200:] if code else ''}"):
+        return None
+    with h5py.File(f"{where}/{name}.h5") as f:
+        angles = f["entry/angle_deg"][()].tolist() if "entry/angle_deg" in f else None
+        return f["entry/run"].asstr()[()], angles, f["entry/module_rows"][()].tolist()
+
+
+turned = {**base, "geometry": {**panels, "goniometer": goniometer}}
+got = fitted("its_run", {**turned, "runs": runs})
+r.ok(got == ("second", [-2.5], [NY // 2] * 2), f"name and angle of the entry that names its other half, its panels: {got}")
+got = fitted("no_run", {**turned, "runs": runs[:1]})
+r.ok(got is not None and got[1] == [], f"none where no entry names it: {got}")
+got = fitted("no_runs", turned)
+r.ok(got is not None and got[1] == [7.0], f"the goniometer's without runs: {got}")
+
+# ---- keys set over a stored configuration leave its other keys
+
+shots.write_config(f"{where}/stored.yaml", {**base, "input": {**base["input"], "files": [f"{where}/run0001_on.h5"]}, "fit": {"modes_max": 1, "background": "constant", "frequency_thz": [1, 2]}})
+code, err = shots.reduce(XANI, f"{where}/stored.yaml", f"{where}/stored.h5")
+code, out, err = t.xani("fit", f"{where}/stored.h5", "--set", "fit.modes_max=2", "-o", f"{where}/set.h5")
+with h5py.File(f"{where}/set.h5") as f:
+    kept = f["entry/process/configuration"].asstr()[()]
+r.ok(code == 0 and "1, 2" in kept and "run0001_on.h5" in kept and "modes_max: 2" in kept, f"fit --set: {kept}")
+
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

@@ -164,5 +164,42 @@ spoilt[3, 4, 1, 1] = np.nan
 refuse("a constant that is no number", hdf5(spoilt), "force_constants.hdf5: force_constants[3, 4]")
 refuse("a file that is not there", "none/such", "none/such", "No such file")
 
+# ---- charges: in phonopy's YAML files, before and since version 2.18, as in BORN
+
+EPS, Z = np.diag([3.0, 4.0, 5.0]), np.array([np.diag([1.1, 1.2, 1.3]), -np.diag([1.1, 1.2, 1.3])])
+STRUCTURE = ("supercell:\n  lattice:\n" + "".join(f"  - [ {a if i == 0 else 0}, {a if i == 1 else 0}, {a if i == 2 else 0} ]\n" for i in range(3)) +
+             "  points:\n  - {symbol: Cs, coordinates: [0, 0, 0], mass: 132.9}\n  - {symbol: Cl, coordinates: [0.5, 0.5, 0.5], mass: 35.45}\n")
+
+
+def rows(m, pad):
+    return "".join(f"{pad}- [ {x[0]}, {x[1]}, {x[2]} ]\n" for x in m)
+
+
+def charges(pad, many=2):
+    text = f"{pad}born_effective_charge:\n" + "".join(f"{pad}- # {i + 1}\n" + rows(Z[i], pad + "  ") for i in range(many))
+    return text + f"{pad}dielectric_constant:\n" + rows(EPS, pad)
+
+
+def pair(folder, files):
+    os.makedirs(folder, exist_ok=True)
+    blocks = [f"{i + 1} {j + 1}\n" + "".join(" ".join(f"{x:.10f}" for x in row) + "\n" for row in (6.0 if i == j else -6.0) * np.eye(3))
+              for i, j in np.ndindex(2, 2)]
+    for name, text in {"FORCE_CONSTANTS": "2 2\n" + "".join(blocks), **files}.items():
+        with open(f"{folder}/{name}", "w") as f:
+            f.write(text)
+    return f"{folder}/FORCE_CONSTANTS"
+
+
+born = "14.4\n" + "\n".join(" ".join(map(str, m.ravel())) for m in (EPS, *Z)) + "\n"
+want = ask(pair("born", {"phonopy.yaml": STRUCTURE, "BORN": born}))[0]
+plain = ask(pair("plain", {"phonopy.yaml": STRUCTURE}))[0]
+apart = max(np.abs(np.subtract(p["frequency_thz"], q["frequency_thz"])).max() for p, q in zip(want["points"], plain["points"]))
+r.ok(want["crystal"]["polar"] and not plain["crystal"]["polar"] and apart > 0.1, f"charges of BORN count ({apart:.2f} THz)")
+for name, text in (("under nac", "nac:\n" + charges("  ")), ("at the top", charges(""))):
+    got, code, said = ask(pair("yaml", {"phonopy.yaml": STRUCTURE + text}))
+    same = code == 0 and max(np.abs(np.subtract(p["frequency_thz"], q["frequency_thz"])).max() for p, q in zip(want["points"], got["points"]))
+    r.ok(code == 0 and got["crystal"]["polar"] and same < 1e-6, f"charges {name} of phonopy.yaml are those of BORN {said}")
+refuse("charges of too few atoms", pair("few", {"phonopy.yaml": STRUCTURE + "nac:\n" + charges("  ", 1)}), "few/phonopy.yaml: born_effective_charge", "1 atoms")
+
 print(f"1..{r.n}")
 sys.exit(r.failed > 0)

@@ -50,6 +50,8 @@ START_TEST(test_questions)
     REFUSED(xani_config_open(ctx, NULL, &(xani_config *){NULL}), "path");
     REFUSED(xani_config_open(ctx, "x", NULL), "config");
     REFUSED(xani_config_create(ctx, NULL), "config");
+    REFUSED(xani_config_stored(ctx, NULL, &(xani_config *){NULL}), "result_path");
+    REFUSED(xani_config_stored(ctx, "x", NULL), "config");
     REFUSED(xani_config_assign(ctx, NULL, "a=1"), "config");
     REFUSED(xani_config_assign(ctx, config, NULL), "assignment");
     REFUSED(xani_config_text(ctx, NULL, &text), "config");

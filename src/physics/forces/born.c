@@ -3,7 +3,7 @@
 //
 // phonopy's BORN begins with a factor (not used: units are known here) or a comment, then eps (9 numbers) and the
 // charges of one atom of each set of symmetry-equivalent ones, in the order of the primitive cell; the others follow
-// by Z_i = R Z_e R^T.  ALAMODE's file has eps and the charges of all atoms.
+// by Z_i = R Z_e R^T.  ALAMODE's file and phonopy's YAML files have eps and the charges of all atoms.
 #include <ctype.h>
 #include <string.h>
 
@@ -93,4 +93,25 @@ xani_status xn_forces_born(xn_ctx *ctx, const char *path, xn_forces *f)
     xn_words_close(&w);
     if (st == XANI_OK) neutral(f);
     return st;
+}
+
+xani_status xn_forces_born_yaml(xn_ctx *ctx, const char *path, const xn_node *root, xn_forces *f)
+{
+    const xn_node *nac = xn_node_member(root, "nac"), *in = nac != NULL ? nac : root;
+    const xn_node *charges = xn_node_member(in, "born_effective_charge"),
+                  *epsilon = xn_node_member(in, "dielectric_constant");
+    if (charges == NULL && epsilon == NULL) return XANI_OK;
+    if (!xn_node_numbers(epsilon, f->epsilon, 9))
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: dielectric_constant is no 3 x 3", path);
+    if (charges == NULL || xn_node_count(charges) != f->n_atoms)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: born_effective_charge: charges of %d atoms, the crystal has %d", path,
+                       charges != NULL ? xn_node_count(charges) : 0, f->n_atoms);
+    f->born = xn_calloc((size_t)f->n_atoms, sizeof *f->born);
+    if (f->born == NULL) return xn_fail_memory(ctx, path, (size_t)f->n_atoms * sizeof *f->born);
+    int i = 0;
+    for (const xn_node *z = charges->child; z != NULL; z = z->next, i++)
+        if (!xn_node_numbers(z, f->born[i], 9))
+            return xn_fail(ctx, XANI_ERR_INPUT, "%s: born_effective_charge: that of atom %d is no 3 x 3", path, i + 1);
+    neutral(f);
+    return XANI_OK;
 }

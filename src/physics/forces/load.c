@@ -85,10 +85,10 @@ xani_status xn_forces_load(xn_ctx *ctx, const char *path, const char *format, co
         return xn_fail(
             ctx, XANI_ERR_INPUT,
             "%s: its name tells no format of force constants; give bvk, xdscode, phonopy, qe, alamode or vasp", path);
-    bool charges = false;
+    const bool phonopy = formats[k].load == xn_forces_phonopy;
     xani_status st = formats[k].load(ctx, path, f);
-    if (st == XANI_OK && (born != NULL || formats[k].load == xn_forces_phonopy))
-        st = add_born(ctx, path, born, f, &charges);
+    bool charges = phonopy && f->born != NULL; // of its YAML file, which goes before a BORN that is not named
+    if (st == XANI_OK && (born != NULL || (phonopy && !charges))) st = add_born(ctx, path, born, f, &charges);
     if (st == XANI_OK && charges) st = xn_forces_polar_prepare(ctx, f, method);
     if (st != XANI_OK) xn_forces_free(f);
     return st;

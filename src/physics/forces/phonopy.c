@@ -5,7 +5,7 @@
 //   FORCE_CONSTANTS         "rows atoms", then for each pair "i j" and a 3 x 3 block
 //   force_constants.hdf5    /force_constants (rows, atoms, 3, 3), /p2s_map (rows), /physical_unit
 //   FORCE_SETS              atoms, displacements; each: the atom, its displacement, forces on all atoms
-//   phonopy*.yaml           the structure, and perhaps force_constants: {shape, elements}
+//   phonopy*.yaml           the structure, and perhaps force_constants: {shape, elements} and charges (born.c)
 //
 // The structure stands in phonopy_disp.yaml, phonopy.yaml or phonopy_params.yaml beside the constants, or in a SPOSCAR
 // or POSCAR with as many atoms as they have.
@@ -24,7 +24,8 @@ typedef struct {
     const char *path;
     char *folder; // with its slash
     xn_supercell cell;
-    xn_node *yaml; // of the structure, or NULL
+    xn_node *yaml;   // of the structure, or NULL
+    char *yaml_path; // of that, beside the constants; NULL: path
     int rows, n;
     int *row_atom;
     double *phi; // (rows, n, 9) in units of the file, then N/m
@@ -75,7 +76,8 @@ static xani_status find_structure(reading *r, int n)
         bool yaml = strstr(names_beside[i], ".yaml") != NULL;
         xani_status st =
             yaml ? xn_structure_phonopy(r->ctx, path, &r->cell, &r->yaml) : xn_structure_poscar(r->ctx, path, &r->cell);
-        xn_free(path);
+        xn_free(r->yaml_path);
+        r->yaml_path = path;
         XN_TRY(st);
         if (n == 0 || r->cell.n == n) return XANI_OK;
         xn_supercell_free(&r->cell);
@@ -277,11 +279,14 @@ xani_status xn_forces_phonopy(xn_ctx *ctx, const char *path, xn_forces *f)
     const double unit = r.unit > 0 ? r.unit : r.cell.unit_force;
     for (int64_t i = 0; st == XANI_OK && !sets && i < (int64_t)r.rows * r.n * 9; i++) r.phi[i] *= unit;
     if (st == XANI_OK) st = xn_forces_from_supercell(ctx, &r.cell, r.phi, r.row_atom, r.rows, f);
+    if (st == XANI_OK && r.yaml != NULL)
+        st = xn_forces_born_yaml(ctx, r.yaml_path != NULL ? r.yaml_path : path, r.yaml, f);
     xn_supercell_free(&r.cell);
     xn_node_destroy(r.yaml);
     xn_free(r.row_atom);
     xn_free(r.phi);
     xn_free(r.folder);
+    xn_free(r.yaml_path);
     xn_free(other);
     if (st != XANI_OK) xn_forces_free(f);
     return st;

@@ -77,5 +77,8 @@ xani_status xn_words_numbers(xn_words *w, double *values, int64_t n);
 xani_status xn_words_whole(xn_words *w, int least, int most, int *value);
 char *xn_words_line(xn_words *w);                        // rest of this line, ended; NULL at the end
 xani_status xn_words_bad(xn_words *w, const char *what); // XANI_ERR_INPUT with file and line
+// Charges of phonopy's YAML files, of all atoms in order, under `nac` or (before version 2.18) at the top; nothing
+// where there are none. path: for messages (born.c).
+xani_status xn_forces_born_yaml(xn_ctx *ctx, const char *path, const xn_node *root, xn_forces *f);
 
 #endif
