@@ -31,8 +31,9 @@ enum {
 typedef struct xn_shots {
     int64_t n;
     uint64_t *pulse_id;
-    int64_t *frame; // index of the detector frame
-    uint8_t *laser; // XN_LASER_*
+    uint64_t (*clock)(uint64_t id); // ids are times: that of an id, in even units; NULL: even steps, or not known
+    int64_t *frame;                 // index of the detector frame
+    uint8_t *laser;                 // XN_LASER_*
     double *i0;
     double *delay_ps;                      // corrected delay; NaN for laser-off shots
     int32_t *bin;                          // delay bin of used laser-on shots, else -1

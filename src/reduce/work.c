@@ -11,7 +11,7 @@
 //   blocks   consecutive used shots: block_shots of them, more where fewer than half the laser-off shots that the
 //            run's average would give (and two at least) are among them; a short rest joins the last block
 //   nearest  consecutive groups of block_shots laser-off shots; a laser-on shot belongs to the group whose mean
-//            pulse id is nearest
+//            pulse id, or time where ids tell that, is nearest
 // Shots are read block by block, within a block in the order of storage.
 #include <math.h>
 #include <stdlib.h>
@@ -60,7 +60,12 @@ static void mark_blocks(xn_work *w, int64_t block_shots)
     w->n_blocks = block + 1;
 }
 
-static xani_status mark_nearest(xn_ctx *ctx, xn_work *w, int64_t block_shots)
+static uint64_t time_of(const xn_shots *s, const xn_work_shot *shot)
+{
+    return s->clock != NULL ? s->clock(shot->pulse_id) : shot->pulse_id;
+}
+
+static xani_status mark_nearest(xn_ctx *ctx, const xn_shots *s, xn_work *w, int64_t block_shots)
 {
     int64_t n_off = 0;
     for (int64_t i = 0; i < w->n; i++) n_off += w->shots[i].bin < 0;
@@ -73,18 +78,18 @@ static xani_status mark_nearest(xn_ctx *ctx, xn_work *w, int64_t block_shots)
         xn_free(count);
         return xn_fail_memory(ctx, "the blocks of laser-off shots", (size_t)blocks * 16);
     }
-    uint64_t origin = w->shots[0].pulse_id;
+    uint64_t origin = time_of(s, &w->shots[0]);
     int64_t seen = 0;
     for (int64_t i = 0; i < w->n; i++) {
         if (w->shots[i].bin >= 0) continue;
         int64_t b = xn_min64(seen++ / block_shots, blocks - 1);
         w->shots[i].block = (int32_t)b;
-        centre[b] += (double)(w->shots[i].pulse_id - origin);
+        centre[b] += (double)(time_of(s, &w->shots[i]) - origin);
         count[b]++;
     }
     for (int64_t b = 0; b < blocks; b++) centre[b] /= (double)count[b];
     for (int64_t i = 0, b = 0; i < w->n; i++) {
-        double at = (double)(w->shots[i].pulse_id - origin);
+        double at = (double)(time_of(s, &w->shots[i]) - origin);
         while (b + 1 < blocks && fabs(centre[b + 1] - at) < fabs(centre[b] - at)) b++;
         if (w->shots[i].bin >= 0) w->shots[i].block = (int32_t)b;
     }
@@ -94,7 +99,7 @@ static xani_status mark_nearest(xn_ctx *ctx, xn_work *w, int64_t block_shots)
     return XANI_OK;
 }
 
-static xani_status mark_time(xn_ctx *ctx, const xn_config *config, xn_work *w)
+static xani_status mark_time(xn_ctx *ctx, const xn_config *config, const xn_shots *s, xn_work *w)
 {
     const char *mode = xn_config_string(config, "reduce.off.mode");
     w->n_blocks = 1;
@@ -102,7 +107,7 @@ static xani_status mark_time(xn_ctx *ctx, const xn_config *config, xn_work *w)
     if (!w->blockwise) return XANI_OK;
     XN_TRY(xn_config_require(ctx, config, "reduce.off.block_shots", "off.mode blocks and nearest need it"));
     int64_t block_shots = xn_config_int(config, "reduce.off.block_shots");
-    if (strcmp(mode, "nearest") == 0) return mark_nearest(ctx, w, block_shots);
+    if (strcmp(mode, "nearest") == 0) return mark_nearest(ctx, s, w, block_shots);
     mark_blocks(w, block_shots);
     return XANI_OK;
 }
@@ -180,7 +185,7 @@ xani_status xn_work_make(xn_ctx *ctx, const xn_config *config, const xn_shots *s
                                               .pulse_id = s->pulse_id[i],
                                               .bin = s->bin[i],
                                               .i0q = xn_i0_fixed(s->i0[i], w->fixed.i0_scale)};
-    xani_status st = mark_time(ctx, config, w);
+    xani_status st = mark_time(ctx, config, s, w);
     if (st != XANI_OK) {
         xn_work_free(w);
         return st;

@@ -133,5 +133,66 @@ r.ok(not made.get("runs") and [os.path.basename(n) for n in made["input"]["files
 os.rename("virtual/whole.h5", "elsewhere.h5")
 text, _ = init("virtual")
 r.ok(len(yaml.safe_load(text)["runs"]) == 2, "without it they are")
+
+# ---- SACLA: Cheetah's frames of DataConvert's run
+sacla.cheetah("run11.cheetah.h5", {t: np.ones((8, 6), "u2") for t in tags}, np.zeros((8, 6), bool))
+text, _ = init("run_11.h5", "run11.cheetah.h5")
+made = yaml.safe_load(text)
+r.ok(not made.get("runs") and len(made["input"]["files"]) == 2 and made["input"]["laser"] is not None, f"one run: {made.get('runs')} {made['input']['files']}")
+
+
+# ---- the bins that are proposed hold all delays that are written beside them
+def lcls(name, **channels):
+    n = 200
+    with h5py.File(f"{name}_Run0005.h5", "w") as f:
+        ns = np.arange(n) * 8333333
+        f["event_time"], f["fiducials"] = ((1700000000 + ns // 10**9) << 32) | ns % 10**9, np.arange(n) * 3
+        f["lightStatus/xray"], f["lightStatus/laser"] = np.ones(n, int), (np.arange(n) % 3 != 0).astype(int)
+        f["ipm2/sum"], f["epix/ROI_0_area"] = 1 + 0.1 * np.sin(np.arange(n)), np.ones((n, 16, 16), "f4")
+        for channel, values in channels.items():
+            f[channel.replace("__", "/")] = values(n)
+    return init(f"{name}_Run0005.h5")[0], channels, n
+
+
+def bins(text):
+    return [float(re.search(rf"(?m)^    # {key}: (\S+)", text).group(1)) for key in ("start", "stop", "step")]
+
+
+def delays(text, channels, n):
+    parts = yaml.safe_load(text)["input"]["delay"]["parts"]
+    return sum(p["scale_ps"] * (channels[p["source"].replace("/", "__")](n) - p["origin"]) for p in parts), len(parts)
+
+
+scan = lambda n: np.repeat(np.linspace(0, 4e-12, 20), n // 20)
+noisy = lambda n: np.random.default_rng(3).uniform(0, 4, n)
+for name, channels, parts in (("step_scan", {"scan__lxt": scan}, 1), ("phase", {"enc__lasDelay": noisy, "epics__lxt": lambda n: np.full(n, 3e-9)}, 2)):
+    text, channels, n = lcls(name, **channels)
+    delay, have = delays(text, channels, n)
+    start, stop, step = bins(text)
+    edges = start + step * np.arange(round((stop - start) / step) + 1)
+    inside = ((delay >= edges[0]) & (delay < edges[-1])).all()
+    r.ok(have == parts and inside and abs((stop - start) / step - round((stop - start) / step)) < 1e-6, f"{name}: {delay.min():.6g} ... {delay.max():.6g} in {start} ... {stop}")
+    if name == "step_scan":
+        per_bin = np.histogram(delay, edges)[0]
+        r.ok(len(per_bin) == 20 and (per_bin == 10).all(), f"one position a bin: {per_bin}")
+    r.ok(text.count("epics/lxt") == (name == "phase"), f"{name}: a part of the delay is told once")
+
+# a phase shifter counts down; a stage that moves beside it is told where it must be answered
+os.makedirs("shifter")
+trains = range(1000, 1020)
+f = exdf.File("shifter/CORR-R0008-FOO00-S00000.h5", trains)
+f.instrument("MID_DET_FOO-1/CORR/0CH0:output", "image", {t: 1 for t in trains},
+             {"data": np.ones((20, 6, 8), "f4"), "pulseId": np.zeros(20, "u8"), "trainId": np.array(trains, "u8"), "cellId": np.zeros(20, "u2")})
+f.close()
+f = exdf.File("shifter/RAW-R0008-DA01-S00000.h5", trains)
+f.control("MID_LAS_COM/CTRL/PPL_PHASE_SHIFTER", {"actualPosition": {t: 10 + 0.2 * (t - 1000) for t in trains}})
+f.control("MID_LAS_COM/MOTOR/DL800", {"actualPosition": {t: 50 + 0.01 * (t % 7) for t in trains}})
+f.close()
+text, _ = init("shifter")
+start, stop, step = bins(text)
+r.ok(start < stop and step > 0, f"bounds in order: {start} ... {stop}")
+parts = yaml.safe_load(text)["input"]["delay"]["parts"]
+r.ok(len(re.findall("FILL IN: other delay", text)) == 1, f"a second mover is asked for beside {[p['source'] for p in parts]}")
+
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

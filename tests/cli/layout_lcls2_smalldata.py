@@ -164,6 +164,15 @@ with h5py.File(RUN, "a") as f:
 FEW = 5e-6  # few shots a bin: the monitor counts in steps of 2e-6 of itself
 compare("intg", [RUN], s.cube(), FEW, frames="intg/archon/area", i0="intg/norm/sum", calibration={"photons_per_unit": 1.0})
 compare("intg_fast_monitor", [RUN], s.cube(), FEW, frames="intg/archon/area", calibration={"photons_per_unit": 1.0})
+tenth = np.arange(5, e.n, 10)  # none of them lost: at a tenth of the rate nothing is missing but what is taken out
+for out in ((), (7, 8)):
+    rows = np.delete(tenth, out)
+    with h5py.File(RUN, "a") as f:
+        for name, data in (("timestamp", timestamp[rows]), ("archon/area", e.photons[rows].astype("f4"))):
+            if f"slow{len(out)}/{name}" not in f:
+                f[f"slow{len(out)}/{name}"] = data
+    code, err = shots.reduce(XANI, config("slow", [RUN], frames=f"slow{len(out)}/archon/area", calibration={"photons_per_unit": 1.0}), f"{SCRATCH}/slow.h5")
+    r.ok(f"frames lost {len(out)}, " in err, f"{len(out)} frames of a slow detector are lost: {err.strip()[-300:]}")
 with h5py.File(RUN, "a") as f:  # a detector's own clock, one value per event, is no group of rows
     f["jungfrau/timestamp"] = np.arange(e.n - len(LOST))
 compare("own_clock", [RUN], want)

@@ -41,7 +41,7 @@ static xani_status join(xn_ctx *ctx, const xn_config *config, xn_lcls *l, const 
     xn_join_input in = {.detector = f->name,
                         .file = f->file[0],
                         .ids = l->second ? "timestamps" : "event times",
-                        .times = true,
+                        .clock = xn_lcls_ns,
                         .n = f->n,
                         .id = f->id,
                         .refused = f->refused,

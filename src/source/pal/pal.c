@@ -64,6 +64,8 @@ static xani_status open_frames(xn_ctx *ctx, const xn_config *config, const xn_pa
     return XANI_OK;
 }
 
+static uint64_t own_time(uint64_t id) { return id; }
+
 static xani_status join(xn_ctx *ctx, const xn_config *config, impl *m, const xn_pal_detector *d, xn_shots *shots)
 {
     xn_laser_rule rule = {0};
@@ -71,7 +73,7 @@ static xani_status join(xn_ctx *ctx, const xn_config *config, impl *m, const xn_
     xn_join_input in = {.detector = d->name,
                         .file = d->file[0],
                         .ids = "timestamps",
-                        .times = true,
+                        .clock = own_time,
                         .n = d->n,
                         .id = d->id,
                         .rule = &rule,

@@ -11,17 +11,44 @@
 #include "source/sacla/sacla.h"
 #include "source/survey/init_parts.h"
 
+// DataConvert's file of one run and Cheetah's frames of it are one run, by its number: that of a file of Cheetah stands
+// in its name alone. 0: none does.
+static int64_t number_in(const char *path)
+{
+    const char *slash = strrchr(path, '/'), *s = slash != NULL ? slash + 1 : path;
+    int64_t number = 0;
+    while (*s != '\0' && *s != '.') {
+        if (*s >= '0' && *s <= '9') {
+            char *end;
+            number = strtoll(s, &end, 10);
+            s = end;
+        } else {
+            s++;
+        }
+    }
+    return number;
+}
+
+static void key_of(const char *path, int64_t number, char *key, size_t bytes)
+{
+    xn_run_key(path, true, key, bytes);
+    const size_t n = strlen(key);
+    snprintf(key + n, bytes - n, "run_%lld", (long long)number);
+}
+
 bool xn_sacla_claims(xn_ctx *ctx, const xn_h5 *h5, const char *path, char *key, size_t bytes)
 {
     int64_t *number = NULL, n = 0;
     char group[64];
     bool ours = xn_sacla_is_cheetah(h5);
+    const int64_t cheetah = ours ? number_in(path) : 0;
     if (!ours && xn_sacla_numbers(ctx, h5, &number, &n) == XANI_OK && n > 0) {
         snprintf(group, sizeof group, "run_%lld/event_info", (long long)number[0]);
         ours = xn_h5_exists(h5, "file_info/run_number_list") || xn_h5_exists(h5, group);
     }
-    xn_free(number);
     if (ours) xn_run_key(path, false, key, bytes);
+    if (cheetah > 0 || (ours && n == 1)) key_of(path, cheetah > 0 ? cheetah : number[0], key, bytes);
+    xn_free(number);
     return ours;
 }
 

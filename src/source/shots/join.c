@@ -128,18 +128,40 @@ uint64_t xn_id_step(const uint64_t *id, int64_t n)
     return median;
 }
 
-// Ids of the I0 channel without a frame: missing where the detector's own rhythm has a frame due (of times: between
-// frames), else unmatched.
-static void count_frameless(const xn_channel *i0, bool times, xn_shots *s)
+// The usual distance of ids or, where they are times, of those
+static uint64_t step_of(uint64_t (*clock)(uint64_t), const uint64_t *id, int64_t n)
+{
+    uint64_t *at = clock != NULL ? xn_alloc((size_t)n + 1, sizeof *at) : NULL;
+    for (int64_t i = 0; at != NULL && i < n; i++) at[i] = clock(id[i]);
+    const uint64_t step = xn_id_step(at != NULL ? at : id, n);
+    xn_free(at);
+    return step;
+}
+
+// Whether an id `past` the last frame is one that a detector of this step has a frame for. own: step of the ids; times
+// jitter by less than a quarter of it.
+static bool is_due(bool times, uint64_t past, uint64_t step, uint64_t own)
+{
+    const uint64_t off = past % step, away = off < step - off ? off : step - off;
+    return times ? 2 * past > step && 4 * away <= (own < step ? own : step) : off == 0;
+}
+
+// Ids of the I0 channel without a frame: missing where the detector's own rhythm has a frame due, else unmatched.
+static void count_frameless(const xn_channel *i0, xn_shots *s)
 {
     if (i0->shift > 0) return; // read once per train
-    uint64_t step = xn_id_step(s->pulse_id, s->n);
+    const bool times = s->clock != NULL;
+    const uint64_t step = step_of(s->clock, s->pulse_id, s->n), own = times ? step_of(s->clock, i0->id, i0->n) : step;
     int64_t r = 0;
     for (int64_t i = 0; i < i0->n; i++) {
         uint64_t id = i0->id[i];
         while (r < s->n && s->pulse_id[r] < id) r++;
         if (r < s->n && s->pulse_id[r] == id) continue;
-        bool due = r > 0 && r < s->n && (times || (id - s->pulse_id[r - 1]) % step == 0);
+        bool due = r > 0 && r < s->n;
+        if (due) {
+            const uint64_t before = s->pulse_id[r - 1];
+            due = is_due(times, times ? s->clock(id) - s->clock(before) : id - before, step, own);
+        }
         *(due ? &s->missing : &s->unmatched) += 1;
     }
 }
@@ -207,6 +229,7 @@ static xani_status fill_table(xn_ctx *ctx, const xn_config *config, joiner *j, c
     xn_wanted *w = j->w;
     XN_TRY(xn_shots_alloc(ctx, n, w->n_extra, s));
     s->frames = j->in->n;
+    s->clock = j->in->clock;
     for (int e = 0; e < w->n_extra; e++) {
         s->extra_name[e] = xn_strdup(w->reading[w->extra[e]].text);
         if (s->extra_name[e] == NULL) return xn_fail_memory(ctx, "a name", 1);
@@ -215,7 +238,7 @@ static xani_status fill_table(xn_ctx *ctx, const xn_config *config, joiner *j, c
     for (int64_t i = 0; i < n; i++) join_row(j, &rows[i], i, value, s);
     refuse_duplicates(rows, n, s);
     for (int c = 0; c < w->n_channels; c++) s->duplicate += w->channel[c].duplicates;
-    count_frameless(&w->channel[w->reading[w->i0].term[0].channel], j->in->times, s);
+    count_frameless(&w->channel[w->reading[w->i0].term[0].channel], s);
     XN_TRY(check_overlap(ctx, j, rows, n));
     return check_laser(ctx, config, j, s);
 }

@@ -30,12 +30,12 @@ void xn_laser_rule_free(xn_laser_rule *rule);
 typedef xani_status (*xn_channel_reader)(xn_ctx *ctx, void *user, xn_channel *channel);
 
 typedef struct xn_join_input {
-    const char *detector; // name, for messages
-    const char *file;     // where its frames are (the first file)
-    const char *ids;      // what the ids are: "pulse ids", "tags", "timestamps"
-    bool times;           // ids are times, not numbers in even steps
-    int64_t n;            // frames
-    const uint64_t *id;   // (n), 0: the frame has none
+    const char *detector;           // name, for messages
+    const char *file;               // where its frames are (the first file)
+    const char *ids;                // what the ids are: "pulse ids", "tags", "timestamps"
+    uint64_t (*clock)(uint64_t id); // ids are times: that of an id, in even units; NULL: numbers in even steps
+    int64_t n;                      // frames
+    const uint64_t *id;             // (n), 0: the frame has none
     // (n), or NULL: XN_CUT_* that the frame itself tells (bad frame, modules, dark), XN_CUT_NONE else
     const uint8_t *refused;
     const uint8_t *laser; // (n) XN_LASER_*, where the rule is by frame

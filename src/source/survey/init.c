@@ -161,7 +161,7 @@ static void put_simple_detector(xn_init_writer *w)
     xn_text_add(t,
                 "  # file: detector.geom  # CrystFEL, European XFEL .h5 or psana .data instead of this\n  detector:\n");
     if (!put_layout(w)) {
-        xn_text_entry(t, 4, "shape", shape, "y, x");
+        xn_text_entry(t, 4, "shape", w->ny > 0 && w->nx > 0 ? shape : NULL, "y, x");
         put_pixel(w);
     }
     xn_text_entry(t, 4, "centre_px", has_centre ? centre : NULL,

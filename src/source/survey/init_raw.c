@@ -23,9 +23,13 @@ static void other_channels(xn_init_writer *w, int indent, xn_role role, int chos
     for (int i = 0; i < f->n_channels; i++) {
         const xn_channel_facts *c = &f->channel[i];
         char low[64], high[64];
-        if (c->role != role || i == chosen || !c->scalar || c->matched == 0) continue;
-        xn_text_add(t, "%*s# %s: %s, %s ... %s\n", indent, "", what, c->name, xn_text_about(low, c->min),
-                    xn_text_about(high, c->max));
+        if (c->role != role || i == chosen || (role == XN_ROLE_DELAY && i == f->stage_too) || !c->scalar ||
+            c->matched == 0)
+            continue;
+        const bool moves = role == XN_ROLE_DELAY && c->distinct > 1;
+        xn_text_add(t, "%*s# %s%s: %s, %s ... %s%s\n", indent, "", moves ? "FILL IN: " : "", what, c->name,
+                    xn_text_about(low, c->min), xn_text_about(high, c->max),
+                    moves ? "; it moves too: one more part, if it delays the laser" : "");
     }
 }
 
@@ -196,16 +200,27 @@ static int64_t bins_for(const xn_run_facts *f, double span_ps)
     return xn_max64(1, xn_min64(xn_min64(bins, most), f->on > 0 ? f->on : BINS_LEAST));
 }
 
+// Adds what a part of the delay can contribute, as it is written into parts: NAN where its scale is not known.
+static void add_range(const xn_init_writer *w, int part, double *lo, double *hi)
+{
+    if (part < 0) return;
+    const xn_channel_facts *c = &w->facts.channel[part];
+    const bool known = isfinite(c->scale_ps);
+    const double scale = known ? c->scale_ps : stage_scale(w, c), origin = known ? 0.0 : c->median;
+    const double a = scale * (c->min - origin), b = scale * (c->max - origin);
+    *lo += isnan(a) ? a : fmin(a, b);
+    *hi += isnan(a) ? a : fmax(a, b);
+}
+
 void xn_init_raw_bins(xn_init_writer *w)
 {
     const xn_run_facts *f = &w->facts;
     xn_text *t = &w->text;
     const xn_channel_facts *s = f->stage >= 0 ? &f->channel[f->stage] : NULL;
     char value[64], a[64], b[64], c[64], d[64], e[64];
-    bool known = s != NULL && isfinite(s->scale_ps);
-    double scale = known ? s->scale_ps : s != NULL ? stage_scale(w, s) : NAN;
-    double origin = known ? 0.0 : s != NULL ? s->median : NAN;
-    double lo = s ? scale * (s->min - origin) : NAN, hi = s ? scale * (s->max - origin) : NAN;
+    double lo = s ? 0.0 : NAN, hi = lo;
+    add_range(w, f->stage, &lo, &hi);
+    add_range(w, f->stage_too, &lo, &hi);
     xn_text_add(t, "  delay_bins_ps:\n");
     snprintf(value, sizeof value, "%lld", (long long)bins_for(f, hi - lo));
     xn_text_entry(t, 4, "equal_count", value, "fits any sign and zero; once they are known, rather uniform bins:");
@@ -213,10 +228,13 @@ void xn_init_raw_bins(xn_init_writer *w)
         xn_text_add(t, "    # start: -0.5\n    # stop: 4\n    # step: %s\n", xn_text_about(e, FINE_BIN_PS));
         return;
     }
-    xn_text_add(t, "    # start: %s  # with sign 1, zero_ps 0; with sign -1: from %s to %s\n", xn_text_about(a, lo),
-                xn_text_about(b, -hi), xn_text_about(c, -lo));
-    double step = scale * s->step;
-    bool usable = step > FINE_BIN_PS / 10 && step < 10 * FINE_BIN_PS && s->distinct * SHOTS_PER_BIN <= f->on;
-    xn_text_add(t, "    # stop: %s\n    # step: %s%s\n", xn_text_about(d, hi),
-                xn_text_about(e, usable ? step : FINE_BIN_PS), usable ? "  # that of the stage" : "");
+    const double scale = isfinite(s->scale_ps) ? s->scale_ps : stage_scale(w, s), own = fabs(scale) * s->step;
+    const bool usable = own > FINE_BIN_PS / 10 && own < 10 * FINE_BIN_PS && s->distinct * SHOTS_PER_BIN <= f->on;
+    const double step = usable ? rint(own * 1e5) * 1e-5 : FINE_BIN_PS; // as it is written
+    lo = floor((usable ? lo - step / 2 : lo) * 1e4) * 1e-4;            // positions in the middle of their bins
+    hi = lo + step * (floor((hi - lo) / step + 1e-6) + 1.0);
+    xn_text_add(t, "    # start: %s  # with sign 1, zero_ps 0; with sign -1: from %s to %s\n", xn_text_number(a, lo),
+                xn_text_number(b, -hi), xn_text_number(c, -lo));
+    xn_text_add(t, "    # stop: %s\n    # step: %s%s\n", xn_text_number(d, hi), xn_text_number(e, step),
+                usable ? "  # that of the stage, positions in the middle" : "");
 }

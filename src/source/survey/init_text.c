@@ -96,6 +96,11 @@ void xn_text_quoted(xn_text *t, int indent, const char *key, const char *value, 
 const char *xn_text_number(char buf[64], double value)
 {
     snprintf(buf, 64, "%.10g", value);
+    char *e = strchr(buf, 'e');
+    if (e != NULL && strchr(buf, '.') == NULL) { // YAML 1.1 takes 1e+12 for a word
+        memmove(e + 2, e, strlen(e) + 1);
+        memcpy(e, ".0", 2);
+    }
     return buf;
 }
 
