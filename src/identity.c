@@ -46,14 +46,19 @@ void xn_identity_destroy(xn_identity **identity)
 // The terminating zero is hashed too, so that "ab","c" and "a","bc" differ.
 void xn_identity_add(xn_identity *id, const char *text) { XXH3_128bits_update(id->state, text, strlen(text) + 1); }
 
-xani_status xn_identity_add_key(xn_ctx *ctx, xn_identity *id, const xn_config *config, const char *key)
+static xani_status add_as(xn_ctx *ctx, xn_identity *id, const xn_config *config, const char *key, const char *name)
 {
     char *yaml = NULL;
     XN_TRY(xn_config_part(ctx, config, key, &yaml));
-    xn_identity_add(id, key);
+    xn_identity_add(id, name);
     xn_identity_add(id, yaml);
     xn_free(yaml);
     return XANI_OK;
+}
+
+xani_status xn_identity_add_key(xn_ctx *ctx, xn_identity *id, const xn_config *config, const char *key)
+{
+    return add_as(ctx, id, config, key, key);
 }
 
 void xn_identity_add_file(xn_identity *id, const char *path)
@@ -140,7 +145,7 @@ xani_status xn_identity_reduce(xn_ctx *ctx, const xn_config *config, int run, ch
     XN_GOTO(out, st, xn_identity_create(ctx, "reduce", &id));
     XN_GOTO(out, st, add_input(ctx, id, config));
     XN_GOTO(out, st, add_keys(ctx, id, config, keys));
-    if (run >= 0) XN_GOTO(out, st, xn_identity_add_key(ctx, id, config, xn_key(key, "runs[%d]", run)));
+    if (run >= 0) XN_GOTO(out, st, add_as(ctx, id, config, xn_key(key, "runs[%d]", run), "run")); // wherever it stands
     if (run < 0 || !xn_config_has(config, xn_key(key, "runs[%d].angle_deg", run)))
         XN_GOTO(out, st, add_angles(ctx, id, config));
     for (char *const *f = inputs; *f != NULL; f++) xn_identity_add_file(id, *f);

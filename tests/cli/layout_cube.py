@@ -233,6 +233,15 @@ for what, keys, done in (("the first time", {}, "done"), ("nothing changed", {},
     got = json.loads(out)["runs"][0]["reduce"] if code == 0 else err.strip()[-300:]
     r.ok(got == done, f"run, {what}: reduce is {got}")
 
+# ---- a run is the same wherever it stands among the others
+
+pair = [{"name": "a", "files": [f"{where}/run0001_on.h5"]}, {"name": "b", "files": [f"{where}/run0001_off.h5"]}]
+for what, names in (("two runs", "ab"), ("in another order", "ba"), ("one taken out", "b")):
+    shots.write_config(f"{where}/order.yaml", {**config, "runs": [next(p for p in pair if p["name"] == n) for n in names]})
+    code, out, err = t.xani("run", f"{where}/order.yaml", "-o", f"{where}/ordered", "--json")
+    got = {run["run"]: (run["reduce"], run["fit"]) for run in json.loads(out)["runs"]} if code == 0 else err.strip()[-300:]
+    r.ok(got == {n: ("done", "done") if what == "two runs" else ("kept", "kept") for n in names}, f"{what}: {got}")
+
 # ---- a pair fitted alone is of its run: name, angles; panels of a geometry are modules, whatever the groups
 
 where = f"{SCRATCH}/spellings"
