@@ -154,10 +154,10 @@ static xani_status find_groups(job *j, const xn_cube *cube, groups *g)
 
 static xani_status add_group(job *j, const groups *g, const double inverse[9], int64_t i, double value)
 {
-    const double *q_lab = g->q_lab + 3 * i;
+    const double *q_lab = g->q_lab + 3 * i, polarisation = xn_beam_polarisation(&j->beam, q_lab);
     double hkl[3], q[3];
     int nearest[3];
-    xn_refine_point p = {.counts = value, .run = g->run, .factor = g->omega[i] * xn_beam_polarisation(&j->beam, q_lab)};
+    xn_refine_point p = {.counts = value, .run = g->run, .factor = g->omega[i] * polarisation, .solid = g->omega[i]};
     p.variance = value / fmax(g->shots, 1.0) + MODEL_SHARE * MODEL_SHARE * value * value;
     memcpy(p.at_m, g->position + 3 * i, sizeof p.at_m);
     xn_mat3_vec(j->back[g->run], q_lab, p.q);

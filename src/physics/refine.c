@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // refine.c -- see refine.h.
 //
-// Expected counts of a pixel are factor * (s I1(q) (1 + d Q^2) + b): one-phonon scattering of the force constants at
-// q = to_q R(w)^-1 R_goniometer^-1 Q_lab, with a scale s, a background b and a slope d for each run and one rotation
-// vector w. The slope takes up what a wrong temperature, Debye-Waller factor, absorption or several phonons do to the
-// fall of the intensity, which would otherwise turn the crystal. For given w scale, background and slope follow from
-// linear least squares; w from a grid over the range on some of the points, then Gauss-Newton steps with Levenberg's
-// damping on all, derivatives by central differences.
-// A shift of the detector, with the solid angles and polarisation that it changes, takes the place of w in the same
-// way: q = to_q R_goniometer^-1 k (r'/|r'| - z), r' = r + shift, with the shift in units of the distance, so that steps
-// and range mean the same angles. Variances carry a share of the counts beside counting noise, because the one-phonon
-// model is not exact near Bragg peaks.
+// Expected counts of a pixel are factor * (s I1(q) (1 + d Q^2) + b) + solid * u: one-phonon scattering of the force
+// constants at q = to_q R(w)^-1 R_goniometer^-1 Q_lab, with a scale s, backgrounds b (scattered, Compton: polarised)
+// and u (fluorescence: not polarised) and a slope d for each run and one rotation vector w. The slope takes up what a
+// wrong temperature, Debye-Waller factor, absorption or several phonons do to the fall of the intensity, which would
+// otherwise turn the crystal. For given w scale, backgrounds and slope follow from linear least squares; w from a grid
+// over the range on some of the points, then Gauss-Newton steps with Levenberg's damping on all, derivatives by central
+// differences. A shift of the detector, with the solid angles and polarisation that it changes, takes the place of w in
+// the same way: q = to_q R_goniometer^-1 k (r'/|r'| - z), r' = r + shift, with the shift in units of the distance, so
+// that steps and range mean the same angles. Variances carry a share of the counts beside counting noise, because the
+// one-phonon model is not exact near Bragg peaks.
 #include "physics/refine.h"
 
 #include <lapacke.h>
@@ -28,7 +28,8 @@
 #define DONE_DEG 1e-5
 #define SLACK 1.5 // times the range: steps from a point of the grid at its end
 
-enum { LINEAR = 3 }; // scale, background, slope with Q^2
+enum { LINEAR = 4 }; // scale, polarised background, slope with Q^2, background that is not polarised
+#define RIDGE 1e-10  // of each column: where polarisation is even over the detector the backgrounds are one
 
 typedef struct {
     const xn_refine_input *in;
@@ -109,6 +110,32 @@ typedef struct {
     double coefficient[LINEAR], matrix[LINEAR * LINEAR], right[LINEAR];
 } linear;
 
+// Through unit diagonals, which sums of different units are far from.
+static bool inverse_of(const double m[LINEAR * LINEAR], double inverse[LINEAR * LINEAR])
+{
+    double size[LINEAR], a[LINEAR * LINEAR];
+    for (int k = 0; k < LINEAR; k++) {
+        size[k] = sqrt(m[(LINEAR + 1) * k]);
+        if (!(size[k] > 0.0)) return false;
+    }
+    for (int k = 0; k < LINEAR * LINEAR; k++) {
+        const int row = k / LINEAR, column = k % LINEAR;
+        a[k] = m[k] / (size[row] * size[column]) + (row == column ? RIDGE : 0.0);
+        inverse[k] = row == column ? 1.0 : 0.0;
+    }
+    if (LAPACKE_dposv(LAPACK_ROW_MAJOR, 'U', LINEAR, LINEAR, a, LINEAR, inverse, LINEAR) != 0) return false;
+    for (int k = 0; k < LINEAR * LINEAR; k++) inverse[k] /= size[k / LINEAR] * size[k % LINEAR];
+    return true;
+}
+
+static void times(const double m[LINEAR * LINEAR], const double v[LINEAR], double out[LINEAR])
+{
+    for (int a = 0; a < LINEAR; a++) {
+        out[a] = 0.0;
+        for (int b = 0; b < LINEAR; b++) out[a] += m[LINEAR * a + b] * v[b];
+    }
+}
+
 // Columns of a point at its model value.
 static void columns_of(const xn_refine_point *p, double model, double c[LINEAR], double *q2)
 {
@@ -116,11 +143,14 @@ static void columns_of(const xn_refine_point *p, double model, double c[LINEAR],
     c[0] = p->factor * model;
     c[1] = p->factor;
     c[2] = p->factor * model * *q2;
+    c[3] = p->solid;
 }
 
 static double expected(const linear *l, const double c[LINEAR])
 {
-    return l->coefficient[0] * c[0] + l->coefficient[1] * c[1] + l->coefficient[2] * c[2];
+    double sum = 0.0;
+    for (int a = 0; a < LINEAR; a++) sum += l->coefficient[a] * c[a];
+    return sum;
 }
 
 // Solves each run at the model's values; returns chi^2.
@@ -142,7 +172,7 @@ static double fit_linear(const xn_refine_input *in, const double *model, int64_t
     }
     for (int r = 0; r < in->n_runs; r++) {
         double inverse[LINEAR * LINEAR];
-        if (xn_mat3_inverse(runs[r].matrix, inverse)) xn_mat3_vec(inverse, runs[r].right, runs[r].coefficient);
+        if (inverse_of(runs[r].matrix, inverse)) times(inverse, runs[r].right, runs[r].coefficient);
     }
     for (int64_t i = 0; i < in->n; i += stride) {
         const xn_refine_point *p = &in->point[i];
@@ -204,12 +234,13 @@ static void normal_equations(const state *s, const linear *runs, double a[9], do
                 for (int m = 0; m < COLUMNS; m++) full[k][m] += v[k] * v[m] / p->variance;
             }
         }
-        if (!xn_mat3_inverse(l->matrix, inverse)) continue;
+        if (!inverse_of(l->matrix, inverse)) continue;
         for (int k = 0; k < COLUMNS; k++) {
             double along[LINEAR];
-            xn_mat3_vec(inverse, cross[k], along);
+            times(inverse, cross[k], along);
             for (int m = 0; m < 3; m++) {
-                double out = along[0] * cross[m][0] + along[1] * cross[m][1] + along[2] * cross[m][2];
+                double out = 0.0;
+                for (int c = 0; c < LINEAR; c++) out += along[c] * cross[m][c];
                 if (k < 3)
                     a[3 * k + m] += full[k][m] - out;
                 else

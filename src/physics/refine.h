@@ -12,6 +12,7 @@ typedef struct xn_refine_point {
     double counts;   // photons per shot
     double variance; // of counts
     double factor;   // polarisation times solid angle
+    double solid;    // solid angle
     float at_m[3];   // where the pixel group is, laboratory
     int run;
 } xn_refine_point;
@@ -23,7 +24,7 @@ typedef struct xn_refine_input {
     double to_q[9]; // from the laboratory at zero angles to the frame of the force constants
     int64_t n;
     const xn_refine_point *point;
-    int n_runs;              // each has its own scale, background and slope with Q^2
+    int n_runs;              // each has its own scale, backgrounds and slope with Q^2
     const double (*back)[9]; // R^-1 of each run, as in point.q
     const xn_beam *beam;
     double distance_m; // from the sample to the detector, to one figure

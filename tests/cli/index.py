@@ -3,6 +3,7 @@
 """index.py XANI SCRATCH -- an orientation 0.3 degrees off is noticed by xani index and refined back to 0.02 degrees on simulated
 mean frames of two sample angles; the true one is left alone; what cannot be refined is refused.  Prints TAP.
 """
+import glob
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
 try:
+    import h5py
     import numpy as np
 
     from walk import Report
@@ -103,5 +105,18 @@ code, answer, err = index(U, "--set", "map.crystal.basis=[{element: Au, position
 r.ok(code == 2 and "map.force_constants" in err, f"a crystal without force constants is refused: {code} {err.strip()}")
 code, answer, err = index([[1, 0, 0], [0, 1, 0], [0, 0, 0]])
 r.ok(code == 2 and "geometry.orientation" in err, f"no rotation: {code} {err.strip()}")
+
+# ---- fluorescence, which no polarisation weakens anywhere, turns no crystal
+with open(f"{SCRATCH}/raw/detector.geom") as f:
+    corner = {k.strip(): float(v) for line in f for k, _, v in [line.partition("=")] if "corner" in k}
+ss, fs = np.indices((32, 64)) + 0.5
+at = np.concatenate([np.stack([corner[f"m{m}/corner_x"] + fs, corner[f"m{m}/corner_y"] + ss, np.full(fs.shape, 200.0)], -1) for m in range(4)])
+solid = 200.0 / np.linalg.norm(at, axis=-1) ** 3  # pixels; 60 mm are 200
+for path in glob.glob(f"{SCRATCH}/raw/run*_o*.h5"):
+    with h5py.File(path, "a") as f:
+        light = 30 * solid / solid.mean() * f["i0"][()].reshape(-1, 1, 1)
+        f["imgs"][...] = f["imgs"][()] + np.random.default_rng(5).poisson(np.broadcast_to(light, f["imgs"].shape))
+code, answer, err = index(U)
+r.ok(code == 0 and answer["off_by_deg"] < 0.02 and "right" in answer["verdict"], f"fluorescence: {answer.get('verdict')}, {answer.get('off_by_deg', 9):.4f} degrees")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)
