@@ -4,6 +4,7 @@
 // Grid: a straight line through delay against bin number.  Whether the delays may be replaced by it depends on the
 // trace: a timing error of rms j adds noise of 2 pi f A j, harmless below 0.2 sigma.  Where even A = sigma at the top
 // of the band would break that, all traces use exact delays; else each is judged after its first fit (engine.c).
+// Step: the line's, or what window.c makes of delays far from a line.
 // Bounds: 0.1/T <= g <= 1/(3 dt), 1/T <= f <= 0.95 f_Nyquist, T = n dt.  Below them a mode is an offset or a slope,
 // above them a spike of three samples.  A fit that started inside the widest band may end half a line above it.
 // An exponential in the background has a rate of 0.3/T to 1/(3 dt) and stands beside a constant; its sums are explicit.
@@ -13,9 +14,9 @@
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "fit/window.h"
 #include "kernel/grid.h"
 
 #define TWO_PI 6.28318530717958647693
@@ -25,12 +26,10 @@
 #define NEAR_GRID 0.1     // rms distance in steps: at Nyquist a third of a radian, no matter for a start
 #define BEYOND 0.5        // lines 1/T above 0.95 of Nyquist where a fit may end: noise moves what lies just below
 #define HIGHEST 3.1       // rad per step
-#define SAME 1e-4         // of a large step: nearer delays are one delay measured again
 #define LONGEST (1 << 21) // steps
 #define LET_THROUGH 3.7169221888498384 // sqrt(2 ln 1000)
-#define SWITCHED 3.0      // rms after time zero: with no earlier delay the background counts as on all the time
-#define LATE_LEAST 8      // delays for a start
-#define WINDOW_PER_PS 0.2 // about the damping of a phonon; twice 1/T for shorter traces
+#define SWITCHED 3.0 // rms after time zero: with no earlier delay the background counts as on all the time
+#define LATE_LEAST 8 // delays for a start
 
 static bool exponential(const xn_fit_setup *s) { return s->background == XANI_BACKGROUND_EXPONENTIAL; }
 static double square(double x) { return x * x; }
@@ -54,18 +53,6 @@ bool xn_fit_level_before(const xn_fit_setup *s)
 static int columns_of(const xn_fit_setup *s)
 {
     return (exponential(s) ? 1 : s->background + 1) + xn_fit_level_before(s);
-}
-
-// Where most delays are there twice (or nearly), the step to the next other one.
-static double median_step(const double *t, int n, double *work)
-{
-    int others = 0;
-    for (int i = 0; i + 1 < n; i++) work[i] = t[i + 1] - t[i];
-    qsort(work, (size_t)(n - 1), sizeof *work, xn_double_compare);
-    const double same = SAME * work[19 * (int64_t)(n - 1) / 20];
-    if (work[(n - 1) / 2] > same) return work[(n - 1) / 2];
-    while (others < n - 1 && !(work[others] > same)) others++;
-    return others < n - 1 ? work[(others + n - 1) / 2] : 0.0;
 }
 
 // Straight line through the delays of filled bins; returns the rms distance from it.
@@ -110,7 +97,7 @@ static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_pla
     p->exponential = exponential(s);
     p->r_lo = 0.3 / seen;
     p->r_hi = p->g_hi;
-    p->window_rate = fmin(fmax(2.0 / seen, WINDOW_PER_PS * unit_ps), p->g_hi);
+    p->window_rate = fmin(fmax(2.0 / seen, XN_WINDOW_PER_PS * unit_ps), p->g_hi);
     p->n_grid = 16;
     const bool finer = p->gridded && !p->uniform;
     p->grid_step = finer ? fmin(0.5 * TWO_PI / (XN_GRID_FINER * p->w_hi), 1.0) : 1.0;
@@ -199,17 +186,22 @@ static xani_status make_plan(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *a
     return XANI_OK;
 }
 
-// Step, band and threshold, common to all plans.
-static void common_settings(const xn_fit_setup *s, xn_fit_plans *all, int filled, double *work)
+// From where on delays show modes
+static double shown_from(const xn_fit_setup *s, const xn_fit_plans *all)
 {
+    return all->near ? fmax(s->delay_ps[0], s->time_zero_ps) : s->delay_ps[0];
+}
+
+// Step, band and threshold, common to all plans.
+static xani_status common_settings(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans *all, int filled)
+{
+    const double begin = shown_from(s, all);
     all->jitter_ps = fit_grid(s, &all->first_ps, &all->step_ps);
-    const double usual = median_step(s->delay_ps, s->n, work);
-    // far from a line: its slope means nothing, the usual distance does
     all->grid = all->step_ps > 0.0 && all->jitter_ps < 0.3 * all->step_ps;
-    if (!all->grid) all->step_ps = usual;
+    // far from a line its slope means nothing
+    if (!all->grid) XN_TRY(xn_fit_window_step(ctx, s, begin, &all->step_ps));
     all->per_ps = 1.0 / all->step_ps;
     all->thz = all->per_ps / TWO_PI;
-    const double begin = all->near ? fmax(s->delay_ps[0], s->time_zero_ps) : s->delay_ps[0];
     const double span = fmax(s->delay_ps[s->n - 1] - begin, 0.0) + all->step_ps;
     all->nyquist_thz = 0.5 / all->step_ps;
     all->widest_thz[0] = 1.0 / span;
@@ -227,6 +219,7 @@ static void common_settings(const xn_fit_setup *s, xn_fit_plans *all, int filled
     const int tests = s->tests > 1 ? s->tests : 1;
     all->threshold = xn_fit_threshold(s->significance, lines, samples, tests, &all->false_alarm);
     all->test_alarm = all->false_alarm / tests;
+    return XANI_OK;
 }
 
 // How the response meets the delays.
@@ -290,11 +283,8 @@ xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans
     int filled;
     const double spread = weight_spread(s, &filled);
     if (filled < 2) return xn_fail(ctx, XANI_ERR_INPUT, "only %d delays hold data: nothing can be fitted", filled);
-    double *work = xn_alloc((size_t)s->n, sizeof *work);
-    if (work == NULL) return xn_fail_memory(ctx, "the delays", (size_t)s->n * sizeof *work);
     place_response(s, all);
-    common_settings(s, all, filled, work);
-    xn_free(work);
+    XN_TRY(common_settings(ctx, s, all, filled));
     if (!(all->step_ps > 0.0)) return xn_fail(ctx, XANI_ERR_INPUT, "delays do not increase: nothing can be fitted");
     XN_TRY(check_length(ctx, s, all));
     const bool same = all->grid && TWO_PI * all->band_thz[1] * all->jitter_ps < HARMLESS;
