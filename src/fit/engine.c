@@ -279,13 +279,14 @@ static xani_status lane_create(engine *e, worker *k)
     return k->lane != NULL ? XANI_OK : xn_fit_devices_lost(e->ctx, e->devices, device_of(e, k), why);
 }
 
-// Devices: in single precision, from the periodogram, no exponential, nothing near time zero, evaluations not counted.
+// Devices: in single precision, from the periodogram, no exponential, nothing near time zero, no gaps, evaluations not
+// counted.
 static bool devices_serve(const xn_fit_job *job)
 {
     const bool start = job->start == XN_FROM_PERIODOGRAM || job->start == XN_FROM_BOTH;
     return job->devices != NULL && job->devices->driver != NULL && job->precision != 64 && start &&
            job->weight == NULL && job->evaluations == NULL && job->background != XANI_BACKGROUND_EXPONENTIAL &&
-           !job->plans->near;
+           !job->plans->near && !(job->plans->lobe_thz > 0.0);
 }
 
 // Tile and threads of a fit with devices

@@ -114,6 +114,7 @@ static void make_grid(const xn_fit_setup *s, const xn_fit_plans *all, xn_fit_pla
     p->threshold = all->threshold;
     p->freedom = s->significance > 0.0 ? 0.0 : all->freedom;
     p->filled = all->filled;
+    p->lobe = all->lobe_thz / all->thz;
 }
 
 // No two samples round to the same place.
@@ -291,6 +292,8 @@ xani_status xn_fit_plans_create(xn_ctx *ctx, const xn_fit_setup *s, xn_fit_plans
     const bool exact = !same || all->jitter_ps > 1e-9 * all->step_ps;
     const bool sums = exponential(s) || all->near, closed = same && filled == s->n && spread < ALIKE && !sums;
     xani_status st = XANI_OK;
+    if (!closed)
+        XN_TRY(xn_fit_window_lobe(ctx, s, shown_from(s, all), all->band_thz[1] - all->band_thz[0], &all->lobe_thz));
     if (closed) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_CLOSED));
     if (same && !closed && !sums) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_WEIGHTED));
     if (same && !(all->near && exact)) XN_GOTO(out, st, make_plan(ctx, s, all, XN_PLAN_EXPLICIT));

@@ -48,6 +48,7 @@ typedef struct xn_fit_plans {
     double step_ps, first_ps;
     double per_ps, thz; // 1/step_ps; the frequency of w = 1 rad per step
     double jitter_ps;   // rms distance of the delays from the grid
+    double lobe_thz;    // see kernels.h
     double band_thz[2], nyquist_thz, widest_thz[2];
     double legendre[XN_PLANS][XN_FIT_COLUMNS][XN_FIT_COLUMNS]; // column b = sum_p legendre[b][p] P_p(x), x = -1..1
     double threshold;

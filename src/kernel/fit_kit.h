@@ -173,6 +173,9 @@ enum {
     PLANE_OTHER_CHI2 = PLANE_OTHER_BETA + XN_Q,
     PLANE_OTHER_STUCK, // whether it did not converge
     PLANE_NEXT,        // D of the mode that was refused
+    PLANE_BETTER,      // whether a fit that was kept is another minimum than the first one
+    PLANE_BEST,        // parameters of the best fit from several starts, and its chi^2
+    PLANE_BEST_CHI2 = PLANE_BEST + XN_Q,
     PLANE_SLOTS
 };
 

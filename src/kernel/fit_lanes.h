@@ -2,12 +2,13 @@
 // fit_lanes.h -- the whole fit kernel over lanes: what a shell includes, and its row of the table of kernels.
 //
 // Order of reading: lane.h, vmath.h; prepare.h (load), start.h (peak), series.h and explicit.h (sums), varpro.h (step),
-// lm.h (iteration), block.h (packing), rest.h (what modes leave), greedy.h (order), finish.h (errors), pool.h (traces
-// fitted together).
+// lm.h (iteration), block.h (packing), rest.h (what modes leave), greedy.h and order.h (how many modes), finish.h
+// (errors), pool.h (traces fitted together).
 #ifndef XN_KERNEL_FIT_LANES_H
 #define XN_KERNEL_FIT_LANES_H
 
 #include "kernel/grid_lanes.h"
+#include "kernel/order.h"
 #include "kernel/pool.h"
 
 XN_FN size_t rounded(size_t count) { return (count + 15) & ~(size_t)15; } // whole cache lines of any precision

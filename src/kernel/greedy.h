@@ -81,6 +81,12 @@ XN_FN bool stage_open(const struct kit *kit, const int K, int t)
     return true;
 }
 
+XN_FN void stage_back(const struct kit *kit, const int K, int t)
+{
+    planes_copy(kit, PLANE_KEEP, PLANE_PARAMETER, 2 * (K - 1 + poles_beside(kit)), t);
+    plane_of(kit, PLANE_CHI2)[t] = plane_of(kit, PLANE_CHI2_BEFORE)[t];
+}
+
 // Accepts the K-th mode of trace t, or takes it back.
 XN_FN bool stage_close(const struct kit *kit, const int K, int t)
 {
@@ -91,8 +97,7 @@ XN_FN bool stage_close(const struct kit *kit, const int K, int t)
         return true;
     }
     plane_of(kit, PLANE_NEXT)[t] = R(d);
-    planes_copy(kit, PLANE_KEEP, PLANE_PARAMETER, 2 * (K - 1 + poles_beside(kit)), t);
-    plane_of(kit, PLANE_CHI2)[t] = plane_of(kit, PLANE_CHI2_BEFORE)[t];
+    stage_back(kit, K, t);
     tile->flags[t] &= (uint8_t)~XN_FLAG_STUCK;
     return false;
 }
@@ -143,6 +148,24 @@ static void list_refine(const struct kit *kit, const int *list, int count, int K
     rest_refine(kit, kit->list[3], n_rest, K, tolerance);
 }
 
+// The fit of trace t to its other place and back.
+static void other_keep(const struct kit *kit, int slots, int t)
+{
+    planes_copy(kit, PLANE_PARAMETER, PLANE_OTHER, slots, t);
+    planes_copy(kit, PLANE_BETA, PLANE_OTHER_BETA, slots, t);
+    plane_of(kit, PLANE_OTHER_CHI2)[t] = plane_of(kit, PLANE_CHI2)[t];
+    plane_of(kit, PLANE_OTHER_STUCK)[t] = R(kit->tile->flags[t] & XN_FLAG_STUCK);
+}
+
+static void other_back(const struct kit *kit, int slots, int t)
+{
+    planes_copy(kit, PLANE_OTHER, PLANE_PARAMETER, slots, t);
+    planes_copy(kit, PLANE_OTHER_BETA, PLANE_BETA, slots, t);
+    plane_of(kit, PLANE_CHI2)[t] = plane_of(kit, PLANE_OTHER_CHI2)[t];
+    kit->tile->flags[t] &= (uint8_t)~XN_FLAG_STUCK;
+    if (plane_of(kit, PLANE_OTHER_STUCK)[t] != R(0)) kit->tile->flags[t] |= XN_FLAG_STUCK;
+}
+
 // The K strongest given poles instead of a search; keeps the fit from the other start where that is better.
 static void list_given(const struct kit *kit, const int *list, int count, int K, real tolerance, bool compare)
 {
@@ -153,10 +176,7 @@ static void list_given(const struct kit *kit, const int *list, int count, int K,
     for (int i = 0; i < count; i++) {
         const int t = list[i];
         if (tile->given[t] < K) continue;
-        planes_copy(kit, PLANE_PARAMETER, PLANE_OTHER, 2 * poles, t);
-        planes_copy(kit, PLANE_BETA, PLANE_OTHER_BETA, 2 * poles, t);
-        plane_of(kit, PLANE_OTHER_CHI2)[t] = plane_of(kit, PLANE_CHI2)[t];
-        plane_of(kit, PLANE_OTHER_STUCK)[t] = R(tile->flags[t] & XN_FLAG_STUCK);
+        other_keep(kit, 2 * poles, t);
         for (int k = 0; k < K; k++) {
             const int64_t at = (int64_t)k * tile->given_stride + t;
             real *const g = plane_of(kit, PLANE_PARAMETER + 2 * (k + beside)) + t;
@@ -171,11 +191,7 @@ static void list_given(const struct kit *kit, const int *list, int count, int K,
         const int t = have[i];
         const double other = plane_of(kit, PLANE_OTHER_CHI2)[t];
         if (plane_of(kit, PLANE_CHI2)[t] < other || significance(kit, K, t, other) > -tile->favour) continue;
-        planes_copy(kit, PLANE_OTHER, PLANE_PARAMETER, 2 * poles, t);
-        planes_copy(kit, PLANE_OTHER_BETA, PLANE_BETA, 2 * poles, t);
-        plane_of(kit, PLANE_CHI2)[t] = plane_of(kit, PLANE_OTHER_CHI2)[t];
-        tile->flags[t] &= (uint8_t)~XN_FLAG_STUCK;
-        if (plane_of(kit, PLANE_OTHER_STUCK)[t] != R(0)) tile->flags[t] |= XN_FLAG_STUCK;
+        other_back(kit, 2 * poles, t);
     }
 }
 
@@ -211,7 +227,7 @@ static int list_first(const struct kit *kit, int *list)
     return list_close(kit, list, count, 1);
 }
 
-// Tries a K-th mode on the listed traces; keeps those on the list where it was accepted. Returns their number.
+// Tries a K-th mode on the listed traces; keeps those on the list where it was tried. Returns their number.
 static int list_stage(const struct kit *kit, int *list, int count, int K)
 {
     const xn_fit_tile *tile = kit->tile;
@@ -228,7 +244,7 @@ static int list_stage(const struct kit *kit, int *list, int count, int K)
     else if (tile->start != XN_START_GIVEN)
         list_refine(kit, list, n, poles, tolerance, true);
     if (tile->start != XN_START_PERIODOGRAM) list_given(kit, list, n, K, tolerance, tile->start == XN_START_BOTH);
-    return list_close(kit, list, n, K);
+    return n;
 }
 
 #define XN_RATES 8 // tried as starts of an exponential
@@ -264,28 +280,6 @@ static void list_exponential(const struct kit *kit, const int *list, int count, 
         }
     }
     list_refine(kit, list, count, 1, tolerance, false);
-}
-
-// Prepares a tile, accepts modes as long as they are significant, then refines each trace with as many as it has.
-static void greedy(const struct kit *kit, int *list)
-{
-    const xn_fit_plan *plan = kit->plan;
-    const int beside = poles_beside(kit);
-    const bool at_once = plan->modes_max > 0 && beside == 0 && kit->tile->start == XN_START_PERIODOGRAM;
-    load_tile(kit);
-    int count = at_once ? list_first(kit, list) : prepare_list(kit, list);
-    for (int i = 0; beside > 0 && i < kit->tile->count; i++) { // those not on the list too: they have results
-        plane_of(kit, PLANE_PARAMETER)[i] = R(plan->r_lo);
-        plane_of(kit, PLANE_PARAMETER + 1)[i] = plane_of(kit, PLANE_BETA)[i] = plane_of(kit, PLANE_BETA + 1)[i] = R(0);
-    }
-    if (beside > 0) list_exponential(kit, list, count, XN_TOLERANCE(kit->plan, 0));
-    for (int K = at_once ? 2 : 1; K <= plan->modes_max && count > 0; K++) count = list_stage(kit, list, count, K);
-    for (int K = 1 - beside; K < plan->modes_max; K++) {
-        count = 0;
-        for (int i = 0; i < kit->tile->count; i++)
-            if (finish_due(kit->tile, i, K)) list[count++] = i;
-        list_refine(kit, list, count, K + beside, R(plan->tolerance), false);
-    }
 }
 
 #endif

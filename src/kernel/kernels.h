@@ -55,6 +55,7 @@ typedef struct xn_fit_plan {
     double threshold; // of delta chi^2/s^2
     double freedom;   // of the residual, without missing samples, for which it was calibrated; 0: it was asked for
     int filled;       // samples of a trace without missing ones
+    double lobe;      // delays with gaps: where the highest side lobe of a mode is, rad per step; 0: none, see order.h
     double tolerance; // stop when the predicted decrease of chi^2 is below tolerance * s^2
     int passes_max;
 } xn_fit_plan;
