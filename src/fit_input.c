@@ -165,6 +165,9 @@ xani_status xn_stage_open_cube(xn_ctx *ctx, xn_config *config, const char *path,
     if (!ours && !field)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: holds no cube, neither /entry/cube/signal nor imgs", path);
     xani_status st = ours ? xn_result_read_cube(ctx, path, cube) : reduce_field_cube(ctx, config, path, cube);
+    if (st == XANI_OK && (cube->nbins < 1 || cube->ny < 1 || cube->nx < 1))
+        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: %s is empty: %d delays of %lld x %lld pixels", path,
+                     ours ? "/entry/cube/signal" : "/imgs", cube->nbins, (long long)cube->ny, (long long)cube->nx);
     if (st == XANI_OK) st = put_in_order(ctx, path, ours ? "/entry/cube/delay" : "/scan_var", cube);
     if (st != XANI_OK) xn_cube_free(cube);
     return st;

@@ -21,8 +21,8 @@ static double bin_begin(const xn_cube *cube, int i)
     return cube->edges_ps != NULL ? cube->edges_ps[i] : cube->delay_ps[i];
 }
 
-static void choose_delays(const xn_config *c, const xn_cube *cube, const double *weight, const xn_fit_setup *setup,
-                          xn_fit_samples *s)
+static xani_status choose_delays(xn_ctx *ctx, const xn_config *c, const xn_cube *cube, const double *weight,
+                                 const xn_fit_setup *setup, xn_fit_samples *s)
 {
     double span[2] = {isfinite(cube->time_resolution_ps) ? 3.0 * cube->time_resolution_ps : 0.0, INFINITY};
     span[0] = setup->response_ps > 0.0 ? -INFINITY : span[0] + setup->time_zero_ps;
@@ -34,10 +34,14 @@ static void choose_delays(const xn_config *c, const xn_cube *cube, const double 
         cube->nbins > 1 ? 1e-6 * (cube->delay_ps[cube->nbins - 1] - cube->delay_ps[0]) / cube->nbins : 0.0;
     while (begin < end && (asked ? cube->delay_ps[begin] : bin_begin(cube, begin)) < span[0] - slack) begin++;
     while (end > begin && cube->delay_ps[end - 1] > span[1] + slack) end--;
+    if (asked && begin == end && cube->nbins > 0)
+        return xn_config_bad(ctx, c, "fit.delay_ps", "[%g, %g] ps holds none of the delays, %.6g to %.6g ps", span[0],
+                             span[1], cube->delay_ps[0], cube->delay_ps[cube->nbins - 1]);
     while (begin < end && weight[begin] <= 0.0) begin++; // empty bins at the ends carry nothing
     while (end > begin && weight[end - 1] <= 0.0) end--;
     s->first = begin;
     s->n = end - begin;
+    return XANI_OK;
 }
 
 // Those of the delays used, moved to the front and scaled to a mean of 1.
@@ -112,11 +116,11 @@ xani_status xn_fit_samples_choose(xn_ctx *ctx, const xn_config *config, const xn
     if (s->weight == NULL || s->pixel == NULL)
         st = xn_fail_memory(ctx, "the list of pixels", bins * sizeof *s->weight + plane * sizeof *s->pixel);
     if (st == XANI_OK) st = xn_fit_weights(ctx, cube, s->weight, &s->weights_from);
+    if (st == XANI_OK) st = choose_delays(ctx, config, cube, s->weight, setup, s);
     if (st != XANI_OK) {
         xn_fit_samples_free(s);
         return st;
     }
-    choose_delays(config, cube, s->weight, setup, s);
     scale_weights(s);
     setup->n = s->n;
     setup->delay_ps = cube->delay_ps + s->first;

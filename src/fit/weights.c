@@ -164,6 +164,11 @@ xani_status xn_fit_weights(xn_ctx *ctx, const xn_cube *c, double *weight, int *f
     pattern p = {.bins = c->nbins};
     p.n = xn_min64(c->ny * c->nx, xn_max64(32, xn_min64(PIXELS, ENOUGH / xn_max64(c->nbins, 1))));
     from_file(c, weight);
+    bool any = c->weight == NULL;
+    for (int b = 0; b < c->nbins; b++) any = any || weight[b] > 0.0;
+    if (!any)
+        return xn_fail(ctx, XANI_ERR_INPUT, "/entry/bins/weight: no weight of %d delays is above 0: nothing to fit",
+                       c->nbins);
     *from = c->weight != NULL ? XN_WEIGHTS_BINS : XN_WEIGHTS_ALIKE;
     if (c->weight != NULL && !c->errors_counting) return XANI_OK; // errors of unknown scale, or none
     return look_at_errors(ctx, c, &p, weight, from);

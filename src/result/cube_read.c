@@ -62,6 +62,13 @@ static xani_status check(xn_ctx *ctx, const xn_h5 *file, const xn_cube *c, const
     if (c->edges_ps != NULL && extent[EDGE] != c->nbins + 1)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/bins/edges has %lld values for %d bins", xn_h5_path(file),
                        (long long)extent[EDGE], c->nbins);
+    for (int i = 0; c->weight != NULL && i < c->nbins; i++)
+        if (c->weight[i] < 0.0)
+            return xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/bins/weight of delay %d is %g", xn_h5_path(file), i,
+                           c->weight[i]);
+    if (c->time_resolution_ps < 0.0)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/time_resolution is %g ps", xn_h5_path(file),
+                       c->time_resolution_ps);
     if (c->spatial_bin < 1)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: /entry/spatial_bin is %d", xn_h5_path(file), c->spatial_bin);
     return XANI_OK;

@@ -361,8 +361,10 @@ START_TEST(test_few_delays)
     ck_assert_int_eq(modes.status[0], XN_FIT_MASKED);
     for (int p = 1; p < NP; p++) ck_assert(modes.status[p] == XN_FIT_FEW_DELAYS && modes.count[p] == 0);
     ck_assert_str_ne(logged, "");
-    ck_assert_int_eq(fit("fit: {delay_ps: [100, 200]}"), XANI_OK);
-    ck_assert_int_eq(modes.n_delays, 0);
+    // with none at all the window is wrong
+    ck_assert_int_eq(fit("fit: {delay_ps: [100, 200]}"), XANI_ERR_CONFIG);
+    ck_assert_msg(strstr(xani_error_text(ctx), "fit.delay_ps") != NULL, "%s", xani_error_text(ctx));
+    xn_clear_error(ctx);
     // one pixel with few samples left
     for (int i = 15; i < NB; i++) cube.signal[i * NP + 5] = NAN;
     ck_assert_int_eq(fit("fit: {}"), XANI_OK);
