@@ -367,7 +367,7 @@ void cli_help(const cli_command *command)
            command->text, command->examples);
     argp_help(&argp, stdout, ARGP_HELP_LONG, (char *)"xani");
     printf("\nExit codes: 0 done; 1 failed; 2 usage or configuration; 3 input unusable; 4 done, but too many pixels\n"
-           "failed; 75 interrupted, run again to resume.\n");
+           "failed; 75 interrupted, to be run again.\n");
 }
 
 void cli_help_all(void)

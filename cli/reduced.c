@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// reduced.c -- what `xani reduce --json` tells of a cube: its bins and pixels, how many shots each cut left, and the
-// balance of frames and readings.  Read from the cube, so that it is what others will find there.
+// reduced.c -- what `xani fit --json` tells of modes: how many pixels ended how; and `xani reduce --json` of a cube:
+// its bins and pixels, how many shots each cut left, and the balance of frames and readings.  Read from the cube, so
+// that it is what others will find there.
 #include <math.h>
 #include <stdlib.h>
 
@@ -77,6 +78,24 @@ json_t *cli_reduced(cli *c, const char *cube)
     for (size_t i = 0; framed && i < sizeof balance / sizeof balance[0]; i++)
         put_count(o, balance[i][0], report_scalar(&r, cube, balance[i][1]));
     put_cut_flow(&r, cube, o);
+    json_decref(r.notes);
+    return o;
+}
+
+json_t *cli_fitted(cli *c, const char *modes)
+{
+    static const char *const names[] = {"modes", "none", "masked", "few_delays", "not_converged", "at_bound"};
+    report r = {.c = c, .notes = json_array()};
+    int64_t shape[2], count[sizeof names / sizeof names[0]] = {0};
+    json_t *o = json_object(), *by_status = json_object();
+    double *status = report_numbers(&r, modes, "/entry/fit_status", 2, shape);
+    for (int64_t i = 0; status != NULL && i < shape[0] * shape[1]; i++)
+        if (status[i] >= 0.0 && status[i] < (double)(sizeof names / sizeof names[0])) count[(int)status[i]]++;
+    if (status != NULL) put_count(o, "pixels", (double)(shape[0] * shape[1]));
+    for (size_t i = 0; status != NULL && i < sizeof names / sizeof names[0]; i++)
+        put_count(by_status, names[i], (double)count[i]);
+    json_object_set_new(o, "fit_status", by_status);
+    free(status);
     json_decref(r.notes);
     return o;
 }

@@ -146,6 +146,14 @@ xani_status cli_run_dark(cli *c)
     return st;
 }
 
+static xani_status written_modes(cli *c)
+{
+    if (!c->json) return written(c, "xani.fit", c->output);
+    json_t *fitted = cli_fitted(c, c->output);
+    json_object_set_new(fitted, "written", cli_text(c->output));
+    return cli_result(c, "xani.fit", fitted);
+}
+
 xani_status cli_run_fit(cli *c)
 {
     if (c->model.expression != NULL) return cli_fit_model(c);
@@ -162,7 +170,7 @@ xani_status cli_run_fit(cli *c)
         st = print_inputs(c);
     } else {
         st = xani_fit(c->context, config, c->args[0], c->output);
-        xani_status printed = cli_is_done(c, st) ? written(c, "xani.fit", c->output) : XANI_OK;
+        xani_status printed = cli_is_done(c, st) ? written_modes(c) : XANI_OK;
         if (st == XANI_OK) st = printed;
     }
     xani_config_destroy(&config);

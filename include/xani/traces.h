@@ -63,7 +63,7 @@ typedef struct xani_fit_result {
     double amplitude[XANI_MAX_MODES], amplitude_error[XANI_MAX_MODES];
     double phase[XANI_MAX_MODES], phase_error[XANI_MAX_MODES];
     double damping_per_ps[XANI_MAX_MODES], damping_error[XANI_MAX_MODES];
-    double significance[XANI_MAX_MODES];
+    double significance[XANI_MAX_MODES]; /* rise of chi^2/s^2 without the mode, f and g of the others as they are */
     /* Legendre coefficients on the span of the delays used; exponential: offset, c, r in 1/ps. With a response and
        delays before it, the next one is the level before time zero (exponential: the fourth). */
     double background[4];
@@ -72,7 +72,8 @@ typedef struct xani_fit_result {
 /* Every option at its default. Options grow at the end only: those of an older header, told by `size`, are accepted. */
 XANI_API void xani_fit_options_init(xani_fit_options *options);
 /* What options.significance is for these delays (calibrated where 0) and the share of traces of pure noise that would
-   be taken for a mode. false_alarm may be NULL. XANI_ERR_USAGE names the option or delay at fault. */
+   be taken for a mode. false_alarm may be NULL. Fewer delays than a mode and the background need (fit_status 3) are an
+   error. XANI_ERR_USAGE names the option or delay at fault. */
 XANI_API xani_status xani_fit_threshold(xani_context *context, const xani_fit_options *options, const double *delay_ps,
                                         int64_t n_delays, double *significance, double *false_alarm);
 /* traces: (n_delays, n_traces) float32, C order ([delay][trace], the order of a cube); delay_ps:

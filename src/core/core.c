@@ -243,7 +243,7 @@ bool xn_interrupted(const xn_ctx *ctx)
 xani_status xn_check_interrupt(xn_ctx *ctx)
 {
     if (!xn_interrupted(ctx)) return XANI_OK;
-    return xn_fail(ctx, XANI_INTERRUPTED, "interrupted; run the same command again to resume");
+    return xn_fail(ctx, XANI_INTERRUPTED, "interrupted; run the same command again");
 }
 
 xani_status xn_answer(xn_ctx *ctx, xani_status status)

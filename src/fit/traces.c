@@ -131,7 +131,10 @@ xani_status xn_fit_threshold_of(xn_ctx *ctx, const xani_fit_options *options, co
     xn_fit_plans plans;
     XN_TRY(read_options(ctx, options, &o));
     XN_TRY(check_options(ctx, &o));
-    const xani_status st = make_plans(ctx, &o, delay_ps, n_delays, &weight, &plans);
+    xani_status st = make_plans(ctx, &o, delay_ps, n_delays, &weight, &plans);
+    if (st == XANI_OK && plans.filled < plans.plan[plans.first].n_columns + 8)
+        st = xn_fail(ctx, XANI_ERR_USAGE, "fit: %d delays are too few for a mode beside the background: at least %d",
+                     plans.filled, plans.plan[plans.first].n_columns + 8);
     if (st == XANI_OK) *significance = plans.threshold;
     if (st == XANI_OK && false_alarm != NULL) *false_alarm = plans.false_alarm;
     xn_fit_plans_free(&plans);

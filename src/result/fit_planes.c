@@ -48,10 +48,27 @@ void xn_fit_planes_free(xn_fit_planes *p)
 // ---- writing
 
 static void plane(xn_writer *w, const xn_fit_planes *p, const char *path, xn_type type, const void *data,
-                  const char *long_name)
+                  const char *long_name, const char *units)
 {
     xn_writer_data(w, path, type, p->rank, p->dims, NULL, data);
     xn_writer_attr_text(w, path, "long_name", long_name);
+    if (units != NULL) xn_writer_attr_text(w, path, "units", units);
+}
+
+// The unit of a parameter, by its name in lsq/kinds.def, where that tells it whatever else the model has: x of a cube
+// is in ps. NULL: not known, as that of data of any kind.
+static const char *unit_of(const xn_fit_planes *p, const char *name)
+{
+    static const char *const units[][2] = {
+        {"phase", "rad"}, {"decay", "ps"}, {"damping", "1/ps"}, {"frequency", "THz"}};
+    const char *last = strrchr(name, '_'); // behind a prefix
+    for (size_t i = 0; i < XN_COUNT(units); i++) {
+        const size_t n = strlen(units[i][0]);
+        const char *at = last != NULL ? last + 1 : name;
+        if (strncmp(at, units[i][0], n) == 0 && at[n + strspn(at + n, "0123456789")] == '\0')
+            return i == 0 || p->is_cube ? units[i][1] : NULL;
+    }
+    return NULL;
 }
 
 // The parameter's setting as the command line has it.
@@ -76,8 +93,8 @@ static xani_status write_parameters(xn_ctx *ctx, xn_writer *w, const xn_fit_plan
              *text = setting_text(m, k);
         const bool good = value && error && text;
         if (good) {
-            plane(w, p, value, XN_F64, p->values + k * p->n_traces, q->name);
-            plane(w, p, error, XN_F64, p->errors + k * p->n_traces, "one standard deviation");
+            plane(w, p, value, XN_F64, p->values + k * p->n_traces, q->name, unit_of(p, q->name));
+            plane(w, p, error, XN_F64, p->errors + k * p->n_traces, "one standard deviation", unit_of(p, q->name));
             xn_writer_attr_text(w, value, "role", roles[q->role]);
             xn_writer_attr_text(w, value, "setting", text);
         }
@@ -93,14 +110,14 @@ static void write_statistics(xn_writer *w, const xn_fit_planes *p)
 {
     static const char *const status_names[] = {"converged",     "",           "masked",   "too few points",
                                                "not converged", "at a bound", "singular", "no value at the start"};
-    plane(w, p, "/entry/fit_status", XN_U8, p->status, "outcome of the fit");
+    plane(w, p, "/entry/fit_status", XN_U8, p->status, "outcome of the fit", NULL);
     xn_writer_attr_texts(w, "/entry/fit_status", "names", status_names, XN_COUNT(status_names));
-    plane(w, p, "/entry/chi2", XN_F64, p->chi2, "weighted sum of squared residuals");
-    plane(w, p, "/entry/chi2_reduced", XN_F64, p->chi2_reduced, "reduced chi^2");
-    plane(w, p, "/entry/aic", XN_F64, p->aic, "Akaike information criterion");
-    plane(w, p, "/entry/bic", XN_F64, p->bic, "Bayesian information criterion");
-    plane(w, p, "/entry/points", XN_I64, p->points, "samples used");
-    plane(w, p, "/entry/evaluations", XN_I64, p->evaluations, "evaluations of the model");
+    plane(w, p, "/entry/chi2", XN_F64, p->chi2, "weighted sum of squared residuals", "");
+    plane(w, p, "/entry/chi2_reduced", XN_F64, p->chi2_reduced, "reduced chi^2", "");
+    plane(w, p, "/entry/aic", XN_F64, p->aic, "Akaike information criterion", "");
+    plane(w, p, "/entry/bic", XN_F64, p->bic, "Bayesian information criterion", "");
+    plane(w, p, "/entry/points", XN_I64, p->points, "samples used", "");
+    plane(w, p, "/entry/evaluations", XN_I64, p->evaluations, "evaluations of the model", "");
 }
 
 static void write_covariance(xn_writer *w, const xn_fit_planes *p, const char *const *names)

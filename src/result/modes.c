@@ -31,7 +31,7 @@ static const xn_field fields[] = {
     {"/entry/modes/damping_errors", offsetof(xn_modes, damping_errors), XN_F32, MODES, "1/ps",
      "one standard deviation"},
     {"/entry/modes/significance", offsetof(xn_modes, significance), XN_F32, MODES, "",
-     "drop of chi^2 by this mode over s^2"},
+     "rise of chi^2 without this mode, the others' f and g held, over s^2"},
     {"/entry/n_modes", offsetof(xn_modes, count), XN_U8, PLANE, "", "accepted modes"},
     {"/entry/fit_status", offsetof(xn_modes, status), XN_U8, PLANE, NULL, "outcome of the fit"},
     {"/entry/chi2_reduced", offsetof(xn_modes, chi2_reduced), XN_F32, PLANE, "", "reduced chi^2"},

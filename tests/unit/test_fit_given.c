@@ -299,6 +299,8 @@ START_TEST(test_threshold)
     ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "modes_max"));
     o.modes_max = 1;
     ck_assert_int_eq(xani_fit_threshold(ctx, &o, t, 1, &own, NULL), XANI_ERR_USAGE);
+    ck_assert_int_eq(xani_fit_threshold(ctx, &o, t, 5, &own, NULL), XANI_ERR_USAGE); // no mode can be fitted to those
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "5 delays are too few"));
 }
 END_TEST
 
