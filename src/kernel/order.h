@@ -94,7 +94,7 @@ static int list_prune(const struct kit *kit, int *list, int count, int K)
     return left;
 }
 
-// Starts of the listed traces with modes `one` and `two` of K moved from where PLANE_OTHER has them.
+// Starts of the listed traces: K modes where PLANE_OTHER has them, two of them (or one twice) moved.
 static void shift_start(const struct kit *kit, const int *list, int count, int K, const int mode[2], const double by[2])
 {
     const int beside = poles_beside(kit);
