@@ -5,12 +5,12 @@
 // Fixed point, so that sums have the same bits for any number of threads and any batch size:
 //   intensity of one pixel group in one shot, in photons, is v = round(I * 2^16); S1 = sum v;
 //   S2 = sum (v>>8)^2 and X = sum (v>>8) * i0q, with i0q = round(I0' * i0_scale), I0' the I0 rounded to 17
-//   significant bits, i0_scale a power of two chosen from the data so that the largest accepted I0 is below 2^24;
+//   significant bits, i0_scale the finest power of two with i0q < 2^31 and M2 < 2^62 in every class;
 //   M1 = sum i0q, M2 = sum i0q^2; delays in 2^-20 ps.  (v>>8 is a rounding shift.)
 // I0' depends on the shot alone, so sums of other shots at another scale are brought to this one without rounding
-// (reduce/merge.c) as long as I0 does not vary by more than 128 (8 where a class has four million shots).
-// Sums of masked groups are 0: whatever was added there before one of its shots turned out bad is no number.
-// A cube read from binned files (layout cube) has no S2 and X and carries sums_float instead.
+// (reduce/merge.c) as long as no I0 is smaller than the largest by more than 2^14, or than the rms of a class of n
+// shots by more than 2^15/sqrt(n). Sums of masked groups are 0: whatever was added there before one of its shots turned
+// out bad is no number. A cube read from binned files (layout cube) has no S2 and X and carries sums_float instead.
 #ifndef XN_DATA_CUBE_H
 #define XN_DATA_CUBE_H
 

@@ -109,13 +109,13 @@ int64_t xn_correct_room_bytes(const xn_groups *groups);  // of one thread
 xani_status xn_correct_frame(xn_ctx *ctx, xn_source *source, xn_groups *groups, const xn_reduce_kernels *kernels,
                              int64_t frame, void *data, void *room, void *scratch);
 
-// ---- fixed point
+// ---- fixed point (fixed_point.c)
 typedef struct xn_fixed_point {
     double i0_scale;
     int64_t bound; // largest |v| that the sums can take
 } xn_fixed_point;
-// Of the used shots. count: room for nbins + 1 numbers, filled with the shots of each bin, laser-off ones last.
-xn_fixed_point xn_fixed_point_of(const xn_shots *shots, int nbins, int64_t *count);
+// Of the used shots. XANI_ERR_INPUT where one I0 is so large that those of the usual shots would be rounded away.
+xani_status xn_fixed_point_of(xn_ctx *ctx, const xn_shots *shots, int nbins, xn_fixed_point *fixed);
 double xn_i0_rounded(double i0);
 int32_t xn_i0_fixed(double i0, double scale);
 

@@ -3,10 +3,10 @@
 //
 // Sums are integers and a group's intensity in a shot does not depend on other shots, so S1 and S2 add up as they are.
 // What one reduction of all shots would have chosen otherwise is put right exactly:
-//   i0_scale   follows from the largest I0 and the number of shots.  X and M are in its units; the common scale is
-//              never finer than a cube's own, and I0 has 17 significant bits (work.c), so going from one to the other
-//              divides numbers that are multiples of the divisor.  Where they are not (I0 that varies by more than
-//              that) the sums cannot be had from these, and merging says so.
+//   i0_scale   follows from the I0 of all used shots.  X and M are in its units; the common scale is
+//              never finer than a cube's own, and I0 has 17 significant bits (fixed_point.c), so going from one to the
+//              other divides numbers that are multiples of the divisor.  Where they are not (I0 that varies by more
+//              than that) the sums cannot be had from these, and merging says so.
 //   bound      the largest intensity the sums take: cubes keep each group's peak, and it is compared again.
 //   mask       a group that one cube masks has no sums there: it is masked in all, as one reduction would have.
 //   per bin    shots, I0 and delay sums, mean delays and weights are made anew from the joint shot table.
@@ -44,7 +44,7 @@ static xani_status find_shift(xn_ctx *ctx, const xn_shots *s, double from, doubl
         if (ldexp((double)xn_i0_fixed(s->i0[i], from), -*shift) != (double)xn_i0_fixed(s->i0[i], to))
             return xn_fail(ctx, XANI_ERR_INPUT,
                            "%s: the I0 of shot %llu, %g, is too small beside the largest of all cubes for a common "
-                           "scale without rounding; cut such shots (select.i0.min), or reduce all shots together",
+                           "scale without rounding: is I0 in the same unit in all? Cut such shots (select.i0.min)",
                            name, (unsigned long long)s->pulse_id[i], s->i0[i]);
     }
     return XANI_OK;
@@ -91,17 +91,11 @@ static xani_status add_cube(xn_ctx *ctx, xn_merge *m, xn_cube *c, const char *na
     xn_cube *sum = &m->sum;
     xn_shots both;
     size_t plane = (size_t)(c->ny * c->nx), all = plane * (size_t)c->nbins;
-    int64_t *count = xn_alloc((size_t)c->nbins + 1, sizeof *count);
-    if (count == NULL) return xn_fail_memory(ctx, "merging", (size_t)c->nbins * sizeof *count);
-    xani_status st = xn_merge_tables(ctx, m, &c->shots, name, &both);
-    if (st != XANI_OK) {
-        xn_free(count);
-        return st;
-    }
-    xn_fixed_point fixed = xn_fixed_point_of(&both, c->nbins, count);
-    xn_free(count);
+    xn_fixed_point fixed;
     int old = 0, own = 0;
-    st = find_shift(ctx, &sum->shots, sum->i0_scale, fixed.i0_scale, m->first, &old);
+    XN_TRY(xn_merge_tables(ctx, m, &c->shots, name, &both));
+    xani_status st = xn_context(ctx, xn_fixed_point_of(ctx, &both, c->nbins, &fixed), "%s and %s", m->first, name);
+    if (st == XANI_OK) st = find_shift(ctx, &sum->shots, sum->i0_scale, fixed.i0_scale, m->first, &old);
     if (st == XANI_OK) st = find_shift(ctx, &c->shots, c->i0_scale, fixed.i0_scale, name, &own);
     if (st != XANI_OK) {
         xn_shots_free(&both);
@@ -148,10 +142,9 @@ xani_status xn_merge_finish(xn_ctx *ctx, xn_merge *m, int threads, xn_cube *cube
 {
     xn_cube *c = &m->sum;
     if (m->n == 0) return xn_fail(ctx, XANI_ERR_USAGE, "no cubes to merge");
-    int64_t *count = xn_alloc((size_t)c->nbins + 1, sizeof *count), npix = c->ny * c->nx;
-    if (count == NULL) return xn_fail_memory(ctx, "merging", (size_t)c->nbins * sizeof *count);
-    xn_fixed_point fixed = xn_fixed_point_of(&c->shots, c->nbins, count);
-    xn_free(count);
+    const int64_t npix = c->ny * c->nx;
+    xn_fixed_point fixed;
+    XN_TRY(xn_context(ctx, xn_fixed_point_of(ctx, &c->shots, c->nbins, &fixed), "%s", m->first));
     int shift = 0; // of one cube alone that is a snapshot
     XN_TRY(find_shift(ctx, &c->shots, c->i0_scale, fixed.i0_scale, m->first, &shift));
     shift_right(c->on.x, (size_t)(c->nbins * npix), shift);

@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// work.c -- the list of used shots in reading order, their I0 in fixed point, and their blocks of time.
-//
-// Fixed point (data/cube.h): i0_scale is the power of two that puts the largest used I0 just below 2^24 (below that
-// for more than sixteen thousand shots in a class, so that sums of squares stay within 62 bits).  I0 is first rounded
-// to 17 significant bits, 4e-6 of itself at most and far below any monitor's noise: a rule that looks at one shot only,
-// so that cubes of other shots can be brought to a common scale exactly.  From the number of shots follows the largest
-// group intensity that S2 and X can take without leaving 62 bits: `bound`.
+// work.c -- the list of used shots in reading order, with their I0 in fixed point (fixed_point.c) and blocks of time.
 //
 // Slow drift (reduce.off.mode): each laser-on shot is compared with the laser-off shots of its own block of time.
 //   blocks   consecutive used shots: block_shots of them, more where fewer than half the laser-off shots that the
@@ -19,8 +13,6 @@
 
 #include "reduce/internal.h"
 
-#define I0_BITS 24
-#define I0_SIGNIFICANT 17
 #define UNEVEN 4.0 // blocks with more laser-on shots than this many times the usual are worth a warning
 
 void xn_work_free(xn_work *work)
@@ -136,48 +128,15 @@ xani_status xn_work_say(xn_ctx *ctx, const xn_config *config, const xn_work *w)
     return XANI_OK;
 }
 
-double xn_i0_rounded(double i0)
-{
-    int exponent;
-    double part = frexp(i0, &exponent); // 0.5 <= part < 1
-    return ldexp(rint(ldexp(part, I0_SIGNIFICANT)), exponent - I0_SIGNIFICANT);
-}
-
-int32_t xn_i0_fixed(double i0, double scale) { return (int32_t)rint(xn_i0_rounded(i0) * scale); }
-
-xn_fixed_point xn_fixed_point_of(const xn_shots *s, int nbins, int64_t *count)
-{
-    double greatest = 0;
-    int64_t most = 1;
-    memset(count, 0, ((size_t)nbins + 1) * sizeof *count); // last: laser off
-    for (int64_t i = 0; i < s->n; i++) {
-        if (s->verdict[i] != XN_CUT_NONE) continue;
-        greatest = fmax(greatest, s->i0[i]);
-        most = xn_max64(most, ++count[s->bin[i] < 0 ? nbins : s->bin[i]]);
-    }
-    int bits = I0_BITS, exponent;
-    while (bits > 10 && ldexp((double)most, 2 * bits) > 0x1p62) bits--;
-    (void)frexp(greatest, &exponent); // greatest < 2^exponent
-    double scale = ldexp(1.0, bits - exponent);
-    if (xn_i0_fixed(greatest, scale) >= ldexp(1.0, bits)) scale *= 0.5;
-    double by_squares = sqrt(0x1p62 / (double)most), by_products = ldexp(0x1p62, -bits) / (double)most;
-    return (xn_fixed_point){scale, (int64_t)fmin(fmin(by_squares, by_products), 2147483646.0) * 256};
-}
-
 xani_status xn_work_make(xn_ctx *ctx, const xn_config *config, const xn_shots *s, int nbins, xn_work *w)
 {
     memset(w, 0, sizeof *w);
     int64_t used = 0;
-    int64_t *count = xn_calloc((size_t)nbins + 1, sizeof *count);
+    const char *i0 = xn_config_string(config, "input.i0");
+    XN_TRY(xn_context(ctx, xn_fixed_point_of(ctx, s, nbins, &w->fixed), "input.i0 (%s)", i0 != NULL ? i0 : "default"));
     for (int64_t i = 0; i < s->n; i++) used += s->verdict[i] == XN_CUT_NONE;
     w->shots = xn_alloc((size_t)used, sizeof *w->shots);
-    if (count == NULL || w->shots == NULL) {
-        xn_free(count);
-        xn_work_free(w);
-        return xn_fail_memory(ctx, "the list of shots", (size_t)used * sizeof *w->shots);
-    }
-    w->fixed = xn_fixed_point_of(s, nbins, count);
-    xn_free(count);
+    if (w->shots == NULL) return xn_fail_memory(ctx, "the list of shots", (size_t)used * sizeof *w->shots);
     for (int64_t i = 0; i < s->n; i++)
         if (s->verdict[i] == XN_CUT_NONE)
             w->shots[w->n++] = (xn_work_shot){.frame = s->frame[i],

@@ -522,16 +522,56 @@ START_TEST(test_range_of_the_sums)
     }
     config = parse("engine: {threads: 1}\n");
     ck_assert_int_eq(xn_work_make(ctx, config, &s, 1, &w), XANI_OK);
-    double largest = 0;
-    for (int64_t i = 0; i < w.n; i++) largest = fmax(largest, w.shots[i].i0q);
-    ck_assert(largest < 0x1p24 && largest >= 0x1p23);
-    double v = (double)w.fixed.bound / 256;
-    ck_assert_double_le(v * v * 2000, 0x1p62 * (1 + 1e-9));
-    ck_assert_double_le(v * largest * 2000, 0x1p62);
+    double squares[2] = {0, 0}, sums[2] = {0, 0}, v = (double)w.fixed.bound / 256;
+    for (int64_t i = 0; i < w.n; i++) {
+        squares[w.shots[i].bin < 0] += (double)w.shots[i].i0q * w.shots[i].i0q;
+        sums[w.shots[i].bin < 0] += w.shots[i].i0q;
+    }
+    const double most_i0 = fmax(squares[0], squares[1]);
+    ck_assert(most_i0 <= 0x1p62 && most_i0 > 0x1p60); // as fine as fits
+    ck_assert_double_lt(v * v * 2000, 0x1p63);
+    ck_assert_double_ge((v + 1) * (v + 1) * 2000, 0x1p63);
+    ck_assert_double_lt(v * fmax(sums[0], sums[1]), 0x1p63);
     xn_work_free(&w);
     xn_shots_free(&s);
     xani_config_destroy(&config);
     fake_free(&f);
+}
+END_TEST
+
+START_TEST(test_glitch_of_i0)
+{
+    // One I0 ten thousand times the others' leaves them their bits; a larger one, which would not, is refused and
+    // named.
+    xn_shots s;
+    xn_fixed_point usual, fixed;
+    ck_assert_int_eq(xn_shots_alloc(ctx, 60000, 0, &s), XANI_OK);
+    for (int i = 0; i < 60000; i++) {
+        s.pulse_id[i] = 7000 + (uint64_t)i;
+        s.bin[i] = i % 2 ? i / 2 % 10 : -1;
+        s.i0[i] = 0.5 + (i % 100) * 1e-2;
+    }
+    ck_assert_int_eq(xn_fixed_point_of(ctx, &s, 10, &usual), XANI_OK);
+    for (double times = 10; times < 2e4; times *= 10) {
+        s.i0[4321] = times;
+        ck_assert_int_eq(xn_fixed_point_of(ctx, &s, 10, &fixed), XANI_OK);
+        ck_assert_double_ge(fixed.i0_scale, 0x1p16); // 17 bits of 1, which is the median
+        ck_assert_double_le(fixed.i0_scale, usual.i0_scale);
+    }
+    static const double absurd[] = {1e6, 1e9, 1e30, 1e300};
+    for (int k = 0; k < 4; k++) {
+        s.i0[4321] = absurd[k];
+        ck_assert_int_eq(xn_fixed_point_of(ctx, &s, 10, &fixed), XANI_ERR_INPUT);
+        ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "shot 11321 has an I0 of 1e+"));
+        xn_clear_error(ctx);
+    }
+    s.verdict[4321] = XN_CUT_I0; // one that is cut does not matter
+    ck_assert_int_eq(xn_fixed_point_of(ctx, &s, 10, &fixed), XANI_OK);
+    ck_assert_double_eq(fixed.i0_scale, usual.i0_scale);
+    for (int i = 0; i < 60000; i++) s.i0[i] = 1e-320; // the scale stays a number
+    ck_assert_int_eq(xn_fixed_point_of(ctx, &s, 10, &fixed), XANI_ERR_INPUT);
+    xn_clear_error(ctx);
+    xn_shots_free(&s);
 }
 END_TEST
 
@@ -662,6 +702,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_unusable_words);
     tcase_add_test(t, test_gains_that_are_no_numbers);
     tcase_add_test(t, test_range_of_the_sums);
+    tcase_add_test(t, test_glitch_of_i0);
     tcase_add_test(t, test_few_shots);
     tcase_add_test(t, test_reading_fails);
     tcase_add_loop_test(t, test_memory, 0, 3);
