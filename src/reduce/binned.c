@@ -175,8 +175,7 @@ static xani_status finish(xn_ctx *ctx, const xn_config *config, xn_cube *c)
             c->mask[p] == 0 ? (float)(c->off_float[p] / (c->errors_counting ? per_photon : 1.0) / shots) : NAN;
     }
     for (int b = 0; b < c->nbins; b++) finish_bin(c, b, per_photon);
-    xn_finish_warn(ctx, c);
-    return XANI_OK;
+    return xn_finish_check(ctx, false, c);
 }
 
 xani_status xn_reduce_binned(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *c)

@@ -156,11 +156,41 @@ static void clear_bin(xn_cube *c, const uint8_t *what, int b)
     xn_cube_let_go(c, c->errors + at, (size_t)npix * 4);
 }
 
-void xn_finish_warn(xn_ctx *ctx, const xn_cube *c)
+int64_t xn_finish_bright(xn_ctx *ctx, int64_t bound, const xn_cube *c)
+{
+    int64_t bright = 0, largest = 0, most = c->off.shots[0];
+    for (int64_t p = 0; p < c->ny * c->nx; p++) {
+        if (c->mask[p] != 0 || c->peak[p] <= bound) continue;
+        bright++;
+        largest = xn_max64(largest, c->peak[p]);
+    }
+    for (int b = 0; b < c->nbins; b++) most = xn_max64(most, c->on.shots[b]);
+    if (bright > 0)
+        xn_warn(ctx,
+                "%lld pixel groups are masked because their sums would overflow: up to %.3g photons in a shot, where "
+                "sums of %lld shots take %.3g; smaller groups (reduce.spatial_bin, now %d) hold fewer, or the unit of "
+                "photons is wrong (input.calibration, experiment.energy_kev)",
+                (long long)bright, (double)largest / XN_PHOTON_SCALE, (long long)most, (double)bound / XN_PHOTON_SCALE,
+                c->spatial_bin);
+    return bright;
+}
+
+xani_status xn_finish_beyond(xn_ctx *ctx)
+{
+    return xn_fail(ctx, XANI_ERR_INPUT,
+                   "all pixels are masked, because they hold more photons in a shot than can be summed (%d in a pixel, "
+                   "in a group what its sums take): check the unit of photons, input.calibration (photons_per_unit, "
+                   "kev_per_unit, gain) and experiment.energy_kev, and reduce.spatial_bin",
+                   XN_PIXEL_PHOTONS);
+}
+
+xani_status xn_finish_check(xn_ctx *ctx, bool beyond_range, const xn_cube *c)
 {
     int64_t npix = c->ny * c->nx, seen = 0;
     for (int64_t p = 0; p < npix; p++) seen += c->mask[p] == 0;
+    if (seen == 0 && beyond_range) return xn_finish_beyond(ctx);
     if (seen == 0) xn_warn(ctx, "no pixel has intensity in laser-off shots and no mask: all of the signal is NaN");
+    return XANI_OK;
 }
 
 // What was added to a masked group before a shot of it turned out bad depends on what was read first: it goes.  Groups
@@ -171,7 +201,7 @@ xani_status xn_finish_mask(xn_ctx *ctx, int64_t bound, xn_cube *c)
     uint8_t *what = xn_alloc((size_t)npix, sizeof *what);
     if (what == NULL) return xn_fail_memory(ctx, "the mask", (size_t)npix);
     for (int64_t p = 0; p < npix; p++) {
-        if (c->peak[p] > bound) c->mask[p] |= XN_MASK_FULL;
+        if (c->peak[p] > bound) c->mask[p] |= XN_MASK_RANGE;
         what[p] = c->mask[p] != 0 ? CLEAR : KEEP;
         if (what[p] == KEEP && c->off.s1[p] <= 0) {
             c->mask[p] = XN_MASK_DEAD;

@@ -54,6 +54,7 @@ typedef struct xn_groups {
     xn_cal_kind kind;         // as the kernels take it (groups.c)
     xn_type type;             // of the frames as they are read
     double full;              // LINEAR
+    uint32_t full_bit;        // NXmx bit of XN_FLAG_FULL: beyond the range where the words have no end of their own
     int fixed_stage;          // JUNGFRAU: 1 + the stage, 0: dynamic
     int n_stages, n_cells;
     const uint16_t *cell; // (frames) planes of each frame, NULL: the only ones; borrowed from the source
@@ -71,8 +72,10 @@ enum { XN_FLAG_INVALID = 1, XN_FLAG_FULL = 2 };
 
 // NXmx bits set by reduce.
 #define XN_MASK_DEAD 0x2u     // no photons in the laser-off class
-#define XN_MASK_FULL 0x8u     // saturated or beyond the range of the sums in a used shot
+#define XN_MASK_FULL 0x8u     // saturated in a used shot
 #define XN_MASK_INVALID 0x20u // no valid reading in a used shot, or no calibration
+#define XN_MASK_RANGE 0x200u  // more photons in a used shot than a pixel or the sums of a group take; free in NXmx
+#define XN_PIXEL_PHOTONS 8192 // of a pixel in a shot (kernel/calib.h)
 
 // Takes the source's planes for its own where cal.movable says so.
 xani_status xn_groups_make(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_groups *groups);
@@ -187,7 +190,11 @@ xani_status xn_finish_pass(xn_ctx *ctx, const xn_pass *pass, int threads, xn_cub
 void xn_light_check(xn_ctx *ctx, const xn_cube *cube);
 // Masked groups become NaN, and 0 in the sums; so do groups that are too bright for the sums or see no photons.
 xani_status xn_finish_mask(xn_ctx *ctx, int64_t bound, xn_cube *cube);
-void xn_finish_warn(xn_ctx *ctx, const xn_cube *cube);                               // where no pixel is left
+// Counts and tells groups that are not masked yet and too bright for the sums.
+int64_t xn_finish_bright(xn_ctx *ctx, int64_t bound, const xn_cube *cube);
+// Tells where no pixel is left; XANI_ERR_INPUT where some were beyond the range.
+xani_status xn_finish_check(xn_ctx *ctx, bool beyond_range, const xn_cube *cube);
+xani_status xn_finish_beyond(xn_ctx *ctx);                                           // that error
 xani_status xn_sums_alloc_bins(xn_ctx *ctx, int nbins, int64_t npix, xn_sums *sums); // per-bin arrays only
 
 xani_status xn_reduce_binned(xn_ctx *ctx, const xn_config *config, xn_source *source, xn_cube *cube);

@@ -77,13 +77,19 @@ static void add_sums(xn_sums *to, const xn_sums *from, size_t n)
 // A group that has a bit only because it saw no photons (XN_MASK_DEAD) may see some in the others.
 static uint32_t lasting(uint32_t mask) { return mask == XN_MASK_DEAD ? 0 : mask; }
 
-static void add_planes(xn_cube *sum, const xn_cube *c)
+static void add_planes(xn_ctx *ctx, xn_cube *sum, const xn_cube *c, const char *name)
 {
+    int64_t more = 0;
     for (int64_t p = 0; p < c->ny * c->nx; p++) {
+        more += (lasting(sum->mask[p]) == 0) != (lasting(c->mask[p]) == 0);
         sum->mask[p] = lasting(sum->mask[p]) | lasting(c->mask[p]);
         sum->peak[p] = xn_max64(sum->peak[p], c->peak[p]);
     }
     for (int64_t p = 0; p < c->det_ny * c->det_nx; p++) sum->pixel_mask[p] |= c->pixel_mask[p];
+    if (more > 0)
+        xn_warn(ctx,
+                "%s: %lld pixel groups that are masked here or in the cubes before, not in both, are masked in all",
+                name, (long long)more);
 }
 
 static xani_status add_cube(xn_ctx *ctx, xn_merge *m, xn_cube *c, const char *name)
@@ -107,7 +113,7 @@ static xani_status add_cube(xn_ctx *ctx, xn_merge *m, xn_cube *c, const char *na
     shift_right(c->off.x, plane, own);
     add_sums(&sum->on, &c->on, all);
     add_sums(&sum->off, &c->off, plane);
-    add_planes(sum, c);
+    add_planes(ctx, sum, c, name);
     xn_merge_cutflow(&sum->cutflow, &c->cutflow);
     xn_shots_free(&sum->shots);
     sum->shots = both;
@@ -161,7 +167,9 @@ xani_status xn_merge_finish(xn_ctx *ctx, xn_merge *m, int threads, xn_cube *cube
                           .expect_sq = c->on.expect_sq,
                           .cross = c->on.cross};
     XN_TRY(xn_finish_pass(ctx, &pass, threads, c));
+    const bool beyond = xn_finish_bright(ctx, fixed.bound, c) > 0;
     XN_TRY(xn_finish_mask(ctx, fixed.bound, c));
+    XN_TRY(xn_finish_check(ctx, beyond, c));
     xn_drift_check(ctx, c);
     (void)xn_sign_check(ctx, c);
     *cube = *c;

@@ -120,24 +120,45 @@ static xani_status sum_shots(xn_stage *s, const xn_reduce_watch *watch, xn_cube 
     return st == XANI_OK ? xn_curve_check(s->ctx, c) : st;
 }
 
-static void say_flags(xn_ctx *ctx, const xn_groups *g, const xn_cube *c, int64_t bound, int64_t stuck)
+// Why a pixel has no number: words with an end of their range may be at it.
+static const char *why_none(const xn_groups *g)
 {
-    int64_t dropped = 0, empty = 0;
+    return g->full_bit == XN_MASK_RANGE ? "invalid, or more than 8192 photons"
+                                        : "saturated, invalid, or more than 8192 photons";
+}
+
+// Pixels are all masked already after the first shots: no need to read the others.
+static xani_status say_stuck(xn_ctx *ctx, const xn_groups *g, int64_t stuck)
+{
+    bool left = false;
+    if (stuck == 0) return XANI_OK;
+    for (int64_t i = 0; i < g->det_ny * g->det_nx && !left; i++) left = g->mask[i] == 0;
+    if (!left && g->full_bit == XN_MASK_RANGE)
+        for (int64_t i = 0; i < g->det_ny * g->det_nx; i++)
+            if (g->mask[i] & XN_MASK_RANGE) return xn_finish_beyond(ctx);
+    xn_warn(ctx, "%lld pixels without a valid reading in the first shots (%s) are left out", (long long)stuck,
+            why_none(g));
+    return XANI_OK;
+}
+
+// Says what is masked; returns whether something was beyond the range.
+static bool say_flags(xn_ctx *ctx, const xn_groups *g, const xn_cube *c, int64_t bound)
+{
+    int64_t dropped = 0, empty = 0, full = 0;
     for (int64_t p = 0; p < c->ny * c->nx; p++) {
-        bool flagged = g->group_flags[p] != 0 || c->peak[p] > bound;
+        uint8_t flags = g->group_flags[p];
         int64_t y = p / c->nx, x = p % c->nx;
         for (int64_t i = 0; i < (int64_t)g->k * g->k; i++)
-            flagged |= g->pixel_flags[(g->first_row[y] + i / g->k) * g->det_nx + x * g->k + i % g->k] != 0;
-        dropped += flagged;
+            flags |= g->pixel_flags[(g->first_row[y] + i / g->k) * g->det_nx + x * g->k + i % g->k];
+        dropped += flags != 0;
+        full += (flags & XN_FLAG_FULL) != 0;
     }
     for (int b = 0; b < c->nbins; b++) empty += c->on.shots[b] == 0;
-    if (stuck > 0)
-        xn_warn(ctx, "%lld pixels without a valid reading in the first shots (saturated or invalid) are left out",
-                (long long)stuck);
     if (dropped > 0)
-        xn_warn(ctx, "%lld pixel groups are masked: a pixel in them was saturated or invalid in a used shot",
-                (long long)dropped);
+        xn_warn(ctx, "%lld pixel groups are masked: a pixel in them was without a valid reading in a used shot (%s)",
+                (long long)dropped, why_none(g));
     if (empty > 0) xn_warn(ctx, "%lld of %d delay bins are empty", (long long)empty, c->nbins);
+    return xn_finish_bright(ctx, bound, c) > 0 || (full > 0 && g->full_bit == XN_MASK_RANGE);
 }
 
 static xani_status run_shots(xn_stage *s, const xn_config *config, const xn_reduce_watch *watch, int64_t batch_frames,
@@ -162,15 +183,16 @@ static xani_status run_shots(xn_stage *s, const xn_config *config, const xn_redu
     int64_t stuck = 0;
     xn_accumulator a = xn_stage_accumulator(s);
     XN_TRY(xn_prescan(&a, &stuck));
+    XN_TRY(say_stuck(s->ctx, &s->groups, stuck));
     XN_TRY(correct_i0(s, config, c));
     XN_TRY(xn_work_say(s->ctx, config, &s->work));
     XN_TRY(xn_finish_shots(s->ctx, s->work.fixed.i0_scale, c));
     XN_TRY(sum_shots(s, watch, c));
     XN_TRY(xn_groups_mask(s->ctx, &s->groups, &c->mask));
-    say_flags(s->ctx, &s->groups, c, s->work.fixed.bound, stuck);
+    const bool beyond = say_flags(s->ctx, &s->groups, c, s->work.fixed.bound);
     xn_light_check(s->ctx, c);
     XN_TRY(xn_finish_mask(s->ctx, s->work.fixed.bound, c));
-    xn_finish_warn(s->ctx, c);
+    XN_TRY(xn_finish_check(s->ctx, beyond, c));
     c->pixel_mask = s->groups.mask; // moved
     c->det_ny = s->groups.det_ny;
     c->det_nx = s->groups.det_nx;

@@ -203,7 +203,7 @@ START_TEST(test_bound)
         xn_cube_free(&part);
     }
     ck_assert_int_eq(xn_merge_finish(ctx, m, 1, &joint), XANI_OK);
-    ck_assert_uint_eq(joint.mask[40], all.mask[40] | XN_MASK_FULL);
+    ck_assert_uint_eq(joint.mask[40], all.mask[40] | XN_MASK_RANGE);
     ck_assert_int_eq(joint.on.s1[40], 0);
     ck_assert(isnan(joint.signal[40]));
     same(all.on.s1, joint.on.s1, 40 * 8, "s1 of the others");

@@ -1,0 +1,107 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""reduce_range.py XANI SCRATCH -- readings far out of range never spoil others without a word.
+
+A glitch in I0 spoils its own bin or is refused with its shot; pixels and groups too bright for the sums are told with the limit
+and a bit of their own, and where nothing is left that is an error; merging says what it masks.  Prints TAP.
+"""
+import os
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
+try:
+    import h5py
+    import numpy as np
+
+    from walk import Report
+except ImportError as missing:
+    print(f"1..0 # SKIP {missing}")
+    sys.exit(77)
+
+XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
+os.makedirs(SCRATCH, exist_ok=True)
+r = Report()
+N, BINS = 400, 10
+RANGE = 0x200
+
+
+def write(name, frames, i0, first=0):
+    n = len(frames)
+    with h5py.File(f"{SCRATCH}/{name}.h5", "w") as f:
+        f.attrs["default"] = "entry"
+        entry = f.create_group("entry")
+        entry.attrs["NX_class"], entry.attrs["default"] = "NXentry", "data"
+        data = entry.create_group("data")
+        data.attrs["NX_class"], data.attrs["signal"] = "NXdata", "data"
+        data["data"] = frames
+        f["i0"], f["laser"], f["stage"] = i0, (np.arange(n) % 2 == 0).astype("u1"), np.arange(n) % 40 / 40
+        f["ids"] = np.arange(n) + first
+
+
+def reduce(name, *sets):
+    with open(f"{SCRATCH}/{name}.yaml", "w") as f:
+        f.write(f"""
+experiment: {{energy_kev: 9.5}}
+input:
+  layout: nexus
+  files: [{name}.h5]
+  ids: ids
+  i0: i0
+  laser: laser
+  delay: {{parts: [{{source: stage, scale_ps: 1}}], sign: 1, zero_ps: 0}}
+  calibration: {{photons_per_unit: 1}}
+reduce: {{delay_bins_ps: {{start: 0, stop: 1, step: 0.1}}}}
+""")
+    command = [XANI, "reduce", f"{SCRATCH}/{name}.yaml", "-o", f"{SCRATCH}/{name}_c.h5"]
+    for s in sets:
+        command += ["--set", s]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    return done.returncode, done.stderr
+
+
+def signal(frames, i0):
+    on = np.arange(N) % 2 == 0
+    bins = np.where(on, np.arange(N) % 40 // 4, -1)
+    rate = [frames[bins == b].sum(0) / i0[bins == b].sum() for b in range(BINS)]
+    return np.array(rate) / (frames[~on].sum(0) / i0[~on].sum()) - 1
+
+
+# ---- I0
+random = np.random.default_rng(5)
+i0 = random.gamma(20, 0.05, N)
+frames = random.poisson(8 * i0[:, None, None] * np.ones((1, 16, 16))).astype("u2")
+expected = signal(frames, i0)
+for times in (1, 1e2, 1e4):
+    glitch = i0.copy()
+    glitch[38] *= times  # of the last bin
+    write("glitch", frames, glitch)
+    code, error = reduce("glitch")
+    with h5py.File(f"{SCRATCH}/glitch_c.h5") as f:
+        off = np.abs(f["entry/cube/signal"][()] - expected)[:9].max()
+    r.ok(code == 0 and off < 1e-5, f"an I0 of {times:g} times the others' leaves the other bins alone ({off:.1e}) {error}")
+for times in (1e6, 1e9, 1e30):
+    glitch[38] = i0[38] * times
+    write("glitch", frames, glitch)
+    code, error = reduce("glitch")
+    r.ok(code == 3 and "(i0): shot 38 has an I0 of" in error and "select.i0" in error, f"one of {times:g} is refused: {error}")
+code, error = reduce("glitch", "select.i0.max=100")
+r.ok(code == 0, f"and with it cut all is well {error}")
+
+# ---- photons
+write("unit", frames.astype("u4") * 10000, i0)
+code, error = reduce("unit")
+r.ok(code == 3 and "8192 in a pixel" in error and "photons_per_unit" in error and "energy_kev" in error,
+     f"all pixels beyond the range: {error}")
+some = frames.astype("u4")
+some[:, 2, 3] = 9000
+some[200, 4, 5] = 9000
+write("pixel", some, i0)
+code, error = reduce("pixel")
+with h5py.File(f"{SCRATCH}/pixel_c.h5") as f:
+    mask = f["entry/mask"][()]
+r.ok(code == 0 and mask[2, 3] == RANGE and mask[4, 5] == RANGE and (mask != 0).sum() == 2,
+     "single pixels beyond it have a bit of their own")
+r.ok("saturated" not in error and error.count("more than 8192 photons") == 2, f"and are not called saturated: {error}")
+print(f"1..{r.n}")
+sys.exit(r.failed > 0)
