@@ -189,6 +189,7 @@ static __global__ void __launch_bounds__(XN_LANES *XN_SUM_WARPS, XN_SUM_TOGETHER
     const uint64_t w = (uint64_t)blockIdx.x * XN_SUM_WARPS + threadIdx.x / XN_LANES;
     const uint64_t strip = w % g.strips, share = w / g.strips;
     if (share >= g.shares) return;
+    const int shift = xn_bin_shift(job.detector.k);
     const uint32_t begin = (uint32_t)(job.n * share / g.shares), end = (uint32_t)(job.n * (share + 1) / g.shares);
     typedef sum_group<F, K> group_state;
     XN_OWN(group_state, own);
@@ -211,7 +212,7 @@ static __global__ void __launch_bounds__(XN_LANES *XN_SUM_WARPS, XN_SUM_TOGETHER
                 else
                     v = group_any<F>(job, shot, OWN(own).corner);
                 OWN(own).peak = xn_bin_peak(v, OWN(own).peak);
-                xn_bin_add(v, shot.i0q, &OWN(own).s1, &OWN(own).s2, &OWN(own).x);
+                xn_bin_add(v, shot.i0q, shift, &OWN(own).s1, &OWN(own).s2, &OWN(own).x);
                 if (last || next.slot != shot.slot) group_put<F, K>(g, shot.slot, &OWN(own));
             }
             OWN(low) = (uint32_t)v & ((1u << XN_SUM_LOW) - 1);

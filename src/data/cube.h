@@ -4,12 +4,15 @@
 //
 // Fixed point, so that sums have the same bits for any number of threads and any batch size:
 //   intensity of one pixel group in one shot, in photons, is v = round(I * 2^16); S1 = sum v;
-//   S2 = sum (v>>8)^2 and X = sum (v>>8) * i0q, with i0q = round(I0' * i0_scale), I0' the I0 rounded to 17
-//   significant bits, i0_scale the finest power of two with i0q < 2^31 and M2 < 2^62 in every class;
-//   M1 = sum i0q, M2 = sum i0q^2; delays in 2^-20 ps.  (v>>8 is a rounding shift.)
+//   S2 = sum w^2 and X = sum w * i0q, with w = v >> (8 + floor(log2 spatial_bin)) (kernel/bin.h), and
+//   i0q = round(I0' * i0_scale), I0' the I0 rounded to 17 significant bits, i0_scale the finest power of two with
+//   i0q < 2^31 and M2 < 2^62 in every class; M1 = sum i0q, M2 = sum i0q^2; delays in 2^-20 ps.  (>> is a rounding
+//   shift.)
 // I0' depends on the shot alone, so sums of other shots at another scale are brought to this one without rounding
 // (reduce/merge.c) as long as no I0 is smaller than the largest by more than 2^14, or than the rms of a class of n
-// shots by more than 2^15/sqrt(n). Sums of masked groups are 0: whatever was added there before one of its shots turned
+// shots by more than 2^15/sqrt(n).
+//
+// Sums of masked groups are 0: whatever was added there before one of its shots turned
 // out bad is no number. A cube read from binned files (layout cube) has no S2 and X and carries sums_float instead.
 #ifndef XN_DATA_CUBE_H
 #define XN_DATA_CUBE_H
@@ -17,8 +20,9 @@
 #include "data/shots.h"
 
 #define XN_PHOTON_SCALE 65536.0  // S1 units per photon
-#define XN_PHOTON_SCALE2 256.0   // units of the factor in S2 and X
 #define XN_DELAY_SCALE 1048576.0 // delay sums, per ps
+
+double xn_photon_scale2(int spatial_bin); // units per photon of w, the factor in S2 and X
 
 typedef struct xn_sums {
     int nbins; // 1 for the off class
@@ -47,6 +51,7 @@ typedef struct xn_cube {
     int64_t det_ny, det_nx; // detector
     uint32_t *pixel_mask;   // (det_ny, det_nx) NXmx bits: pixels that are not 0 are in no sum; NULL for binned input
     double i0_scale;
+    double scale2_read;           // what a file says xn_photon_scale2 is; 0: not read from one
     xn_sums on, off;              // empty (NULL arrays) for binned input
     double *on_float, *off_float; // binned input: sums as read, grouped: on (bin, y, x), off (y, x)
     double *on_i0, off_i0;        // binned input: I0 sums

@@ -15,6 +15,7 @@
 #include "data/points.h"
 #include "data/shots.h"
 #include "data/source.h"
+#include "kernel/bin.h"
 
 xani_status xn_shots_alloc(xn_ctx *ctx, int64_t n, int n_extra, xn_shots *s)
 {
@@ -115,6 +116,8 @@ void xn_cutflow_free(xn_cutflow *f)
     xn_free(f->unknown_left);
     memset(f, 0, sizeof *f);
 }
+
+double xn_photon_scale2(int spatial_bin) { return ldexp(XN_PHOTON_SCALE, -xn_bin_shift(spatial_bin)); }
 
 void xn_sums_free(xn_sums *s)
 {

@@ -263,13 +263,13 @@ static void row_gather(const int32_t *col, int k, int64_t groups, int64_t *v)
     }
 }
 
-static int64_t row_bin(const int64_t *restrict v, int64_t groups, int32_t i0q, int64_t *restrict s1,
+static int64_t row_bin(const int64_t *restrict v, int64_t groups, int32_t i0q, int shift, int64_t *restrict s1,
                        int64_t *restrict s2, int64_t *restrict x, int64_t *restrict peak)
 {
     uint64_t sum = 0;
     for (int64_t g = 0; g < groups; g++) {
         peak[g] = xn_bin_peak(v[g], peak[g]);
-        xn_bin_add(v[g], i0q, &s1[g], &s2[g], &x[g]);
+        xn_bin_add(v[g], i0q, shift, &s1[g], &s2[g], &x[g]);
         sum += (uint64_t)v[g];
     }
     return (int64_t)sum;

@@ -34,8 +34,9 @@ typedef struct xn_reduce_kernels {
     bool (*add)(const int32_t *q, int64_t n, int32_t threshold, int32_t *col);
     // v[g] += sum of the k columns of group g.
     void (*gather)(const int32_t *col, int k, int64_t groups, int64_t *v);
-    // Adds one shot to a row of sums; peak keeps the largest |v|. Returns the sum of v.
-    int64_t (*bin)(const int64_t *v, int64_t groups, int32_t i0q, int64_t *s1, int64_t *s2, int64_t *x, int64_t *peak);
+    // Adds one shot to a row of sums (bin.h); peak keeps the largest |v|. Returns the sum of v.
+    int64_t (*bin)(const int64_t *v, int64_t groups, int32_t i0q, int shift, int64_t *s1, int64_t *s2, int64_t *x,
+                   int64_t *peak);
 } xn_reduce_kernels;
 
 extern const xn_reduce_kernels xn_reduce_scalar, xn_reduce_avx2, xn_reduce_avx512;

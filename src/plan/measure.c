@@ -89,11 +89,12 @@ static double noise_of(const xn_plan *p, const xn_cube *c)
            scatter = 0.0, pixels = (double)c->spatial_bin * c->spatial_bin;
     double i0 = xn_plan_v(p, XN_PLAN_I0), monitor = xn_plan_v(p, XN_PLAN_MONITOR);
     double common = isfinite(monitor) ? (1.0 + i0 * i0) * monitor * monitor : 0.0;
+    const double unit = XN_PHOTON_SCALE / xn_photon_scale2(c->spatial_bin); // of w, in those of v
     if (n < 20.0 || s->s2 == NULL) return NAN;
     for (int64_t g = 0; g < s->npix; g++) {
         double s1 = (double)s->s1[g], mu = s1 / XN_PHOTON_SCALE / n, r = s1 / m1;
         if (c->mask[g] != 0 || !(mu > 0.0)) continue;
-        double sum = (double)s->s2[g] * XN_PHOTON_SCALE - 2.0 * r * (double)s->x[g] * XN_PHOTON_SCALE2 + r * r * m2;
+        double sum = (double)s->s2[g] * unit * unit - 2.0 * r * (double)s->x[g] * unit + r * r * m2;
         double var = sum / (n - 1.0) / (XN_PHOTON_SCALE * XN_PHOTON_SCALE), w = 1.0 / (mu * mu);
         if (var > HOT * mu + common * mu * mu) continue;
         above += w * (var - mu - common * mu * mu);

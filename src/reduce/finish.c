@@ -19,11 +19,6 @@
 
 #include "reduce/internal.h"
 
-// Units: v = 2^-16 photons; S2 in (2^-8)^2, X in 2^-8 times I0.
-#define S2_TO_V 65536.0
-#define X_TO_V 256.0
-#define ROUNDING_V (256.0 * 256.0 / 12.0) // variance of the rounding of v to 2^-8 photons
-
 xani_status xn_sums_alloc_bins(xn_ctx *ctx, int nbins, int64_t npix, xn_sums *s)
 {
     memset(s, 0, sizeof *s);
@@ -86,6 +81,7 @@ enum { KEEP, NO_SIGNAL, CLEAR }; // what becomes of a group
 
 typedef struct numbers { // of one bin
     double n, m1, m2;
+    double unit; // of w in S2 and X, in those of v (data/cube.h)
 } numbers;
 
 static void finish_pixel(const numbers *b, double s1, double s2, double e, double e2, double cross, float *signal,
@@ -96,8 +92,8 @@ static void finish_pixel(const numbers *b, double s1, double s2, double e, doubl
     double rho = s1 / e, r = e / b->m1;
     *signal = (float)(rho - 1.0);
     if (b->n < 2) return;
-    double residual = s2 * S2_TO_V - 2.0 * rho * cross * X_TO_V + rho * rho * e2;
-    double floor = b->n * (ROUNDING_V + rho * rho * r * r / 12.0);
+    double residual = s2 * b->unit * b->unit - 2.0 * rho * cross * b->unit + rho * rho * e2;
+    double floor = b->n * (b->unit * b->unit / 12.0 + rho * rho * r * r / 12.0);
     if (s1 == 0 && s2 == 0) floor = fmax(floor, e * XN_PHOTON_SCALE);
     *error = (float)(sqrt(b->n / (b->n - 1.0) * fmax(residual, floor)) / e);
 }
@@ -106,7 +102,8 @@ static void finish_bin(const xn_pass *pass, int bin, const double *r_off, xn_cub
 {
     int64_t npix = c->ny * c->nx, at = (bin - pass->first) * npix;
     float *signal = c->signal + bin * npix, *errors = c->errors + bin * npix;
-    numbers b = {(double)c->on.shots[bin], (double)c->on.i0_sum[bin], (double)c->on.i0_sq_sum[bin]};
+    numbers b = {(double)c->on.shots[bin], (double)c->on.i0_sum[bin], (double)c->on.i0_sq_sum[bin],
+                 XN_PHOTON_SCALE / xn_photon_scale2(c->spatial_bin)};
     for (int64_t p = 0; p < npix; p++) {
         double s1 = (double)pass->s1[at + p], s2 = (double)pass->s2[at + p];
         if (b.n < 1)

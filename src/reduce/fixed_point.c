@@ -15,6 +15,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "kernel/bin.h"
 #include "reduce/internal.h"
 #include "reduce/windows.h"
 
@@ -80,7 +81,7 @@ static xani_status check_bits(xn_ctx *ctx, const xn_shots *s, int64_t largest, d
     return XANI_OK;
 }
 
-xani_status xn_fixed_point_of(xn_ctx *ctx, const xn_shots *s, int nbins, xn_fixed_point *fixed)
+xani_status xn_fixed_point_of(xn_ctx *ctx, const xn_shots *s, int nbins, int k, xn_fixed_point *fixed)
 {
     const size_t classes = (size_t)nbins + 1; // last: laser off
     const int64_t largest = largest_of(s);
@@ -104,7 +105,7 @@ xani_status xn_fixed_point_of(xn_ctx *ctx, const xn_shots *s, int nbins, xn_fixe
     xn_free(count);
     xn_free(squares);
     for (; greatest > SQUARES; greatest /= 4) scale *= 0.5;
-    *fixed =
-        (xn_fixed_point){scale, (int64_t)fmin(floor(sqrt(0x1.fffffffffffffp62 / (double)most)), 2147483646.0) * 256};
+    *fixed = (xn_fixed_point){scale, (int64_t)fmin(floor(sqrt(0x1.fffffffffffffp62 / (double)most)), 2147483646.0) *
+                                         (1 << xn_bin_shift(k))};
     return largest >= 0 ? check_bits(ctx, s, largest, scale) : XANI_OK;
 }

@@ -117,8 +117,9 @@ typedef struct xn_fixed_point {
     double i0_scale;
     int64_t bound; // largest |v| that the sums can take
 } xn_fixed_point;
-// Of the used shots. XANI_ERR_INPUT where one I0 is so large that those of the usual shots would be rounded away.
-xani_status xn_fixed_point_of(xn_ctx *ctx, const xn_shots *shots, int nbins, xn_fixed_point *fixed);
+// Of the used shots and groups of k x k pixels. XANI_ERR_INPUT where one I0 is so large that those of the usual shots
+// would be rounded away.
+xani_status xn_fixed_point_of(xn_ctx *ctx, const xn_shots *shots, int nbins, int k, xn_fixed_point *fixed);
 double xn_i0_rounded(double i0);
 int32_t xn_i0_fixed(double i0, double scale);
 

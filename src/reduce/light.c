@@ -13,7 +13,7 @@
 
 static bool dark(const xn_cube *c, int64_t p)
 {
-    double sum = (double)c->off.s1[p] * (XN_PHOTON_SCALE2 / XN_PHOTON_SCALE);
+    double sum = (double)c->off.s1[p] * (xn_photon_scale2(c->spatial_bin) / XN_PHOTON_SCALE);
     return sum <= LEAST * sqrt((double)c->off.s2[p]);
 }
 

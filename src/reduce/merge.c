@@ -100,7 +100,8 @@ static xani_status add_cube(xn_ctx *ctx, xn_merge *m, xn_cube *c, const char *na
     xn_fixed_point fixed;
     int old = 0, own = 0;
     XN_TRY(xn_merge_tables(ctx, m, &c->shots, name, &both));
-    xani_status st = xn_context(ctx, xn_fixed_point_of(ctx, &both, c->nbins, &fixed), "%s and %s", m->first, name);
+    xani_status st =
+        xn_context(ctx, xn_fixed_point_of(ctx, &both, c->nbins, c->spatial_bin, &fixed), "%s and %s", m->first, name);
     if (st == XANI_OK) st = find_shift(ctx, &sum->shots, sum->i0_scale, fixed.i0_scale, m->first, &old);
     if (st == XANI_OK) st = find_shift(ctx, &c->shots, c->i0_scale, fixed.i0_scale, name, &own);
     if (st != XANI_OK) {
@@ -150,7 +151,7 @@ xani_status xn_merge_finish(xn_ctx *ctx, xn_merge *m, int threads, xn_cube *cube
     if (m->n == 0) return xn_fail(ctx, XANI_ERR_USAGE, "no cubes to merge");
     const int64_t npix = c->ny * c->nx;
     xn_fixed_point fixed;
-    XN_TRY(xn_context(ctx, xn_fixed_point_of(ctx, &c->shots, c->nbins, &fixed), "%s", m->first));
+    XN_TRY(xn_context(ctx, xn_fixed_point_of(ctx, &c->shots, c->nbins, c->spatial_bin, &fixed), "%s", m->first));
     int shift = 0; // of one cube alone that is a snapshot
     XN_TRY(find_shift(ctx, &c->shots, c->i0_scale, fixed.i0_scale, m->first, &shift));
     shift_right(c->on.x, (size_t)(c->nbins * npix), shift);

@@ -71,6 +71,12 @@ static xani_status check_sums(xn_ctx *ctx, const xn_cube *c, const char *name)
     if (lacks != NULL)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s is missing: cubes are merged by their integer sums, shot by shot",
                        name, lacks);
+    if (c->scale2_read > 0.0 && c->scale2_read != xn_photon_scale2(c->spatial_bin))
+        return xn_fail(
+            ctx, XANI_ERR_INPUT,
+            "%s: /entry/sums @s2_root_units_per_photon is %g, where groups of %d x %d pixels have %g: it is of "
+            "another version; reduce its shots again",
+            name, c->scale2_read, c->spatial_bin, c->spatial_bin, xn_photon_scale2(c->spatial_bin));
     for (int64_t i = 1; i < c->shots.n; i++)
         if (c->shots.pulse_id[i] < c->shots.pulse_id[i - 1])
             return xn_fail(ctx, XANI_ERR_INPUT, "%s: the shots are not in the order of their pulse ids", name);

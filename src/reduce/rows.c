@@ -6,6 +6,7 @@
 // was added to is masked in the end.  Rows are added in 32 bits, at most XN_CALIB_ROWS at a time, then in 64.
 #include <string.h>
 
+#include "kernel/bin.h"
 #include "reduce/accumulate.h"
 
 static const uint8_t *frame_row(const xn_accumulator *a, const xn_batch *batch, int64_t frame, int64_t row)
@@ -98,7 +99,8 @@ bool xn_rows_counts(const xn_pass *pass, const xn_work_shot *shot) { return shot
 static void bin_row(const xn_accumulator *a, const xn_pass *pass, const xn_work_shot *shot, int64_t y, const int64_t *v)
 {
     xn_sums_row to = find_sums(a, pass, shot, y);
-    int64_t sum = a->kernels->bin(v, a->groups->nx, shot->i0q, to.s1, to.s2, to.x, a->peak + y * a->groups->nx);
+    int64_t sum = a->kernels->bin(v, a->groups->nx, shot->i0q, xn_bin_shift(a->groups->k), to.s1, to.s2, to.x,
+                                  a->peak + y * a->groups->nx);
     if (a->photons == NULL || !xn_rows_counts(pass, shot)) return;
 #pragma omp atomic
     a->photons[shot->row] += sum;

@@ -133,7 +133,9 @@ xani_status xn_work_make(xn_ctx *ctx, const xn_config *config, const xn_shots *s
     memset(w, 0, sizeof *w);
     int64_t used = 0;
     const char *i0 = xn_config_string(config, "input.i0");
-    XN_TRY(xn_context(ctx, xn_fixed_point_of(ctx, s, nbins, &w->fixed), "input.i0 (%s)", i0 != NULL ? i0 : "default"));
+    XN_TRY(xn_context(ctx,
+                      xn_fixed_point_of(ctx, s, nbins, (int)xn_config_int(config, "reduce.spatial_bin"), &w->fixed),
+                      "input.i0 (%s)", i0 != NULL ? i0 : "default"));
     for (int64_t i = 0; i < s->n; i++) used += s->verdict[i] == XN_CUT_NONE;
     w->shots = xn_alloc((size_t)used, sizeof *w->shots);
     if (w->shots == NULL) return xn_fail_memory(ctx, "the list of shots", (size_t)used * sizeof *w->shots);

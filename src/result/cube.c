@@ -26,7 +26,7 @@ static const char *const verdict_names[XN_CUT_CUSTOM] = {
 
 static void write_sums_units(xn_writer *w, const xn_cube *c)
 {
-    const double photon = XN_PHOTON_SCALE, photon2 = XN_PHOTON_SCALE2, delay = XN_DELAY_SCALE;
+    const double photon = XN_PHOTON_SCALE, photon2 = xn_photon_scale2(c->spatial_bin), delay = XN_DELAY_SCALE;
     xn_writer_group(w, "/entry/sums", "NXcollection");
     xn_writer_attr_f64(w, "/entry/sums", "s1_units_per_photon", &photon, 0);
     xn_writer_attr_f64(w, "/entry/sums", "s2_root_units_per_photon", &photon2, 0);

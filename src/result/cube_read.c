@@ -123,6 +123,8 @@ static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, bool traces, xn_cube
     XN_TRY(xn_nexus_read_run(ctx, file, &c->run, c->angles_deg, XN_COUNT(c->angles_deg), &c->n_angles));
     XN_TRY(read_errors_from(ctx, file, c));
     if (traces && c->errors == NULL) XN_TRY(no_errors(ctx, c));
+    if (xn_h5_has_attr(file, "/entry/sums", "s2_root_units_per_photon"))
+        XN_TRY(xn_h5_read_attr_f64(ctx, file, "/entry/sums", "s2_root_units_per_photon", &c->scale2_read));
     XN_TRY(read_shots(ctx, file, c, extent));
     XN_TRY(read_cutflow(ctx, file, &c->cutflow));
     return check(ctx, file, c, extent);

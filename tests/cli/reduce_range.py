@@ -26,7 +26,7 @@ N, BINS = 400, 10
 RANGE = 0x200
 
 
-def write(name, frames, i0, first=0):
+def write(name, frames, i0, first=1000):
     n = len(frames)
     with h5py.File(f"{SCRATCH}/{name}.h5", "w") as f:
         f.attrs["default"] = "entry"
@@ -57,7 +57,7 @@ reduce: {{delay_bins_ps: {{start: 0, stop: 1, step: 0.1}}}}
     for s in sets:
         command += ["--set", s]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
-    return done.returncode, done.stderr
+    return done.returncode, " ".join(done.stderr.split())
 
 
 def signal(frames, i0):
@@ -84,7 +84,7 @@ for times in (1e6, 1e9, 1e30):
     glitch[38] = i0[38] * times
     write("glitch", frames, glitch)
     code, error = reduce("glitch")
-    r.ok(code == 3 and "(i0): shot 38 has an I0 of" in error and "select.i0" in error, f"one of {times:g} is refused: {error}")
+    r.ok(code == 3 and "(i0): shot 1038 has an I0 of" in error and "select.i0" in error, f"one of {times:g} is refused: {error}")
 code, error = reduce("glitch", "select.i0.max=100")
 r.ok(code == 0, f"and with it cut all is well {error}")
 
@@ -103,5 +103,44 @@ with h5py.File(f"{SCRATCH}/pixel_c.h5") as f:
 r.ok(code == 0 and mask[2, 3] == RANGE and mask[4, 5] == RANGE and (mask != 0).sum() == 2,
      "single pixels beyond it have a bit of their own")
 r.ok("saturated" not in error and error.count("more than 8192 photons") == 2, f"and are not called saturated: {error}")
+
+# ---- groups: the largest intensities that a detector has fit, those of a wrong unit are told
+n, side = 4000, 16
+i0 = random.uniform(0.9, 1.1, n)
+level = np.rint(4000 * i0 * random.normal(1, 0.01, n)).astype("u2")
+write("large", level[:, None, None] * np.ones((1, side, side), "u2"), i0)
+code, error = reduce("large", f"reduce.spatial_bin={side}")
+with h5py.File(f"{SCRATCH}/large_c.h5") as f:
+    got, errors, mask = (f[f"entry/{k}"][()].ravel() for k in ("cube/signal", "cube/signal_errors", "mask"))
+    r.ok(f["entry/sums"].attrs["s2_root_units_per_photon"] == 256 / side, "the units of S2 are told")
+on, sums = np.arange(n) % 2 == 0, level.astype("f8")
+bins = np.where(on, np.arange(n) % 40 // 4, -1)
+rate0 = sums[~on].sum() / i0[~on].sum()
+good = code == 0 and mask[0] == 0
+for b in range(BINS):
+    s, w = sums[bins == b], i0[bins == b]
+    rate = s.sum() / w.sum()
+    sigma = np.sqrt(len(s) / (len(s) - 1) * ((s - rate * w) ** 2).sum()) / w.sum() / rate0
+    good &= abs(got[b] - (rate / rate0 - 1)) < 1e-5 and abs(errors[b] / sigma - 1) < 1e-3
+r.ok(good, f"a million photons in a group and shot: signal and errors as they should be {error if not good else ''}")
+
+side = 64
+i0 = random.uniform(0.9, 1.1, n)
+frames = np.zeros((n, side, 2 * side), "u2")
+frames[:, :, :side] = np.rint(100 * i0).astype("u2")[:, None, None]
+frames[:, :, side:] = np.rint(7000 * i0).astype("u2")[:, None, None]
+for k, piece in enumerate((slice(0, 100), slice(100, n))):
+    write(f"bright{k}", frames[piece], i0[piece], 1000 + piece.start)
+    code, error = reduce(f"bright{k}", f"reduce.spatial_bin={side}", "reduce.delay_bins_ps=", "reduce.delay_bins_ps.edges=[0, 1]")
+    with h5py.File(f"{SCRATCH}/bright{k}_c.h5") as f:
+        mask = f["entry/mask"][()].ravel().tolist()
+    if k == 0:
+        r.ok(code == 0 and mask == [0, 0], f"few shots take it {error}")
+    else:
+        r.ok(code == 0 and mask == [0, RANGE] and "reduce.spatial_bin" in error and "saturated" not in error
+             and "1 pixel groups are masked because their sums would overflow" in error, f"a group too bright: {mask} {error}")
+done = subprocess.run([XANI, "merge", f"{SCRATCH}/bright0_c.h5", f"{SCRATCH}/bright1_c.h5", "-o", f"{SCRATCH}/both.h5"],
+                      capture_output=True, text=True, timeout=600)
+r.ok(done.returncode == 0 and "1 pixel groups" in done.stderr, f"merging says what it masks")
 print(f"1..{r.n}")
 sys.exit(r.failed > 0)

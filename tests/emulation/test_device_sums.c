@@ -230,7 +230,7 @@ static void one_by_one(const scene *s, answer *a)
             }
             a->photons[n] += v;
             a->peak[g] = xn_bin_peak(v, a->peak[g]);
-            xn_bin_add(v, s->shot[n].i0q, &a->s1[at], &a->s2[at], &a->x[at]);
+            xn_bin_add(v, s->shot[n].i0q, xn_bin_shift(d->k), &a->s1[at], &a->s2[at], &a->x[at]);
         }
     }
 }

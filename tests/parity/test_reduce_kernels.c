@@ -283,28 +283,32 @@ START_TEST(test_gather_and_bin)
             ck_assert_int_eq(v[g], 2 * sum);
         }
     }
-    memset(s1, 0, sizeof s1);
-    memset(s2, 0, sizeof s2);
-    memset(x, 0, sizeof x);
-    memset(peak, 0, sizeof peak);
-    for (int i = 0; i < N; i++) v[i] = (int64_t)(xn_rng_normal(&r) * 3e10);
-    int64_t all = 0;
-    for (int i = 0; i < N; i++) all += v[i];
-    ck_assert_int_eq(k->bin(v, N, 777777, s1, s2, x, peak), all);
-    ck_assert_int_eq(k->bin(v, N, 3, s1, s2, x, peak), all);
-    for (int i = 0; i < N; i++) {
-        int64_t w = (int64_t)floor((double)v[i] / 256.0 + 0.5);
-        ck_assert_int_eq(s1[i], 2 * v[i]);
-        ck_assert_int_eq(s2[i], 2 * w * w);
-        ck_assert_int_eq(x[i], w * 777780);
-        ck_assert_int_eq(peak[i], v[i] < 0 ? -v[i] : v[i]);
+    for (int side = 1; side <= 1024; side = 3 * side / 2 + 1) {
+        const int shift = xn_bin_shift(side);
+        ck_assert_int_eq(shift, 8 + ilogb(side));
+        memset(s1, 0, sizeof s1);
+        memset(s2, 0, sizeof s2);
+        memset(x, 0, sizeof x);
+        memset(peak, 0, sizeof peak);
+        for (int i = 0; i < N; i++) v[i] = (int64_t)(xn_rng_normal(&r) * 3e10);
+        int64_t all = 0;
+        for (int i = 0; i < N; i++) all += v[i];
+        ck_assert_int_eq(k->bin(v, N, 777777, shift, s1, s2, x, peak), all);
+        ck_assert_int_eq(k->bin(v, N, 3, shift, s1, s2, x, peak), all);
+        for (int i = 0; i < N; i++) {
+            int64_t w = (int64_t)floor(ldexp((double)v[i], -shift) + 0.5);
+            ck_assert_int_eq(s1[i], 2 * v[i]);
+            ck_assert_int_eq(s2[i], 2 * w * w);
+            ck_assert_int_eq(x[i], w * 777780);
+            ck_assert_int_eq(peak[i], v[i] < 0 ? -v[i] : v[i]);
+        }
     }
     for (int sign = -1; sign <= 1; sign += 2) {
         memset(v, 0, sizeof v);
         for (int i = 0; i < N; i++) peak[i] = 1000;
         v[N - 2] = sign * 1001;
         v[N - 1] = sign * 999;
-        k->bin(v, N, 1, s1, s2, x, peak);
+        k->bin(v, N, 1, 8, s1, s2, x, peak);
         ck_assert_int_eq(peak[N - 2], 1001);
         ck_assert_int_eq(peak[N - 1], 1000);
         ck_assert_int_eq(peak[0], 1000);

@@ -46,7 +46,7 @@ static void simulate(runs *r, int shots, double photons_per_shot, double off_cou
             double i0 = xn_rng_gamma(&own, 20) / 20;
             int32_t q = xn_i0_fixed(i0, scale);
             for (int p = 0; p < PIXELS; p++) v[p] = xn_rng_poisson(&own, photons_per_shot * i0) * 65536;
-            xn_reduce_kernels_find("auto")->bin(v, PIXELS, q, c->on.s1 + at, c->on.s2 + at, c->on.x + at, peak);
+            xn_reduce_kernels_find("auto")->bin(v, PIXELS, q, 8, c->on.s1 + at, c->on.s2 + at, c->on.x + at, peak);
             c->on.i0_sum[b] += q;
             c->on.i0_sq_sum[b] += (int64_t)q * q;
             c->on.shots[b]++;

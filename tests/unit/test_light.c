@@ -32,7 +32,7 @@ static void expose(int first, int last, double photons, uint64_t seed)
         for (int i = 0; i < SHOTS; i++) {
             double seen = (double)xn_rng_poisson(&r, photons) + 0.1 * xn_rng_normal(&r);
             s1[p] += llrint(seen * XN_PHOTON_SCALE);
-            s2[p] += llrint(pow(rint(seen * XN_PHOTON_SCALE2), 2));
+            s2[p] += llrint(pow(rint(seen * xn_photon_scale2(1)), 2));
         }
     }
 }

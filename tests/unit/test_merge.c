@@ -191,7 +191,7 @@ START_TEST(test_bound)
     xn_cube all, joint;
     reduce_part(&f, PLAIN, in_order, -1, &all);
     xn_fixed_point whole;
-    ck_assert_int_eq(xn_fixed_point_of(ctx, &all.shots, 16, &whole), XANI_OK);
+    ck_assert_int_eq(xn_fixed_point_of(ctx, &all.shots, 16, 2, &whole), XANI_OK);
     ck_assert_int_gt(all.off.shots[0], 64);
     xn_merge *m = NULL;
     ck_assert_int_eq(xn_merge_create(ctx, &m), XANI_OK);
@@ -313,6 +313,12 @@ START_TEST(test_refused)
     reduce_part(&f, PLAIN, in_order, 1, &b);
     ck_assert_int_eq(merge_two(&a, &b), XANI_ERR_INPUT);
     ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "1 pixels are in the groups of one only, the first is (1, 1)"));
+    xn_clear_error(ctx);
+    reduce_part(&f, PLAIN, in_order, 0, &a);
+    reduce_part(&f, PLAIN, in_order, 2, &b);
+    b.scale2_read = 256; // of groups of one pixel: the units of S2 and X are others
+    ck_assert_int_eq(merge_two(&a, &b), XANI_ERR_INPUT);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "s2_root_units_per_photon is 256"));
     xn_clear_error(ctx);
     reduce_part(&f, PLAIN, in_order, 0, &a);
     reduce_part(&f, PLAIN, in_order, 2, &b);
