@@ -38,36 +38,39 @@ static xani_status stored_config(xn_ctx *ctx, const char *path, xn_config **conf
     return st;
 }
 
-// *same: the values at `key` are, as they were set.
-static xani_status compare_part(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *key, bool *same)
-{
-    char *x = NULL, *y = NULL;
-    xani_status st = xn_config_part(ctx, a, key, &x);
-    if (st == XANI_OK) st = xn_config_part(ctx, b, key, &y);
-    *same = st == XANI_OK && strcmp(x, y) == 0;
-    xn_free(x);
-    xn_free(y);
-    return st;
-}
-
-// Where these differ, sums mean different things; where those do, shots were chosen or read differently.
+// Sums are of the same quantity when frames became photons, and shots were chosen, in the same way: all keys that say
+// how must agree, but for those here.  LOOSE may differ between runs of one experiment and is told; what else is listed
+// names places, or is compared by what it led to (the edges of the bins).
+#define LOOSE                                                                                                          \
+    "input.laser", "input.delay", "input.mask", "input.ids", "input.calibration.pedestal", "input.calibration.gain"
 static xani_status compare(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *first, const char *path)
 {
-    static const char *const must[] = {"reduce.threshold_photons",       "reduce.off",
-                                       "experiment.energy_kev",          "input.i0",
-                                       "input.calibration.kev_per_unit", "input.calibration.photons_per_unit"};
-    static const char *const may[] = {"select", "input.laser", "input.delay", "input.calibration", "input.mask"};
-    bool same;
-    for (size_t k = 0; k < sizeof must / sizeof must[0]; k++) {
-        XN_TRY(compare_part(ctx, a, b, must[k], &same));
-        if (!same)
-            return xn_fail(ctx, XANI_ERR_INPUT, "%s and %s cannot be merged: their configurations differ in %s", first,
-                           path, must[k]);
-    }
-    for (size_t k = 0; k < sizeof may / sizeof may[0]; k++) {
-        XN_TRY(compare_part(ctx, a, b, may[k], &same));
-        if (!same) xn_warn(ctx, "%s and %s: their configurations differ in %s", first, path, may[k]);
-    }
+    static const char *const parts[] = {"experiment.energy_kev", "input", "select", "reduce"}, *const loose[] = {LOOSE};
+    static const char *const skip[] = {LOOSE,
+                                       "input.files",
+                                       "input.part",
+                                       "input.run_numbers",
+                                       "input.unreadable",
+                                       "input.scan",
+                                       "input.readings[].file",
+                                       "input.calibration.pedestal_dataset",
+                                       "input.calibration.gain_dataset",
+                                       "input.calibration.ranges_file",
+                                       "reduce.delay_bins_ps",
+                                       "reduce.spatial_bin",
+                                       "reduce.find_zero",
+                                       NULL},
+                             *const none[] = {NULL};
+    xn_config_difference d;
+    for (int k = 0; k < (int)(sizeof parts / sizeof parts[0]); k++)
+        if (xn_config_differ(a, b, parts[k], skip, &d))
+            return xn_fail(ctx, XANI_ERR_INPUT,
+                           "%s and %s cannot be merged: their configurations differ in %s: %s and %s", first, path,
+                           d.key, d.value[0], d.value[1]);
+    for (int k = 0; k < (int)(sizeof loose / sizeof loose[0]); k++)
+        if (xn_config_differ(a, b, loose[k], none, &d))
+            xn_warn(ctx, "%s and %s: their configurations differ in %s: %s and %s", first, path, d.key, d.value[0],
+                    d.value[1]);
     return XANI_OK;
 }
 

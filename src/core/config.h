@@ -75,6 +75,16 @@ const char *xn_config_map_key(const xn_config *c, const char *key, int index);
 xani_status xn_config_part(xn_ctx *ctx, const xn_config *c, const char *key, char **yaml);
 // Whether two configurations say the same there.
 xani_status xn_config_same_part(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *key, bool *same);
+
+// Where two configurations differ, and how.
+typedef struct xn_config_difference {
+    char key[XN_KEY_LENGTH], value[2][96]; // value: as given, the default, or "not set"
+} xn_config_difference;
+// The first key of `part` ("reduce", "experiment.energy_kev") whose values mean different things; a written default is
+// no difference. skip: patterns of keys ("input.readings[].file") that are left out with all below them, NULL at the
+// end.
+bool xn_config_differ(const xn_config *a, const xn_config *b, const char *part, const char *const *skip,
+                      xn_config_difference *found);
 // As xani_config_text, but an error that is pending stays.
 xani_status xn_config_text(xn_ctx *ctx, const xn_config *c, char **yaml);
 // A copy to assign to, with the same name and folder.

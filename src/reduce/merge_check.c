@@ -87,12 +87,15 @@ static xani_status check_sums(xn_ctx *ctx, const xn_cube *c, const char *name)
     return XANI_OK;
 }
 
+// Edges from a start and a step are those of a list but for rounding, a thousandth of what delays are on an edge by.
+#define SAME_EDGE_PS 1e-9
+
 static xani_status check_bins(const pair *p, const xn_cube *a, const xn_cube *b)
 {
     if (a->nbins != b->nbins) return differ(p, "%d and %d delay bins", a->nbins, b->nbins);
     for (int i = 0; i <= a->nbins; i++)
-        if (a->edges_ps[i] != b->edges_ps[i])
-            return differ(p, "the delay bins differ, edge %d is %.9g and %.9g ps", i, a->edges_ps[i], b->edges_ps[i]);
+        if (!(fabs(a->edges_ps[i] - b->edges_ps[i]) <= SAME_EDGE_PS))
+            return differ(p, "the delay bins differ, edge %d is %.15g and %.15g ps", i, a->edges_ps[i], b->edges_ps[i]);
     if ((a->on.expect == NULL) != (b->on.expect == NULL))
         return differ(p, "one has one laser-off reference, the other one per block of time (reduce.off.mode)");
     return XANI_OK;

@@ -85,6 +85,29 @@ r.ok(code == 3 and "pixels (reduce.spatial_bin)" in error, f"other groups are re
 other = reduce("threshold", "--set", "reduce.threshold_photons=0.5", "--set", "input.part=[2, 3]")
 _, code, error = merge("bad", parts[0], other)
 r.ok(code == 3 and "reduce.threshold_photons" in error, f"another threshold is refused ({error.strip()})")
+for key, values in (("reduce.photons.method", "none and round"),
+                    ("select.i0.min", "0.7 and 0.001"), ("select.max_shots", "not set and 250"),
+                    ("reduce.off.mode", "all and nearest")):
+    word = values.split()[-1]
+    more = ["--set", "reduce.off.block_shots=20"] if key == "reduce.off.mode" else []
+    other = reduce("other", "--set", f"{key}={word}", *more, "--set", "input.part=[2, 3]")
+    _, code, error = merge("bad", parts[0], other)
+    r.ok(code == 3 and f"differ in {key}: {values}" in error or key == "reduce.off.mode" and code == 3,
+         f"{key} of {values} are refused ({error.strip()})")
+other = reduce("written", "--set", "reduce.photons.method=none", "--set", "reduce.threshold_photons=0.0",
+               "--set", "input.part=[2, 3]")
+joint, code, error = merge("joint", parts[0], other, parts[2])
+r.ok(code == 0 and [k for k in differing(whole, joint) if "process" not in k] == [],
+     f"a default that is written out is no difference {error}")
+done = subprocess.run([XANI, "merge", parts[0], reduce("zero", "--set", "input.delay.zero_ps=0.01", "--set", "input.part=[2, 3]"),
+                       "-o", f"{SCRATCH}/joint.h5"], capture_output=True, text=True, timeout=600)
+r.ok(done.returncode == 0 and "differ in input.delay.zero_ps: " in done.stderr and " and 0.01" in done.stderr,
+     f"another delay zero is told ({done.stderr.strip()})")
+listed = "[" + ", ".join(f"{0.1 * k:.1f}" for k in range(-3, 11)) + "]"
+for name, bins, part in (("steps", "{start: -0.3, stop: 1, step: 0.1}", 1), ("listed", f"{{edges: {listed}}}", 2)):
+    reduce(name, "--set", "reduce.delay_bins_ps=", "--set", f"reduce.delay_bins_ps={bins}", "--set", f"input.part=[{part}, 3]")
+_, code, error = merge("joint", f"{SCRATCH}/steps.h5", f"{SCRATCH}/listed.h5")
+r.ok(code == 0, f"edges of a start and a step, and the same in a list: {error.strip()}")
 _, code, error = merge("bad", parts[0], parts[0])
 r.ok(code == 3 and "is in both" in error, "the same cube twice is refused")
 _, code, error = merge("bad", parts[0], f"{SCRATCH}/modes.h5")
