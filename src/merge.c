@@ -86,9 +86,11 @@ static void warn_windows(xn_ctx *ctx, const xn_config *c)
 
 // ---- inputs of all
 
-static xani_status add_inputs(xn_ctx *ctx, const char *path, char ***inputs, size_t *n)
+// *shared: some were known already.
+static xani_status add_inputs(xn_ctx *ctx, const char *path, char ***inputs, size_t *n, bool *shared)
 {
     char **more = NULL;
+    *shared = false;
     XN_TRY(xn_result_read_inputs(ctx, path, &more));
     size_t count = 0;
     while (more != NULL && more[count] != NULL) count++;
@@ -100,6 +102,7 @@ static xani_status add_inputs(xn_ctx *ctx, const char *path, char ***inputs, siz
     for (size_t i = 0; i < count; i++) {
         bool known = false;
         for (size_t k = 0; k < *n && !known; k++) known = strcmp(all[k], more[i]) == 0;
+        *shared = *shared || known;
         if (known)
             xn_free(more[i]);
         else
@@ -121,18 +124,39 @@ typedef struct joint {
     size_t n_inputs;
 } joint;
 
+// Ids of NeXus files without a dataset of ids number the frames of each series from 1: shots of different files are
+// different shots, and are counted on as in one reduction of all files.  Parts of a run, which share its files, are in
+// common numbers already.
+static xani_status tell_apart(xn_ctx *ctx, const joint *j, const char *first, const char *path, bool shared,
+                              xn_cube *cube)
+{
+    const char *layout = j->config != NULL ? xn_config_string(j->config, "input.layout") : NULL;
+    const bool nexus = layout != NULL && (strcmp(layout, "nexus") == 0 || strcmp(layout, "nxmx") == 0);
+    const xn_shots *before = xn_merge_shots(j->merge), *s = &cube->shots;
+    if (!nexus || before->n == 0 || s->n == 0) return XANI_OK;
+    if (xn_config_has(j->config, "input.ids") || shared) return XANI_OK;
+    if (s->n == before->n && memcmp(s->i0, before->i0, (size_t)s->n * sizeof *s->i0) == 0)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s and %s cannot be merged: the I0 of all shots is the same in both",
+                       first, path);
+    const uint64_t last = before->pulse_id[before->n - 1];
+    for (int64_t i = 0; i < s->n; i++) s->pulse_id[i] += last;
+    return XANI_OK;
+}
+
 static xani_status add_file(xn_ctx *ctx, joint *j, const char *first, const char *path)
 {
     xn_config *config = NULL;
     xn_cube cube = {0};
     char *identity = NULL;
+    bool shared;
     xani_status st;
     XN_GOTO(out, st, stored_config(ctx, path, &config));
     if (j->config != NULL && config != NULL) XN_GOTO(out, st, compare(ctx, j->config, config, first, path));
     XN_GOTO(out, st, xn_result_read_identity(ctx, path, &identity));
     xn_identity_add(j->identity, identity ? identity : path);
-    XN_GOTO(out, st, add_inputs(ctx, path, &j->inputs, &j->n_inputs));
+    XN_GOTO(out, st, add_inputs(ctx, path, &j->inputs, &j->n_inputs, &shared));
     XN_GOTO(out, st, xn_result_read_cube(ctx, path, &cube));
+    XN_GOTO(out, st, tell_apart(ctx, j, first, path, shared, &cube));
     st = xn_merge_add(ctx, j->merge, &cube, path);
     if (j->config == NULL) {
         j->config = config;

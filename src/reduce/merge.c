@@ -33,6 +33,8 @@ void xn_merge_destroy(xn_merge **merge)
     *merge = NULL;
 }
 
+const xn_shots *xn_merge_shots(const xn_merge *merge) { return &merge->sum.shots; }
+
 // ---- one scale for I0
 
 // How many halvings (doublings where negative) lead from `from` to `to`; the I0 of every used shot must stand them.

@@ -40,8 +40,11 @@ xani_status xn_merge_tables(xn_ctx *ctx, const xn_merge *m, const xn_shots *b, c
     for (int64_t i = 0, k = 0; st == XANI_OK && i + k < t->n;) {
         bool both = i < a->n && k < b->n;
         if (both && a->pulse_id[i] == b->pulse_id[k])
-            st = xn_fail(ctx, XANI_ERR_INPUT, "%s and %s cannot be merged: shot %llu is in both", m->first, name,
-                         (unsigned long long)a->pulse_id[i]);
+            st = xn_fail(
+                ctx, XANI_ERR_INPUT,
+                "%s and %s cannot be merged: shot %llu is in both; where ids only count the frames of a file, leave "
+                "input.ids out, and merge the parts of each run first",
+                m->first, name, (unsigned long long)a->pulse_id[i]);
         else if (both ? a->pulse_id[i] < b->pulse_id[k] : i < a->n) {
             copy_row(t, i + k, a, i, 0);
             i++;

@@ -18,6 +18,7 @@ xani_status xn_merge_create(xn_ctx *ctx, xn_merge **merge);
 void xn_merge_destroy(xn_merge **merge);
 // name: of the file, for errors. The cube is used up: the caller frees what is left of it.
 xani_status xn_merge_add(xn_ctx *ctx, xn_merge *merge, xn_cube *cube, const char *name);
+const xn_shots *xn_merge_shots(const xn_merge *merge); // of the cubes so far
 xani_status xn_merge_finish(xn_ctx *ctx, xn_merge *merge, int threads, xn_cube *cube);
 
 // What may be done while the shots are added, between two batches of them.

@@ -121,5 +121,55 @@ for bad in ("short.h5", "gone.h5"):  # the first and the last of the names: thei
 r.ok(not os.path.exists(f"{SCRATCH}/bad.h5"), "nothing is written then")
 code, _, error = xani("reduce", CONFIG, "-o", f"{SCRATCH}/bad.h5", "--set", "input.part=[4, 3]")
 r.ok(code == 2 and "input.part" in error, "a part that does not exist is an error of the configuration")
+
+# runs of other files whose ids only number their frames
+import numpy as np  # noqa: E402
+
+
+def series(name, n, seed):
+    random = np.random.default_rng(seed)
+    i0 = random.gamma(20, 0.05, n)
+    with h5py.File(f"{SCRATCH}/{name}.h5", "w") as f:
+        f.attrs["default"] = "entry"
+        entry = f.create_group("entry")
+        entry.attrs["NX_class"], entry.attrs["default"] = "NXentry", "data"
+        data = entry.create_group("data")
+        data.attrs["NX_class"], data.attrs["signal"] = "NXdata", "data"
+        data["data"] = random.poisson(5 * i0[:, None, None] * np.ones((1, 8, 9))).astype("u2")
+        f["i0"], f["laser"], f["stage"] = i0, (np.arange(n) % 3 != 0).astype("u1"), random.uniform(0, 1, n)
+
+
+def of_series(name, *files):
+    with open(f"{SCRATCH}/{name}.yaml", "w") as f:
+        f.write(f"""
+experiment: {{energy_kev: 9.5}}
+input:
+  layout: nexus
+  files: [{", ".join(files)}]
+  i0: i0
+  laser: laser
+  delay: {{parts: [{{source: stage, scale_ps: 1}}], sign: 1, zero_ps: 0}}
+  calibration: {{photons_per_unit: 1}}
+reduce: {{delay_bins_ps: {{start: 0, stop: 1, step: 0.25}}}}
+""")
+    code, _, error = xani("reduce", f"{SCRATCH}/{name}.yaml", "-o", f"{SCRATCH}/{name}.h5", "-q")
+    r.ok(code == 0, f"reduce {name} {error}")
+    return f"{SCRATCH}/{name}.h5"
+
+
+for number, count in ((1, 300), (2, 200), (3, 250)):
+    series(f"series{number}", count, number)
+runs = [of_series(f"of{k}", f"series{k}.h5") for k in (1, 2, 3)]
+whole = of_series("of_all", "series1.h5", "series2.h5", "series3.h5")
+for order in itertools.permutations(range(3)):
+    joint, code, error = merge("joint", *(runs[i] for i in order))
+    r.ok(code == 0 and [k for k in differing(whole, joint) if "process" not in k] == [],
+         f"runs of numbered frames in the order {order}: one reduction of all files {error}")
+_, code, error = merge("bad", joint, runs[1])
+r.ok(code == 3 and "is in both" in error, f"a run that is in already is refused {error}")
+with open(f"{SCRATCH}/series2.h5", "rb") as f, open(f"{SCRATCH}/copy2.h5", "wb") as g:
+    g.write(f.read())
+_, code, error = merge("bad", runs[1], of_series("of_copy", "copy2.h5"))
+r.ok(code == 3 and "I0 of all shots is the same" in error, f"and so is a copy of one {error}")
 print(f"1..{r.n}")
 sys.exit(r.failed > 0)
