@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // field_pair.c -- output.field_cubes: the pair run%04d_on.h5 and run%04d_off.h5 beside a cube.
 //
-// The number is that of a run named so, else its place in the list, 1 without one.  Cubes of a second axis that lie in
-// one folder as NAME_1.h5, NAME_2.h5, ... have pairs run%04d_1, run%04d_2, ...  A raw pair of cubes has the same form
-// of name: none that is read is written over.
+// The number is that of a run named so, else its place in the list, 1 without one.  Those of the values of
+// a second axis are run%04d_1, run%04d_2, ..., in one folder or, where they are sample angles, each in its own.  A raw
+// pair of cubes has the same form of name: none that is read is written over.
 #include <stdlib.h>
 #include <string.h>
 

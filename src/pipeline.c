@@ -27,6 +27,7 @@
 typedef struct run {
     const xn_config *config; // borrowed: the experiment's, or that of one value of the second axis
     int index;               // in runs[], -1 when there is no such list
+    int value;               // of a second axis that turns the sample, from 1; 0: none
     char *name, *cube_path, *modes_path;
     char **inputs; // all files that the cube depends on
     char *cube_id, *modes_id;
@@ -64,7 +65,7 @@ static xani_status refresh(xn_ctx *ctx, const char *path, const xn_config *confi
 
 // ---- the stages of one run
 
-static xn_cube_name name_of(const run *r) { return (xn_cube_name){r->config, r->cube_path, r->index, 0}; }
+static xn_cube_name name_of(const run *r) { return (xn_cube_name){r->config, r->cube_path, r->index, r->value}; }
 
 static xani_status reduce_run(xn_ctx *ctx, run *r, xn_cube *cube)
 {
@@ -192,12 +193,13 @@ static xani_status folder_name(xn_ctx *ctx, const xn_config *config, const char 
     return XANI_OK;
 }
 
-static xani_status start_run(xn_ctx *ctx, const xn_config *config, const char *dir, int index, run *r)
+static xani_status start_run(xn_ctx *ctx, const xn_config *config, const char *dir, int index, int value, run *r)
 {
     char key[XN_KEY_LENGTH];
     const char *name = index >= 0 ? xn_config_string(config, xn_key(key, "runs[%d].name", index)) : "";
     r->config = config;
     r->index = index;
+    r->value = value;
     r->name = name != NULL && name[0] ? xn_strdup(name) : index >= 0 ? xn_format("run%04d", index + 1) : xn_strdup("");
     if (r->name == NULL) return xn_fail_memory(ctx, "a run", 1);
     const char *slash = r->name[0] ? "/" : "";
@@ -231,14 +233,14 @@ typedef struct whole {
     int64_t fitted, failed;
 } whole;
 
-static xani_status process_one(xn_ctx *ctx, const xn_config *config, int index, whole *w)
+static xani_status process_one(xn_ctx *ctx, const xn_config *config, int index, int value, whole *w)
 {
     run *more = xn_realloc(w->runs, (size_t)w->n + 1, sizeof *more);
     if (more == NULL) return xn_fail_memory(ctx, "the runs", ((size_t)w->n + 1) * sizeof *more);
     w->runs = more;
     run *r = &w->runs[w->n++];
     *r = (run){0};
-    XN_TRY(start_run(ctx, config, w->dir, index, r));
+    XN_TRY(start_run(ctx, config, w->dir, index, value, r));
     xani_status st = process_run(ctx, r);
     if (st != XANI_OK) return r->name[0] ? xn_context(ctx, st, "run %s", r->name) : st;
     add_run(w->list, r, &w->fitted, &w->failed);
@@ -252,7 +254,8 @@ static xani_status process_angles(xn_ctx *ctx, const xn_config *config, int inde
     xn_axis_value *list = NULL;
     int n = 0;
     xani_status st = xn_second_axis_open(ctx, config, index, &list, &n);
-    for (int i = 0; st == XANI_OK && i < n; i++) st = process_one(ctx, list[i].config, index < 0 ? 0 : index, w);
+    for (int i = 0; st == XANI_OK && i < n; i++)
+        st = process_one(ctx, list[i].config, index < 0 ? 0 : index, list[i].number, w);
     xn_second_axis_close(&list, &n);
     return st;
 }
@@ -295,7 +298,7 @@ static xani_status process_all(xn_ctx *ctx, const xn_config *config, whole *w, j
     for (int i = 0; i < (n > 0 ? n : 1); i++) {
         int index = n > 0 ? i : -1;
         if (w->has != NULL && !w->has[i]) continue;
-        XN_TRY(angles ? process_angles(ctx, config, index, w) : process_one(ctx, config, index, w));
+        XN_TRY(angles ? process_angles(ctx, config, index, w) : process_one(ctx, config, index, 0, w));
     }
     if (n == 1 && w->n == 1 && !angles) XN_TRY(xn_folder_link(ctx, w->dir, w->runs[0].name));
     XN_TRY(map_runs(ctx, config, w->dir, w->runs, w->n, summary));

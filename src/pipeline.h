@@ -51,7 +51,7 @@ typedef struct xn_cube_name {
     const xn_config *config;
     const char *path;
     int index; // of the run
-    int value; // of a second axis whose cubes lie in one folder, from 1; 0: none
+    int value; // of a second axis, from 1; 0: none
 } xn_cube_name;
 // field_pair.c: where output.field_cubes asks for it, run%04d_on.h5 and _off.h5 beside the cube. Spare: before the work
 // begins, none of the inputs; there: both are, or not asked for.

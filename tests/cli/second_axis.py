@@ -127,6 +127,18 @@ r.ok(code == 0 and os.path.exists(f"{SCRATCH}/one_1.h5"), f"one window of everyt
 
 # ---- a reading that turns the sample: its values are angles of one dispersion
 
+# the number of a run named so stands in its pairs
+name, raw = "run0007", os.path.dirname(CONFIG)
+with open(CONFIG) as f:
+    config = yaml.safe_load(f)
+config["runs"] = [{"name": name, "files": config["input"].pop("files")}]
+with open(f"{raw}/{name}.yaml", "w") as f:
+    yaml.safe_dump(config, f)
+axis = f"reduce.second_axis={{source: '{source}', edges: {edges}, circle: 0}}"
+code, _, error = xani("run", f"{raw}/{name}.yaml", "-o", f"{SCRATCH}/{name}", "-q", "--set", axis, "--set", "output.field_cubes=true")
+pairs = [os.path.exists(f"{SCRATCH}/{name}/{name}_{k}/{name}_{k}_{half}.h5") for k in (1, 2, 3) for half in ("on", "off")]
+r.ok(code == 0 and all(pairs), f"angles of a run: pairs with its number {pairs} {error[-300:]}")
+
 folder, code, out, error = run("angles", f"reduce.second_axis={{source: '{source}', edges: {edges}, circle: 0}}")
 names = [v["run"] for v in out.get("runs", [])]
 r.ok(code == 0 and names == ["value_1", "value_2", "value_3"] and "both of run" not in error, f"a circle: {names} {error[-300:]}")
