@@ -7,6 +7,10 @@
 // Others divide on by off bin by bin, so the off file has as many bins as the on file: the off sums are
 // shared out equally.  Masked pixels are NaN.  Each bin has the right ratio, and adding bins, as all do to combine
 // runs, gives the true totals.
+//
+// Others again divide by the sum of all off bins, so that a reference per block of time (reduce.off) cannot stand in
+// the off file for both.  Then the on images are brought to the one reference of all laser-off shots: S1 (M1 R_off /
+// E), E what the blocks' references expect.  On over off is the cube's signal either way.
 #include <math.h>
 #include <string.h>
 
@@ -36,6 +40,14 @@ static xani_status write_one(xn_ctx *ctx, const char *path, const char *kind, co
     return xn_writer_publish(&w);
 }
 
+// What brings a laser-on sum to the one reference of all laser-off shots: 1 unless there was one per block of time.
+static double to_one_reference(const xn_cube *c, int64_t b, int64_t i)
+{
+    if (c->on.expect == NULL) return 1;
+    const double of_all = (double)c->off.s1[i] / (double)c->off.i0_sum[0], e = c->on.expect[b * c->on.npix + i];
+    return c->on.shots[b] == 0 ? 1 : e > 0 ? (double)c->on.i0_sum[b] * of_all / e : NAN;
+}
+
 // Sums of the class as float64; `share` divides them over the bins of the file.
 static void fill(const xn_cube *cube, bool on, field_cube *out)
 {
@@ -51,7 +63,7 @@ static void fill(const xn_cube *cube, bool on, field_cube *out)
                 continue;
             }
             double v = as_read ? as_read[from * npix + i] : (double)sums->s1[from * npix + i] / XN_PHOTON_SCALE;
-            out->images[b * npix + i] = v / share;
+            out->images[b * npix + i] = (on ? v * to_one_reference(cube, b, i) : v) / share;
         }
         double i0 = as_read ? (on ? cube->on_i0[b] : cube->off_i0) : (double)sums->i0_sum[from] / cube->i0_scale;
         double n = as_read ? (on ? cube->on_count[b] : cube->off_count) : (double)sums->shots[from];

@@ -207,6 +207,18 @@ with h5py.File(f"{where}/cube.h5") as a, h5py.File(f"{where}/again.h5") as b:
     r.ok(np.allclose(a["entry/cube/delay"][()], b["entry/cube/delay"][()]), "and the same delays")
 code, out, err = t.xani("verify", f"{where}/run0001_on.h5", f"{where}/run0001_off.h5")
 r.ok(code == 0, f"they have manifests: {err.strip()}")
+for mode in ("blocks", "nearest"):  # a reference per block of time: both ways of dividing give the signal
+    os.makedirs(f"{where}/{mode}", exist_ok=True)
+    drifting = {**config, "reduce": {**config["reduce"], "off": {"mode": mode, "block_shots": 20}}}
+    shots.write_config(f"{where}/{mode}.yaml", drifting)
+    code, err = shots.reduce(XANI, f"{where}/{mode}.yaml", f"{where}/{mode}/cube.h5")
+    with h5py.File(f"{where}/{mode}/cube.h5") as c, h5py.File(f"{where}/{mode}/run0001_on.h5") as a, h5py.File(f"{where}/{mode}/run0001_off.h5") as b:
+        y, rate = c["entry/cube/signal"][()], a["imgs"][()] / a["i0"][()][:, None, None]
+        one = rate / (b["imgs"][()] / b["i0"][()][:, None, None]) - 1
+        two = rate / (b["imgs"][()].sum(0) / b["i0"][()].sum()) - 1
+        blocks = np.nanmax(abs(y - want["signal"]))
+    off = [np.nanmax(abs((1 + k) / (1 + y) - 1)) for k in (one, two)]
+    r.ok(code == 0 and blocks > 1e-3 and max(off) < 8e-6, f"{mode}: on over off is the signal ({off}, {blocks:.1e} from that of one reference) {err.strip()[-200:]}")
 config["runs"] = [{"name": "run0042", "files": [f"{where}/data.nxs"]}, {"name": "second", "files": [f"{where}/data.nxs"]}]
 config["reduce"]["spatial_bin"] = 4
 config["fit"] = {"modes_max": 0}
