@@ -104,6 +104,16 @@ r.ok(code == 0 and mask[2, 3] == RANGE and mask[4, 5] == RANGE and (mask != 0).s
      "single pixels beyond it have a bit of their own")
 r.ok("saturated" not in error and error.count("more than 8192 photons") == 2, f"and are not called saturated: {error}")
 
+# ---- values in a unit that is no photon, so small that their scatter is rounded
+for unit, told in ((1, False), (1e-2, False), (1e-3, True), (1e-4, True)):
+    write("small", (frames * unit).astype("f4"), i0)
+    code, error = reduce("small")
+    r.ok(code == 0 and ("makes their errors too large" in error and "photons_per_unit" in error) == told,
+         f"frames in units of {unit:g} photon: {'told' if told else 'well'} {error if not told else ''}")
+write("counts", (random.random(frames.shape) < 3e-3 * i0[:, None, None]).astype("u2"), i0)
+code, error = reduce("counts", "reduce.spatial_bin=8")
+r.ok(code == 0 and "makes their errors" not in error, f"few photons, counted, are well {error}")
+
 # ---- groups: the largest intensities that a detector has fit, those of a wrong unit are told
 n, side = 4000, 16
 i0 = random.uniform(0.9, 1.1, n)
