@@ -232,7 +232,7 @@ xani_status xn_prescan(xn_accumulator *a, int64_t *masked)
     }
     for (int64_t i = 0; st == XANI_OK && i < pixels; i++) {
         if (g->pixel_flags[i] == 0) continue;
-        g->mask[i] |= g->pixel_flags[i] & XN_FLAG_INVALID ? XN_MASK_INVALID : g->full_bit;
+        g->mask[i] |= xn_groups_flag_bits(g, g->pixel_flags[i]);
         xn_groups_mask_pixel(g, i);
         g->pixel_flags[i] = 0;
         ++*masked;

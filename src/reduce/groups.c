@@ -225,9 +225,15 @@ int64_t xn_groups_planes_bytes(const xn_source *source, const xn_groups *g)
     return g->det_ny * g->det_nx * (4 * floats * (source->cal.movable ? 1 : 2) + 1 + 4 + 4);
 }
 
-static uint32_t flag_bits(const xn_groups *g, uint8_t flags)
+uint32_t xn_groups_flag_bits(const xn_groups *g, uint8_t flags)
 {
     return (flags & XN_FLAG_INVALID ? XN_MASK_INVALID : 0) | (flags & XN_FLAG_FULL ? g->full_bit : 0);
+}
+
+void xn_groups_flagged(const xn_groups *g, uint32_t *mask)
+{
+    for (int64_t i = 0; g->k == 1 && i < g->det_ny * g->det_nx; i++)
+        mask[i] |= xn_groups_flag_bits(g, g->pixel_flags[i]);
 }
 
 xani_status xn_groups_mask(xn_ctx *ctx, const xn_groups *g, uint32_t **mask)
@@ -237,13 +243,13 @@ xani_status xn_groups_mask(xn_ctx *ctx, const xn_groups *g, uint32_t **mask)
     if (out == NULL) return xn_fail_memory(ctx, "the mask", n * sizeof *out);
     for (int64_t y = 0; y < g->ny; y++)
         for (int64_t x = 0; x < g->nx; x++) {
-            uint32_t bits = 0, flagged = flag_bits(g, g->group_flags[y * g->nx + x]);
+            uint32_t bits = 0, flagged = xn_groups_flag_bits(g, g->group_flags[y * g->nx + x]);
             bool good = false;
             for (int64_t p = 0; p < (int64_t)g->k * g->k; p++) {
                 int64_t i = (g->first_row[y] + p / g->k) * g->det_nx + x * g->k + p % g->k;
                 good = good || g->mask[i] == 0;
                 bits |= g->mask[i];
-                flagged |= flag_bits(g, g->pixel_flags[i]);
+                flagged |= xn_groups_flag_bits(g, g->pixel_flags[i]);
             }
             out[y * g->nx + x] = (good ? 0 : bits) | flagged;
         }

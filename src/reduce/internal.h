@@ -84,6 +84,10 @@ xani_status xn_groups_shape(xn_ctx *ctx, const xn_config *config, const xn_sourc
 void xn_groups_free(xn_groups *groups);
 // (y, x) of groups: 0 where a good pixel is left, else the bits of its pixels; flags are added.
 xani_status xn_groups_mask(xn_ctx *ctx, const xn_groups *groups, uint32_t **mask);
+// Where a group is one pixel, those flagged are masked pixels like those that were so from the start: which of the two
+// they are depends on what is read first, and must not show.  mask: (detector) as groups->mask.
+uint32_t xn_groups_flag_bits(const xn_groups *groups, uint8_t flags); // NXmx
+void xn_groups_flagged(const xn_groups *groups, uint32_t *mask);
 // Bytes of all that has the detector's size, the source's included; the shape is enough.
 int64_t xn_groups_planes_bytes(const xn_source *source, const xn_groups *groups);
 void xn_groups_mask_pixel(xn_groups *groups, int64_t pixel);

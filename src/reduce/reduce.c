@@ -193,6 +193,7 @@ static xani_status run_shots(xn_stage *s, const xn_config *config, const xn_redu
     xn_light_check(s->ctx, c);
     XN_TRY(xn_finish_mask(s->ctx, s->work.fixed.bound, c));
     XN_TRY(xn_finish_check(s->ctx, beyond, c));
+    xn_groups_flagged(&s->groups, s->groups.mask);
     c->pixel_mask = s->groups.mask; // moved
     c->det_ny = s->groups.det_ny;
     c->det_nx = s->groups.det_nx;

@@ -136,6 +136,7 @@ static xani_status fill(const xn_keep *k, const uint8_t *later, xn_cube *to)
                            .cross = to->on.cross};
     XN_TRY(xn_finish_pass(k->ctx, &whole, k->threads, to));
     XN_TRY(xn_groups_mask(k->ctx, k->groups, &to->mask));
+    xn_groups_flagged(k->groups, to->pixel_mask);
     return xn_finish_mask(k->ctx, k->work->fixed.bound, to);
 }
 
