@@ -61,7 +61,7 @@ static xani_status compare(xn_ctx *ctx, const xn_config *a, const xn_config *b, 
                                        "reduce.find_zero",
                                        NULL},
                              *const none[] = {NULL};
-    xn_config_difference d;
+    xn_config_difference d = {.key = ""};
     for (int k = 0; k < (int)(sizeof parts / sizeof parts[0]); k++)
         if (xn_config_differ(a, b, parts[k], skip, &d))
             return xn_fail(ctx, XANI_ERR_INPUT,

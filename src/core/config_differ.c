@@ -6,6 +6,7 @@
 #include "core/config_node.h"
 
 typedef struct walk {
+    locale_t locale;
     const char *const *skip;
     xn_config_difference *found;
 } walk;
@@ -30,7 +31,7 @@ static bool skipped(const walk *w, const char *pattern)
 
 static const xn_node *given(const xn_node *node) { return node == NULL || node->kind == XN_NODE_NULL ? NULL : node; }
 
-static bool same_scalar(const char *pattern, const xn_node *a, const xn_node *b, const char *text[2])
+static bool same_scalar(const walk *w, const char *pattern, const xn_node *a, const xn_node *b, const char *text[2])
 {
     size_t n = strlen(pattern);
     const xn_setting *row = xn_setting_find(pattern, n);
@@ -43,7 +44,7 @@ static bool same_scalar(const char *pattern, const xn_node *a, const xn_node *b,
                                         row->type == XN_SET_INT || row->type == XN_SET_INTS);
     double x, y;
     if (!number || (a == NULL && row->fallback == NULL) || (b == NULL && row->fallback == NULL)) return false;
-    return sscanf(text[0], "%lf", &x) == 1 && sscanf(text[1], "%lf", &y) == 1 && x == y;
+    return xn_parse_double(w->locale, text[0], &x) && xn_parse_double(w->locale, text[1], &y) && x == y;
 }
 
 static bool same(const walk *w, const char *key, const xn_node *a, const xn_node *b);
@@ -99,7 +100,7 @@ static bool same(const walk *w, const char *key, const xn_node *a, const xn_node
     }
     if (list) return same_elements(w, key, a, b);
     if (map) return same_members(w, key, a, b);
-    if (same_scalar(pattern, a, b, text)) return true;
+    if (same_scalar(w, pattern, a, b, text)) return true;
     (void)snprintf(w->found->key, sizeof w->found->key, "%s", key);
     for (int s = 0; s < 2; s++) (void)snprintf(w->found->value[s], sizeof w->found->value[s], "%s", text[s]);
     return false;
@@ -108,7 +109,7 @@ static bool same(const walk *w, const char *key, const xn_node *a, const xn_node
 bool xn_config_differ(const xn_config *a, const xn_config *b, const char *part, const char *const *skip,
                       xn_config_difference *found)
 {
-    const walk w = {skip, found};
+    const walk w = {a->number_locale, skip, found};
     const xn_node *node[2] = {a->root, b->root};
     char word[XN_KEY_LENGTH];
     int index;

@@ -104,7 +104,10 @@ xani_status xn_fixed_point_of(xn_ctx *ctx, const xn_shots *s, int nbins, int k, 
     }
     xn_free(count);
     xn_free(squares);
-    for (; greatest > SQUARES; greatest /= 4) scale *= 0.5;
+    while (greatest > SQUARES) { // of integers: halved, their squares are a quarter
+        scale *= 0.5;
+        greatest *= 0.25;
+    }
     *fixed = (xn_fixed_point){scale, (int64_t)fmin(floor(sqrt(0x1.fffffffffffffp62 / (double)most)), 2147483646.0) *
                                          (1 << xn_bin_shift(k))};
     return largest >= 0 ? check_bits(ctx, s, largest, scale) : XANI_OK;
