@@ -100,13 +100,13 @@ static xani_status band(const job *j, const xn_forces *f, double *nu)
 bool xn_known_observe(const xn_known *k, const xn_collection *c, int64_t i, xn_observed *o)
 {
     const xn_points *p = &c->points;
-    if (p->coherent[i] || p->alias[i] || !(p->frequency_errors[i] > 0) || !(p->frequency[i] > 0)) return false;
+    if (p->alias[i] || !(p->frequency_errors[i] > 0) || !(p->frequency[i] > 0)) return false;
     xn_mat3_vec(k->b, p->hkl + 3 * i, o->q);
     o->nu_thz = p->frequency[i];
     o->sigma_thz = p->frequency_errors[i];
     o->window_ps = (double)c->window[i];
     o->damping_per_ps = (double)c->damping[i];
-    o->f_per_nu = 2.0;
+    o->f_per_nu = p->coherent[i] ? 1.0 : 2.0;
     for (int e = 0; e < 2; e++) {
         const float *f = c->edge + 6 * i + 3 * e;
         const double hkl[3] = {(double)f[0], (double)f[1], (double)f[2]};
@@ -122,7 +122,7 @@ static int64_t observe(const job *j, xn_observed *o)
     int64_t n = 0, group = 0, stride = p->n / MOST_LINES + 1;
     xn_observed one, last = {.q = {NAN, NAN, NAN}};
     for (int64_t i = 0; i < p->n; i++) {
-        if (!xn_known_observe(j->k, j->c, i, &one)) continue;
+        if (p->coherent[i] || !xn_known_observe(j->k, j->c, i, &one)) continue;
         group += !xn_same_group(&one, &last);
         last = one;
         if (group % stride == 0) o[n++] = one;

@@ -146,8 +146,18 @@ xani_status xn_branches_known(xn_ctx *ctx, const xn_scene *s, const xn_known *k,
     XN_GOTO(out, st, match_all(ctx, &j));
 #pragma omp parallel for num_threads(s->threads) schedule(dynamic, 1)
     for (int64_t bin = 0; bin < p->n; bin++) fill_bin(&j, p, m, bin, d);
-    for (size_t i = 0; i < n; i++)
-        if (wanted[i]) c->points.branch[i] = line[i].branch;
+    int64_t near = 0, given = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!wanted[i]) continue;
+        c->points.branch[i] = line[i].branch;
+        near++;
+        given += line[i].branch >= 0;
+    }
+    if (near > 0 && given == 0)
+        xn_warn(ctx,
+                "none of the %lld points near the path is explained by a branch of the force constants: all branches "
+                "are empty",
+                (long long)near);
 out:
     xn_free(wanted);
     xn_free(line);

@@ -13,7 +13,6 @@
 
 #define BETTER 10.0 // odds of 150 to 1
 #define REACH 25.0  // what costs more explains nothing
-#define PAIR_F 2.0  // f over nu
 
 static double visible(double f, double nyquist)
 {
@@ -32,10 +31,10 @@ static bool is_own(const xn_matcher *m, const xn_observed *line, double nyquist)
 {
     double own = REACH, image = INFINITY;
     for (int b = 0; b < m->branches; b++) {
-        double f = PAIR_F * m->nu[b], share = m->share[b] * visible(f, nyquist), sigma = XN_CHANGE * m->nu[b];
+        double f = line->f_per_nu * m->nu[b], share = m->share[b] * visible(f, nyquist), sigma = XN_CHANGE * m->nu[b];
         if (!(f > 0.0)) continue;
         double *least = f <= nyquist ? &own : &image;
-        *least = fmin(*least, cost(line, xn_shown_at(f, nyquist) / PAIR_F, sigma, share));
+        *least = fmin(*least, cost(line, xn_shown_at(f, nyquist) / line->f_per_nu, sigma, share));
     }
     return own + BETTER < image;
 }

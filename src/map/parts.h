@@ -248,7 +248,7 @@ void xn_known_free(xn_known *k);
 // Refines where asked for; phonons along the path go to d.
 xani_status xn_known_map(xn_ctx *ctx, const xn_config *config, const xn_scene *s, const xn_collection *c, xn_known *k,
                          xn_dispersion *d);
-// Point i as a line to explain; false: coherent, mirrored, or without an error.
+// Point i as a line to explain; false: mirrored, or without an error.
 bool xn_known_observe(const xn_known *k, const xn_collection *c, int64_t i, xn_observed *o);
 // mirrored.c: takes the mark `alias` off points that the constants, as given, explain without mirrors.
 xani_status xn_mirrored_tell(xn_ctx *ctx, const xn_scene *s, const xn_known *k, const xn_modes *const *modes,

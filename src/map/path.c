@@ -107,6 +107,19 @@ static void nearest_image(const xn_lattice *l, const double to[3], double from[3
     }
 }
 
+// Corners of the customary path that a special form of the cell brings together are one; returns how many are left.
+static int join_equal(const xn_lattice *l, corner *c, int n)
+{
+    int left = n > 0 ? 1 : 0;
+    for (int i = 1; i < n; i++) {
+        double from[3];
+        memcpy(from, c[left - 1].hkl, sizeof from);
+        if (!c[left - 1].fixed) nearest_image(l, c[i].hkl, from);
+        if (distance_hkl(l, from, c[i].hkl) >= SAME) c[left++] = c[i];
+    }
+    return left;
+}
+
 static xani_status lay_segments(xn_ctx *ctx, const xn_config *config, const xn_lattice *l, const corner *c, int n,
                                 xn_path *p)
 {
@@ -218,7 +231,7 @@ xani_status xn_path_plan(xn_ctx *ctx, const xn_config *config, const xn_scene *s
     if (given > 0)
         XN_GOTO(out, st, read_corners(ctx, config, l, c, n));
     else
-        n = default_corners(l, c, n);
+        n = join_equal(l, c, default_corners(l, c, n));
     XN_GOTO(out, st, lay_segments(ctx, config, l, c, n, p));
     XN_GOTO(out, st, xn_path_images(ctx, config, l, p));
     p->samples = xn_calloc((size_t)p->n + 1, sizeof *p->samples);

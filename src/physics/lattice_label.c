@@ -16,7 +16,9 @@ typedef enum { CUBIC, TETRAGONAL, ORTHORHOMBIC, HEXAGONAL, RHOMBOHEDRAL, MONOCLI
 
 static const double identity[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, body[9] = {0, 1, 1, 1, 0, 1, 1, 1, 0},
                     face[9] = {-1, 1, 1, 1, -1, 1, 1, 1, -1}, base_c[9] = {1, 1, 0, -1, 1, 0, 0, 0, 1},
-                    rhombohedral[9] = {1, -1, 0, 0, 1, -1, 1, 1, 1};
+                    rhombohedral[9] = {1, -1, 0, 0, 1, -1, 1, 1, 1},
+                    half_face[9] = {1, 1, 0, -1, 1, 0, 0, 0, 1}, // from the axes (a - b)/2, (a + b)/2, c
+                    obtuse[9] = {1, 0, 0, 1, 1, 0, 0, 0, 1};     // from a, b - a, c
 
 void xn_label_put(xn_label_set *s, const char *name, double h, double k, double l)
 {
@@ -81,9 +83,9 @@ static void hexagonal(xn_label_set *s)
 
 // ---- lattices whose points do
 
-static void tetragonal_i(const double c[6], xn_label_set *s)
+// ratio: of the squares of c and a.
+static void tetragonal_i(double ratio, xn_label_set *s)
 {
-    double ratio = c[2] * c[2] / (c[0] * c[0]);
     memcpy(s->to_conventional, body, sizeof body);
     xn_label_put(s, "N", 0, .5, 0);
     xn_label_put(s, "P", .25, .25, .25);
@@ -209,19 +211,47 @@ static void rhombohedral_of_hexagonal(const double c[6], xn_label_set *s)
 
 // ---- which lattice
 
-// *unique: of a monoclinic cell, the axis across the two that meet obliquely.
+static bool alike(double a, double b) { return fabs(a - b) < 1e-3 * a; }
+
+static bool about(double angle_deg, double other_deg) { return fabs(angle_deg - other_deg) < 0.05; }
+
+// *unique: the axis across the two that meet obliquely, or are alike.
 static lattice_system system_of(const double c[6], int *unique)
 {
-    bool ab = fabs(c[0] - c[1]) < 1e-3 * c[0], bc = fabs(c[1] - c[2]) < 1e-3 * c[1];
-    bool right[3];
+    bool right[3], all = alike(c[0], c[1]) && alike(c[1], c[2]);
     int n_right = 0;
-    for (int k = 0; k < 3; k++) n_right += right[k] = fabs(c[3 + k] - 90) < 0.05;
-    if (right[0] && right[1] && fabs(c[5] - 120) < 0.05 && ab) return HEXAGONAL;
-    if (n_right == 3) return ab && bc ? CUBIC : ab ? TETRAGONAL : ORTHORHOMBIC;
-    if (ab && bc && fabs(c[3] - c[4]) < 0.05 && fabs(c[4] - c[5]) < 0.05) return RHOMBOHEDRAL;
+    for (int k = 0; k < 3; k++) n_right += right[k] = about(c[3 + k], 90);
+    if (n_right == 3 && all) return CUBIC;
+    for (int k = 2; k >= 0 && n_right == 3; k--) {
+        *unique = k;
+        if (alike(c[(k + 1) % 3], c[(k + 2) % 3])) return TETRAGONAL;
+    }
+    if (n_right == 3) return ORTHORHOMBIC;
+    if (all && about(c[3], c[4]) && about(c[4], c[5])) return RHOMBOHEDRAL;
     for (int k = 0; k < 3; k++)
         if (!right[k]) *unique = k;
-    return n_right == 2 ? MONOCLINIC : TRICLINIC;
+    if (n_right != 2) return TRICLINIC;
+    bool sixfold = about(c[3 + *unique], 120) || about(c[3 + *unique], 60);
+    return sixfold && alike(c[(*unique + 1) % 3], c[(*unique + 2) % 3]) ? HEXAGONAL : MONOCLINIC;
+}
+
+static void turn(const double to_given[9], xn_label_set *s)
+{
+    double own[9];
+    memcpy(own, s->to_conventional, sizeof own);
+    xn_mat3_mul(to_given, own, s->to_conventional);
+}
+
+// Centred on a face, or on all, it is one of half as large a square, P or I.
+static void tetragonal(const double c[6], int unique, char centring, xn_label_set *s)
+{
+    double side = c[(unique + 1) % 3], ratio = c[unique] * c[unique] / (side * side);
+    for (int i = 0; i < 3; i++) s->axis[i] = (unique + 1 + i) % 3;
+    if (centring == 'I' || centring == 'F')
+        tetragonal_i(centring == 'F' ? 2 * ratio : ratio, s);
+    else
+        tetragonal_p(s);
+    if (centring != 'I' && centring != 'P') turn(half_face, s);
 }
 
 // Axes `first` to `last` of the article in the order of their lengths.
@@ -253,16 +283,24 @@ static void orthorhombic(const double c[6], char centring, xn_label_set *s)
 static void find_set(const xn_lattice *l, xn_label_set *s)
 {
     int unique = 0;
-    lattice_system system = system_of(l->cell, &unique);
+    const double *c = l->cell;
+    lattice_system system = system_of(c, &unique);
     *s = (xn_label_set){.axis = {0, 1, 2}};
     memcpy(s->to_conventional, identity, sizeof identity);
+    if (system <= ORTHORHOMBIC && l->centring >= 'A' && l->centring <= 'C') { // which axes are alike in that face
+        unique = l->centring - 'A';
+        system = alike(c[(unique + 1) % 3], c[(unique + 2) % 3]) ? TETRAGONAL : ORTHORHOMBIC;
+    }
     if (system == CUBIC) cubic(l->centring, s);
-    if (system == TETRAGONAL && l->centring == 'P') tetragonal_p(s);
-    if (system == TETRAGONAL && l->centring == 'I') tetragonal_i(l->cell, s);
-    if (system == ORTHORHOMBIC) orthorhombic(l->cell, l->centring, s);
-    if (system == HEXAGONAL && l->centring == 'P') hexagonal(s);
-    if (system == HEXAGONAL && l->centring == 'R') rhombohedral_of_hexagonal(l->cell, s);
-    if (system == RHOMBOHEDRAL && l->centring == 'P') rhombohedral_lattice(cos(l->cell[3] * M_PI / 180), s);
+    if (system == TETRAGONAL) tetragonal(c, unique, l->centring, s);
+    if (system == ORTHORHOMBIC) orthorhombic(c, l->centring, s);
+    if (system == HEXAGONAL && l->centring == 'P') {
+        for (int i = 0; i < 3; i++) s->axis[i] = (unique + 1 + i) % 3;
+        hexagonal(s);
+        if (c[3 + unique] < 90) turn(obtuse, s);
+    }
+    if (system == HEXAGONAL && l->centring == 'R') rhombohedral_of_hexagonal(c, s);
+    if (system == RHOMBOHEDRAL && l->centring == 'P') rhombohedral_lattice(cos(c[3] * M_PI / 180), s);
     if (system == MONOCLINIC) xn_label_monoclinic(l, unique, s);
     if (system == TRICLINIC) xn_label_triclinic(l, s);
 }

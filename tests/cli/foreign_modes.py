@@ -213,6 +213,34 @@ with open("beside/cube.h5", "w") as f:
 got, said = mapped("beside/modes.h5")
 r.ok(got is not None and "no cube that can be read" in said, f"a file that is no cube: {said}")
 
+# ---- branches of force constants: pairs and coherent modes alike
+FORCES = os.path.join(os.environ["XN_ROOT"], "data", "crystals", "cu_296k.txt")
+
+
+def branches(kind, f):
+    got, said = mapped(modes("kind.h5", frequency=f), conf=config("kind.yaml", map__mode_kind=kind, map__tube_inv_ang=0.4,
+                                                                  map__force_constants={"file": FORCES}))
+    with h5py.File("o.h5") as h:
+        return got["branch"], int(h["entry/branches/count"][()].sum()), said
+
+
+pairs, n_pairs, _ = branches("pair", 8.0)
+coherent, n_coherent, said = branches("coherent", 4.0)
+r.ok(n_pairs > 5 and n_coherent > 5 and np.mean(pairs == coherent) > 0.9, f"coherent modes have branches: {n_coherent}, pairs {n_pairs} {said}")
+_, n, said = branches("coherent", 40.0)
+r.ok(n == 0 and "is explained by a branch of the force constants" in said, f"no line of a branch is told: {said}")
+
+# ---- the path of a cell whose form brings corners together, or whose axes come in another order
+W = 4 * 2**0.5
+for cell, centring, labels in (([3, 5, 5, 90, 90, 90], "I", "G X M G Z P N Z1 M"), ([3, 5, 5, 90, 90, 90], "A", "G X M G Z"),
+                               ([W, W, 4, 90, 90, 90], "F", None), ([4, 4, 6, 90, 90, 60], "P", "G M K G A"),
+                               ([6, 4, 4, 120, 90, 90], "P", "G M K G A")):
+    conf = config("cell.yaml", map__crystal={"cell": cell, "centring": centring, "basis": [{"element": "Cu", "position": [0, 0, 0]}]})
+    got, said = mapped("plain.h5", conf=conf)
+    with h5py.File("o.h5") as f:
+        path = " ".join(v.decode() for v in f["entry/path_labels/name"][()])
+    r.ok(got is not None and (labels is None or path == labels), f"the path of {cell} {centring}: {path} {said}")
+
 # ---- the path: what its width and length may be, and that it ends when told to
 refused("a tube wider than half the zone", 2, ["map.tube_inv_ang", "half the first zone"], "plain.h5", more=("--set", "map.tube_inv_ang=10"))
 got, said = mapped("plain.h5", more=("--set", "map.tube_inv_ang=1e-9"))

@@ -305,7 +305,12 @@ static const struct {
     {{4, 4, 4, 70, 70, 70}, 'R', 12},    {{4, 4, 4, 104, 104, 104}, 'P', 7}, {{6, 4, 4.5, 90, 104, 90}, 'C', 16},
     {{6, 7, 4.5, 90, 104, 90}, 'C', 18}, {{5, 7, 6, 90, 104, 90}, 'C', 16},  {{9, 4.5, 5, 90, 87, 90}, 'A', 16},
     {{5, 6, 7, 90, 95, 90}, 'B', 15},    {{5, 9, 7, 110, 90, 90}, 'I', 16},  {{5, 3.1, 7, 90, 125, 90}, 'P', 15},
-    {{3, 5, 9, 90, 90, 35}, 'P', 15},    {{5, 6, 7, 90, 90, 90}, 'F', 10},   {{4, 4, 4.89, 90, 90, 120}, 'R', 7}};
+    {{3, 5, 9, 90, 90, 35}, 'P', 15},    {{5, 6, 7, 90, 90, 90}, 'F', 10},   {{4, 4, 4.89, 90, 90, 120}, 'R', 7},
+    {{3, 5, 5, 90, 90, 90}, 'I', 6},     {{4, 7, 4, 90, 90, 90}, 'I', 8},    {{5, 3, 3, 90, 90, 90}, 'F', 8},
+    {{3, 5, 3, 90, 90, 90}, 'F', 8},     {{3, 5, 5, 90, 90, 90}, 'F', 6},    {{3, 5, 5, 90, 90, 90}, 'A', 5},
+    {{5, 3, 5, 90, 90, 90}, 'B', 5},     {{5, 5, 3, 90, 90, 90}, 'A', 9},    {{4, 4, 4, 90, 90, 90}, 'C', 5},
+    {{5, 3, 3, 90, 90, 90}, 'P', 5},     {{4, 4, 6, 90, 90, 60}, 'P', 5},    {{6, 4, 4, 120, 90, 90}, 'P', 5},
+    {{4, 6, 4, 90, 60, 90}, 'P', 5}};
 
 START_TEST(labels)
 {
@@ -351,6 +356,42 @@ START_TEST(label_axes)
 }
 END_TEST
 
+// One crystal each in axes of another order, of another angle, or of twice the square: the same points.
+static const struct {
+    double cell[2][6];
+    char centring[2];
+} alike[] = {{{{4, 4, 7, 90, 90, 90}, {7, 4, 4, 90, 90, 90}}, {'I', 'I'}},
+             {{{4, 4, 3, 90, 90, 90}, {4, 3, 4, 90, 90, 90}}, {'I', 'I'}},
+             {{{4, 4, 5, 90, 90, 90}, {4, 5, 4, 90, 90, 90}}, {'P', 'P'}},
+             {{{4, 4, 5, 90, 90, 90}, {5, 4 * M_SQRT2, 4 * M_SQRT2, 90, 90, 90}}, {'P', 'A'}},
+             {{{4, 4, 7, 90, 90, 90}, {4 * M_SQRT2, 7, 4 * M_SQRT2, 90, 90, 90}}, {'I', 'F'}},
+             {{{4, 4, 3, 90, 90, 90}, {4 * M_SQRT2, 4 * M_SQRT2, 3, 90, 90, 90}}, {'I', 'F'}},
+             {{{4, 4, 6, 90, 90, 120}, {4, 4, 6, 90, 90, 60}}, {'P', 'P'}},
+             {{{4, 4, 6, 90, 90, 120}, {6, 4, 4, 120, 90, 90}}, {'P', 'P'}},
+             {{{4, 4, 6, 90, 90, 120}, {4, 6, 4, 90, 60, 90}}, {'P', 'P'}}};
+
+START_TEST(label_alike)
+{
+    xn_lattice l[2];
+    int n = 0;
+    for (int c = 0; c < 2; c++)
+        ck_assert_int_eq(xn_lattice_make(NULL, alike[_i].cell[c], alike[_i].centring[c], &l[c]), XANI_OK);
+    for (size_t k = 0; k < sizeof names / sizeof names[0]; k++) {
+        double length[2];
+        for (int c = 0; c < 2; c++) {
+            double hkl[3] = {0}, q[3];
+            bool there = xn_lattice_label(&l[c], names[k], hkl);
+            xn_lattice_cartesian(&l[c], hkl, q);
+            length[c] = there ? sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2]) : -1;
+            n += there;
+        }
+        ck_assert_msg(fabs(length[0] - length[1]) < 1e-9, "%s: %g and %g", names[k], length[0], length[1]);
+    }
+    ck_assert_int_ge(n, 10);
+    ck_assert_str_eq(xn_lattice_default_path(&l[0]), xn_lattice_default_path(&l[1]));
+}
+END_TEST
+
 START_TEST(label_settings)
 {
     // One monoclinic crystal in three settings: C centred; I centred with a' = a + c; its axes renamed, c first.
@@ -386,6 +427,7 @@ static void add(TCase *t)
     tcase_add_test(t, origins);
     tcase_add_loop_test(t, labels, 0, (int)(sizeof zones / sizeof zones[0]));
     tcase_add_test(t, label_axes);
+    tcase_add_loop_test(t, label_alike, 0, (int)(sizeof alike / sizeof alike[0]));
     tcase_add_test(t, label_settings);
 }
 
