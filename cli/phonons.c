@@ -7,6 +7,8 @@
 
 #include "cli/cli.h"
 
+#define LINE 3 // frequencies
+
 // "a,b,c"
 static bool read_point(const char *text, double v[3])
 {
@@ -119,12 +121,27 @@ static json_t *crystal_of(const xani_phonons *p)
     return json_pack("{s:o, s:o, s:b}", "cell_ang", rows, "atoms", atoms, "polar", xani_phonons_polar(p));
 }
 
+// For people, a few to a line: a cell of a table is not as wide as a large cell has branches.
+static void add_lines(json_t *points, json_t *q, const double *nu, int branches)
+{
+    for (int s = 0; s < branches; s += LINE) {
+        json_t *line = json_object(), *some = json_array();
+        for (int k = s; k < branches && k < s + LINE; k++) json_array_append_new(some, json_real(nu[k]));
+        if (s == 0) json_object_set(line, "q_inv_ang", q);
+        json_object_set_new(line, "frequency_thz", some);
+        json_array_append_new(points, line);
+    }
+    json_decref(q);
+}
+
 static xani_status print_points(cli *c, const xani_phonons *p, int64_t n, const double *q, const double *nu,
                                 const double *vectors)
 {
     int atoms = xani_phonons_atoms(p);
     json_t *points = json_array();
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && !c->json; i++)
+        add_lines(points, json_pack("[f, f, f]", q[3 * i], q[3 * i + 1], q[3 * i + 2]), nu + i * 3 * atoms, 3 * atoms);
+    for (int64_t i = 0; i < n && c->json; i++) {
         json_t *frequencies = json_array(),
                *o = json_pack("{s:[f, f, f]}", "q_inv_ang", q[3 * i], q[3 * i + 1], q[3 * i + 2]);
         for (int s = 0; s < 3 * atoms; s++) json_array_append_new(frequencies, json_real(nu[i * 3 * atoms + s]));

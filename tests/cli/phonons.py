@@ -6,6 +6,7 @@ crystal splits at the centre as Lyddane, Sachs and Teller say; damaged files are
 """
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -284,6 +285,19 @@ def vectors():
 
 
 r.guard("eigenvectors", vectors)
+
+
+def table():
+    """What people read holds every frequency, also of cells of many atoms."""
+    done = subprocess.run([XANI, "phonons", f"{SCRATCH}/full/FORCE_CONSTANTS", "--q", "0.1,0.2,0.3", "--q", "1.1,0.2,0.3"], capture_output=True, text=True)
+    rows = done.stdout.split("frequency thz")[-1].strip().split("\n")
+    shown = [float(x) for row in rows for x in re.split(r", | +", row.strip())]
+    shown = [x for x in shown if x not in (0.1, 0.2, 0.3, 1.1)]
+    want = frequencies(f"{SCRATCH}/full/FORCE_CONSTANTS", [(0.1, 0.2, 0.3), (1.1, 0.2, 0.3)]).ravel()
+    r.ok("…" not in done.stdout and len(shown) == 12 and np.allclose(shown, want, rtol=1e-5), f"the table has all {len(shown)} frequencies of two points: {rows}")
+
+
+r.guard("table", table)
 
 
 # ---- polar
