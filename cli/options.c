@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "cli/cli.h"
 
@@ -218,6 +219,12 @@ static error_t parse_model(int key, char *arg, parse_state *p)
     }
 }
 
+static bool is_png(const char *path)
+{
+    const size_t n = strlen(path);
+    return n > 4 && strcasecmp(path + n - 4, ".png") == 0;
+}
+
 static error_t parse_one(int key, char *arg, struct argp_state *state)
 {
     parse_state *p = state->input;
@@ -249,7 +256,9 @@ static error_t parse_one(int key, char *arg, struct argp_state *state)
         return 0;
     case KEY_DRAW:
         c->draw = arg;
-        return 0;
+        if (is_png(arg)) return 0;
+        p->status = cli_fail(c, XANI_ERR_USAGE, "--draw %s: not a PNG, FILE.png", arg);
+        return EINVAL;
     case KEY_TRUTH:
         c->truth = arg;
         return 0;

@@ -46,6 +46,8 @@ typedef struct xn_binned_facts {
     double on_used, off_used; // those in bins whose I0 is a number above 0
     int64_t bytes;            // of all planes as float64
     int64_t block_bytes;      // most that are read at once
+    const double *delay_ps;   // (bins), ascending; the source's
+    const double *shots;      // (bins) laser-on shots used
 } xn_binned_facts;
 
 typedef struct xn_source xn_source;

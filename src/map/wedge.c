@@ -63,17 +63,19 @@ static void mark(const xn_wedge *w, int threads)
 
 xani_status xn_wedge_make(xn_ctx *ctx, const xn_config *config, const xn_lattice *l, int threads, xn_wedge *w)
 {
-    double step = xn_config_double(config, "map.grid.step_inv_ang"), half[3], size = 1.0;
+    double step = xn_config_double(config, "map.grid.step_inv_ang"), shape[3], half[3], size = 1.0;
+    const bool by_shape = xn_config_has(config, "map.grid.shape");
     memset(w, 0, sizeof *w);
+    if (by_shape) xn_config_doubles(config, "map.grid.shape", shape, 3);
     w->lattice = l;
     xn_lattice_zone_box(l, half);
     for (int i = 0; i < 3; i++) {
-        w->edge[i] = isnan(step) ? EDGE : step / xn_lattice_axis_inv_ang(l, i);
+        w->edge[i] = by_shape ? 2.0 * half[i] / shape[i] : isnan(step) ? EDGE : step / xn_lattice_axis_inv_ang(l, i);
         double n = 2.0 * (ceil(half[i] / w->edge[i]) + 1.0);
         size *= n;
         if (!(size <= 1e8))
-            return xn_config_bad(ctx, config, "map.grid.step_inv_ang", "%g divides the zone into more than 1e8 voxels",
-                                 step);
+            return xn_config_bad(ctx, config, by_shape ? "map.grid.shape" : "map.grid.step_inv_ang",
+                                 "divides the zone into more than 1e8 voxels");
         w->n[i] = (int64_t)n;
     }
     w->number = xn_alloc((size_t)size, sizeof *w->number);

@@ -18,7 +18,7 @@ typedef struct xn_wedge {
     int64_t voxels;
 } xn_wedge;
 
-// Voxels of map.grid.step_inv_ang, else 0.05 of a reciprocal axis.  The lattice is borrowed.
+// Voxels as large as those of map.grid, else 0.05 of a reciprocal axis.  The lattice is borrowed.
 xani_status xn_wedge_make(xn_ctx *ctx, const xn_config *config, const xn_lattice *l, int threads, xn_wedge *w);
 void xn_wedge_free(xn_wedge *w);
 // Voxel of a folded hkl (hkl less its G); -1 where rounding leaves it outside.

@@ -161,8 +161,8 @@ static void set_outcome(const xn_plan *p, const xn_plan_outcome *r, bool snr, js
     set(o, "sigma_nu_thz", r->sigma_nu_thz);
     if (snr) set(o, "common_noise", r->common);
     set(o, "share", r->share);
-    set(o, "found", r->found);
-    set_count(o, "groups", rint(r->groups));
+    set(o, "found", r->groups > 0.0 ? r->found : NAN);
+    set_count(o, "groups", r->groups > 0.0 ? rint(r->groups) : NAN);
     set_count(o, "shots_best", best);
     set_count(o, "shots_median", median);
     set(o, "seconds_best", best / rate);
@@ -235,9 +235,10 @@ static json_t *grouping(const xn_plan *p, int *advised)
         double m = merit(p, r), found = 0.0;
         json_t *o = json_pack("{s:i}", "spatial_bin", 1 << k);
         for (int b = 0; b < p->branches; b++) found += r[b].found;
-        set_count(o, "groups", rint(r[0].groups));
+        bool known = r[0].groups > 0.0; // without a detector only shares are
+        set_count(o, "groups", known ? rint(r[0].groups) : NAN);
         set(o, "edge_inv_ang", edge * (1 << k));
-        set(o, "found", found);
+        set(o, "found", known ? found : NAN);
         set(o, "found_per_group", found / r[0].groups);
         json_array_append_new(rows, o);
         bool shots = isfinite(xn_plan_on_shots(p));

@@ -4,6 +4,7 @@
 // It serves before a beam time, from a configuration alone; during one, with raw files there; and afterwards, with
 // cubes and modes.  What is measured replaces what would be assumed, and what is given (plan.*) beats both.
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "io/h5.h"
@@ -40,7 +41,7 @@ static xani_status measure(xn_plan *p)
     return there ? xn_plan_probe(p) : XANI_OK;
 }
 
-static xani_status make(xn_plan *p, json_t *answer)
+static xani_status learn(xn_plan *p)
 {
     XN_TRY(xn_plan_settings(p));
     XN_TRY(xn_plan_scene(p));
@@ -48,12 +49,7 @@ static xani_status make(xn_plan *p, json_t *answer)
     XN_TRY(xn_plan_results(p));
     XN_TRY(measure(p));
     xn_plan_assume(p);
-    XN_TRY(xn_plan_errors(p));
-    XN_TRY(xn_plan_look(p));
-    XN_TRY(xn_plan_compare(p));
-    XN_TRY(xn_plan_predict(p));
-    XN_TRY(xn_plan_answer(p, answer));
-    return xn_plan_coverage(p, answer);
+    return xn_plan_errors(p);
 }
 
 static void clear(xn_plan *p)
@@ -72,6 +68,49 @@ static void clear(xn_plan *p)
     xn_scene_free(&p->scene);
     xn_plan_trace_free(&p->trace);
     json_decref(p->results);
+}
+
+// Results of other pixel groups say how strong and how fast modes are when they are compared in their own groups.
+static xani_status compare_in_theirs(xn_plan *p, int bin, xn_plan *theirs)
+{
+    char text[64];
+    xn_config *c = NULL;
+    snprintf(text, sizeof text, "reduce.spatial_bin=%d", bin);
+    xani_status st = xn_config_copy(p->ctx, p->config, &c);
+    *theirs = (xn_plan){.ctx = p->ctx, .config = c, .results = json_array()};
+    if (st == XANI_OK) st = xani_config_assign(p->ctx, c, text);
+    if (st == XANI_OK) st = learn(theirs);
+    if (st == XANI_OK) st = xn_plan_look(theirs);
+    if (st == XANI_OK) st = xn_plan_compare(theirs);
+    const xn_plan_value *b = &theirs->value[XN_PLAN_BACKGROUND];
+    if (st == XANI_OK && strcmp(b->from, "brightness") == 0) xn_plan_measured(p, XN_PLAN_BACKGROUND, b->value, b->from);
+    clear(theirs); // what is left are numbers
+    xani_config_destroy(&c);
+    return st;
+}
+
+static void take_over(xn_plan *p, const xn_plan *theirs)
+{
+    p->amplitude_from = theirs->amplitude_from;
+    p->amplitude_scale = theirs->amplitude_scale;
+    for (int b = 0; b < p->branches; b++) p->damping_per_ps[b] = theirs->damping_per_ps[b];
+    xn_plan_shift(p, theirs->frequency_scale);
+}
+
+static xani_status make(xn_plan *p, json_t *answer)
+{
+    xn_plan theirs;
+    int bin = 0;
+    XN_TRY(learn(p));
+    if (p->has_crystal) XN_TRY(xn_plan_results_bin(p, &bin));
+    const bool other = bin > 0 && bin != p->bin;
+    if (other) XN_TRY(compare_in_theirs(p, bin, &theirs));
+    XN_TRY(xn_plan_look(p));
+    XN_TRY(xn_plan_compare(p));
+    if (other) take_over(p, &theirs);
+    XN_TRY(xn_plan_predict(p));
+    XN_TRY(xn_plan_answer(p, answer));
+    return xn_plan_coverage(p, answer);
 }
 
 xani_status xn_plan_budget(xn_ctx *ctx, const xn_config *config, json_t **answer)

@@ -133,17 +133,36 @@ static json_t *row_of(const xn_plan *p, int run, const xn_modes *m)
     return o;
 }
 
+void xn_plan_shift(xn_plan *p, double frequency_scale)
+{
+    p->frequency_scale = frequency_scale;
+    for (int64_t i = 0; i < p->n_groups * p->branches; i++) {
+        xn_plan_sight *s = &p->sight[i];
+        s->f_thz *= frequency_scale;
+        for (int k = 0; k < 2; k++) s->slope_thz[k] *= frequency_scale;
+    }
+}
+
+xani_status xn_plan_results_bin(const xn_plan *p, int *bin)
+{
+    xn_modes m;
+    *bin = 0;
+    for (int run = 0; run < p->n_runs; run++) {
+        if (p->modes_path[run] == NULL) continue;
+        XN_TRY(xn_result_read_modes(p->ctx, p->modes_path[run], &m));
+        *bin = m.spatial_bin;
+        xn_modes_free(&m);
+        return XANI_OK;
+    }
+    return XANI_OK;
+}
+
 static bool conclude(xn_plan *p, const matches *found)
 {
     if (found->n < ENOUGH) return false;
     p->amplitude_scale = xn_plan_median(found->ratio, found->n);
-    p->frequency_scale = xn_plan_median(found->pitch, found->n);
     p->amplitude_from = "modes.h5";
-    for (int64_t i = 0; i < p->n_groups * p->branches; i++) {
-        xn_plan_sight *s = &p->sight[i];
-        s->f_thz *= p->frequency_scale;
-        for (int k = 0; k < 2; k++) s->slope_thz[k] *= p->frequency_scale;
-    }
+    xn_plan_shift(p, xn_plan_median(found->pitch, found->n));
     bool given = xn_config_has(p->config, "plan.damping_per_ps");
     for (int b = 0; b < p->branches && !given; b++)
         if (found->n_damping[b] >= ENOUGH)

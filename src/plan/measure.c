@@ -104,10 +104,23 @@ static double noise_of(const xn_plan *p, const xn_cube *c)
     return above > 3.0 * sqrt(scatter) ? sqrt(above / weight) : NAN;
 }
 
+// What was binned before is used: which shots were not, nobody knows.
+static void binned_shots(xn_plan *p, double on, double on_used, double off, const char *where)
+{
+    if (!(on > 0.0) || !(off > 0.0)) return;
+    xn_plan_measured(p, XN_PLAN_SHOTS, rint(on + off), where);
+    xn_plan_measured(p, XN_PLAN_OFF, off / (on + off), where);
+    xn_plan_measured(p, XN_PLAN_USED, on_used / on, where);
+}
+
 xani_status xn_plan_from_cube(xn_plan *p, int run, const xn_cube *c, const char *where)
 {
     double on = 0.0, off = 0.0;
     if (c->mean_frame != NULL) XN_TRY(brightness(p, run, c, where));
+    if (c->off.s1 == NULL && c->on_count != NULL && run == 0) {
+        for (int b = 0; b < c->nbins; b++) on += c->on_count[b];
+        binned_shots(p, on, on, c->off_count, where);
+    }
     if (c->off.s1 == NULL || run > 0) return XANI_OK;
     double v_off = rms_of_i0(&c->off, &off), v_on = rms_of_i0(&c->on, &on);
     xn_plan_measured(p, XN_PLAN_I0, sqrt((on * v_on * v_on + off * v_off * v_off) / (on + off)), where);
@@ -204,13 +217,22 @@ out:
     return st;
 }
 
+// Shots and delays of a cube that was binned before; its delays are its own unless edges rebin it.
+static xani_status binned_facts(xn_plan *p, const xn_binned_facts *f)
+{
+    binned_shots(p, f->on, f->on_used, f->off, "counts of the cube");
+    if (f->bins < 2 || f->delay_ps == NULL || xn_config_has(p->config, "reduce.delay_bins_ps.edges")) return XANI_OK;
+    return xn_plan_bins_between(p, (int)f->bins, f->delay_ps, f->shots);
+}
+
 xani_status xn_plan_probe(xn_plan *p)
 {
     xn_source *s = NULL;
     int run = xn_source_runs(p->config) > 0 ? 0 : -1;
     XN_TRY(xn_source_open(p->ctx, p->config, run, &s));
-    bool binned = s->ops->read_frame == NULL; // shots are not known
+    bool binned = s->ops->read_frame == NULL; // single shots are not known
     xani_status st = XANI_OK;
+    if (binned) st = binned_facts(p, &s->binned);
     if (!binned && xn_config_has(p->config, "reduce.delay_bins_ps")) st = select_all(p, s);
     xn_source_close(&s);
     return st == XANI_OK && !binned ? reduce_few(p, run) : st;

@@ -116,6 +116,8 @@ double xn_plan_v(const xn_plan *p, xn_plan_what what);
 xani_status xn_plan_bins_configured(xn_plan *p);
 // Bins that a fit would use of those with these edges and numbers of shots; width_ps: of the delays in a bin.
 xani_status xn_plan_bins(xn_plan *p, int n, const double *edges_ps, const double *shots, double width_ps);
+// The same of two or more delays, edges half-way between them, shots in proportion to weight (NULL: alike).
+xani_status xn_plan_bins_between(xn_plan *p, int n, const double *delay_ps, const double *weight);
 double xn_plan_on_shots(const xn_plan *p); // used laser-on shots of a run; NaN: unknown
 
 // measure.c: from the first shots of a run that has files; from a cube.
@@ -131,6 +133,8 @@ const char *xn_plan_run_name(const xn_plan *p, int run); // its name, "" for a s
 
 // compare.c: amplitudes and frequencies of the modes beside those expected
 xani_status xn_plan_compare(xn_plan *p);
+void xn_plan_shift(xn_plan *p, double frequency_scale);      // of all lines
+xani_status xn_plan_results_bin(const xn_plan *p, int *bin); // pixels along a group of the first modes; 0: none
 
 // sight.c
 xani_status xn_plan_scene(xn_plan *p);

@@ -279,7 +279,8 @@ static void sum_up(const xn_plan *p, const columns *c, int b, int n, xn_plan_out
 static xani_status predict_grouping(xn_plan *p, int n, columns *c, xn_plan_outcome *out)
 {
     bool memory = false;
-    double shots = xn_plan_on_shots(p), on = xn_plan_reference(p);
+    const bool known = isfinite(xn_plan_on_shots(p)) && isfinite(xn_plan_v(p, XN_PLAN_PHOTONS));
+    double on = xn_plan_reference(p);
 #pragma omp parallel num_threads(p->threads)
     {
         double *work = xn_alloc(xn_plan_work(&p->trace), sizeof *work);
@@ -302,7 +303,7 @@ static xani_status predict_grouping(xn_plan *p, int n, columns *c, xn_plan_outco
                 c->clock[at] = clock[b];
                 c->spread[at] = spread[b];
                 c->common[at] = odds[b].common;
-                c->found[at] = isnan(shots) ? NAN : xn_plan_found_in(p, &odds[b], s, b);
+                c->found[at] = known ? xn_plan_found_in(p, &odds[b], s, b) : NAN;
                 c->need[at] = needed(p, &odds[b], s, b);
             }
             add_clearest(p, c, i);

@@ -95,6 +95,20 @@ static xani_status look_into(xn_plan *p, const char *path, int *found)
     return st == XANI_OK ? take(p, cube ? &p->cube_path[run] : &p->modes_path[run], path) : st;
 }
 
+// The folder of one run of several: its files say which.
+static xani_status look_inside(xn_plan *p, const char *folder, int *found)
+{
+    static const char *const names[2] = {"cube.h5", "modes.h5"};
+    for (int k = 0; k < 2; k++) {
+        char *path = xn_format("%s/%s", folder, names[k]);
+        if (path == NULL) return xn_fail_memory(p->ctx, folder, strlen(folder));
+        xani_status st = is_file(path) ? look_into(p, path, found) : XANI_OK;
+        xn_free(path);
+        XN_TRY(st);
+    }
+    return XANI_OK;
+}
+
 static xani_status look_at(xn_plan *p, char *path, bool must)
 {
     int found = 0;
@@ -102,6 +116,7 @@ static xani_status look_at(xn_plan *p, char *path, bool must)
     if (st == XANI_OK && must && !is_folder(path) && !is_file(path))
         st = xn_fail(p->ctx, XANI_ERR_INPUT, "plan.results: there is no %s", path);
     if (st == XANI_OK) st = is_folder(path) ? look_below(p, path, &found) : must ? look_into(p, path, &found) : XANI_OK;
+    if (st == XANI_OK && must && found == 0 && is_folder(path)) st = look_inside(p, path, &found);
     if (st == XANI_OK && must && found == 0)
         st = xn_fail(p->ctx, XANI_ERR_INPUT, "plan.results: there is no cube.h5 or modes.h5 of these runs below %s",
                      path);
@@ -167,24 +182,6 @@ xani_status xn_plan_results(xn_plan *p)
 
 // ---- cubes
 
-// Without a shot table: counts of the bins, edges half-way between their delays.
-static xani_status bins_of_counts(xn_plan *p, const xn_cube *c)
-{
-    size_t n = (size_t)c->nbins;
-    double *edges = xn_alloc(2 * n + 2, sizeof *edges), *shots;
-    if (edges == NULL) return xn_fail_memory(p->ctx, "the delays", n * 16);
-    shots = edges + n + 1;
-    for (int b = 0; b < c->nbins; b++) {
-        double before = b > 0 ? c->delay_ps[b - 1] : 2.0 * c->delay_ps[0] - c->delay_ps[1];
-        edges[b] = 0.5 * (before + c->delay_ps[b]);
-        shots[b] = c->on_count != NULL ? c->on_count[b] : c->weight != NULL ? c->weight[b] : 1.0;
-    }
-    edges[n] = c->delay_ps[n - 1] + (c->delay_ps[n - 1] - edges[n - 1]);
-    xani_status st = xn_plan_bins(p, c->nbins, edges, shots, (edges[n] - edges[0]) / (double)n);
-    xn_free(edges);
-    return st;
-}
-
 xani_status xn_plan_cubes(xn_plan *p, bool *measured)
 {
     static const char where[] = "cube.h5";
@@ -197,7 +194,7 @@ xani_status xn_plan_cubes(xn_plan *p, bool *measured)
         if (!*measured && c.shots.n > 0 && c.edges_ps != NULL)
             st = xn_plan_shots(p, &c.shots, c.nbins, c.edges_ps, where);
         else if (!*measured && c.nbins > 1)
-            st = bins_of_counts(p, &c);
+            st = xn_plan_bins_between(p, c.nbins, c.delay_ps, c.on_count != NULL ? c.on_count : c.weight);
         if (st == XANI_OK) st = xn_plan_from_cube(p, *measured ? run : 0, &c, where);
         *measured = true;
         xn_cube_free(&c);
@@ -206,15 +203,27 @@ xani_status xn_plan_cubes(xn_plan *p, bool *measured)
     return XANI_OK;
 }
 
+static double shots_of(const xn_cube *c, int bin)
+{
+    return c->on.shots != NULL ? (double)c->on.shots[bin] : c->on_count[bin];
+}
+
+// Upper edge, half-way to the next delay where only these are known.
+static double end_of(const xn_cube *c, int bin)
+{
+    if (c->edges_ps != NULL) return c->edges_ps[bin + 1];
+    return 0.5 * (c->delay_ps[bin] + c->delay_ps[bin + 1 < c->nbins ? bin + 1 : bin]);
+}
+
 // The bin with most shots of those before time zero, else of all.
 static int fullest(const xn_plan *p, const xn_cube *c, bool *quiet)
 {
     int best[2] = {-1, 0};
     double zero = xn_config_double(p->config, "fit.time_zero_ps") - 3.0 * xn_plan_v(p, XN_PLAN_TIMING);
     for (int b = 0; b < c->nbins; b++) {
-        bool before = c->edges_ps != NULL && c->edges_ps[b + 1] < zero && c->on.shots[b] > 2;
-        if (before && (best[0] < 0 || c->on.shots[b] > c->on.shots[best[0]])) best[0] = b;
-        if (c->on.shots[b] > c->on.shots[best[1]]) best[1] = b;
+        bool before = end_of(c, b) < zero && shots_of(c, b) > 2.0;
+        if (before && (best[0] < 0 || shots_of(c, b) > shots_of(c, best[0]))) best[0] = b;
+        if (shots_of(c, b) > shots_of(c, best[1])) best[1] = b;
     }
     *quiet = best[0] >= 0;
     return *quiet ? best[0] : best[1];
@@ -226,7 +235,7 @@ static xani_status compare_errors(xn_plan *p, const char *path, const xn_cube *c
     int64_t n = c->ny * c->nx, k = 0;
     bool quiet = false; // nothing oscillates in that bin
     int bin = fullest(p, c, &quiet);
-    double shots = (double)c->on.shots[bin];
+    double shots = shots_of(c, bin);
     float *e = xn_alloc((size_t)n, sizeof *e);
     double *ratio = xn_alloc(3 * (size_t)n, sizeof *ratio), *seen = ratio + n, *expected = seen + n;
     xani_status st = e != NULL && ratio != NULL ? XANI_OK : xn_fail_memory(p->ctx, "errors", (size_t)n * 28);
@@ -257,7 +266,7 @@ xani_status xn_plan_errors(xn_plan *p)
         if (p->cube_path[run] == NULL) continue;
         XN_TRY(xn_result_read_cube_head(p->ctx, p->cube_path[run], &c));
         xani_status st = XANI_OK;
-        if (c.errors_counting && c.on.shots != NULL && c.mean_frame != NULL)
+        if (c.errors_counting && (c.on.shots != NULL || c.on_count != NULL) && c.mean_frame != NULL)
             st = compare_errors(p, p->cube_path[run], &c);
         xn_cube_free(&c);
         return st; // one is enough

@@ -139,6 +139,23 @@ xani_status xn_plan_bins(xn_plan *p, int n, const double *edges, const double *s
     return XANI_OK;
 }
 
+xani_status xn_plan_bins_between(xn_plan *p, int n_bins, const double *delay_ps, const double *weight)
+{
+    size_t n = (size_t)n_bins;
+    double *edges = xn_alloc(2 * n + 2, sizeof *edges), *shots;
+    if (edges == NULL) return xn_fail_memory(p->ctx, "the delays", n * 16);
+    shots = edges + n + 1;
+    for (size_t b = 0; b < n; b++) {
+        double before = b > 0 ? delay_ps[b - 1] : 2.0 * delay_ps[0] - delay_ps[1];
+        edges[b] = 0.5 * (before + delay_ps[b]);
+        shots[b] = weight != NULL ? weight[b] : 1.0;
+    }
+    edges[n] = delay_ps[n - 1] + (delay_ps[n - 1] - edges[n - 1]);
+    xani_status st = xn_plan_bins(p, n_bins, edges, shots, (edges[n] - edges[0]) / (double)n);
+    xn_free(edges);
+    return st;
+}
+
 xani_status xn_plan_bins_configured(xn_plan *p)
 {
     xn_bins bins;

@@ -234,6 +234,47 @@ def states():
          f"no force constants: rho of the modes found {middle['rho_median']:.2f} foretold, {rho:.2f} obtained")
 
 
+def binned():
+    """The first setting once more, as pairs of cubes that were binned before, in two runs: what they hold is taken."""
+    raw, folder = f"{SCRATCH}/copper/raw/xani.yaml", f"{SCRATCH}/binned"
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    xani("reduce", raw, "-o", f"{folder}/cube.h5", "-q", "--set", "output.field_cubes=true")
+    on, = (name for name in os.listdir(folder) if name.endswith("_on.h5"))
+    with h5py.File(f"{folder}/cube.h5") as f:
+        shots = [int(f[f"entry/sums/{k}/shots"][()].sum()) for k in ("on", "off")]
+        frame = float(np.nanmedian(f["entry/mean_frame/photons"][()]))
+    c = {key: BASE[key] for key in ("experiment", "fit", "map", "engine", "geometry")}
+    c["geometry"] = {**c["geometry"], "detector": {"shape": [16, 32], "pixel_mm": 0.06, "centre_px": [350, -250]}}
+    c["input"] = {"layout": "cube", "delay": {"sign": 1}, "counts_per_photon": 1}
+    c["runs"] = [{"name": name, "files": [on], "angle_deg": [angle]} for name, angle in (("a", 0), ("b", 0.02))]
+    config = f"{folder}/c.yaml"
+    with open(config, "w") as f:
+        yaml.safe_dump(c, f)
+    known = {"map.force_constants.file": "cu_296k", "plan.timing_rms_ps": 0.015}
+
+    def facts(p):
+        q = {x["quantity"]: x["value"] for x in p["inputs"]}
+        return [q["shots_per_run"], q["laser_off_fraction"], q["used_fraction"]]
+
+    want = [sum(shots), shots[1] / sum(shots), 1]
+    before = plan(config, known)
+    r.ok(np.allclose(facts(before), want, rtol=1e-4) and before["delays_used"] > 80, f"cubes before: shots {facts(before)}, {before['delays_used']} delays")
+    r.ok(before["clearest"]["found"] is None, "what is found is not known where the brightness is not")
+    xani("run", config, "-o", f"{folder}/out", "-q", "--set", "output.report=false")
+    after = plan(config, known, f"{folder}/out")
+    r.ok(np.allclose(facts(after), want, rtol=1e-4) and after["sigma_measured"] and abs(after["sigma_measured"] * np.sqrt(frame * shots[0] / 100) - 1) < 0.2,
+         f"results of cubes: shots {facts(after)}, sigma {after['sigma_measured']} measured, {after['sigma_expected']} expected")
+    one = plan(config, known, f"{folder}/out/a")
+    r.ok(one["amplitudes_from"] == "modes.h5" and facts(one) == facts(after), f"the folder of one run: amplitudes from {one['amplitudes_from']}")
+    other = plan(config, {**known, "reduce.spatial_bin": 2}, f"{folder}/out")
+    foretold = after["grouping"][1]["found"]
+    r.ok(other["amplitudes_from"] == "modes.h5" and abs(other["grouping"][1]["found"] / foretold - 1) < 0.1,
+         f"results of other groups: {foretold} found in groups of 2 x 2, {other['grouping'][1]['found']} once they are set")
+    few, many = (plan(config, {"map.grid.shape": shape})["irreducible_voxels"] for shape in ([5, 5, 5], [21, 21, 21]))
+    r.ok(few < 30 and many > 10 * few, f"map.grid.shape divides the zone: {few} and {many} voxels")
+
+
 def without_crystal():
     """Modes as given, one after the other, against the closed form of science.md 8."""
     config = f"{SCRATCH}/bare.yaml"
@@ -248,6 +289,7 @@ def without_crystal():
     sigma = 1 / np.sqrt(4 * 100000 * 0.8 * 0.5 / 200)
     rho = 0.02 * left / sigma * np.sqrt(2 * (1 - np.exp(-10)) / (4 * 0.05))
     row = p["significance"][0]
+    r.ok(row["share"] > 0 and all(x["found"] is x["groups"] is None for x in [row, *p["grouping"]]), "bare: how many groups there are is not known")
     r.ok(abs(row["rho_median"] / rho - 1) < 0.02, f"bare: rho {row['rho_median']:.3f}, by hand {rho:.3f}")
     need = 100000 * (p["rho_needed"] / row["rho_median"]) ** 2
     r.ok(abs(row["shots_median"] / need - 1) < 1e-3, f"bare: {row['shots_median']} shots needed, by hand {need:.0f}")
@@ -338,6 +380,7 @@ def pictures():
     before = open(config).read()
     r.ok("not a PNG" in xani("plan", config, "--draw", config, "-q", "--force", "--set", "input={}", code=2) and open(config).read() == before,
          "a configuration is not drawn over")
+    r.ok("x.jpg: not a PNG" in xani("plan", config, "--draw", "x.jpg", "-q", "--set", "input={}", code=2), "a picture is a PNG by its name too")
     r.ok("exists" in xani("plan", config, "--draw", png, "-q", "--set", "input={}", code=1), "a picture that is there is kept")
 
 
@@ -362,7 +405,7 @@ def errors():
 
 os.makedirs(SCRATCH, exist_ok=True)
 clock = time.monotonic()
-for test in (settings, states, without_crystal, angles, pulse, pictures, errors):
+for test in (settings, states, binned, without_crystal, angles, pulse, pictures, errors):
     r.guard(test.__name__, test)
     print(f"# {test.__name__}: {time.monotonic() - clock:.1f} s so far")
 print(f"1..{r.n}")

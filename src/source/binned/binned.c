@@ -275,7 +275,7 @@ static void settle_part(xn_ctx *ctx, xn_binned_part *p, xn_binned_facts *facts)
                 p->path, (long long)bare, (long long)filled, lost);
 }
 
-static void settle(xn_ctx *ctx, xn_binned *b, xn_source *s)
+static xani_status settle(xn_ctx *ctx, xn_binned *b, xn_source *s)
 {
     const int64_t plane = s->ny * s->nx * (int64_t)sizeof(double);
     s->binned = (xn_binned_facts){.bins = b->nbins};
@@ -285,6 +285,14 @@ static void settle(xn_ctx *ctx, xn_binned *b, xn_source *s)
             xn_max64(s->binned.block_bytes, xn_max64(1, b->part[i].block * b->part[i].per_row) * plane);
     }
     s->binned.bytes *= plane;
+    b->shots = xn_calloc((size_t)b->nbins + 1, sizeof *b->shots);
+    if (b->shots == NULL) return xn_fail_memory(ctx, "the bins", (size_t)b->nbins * sizeof *b->shots);
+    for (int i = 0; i < b->n; i++)
+        for (int64_t k = 0; !b->part[i].off && k < b->part[i].bins; k++)
+            b->shots[bin_of(b, b->part[i].place_ps[k])] += b->part[i].count[k];
+    s->binned.delay_ps = b->place_ps;
+    s->binned.shots = b->shots;
+    return XANI_OK;
 }
 
 // Before any plane is read, so that `xani check` finds it too.
@@ -314,7 +322,7 @@ xani_status xn_binned_finish(xn_ctx *ctx, const xn_config *config, const char *c
     if (s->module_rows == NULL) XN_TRY(xn_modules_from_geometry(ctx, config, s));
     XN_TRY(xn_mask_load(ctx, config, b->part[0].path, s));
     xn_binned_say_ignored(ctx, config, used);
-    settle(ctx, b, s);
+    XN_TRY(settle(ctx, b, s));
     return check_used(ctx, b, s);
 }
 
@@ -345,6 +353,7 @@ void xn_binned_close(xn_source *s)
     }
     if (b != NULL) xn_free(b->part);
     if (b != NULL) xn_free(b->place_ps);
+    if (b != NULL) xn_free(b->shots);
     if (b != NULL) xn_free(b->background);
     xn_free(b);
     s->impl = NULL;

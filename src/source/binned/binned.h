@@ -43,6 +43,7 @@ typedef struct xn_binned {
     xn_binned_part *part;
     int nbins;
     double *place_ps;   // of the whole, ascending
+    double *shots;      // (nbins) laser-on, with an I0
     double *background; // (ny, nx) subtracted for every frame of a bin; NULL: none
 } xn_binned;
 
