@@ -47,99 +47,6 @@ static void find_title(report *r)
     free(title);
 }
 
-static void fact(report *r, const char *what, const char *fmt, ...) CLI_PRINTF(3, 4);
-static void fact(report *r, const char *what, const char *fmt, ...)
-{
-    char *value = NULL;
-    va_list args;
-    va_start(args, fmt);
-    int n = vasprintf(&value, fmt, args);
-    va_end(args);
-    if (n < 0) return;
-    text_add(&r->page, "<div><b>");
-    text_escape(&r->page, value);
-    text_add(&r->page, "</b><span>");
-    text_escape(&r->page, what);
-    text_add(&r->page, "</span></div>\n");
-    free(value);
-}
-
-typedef struct totals {
-    int64_t used_on, used_off, seen, fitted, with_modes, modes, failed;
-    double frequency_error;
-} totals;
-
-static void count_run(const report_run *run, totals *t)
-{
-    const report_cuts *k = &run->cuts;
-    if (k->n > 0 && k->on != NULL && k->off != NULL) {
-        t->used_on += (int64_t)k->on[k->n - 1];
-        t->used_off += (int64_t)k->off[k->n - 1];
-        t->seen += (int64_t)(k->on[0] + k->off[0] + (k->unknown ? k->unknown[0] : 0));
-    }
-    for (int64_t i = 0; run->modes != NULL && run->status != NULL && i < run->ny * run->nx; i++) {
-        t->fitted += run->status[i] != 2;
-        t->failed += run->status[i] == 4;
-        t->with_modes += run->count != NULL && run->count[i] > 0;
-    }
-    if (run->modes != NULL) t->modes += numbers_finite(run->frequency, run->n_modes * run->ny * run->nx);
-}
-
-static double all_errors(const report *r)
-{
-    if (r->dispersion.points.frequency_errors != NULL)
-        return numbers_median(r->dispersion.points.frequency_errors, r->dispersion.points.n);
-    return NAN;
-}
-
-static void warnings(report *r, const totals *t)
-{
-    const report_points *p = &r->dispersion.points;
-    if (p->mirrored > 0)
-        report_note(r, "the delay bins are too coarse for this crystal: %lld points may be aliased",
-                    (long long)p->mirrored);
-    if (t->fitted > 0 && t->with_modes == 0) report_note(r, "no pixel group shows a significant oscillation");
-    if (t->fitted > 0 && (double)t->failed > 0.05 * (double)t->fitted)
-        report_note(r, "%.1f %% of the fits did not converge", 100.0 * (double)t->failed / (double)t->fitted);
-    for (int i = 0; i < r->n_runs; i++) {
-        const report_run *run = &r->runs[i];
-        report_warnings(r, run->cube, run->name);
-        report_warnings(r, run->modes, run->name);
-        if (run->cube != NULL && run->modes == NULL) report_note(r, "%s has not been fitted yet", run->cube);
-    }
-    report_warnings(r, r->dispersion.path, "");
-}
-
-static void summary(report *r)
-{
-    totals t = {0};
-    for (int i = 0; i < r->n_runs; i++) count_run(&r->runs[i], &t);
-    double error = all_errors(r), fraction = t.fitted > 0 ? (double)t.with_modes / (double)t.fitted : NAN;
-    int64_t branches = 0; // that were seen
-    for (int64_t b = 0, n = r->dispersion.branch_n; b < r->dispersion.n_branches; b++)
-        branches += numbers_finite(r->dispersion.branch_frequency + b * n, n) > 0;
-    warnings(r, &t);
-    text_add(&r->page, "<div class=\"facts\">\n");
-    if (r->dispersion.path != NULL) fact(r, "points of the dispersion", "%lld", (long long)r->dispersion.points.n);
-    if (branches > 0) fact(r, "branches along the path", "%lld", (long long)branches);
-    if (isfinite(error)) fact(r, "median error of ν", "%.1f GHz", 1000 * error);
-    if (t.fitted > 0) fact(r, "of the pixel groups show a mode", "%.1f %%", 100 * fraction);
-    if (t.modes > 0) fact(r, "modes accepted", "%lld", (long long)t.modes);
-    if (t.seen > 0) fact(r, "shots used, on + off", "%lld + %lld", (long long)t.used_on, (long long)t.used_off);
-    if (r->score.n > 0) fact(r, "median |ν − ν₁| from the truth", "%.1f GHz", 1000 * r->score.median);
-    if (r->score.n_pulls > 1)
-        fact(r, "pulls: mean, width", "%s%.2f, %.2f", r->score.pull_mean < 0 ? "−" : "", fabs(r->score.pull_mean),
-             r->score.pull_width);
-    text_add(&r->page, "</div>\n");
-    json_object_set_new(
-        r->json, "summary",
-        json_pack("{s:I, s:I, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I}", "points", (json_int_t)r->dispersion.points.n,
-                  "branches", (json_int_t)branches, "median_frequency_error_thz", number_json(error),
-                  "fraction_with_modes", number_json(fraction), "pixel_groups_fitted", (json_int_t)t.fitted, "modes",
-                  (json_int_t)t.modes, "shots_seen", (json_int_t)t.seen, "shots_used_on", (json_int_t)t.used_on,
-                  "shots_used_off", (json_int_t)t.used_off, "not_converged", (json_int_t)t.failed));
-}
-
 // ---- the parts
 
 static void header(report *r)
@@ -174,41 +81,12 @@ static void header(report *r)
     free(facility);
 }
 
-static void run_table(report *r)
-{
-    text_add(&r->page,
-             "<div class=\"scroll\"><table><tr><th>run</th><th>angles (°)</th><th>laser on</th><th>laser off</th>"
-             "<th>groups fitted</th><th>with modes</th><th>modes</th><th>median χ²/ν</th></tr>\n");
-    for (int i = 0; i < r->n_runs; i++) {
-        const report_run *run = &r->runs[i];
-        totals t = {0};
-        count_run(run, &t);
-        text_add(&r->page, "<tr><td>");
-        text_escape(&r->page, run->name);
-        text_add(&r->page, "</td><td>");
-        for (int64_t k = 0; run->angles_deg != NULL && k < run->n_angles; k++)
-            text_add(&r->page, "%s%g", k ? ", " : "", run->angles_deg[k]);
-        text_add(&r->page, "</td>");
-        if (t.seen > 0)
-            text_add(&r->page, "<td>%lld</td><td>%lld</td>", (long long)t.used_on, (long long)t.used_off);
-        else
-            text_add(&r->page, "<td>–</td><td>–</td>");
-        text_add(&r->page, "<td>%lld</td><td>%lld</td><td>%lld</td>", (long long)t.fitted, (long long)t.with_modes,
-                 (long long)t.modes);
-        if (run->chi2 != NULL)
-            text_add(&r->page, "<td>%.3f</td></tr>\n", numbers_median(run->chi2, run->ny * run->nx));
-        else
-            text_add(&r->page, "<td>–</td></tr>\n");
-    }
-    text_add(&r->page, "</table></div>\n");
-}
-
 static void run_sections(report *r, json_t *list)
 {
     report_heading(r, "runs", r->n_runs > 1 ? "Runs" : "From shots to modes");
     if (r->n_runs == 0)
         report_paragraph(r, "Neither a cube nor modes are beside the dispersion: nothing to show of the runs.");
-    if (r->n_runs > 1) run_table(r);
+    if (r->n_runs > 1) report_run_table(r);
     if (r->n_runs > RUNS_SHOWN)
         report_paragraph(r, "Pictures are those of the first %d of %d runs.", RUNS_SHOWN, r->n_runs);
     for (int i = 0; i < r->n_runs; i++) {
@@ -329,7 +207,7 @@ static xani_status make_page(report *r)
     report_page_begin(r);
     header(r);
     truth_compare(r, &r->score);
-    summary(r);
+    report_summary(r);
     body = r->page; // the notes go between: they are complete when all is drawn
     memset(&r->page, 0, sizeof r->page);
     report_section_dispersion(r);

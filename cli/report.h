@@ -31,6 +31,7 @@ void numbers_moments(const double *v, int64_t n, double *mean, double *width);
 void numbers_histogram(const double *v, int64_t n, double lo, double hi, int n_bins, double *edges, double *counts);
 json_t *numbers_json(const double *v, int64_t n); // list, NaN as null
 json_t *number_json(double v);
+json_t *count_json(double v); // an integer, NaN as null
 
 // ---- results
 typedef struct report_shots { // one row per shot; n == 0: binned input
@@ -56,6 +57,7 @@ typedef struct report_run {
     double *delay_ps, *edges_ps, *shots_per_bin;
     double *mask, *mean_frame;
     double time_resolution_ps;
+    double shots_on, shots_off; // in the sums, or as they came with them; NaN: not told
     report_shots shots;
     report_cuts cuts;
     // modes
@@ -85,6 +87,7 @@ typedef struct report_dispersion {
     int64_t n_combinations;
     double nyquist_thz; // NaN: unknown
     int64_t shape[3];   // of the coverage
+    double zone_voxels; // of those that lie in the first zone; NaN: not told
     double *coverage, *axis[3];
     int64_t path_n, path_nf;
     double *path_distance, *path_frequency, *path_intensity;
@@ -183,11 +186,14 @@ void report_section_modes(report *r, const report_run *run, json_t *json);
 void report_section_maps(report *r, const report_run *run); // pictures of report_section_modes
 void report_section_dispersion(report *r);
 void report_read_points(report *r, const char *file, report_points *p);
+void report_forget_points(report_points *p);
 void report_read_forces(report *r, report_dispersion *d);
 void report_draw_forces(const draw_axes *a, const report_dispersion *d);
 void report_section_forces(report *r, json_t *json); // of that section
 void report_section_truth(report *r);
 void report_section_provenance(report *r);
+void report_summary(report *r);
+void report_run_table(report *r);
 // The run's picture name: "mean-frame", with several runs "r1-mean-frame"; owned.
 char *report_picture_name(const report *r, const report_run *run, const char *name);
 

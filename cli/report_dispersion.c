@@ -33,6 +33,15 @@ void report_read_points(report *r, const char *file, report_points *p)
     free(alias);
 }
 
+void report_forget_points(report_points *p)
+{
+    void *const owned[] = {p->hkl,    p->frequency, p->frequency_errors, p->amplitude, p->amplitude_errors,
+                           p->branch, p->pixel};
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) free(owned[i]);
+    report_strings_free(p->run, p->n);
+    report_strings_free(p->kind, p->n);
+}
+
 // ---- coverage
 
 typedef struct coverage_view {
@@ -107,8 +116,16 @@ static void coverage_section(report *r, json_t *json)
     json_object_set_new(json, "volume_voxels", json_integer(n));
     json_object_set_new(json, "volume_covered", json_integer(seen));
     text_add(&r->page, "<h3>Coverage of the zone</h3>\n");
-    report_paragraph(r, "%lld of %lld voxels of the folded cell (%.1f %%) were seen by at least one pixel group.",
-                     (long long)seen, (long long)n, 100.0 * (double)seen / (double)(n > 0 ? n : 1));
+    json_object_set_new(json, "volume_in_zone", count_json(d->zone_voxels));
+    if (d->zone_voxels > 0.0)
+        report_paragraph(r,
+                         "%lld of the %.0f voxels that lie in the first zone, or partly (%.1f %%), were seen by at "
+                         "least one pixel group; the box around the zone has %lld.",
+                         (long long)seen, d->zone_voxels, 100.0 * (double)seen / d->zone_voxels, (long long)n);
+    else
+        report_paragraph(r,
+                         "%lld voxels were seen by at least one pixel group, of %lld of the box around the first zone.",
+                         (long long)seen, (long long)n);
     report_figures_begin_three(r);
     for (int along = 2; along >= 0; along--) coverage_picture(r, along);
     report_figures_end(r);
@@ -119,14 +136,24 @@ static void coverage_section(report *r, json_t *json)
 #define PAGE_W 1480
 #define PAGE_H 1000
 
+// About as wide as it will be drawn.
+static double label_width(const char *label)
+{
+    int letters = 0;
+    for (; *label != '\0'; label++) letters += ((unsigned char)*label & 0xc0) != 0x80;
+    return 0.72 * DRAW_EM * letters;
+}
+
+// A corner so near to the one before that its name would be written over that one's has neither name nor line.
 static void draw_labels(const draw_axes *a, const report_dispersion *d)
 {
-    double last = -1e9;
+    double free_from = -1e9;
     for (int i = 0; i < d->n_labels; i++) {
-        double x = draw_x(a, d->label_distance[i]);
+        double x = draw_x(a, d->label_distance[i]), half = 0.5 * label_width(d->label[i]);
+        if (x - half < free_from) continue;
         draw_line(a, d->label_distance[i], a->y0, d->label_distance[i], a->y1, DRAW_WHITE, 2, DRAW_SOLID);
-        if (x - last > 1.6 * DRAW_EM) draw_text(x, a->bottom - 1.05 * DRAW_EM, 0.5, 1.05, DRAW_INK, d->label[i]);
-        last = x;
+        draw_text(x, a->bottom - 1.05 * DRAW_EM, 0.5, 1.05, DRAW_INK, d->label[i]);
+        free_from = x + half + 0.15 * DRAW_EM;
     }
     draw_text((a->left + a->right) / 2, a->bottom - 2.45 * DRAW_EM, 0.5, 1, DRAW_INK, "Wave vector q along the path");
 }
@@ -311,9 +338,9 @@ static void points_text(report *r, json_t *json)
     report_paragraph(
         r,
         "%lld points (ν, q): %lld from pairs, where ν = f/2, %lld coherent, where ν = f; %lld lines were taken as sums "
-        "or differences of two branches and stand apart. Median standard error of ν: %.3g THz.",
-        (long long)p->n, (long long)p->pairs, (long long)(p->n - p->pairs), (long long)r->dispersion.n_combinations,
-        error);
+        "or differences of two branches and stand apart.",
+        (long long)p->n, (long long)p->pairs, (long long)(p->n - p->pairs), (long long)r->dispersion.n_combinations);
+    if (isfinite(error)) report_paragraph(r, "Median standard error of ν: %.3g THz.", error);
     aliasing_text(r);
     json_object_set_new(json, "points", json_integer(p->n));
     json_object_set_new(json, "points_pair", json_integer(p->pairs));

@@ -28,7 +28,7 @@ typedef struct layout {
     int columns, per_column; // modules
     double cell;             // pixels of the page per pixel group
     double column_rows;      // rows in the tallest column
-    double height;
+    double width, height;
 } layout;
 
 static double tallest(const report_run *run, int per_column)
@@ -58,13 +58,16 @@ static layout find_layout(const report_run *run, const draw_scale *bar)
         best.cell = (1.6 * PAGE_W - TOP - BOTTOM - (best.per_column - 1) * GAP) / best.column_rows;
         best.height = 1.6 * PAGE_W;
     }
+    if (bar) right = fmax(right, draw_bar_room(bar, best.height - TOP - BOTTOM)); // a longer bar has longer numbers
+    best.width = LEFT + best.columns * (double)run->nx * best.cell + (best.columns - 1) * COLUMN_MARGIN + right;
     return best;
 }
 
 static void map_size(const report_run *run, const draw_scale *bar, int *width, int *height)
 {
-    *width = PAGE_W;
-    *height = (int)fmax(find_layout(run, bar).height, 11 * DRAW_EM);
+    layout l = find_layout(run, bar);
+    *width = (int)ceil(fmax(l.width, 11 * DRAW_EM));
+    *height = (int)fmax(l.height, 11 * DRAW_EM);
 }
 
 // Mean of the finite values in blocks of f x f; owned.

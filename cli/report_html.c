@@ -10,6 +10,9 @@
 
 #include "cli/report.h"
 
+#define USUAL 1000 // pixels across a picture
+#define NARROW 700
+
 static void room(text *t, size_t more)
 {
     if (t->n + more + 1 <= t->capacity) return;
@@ -199,8 +202,11 @@ void report_picture(report *r, const char *name, int width, int height, draw_fn 
     json_array_append_new(r->pictures, json_pack("{s:s, s:i, s:i, s:s}", "file", relative, "width", width, "height",
                                                  height, "caption", caption));
     free(relative);
-    text_add(&r->page, "<figure%s><img width=\"%d\" height=\"%d\" alt=\"", wide ? " class=\"wide\"" : "", width / 2,
+    text_add(&r->page, "<figure%s><img width=\"%d\" height=\"%d\"", wide ? " class=\"wide\"" : "", width / 2,
              height / 2);
+    if (width < NARROW) // its letters as large as those of the others
+        text_add(&r->page, " style=\"max-width:%d%%\"", width / (USUAL / 100));
+    text_add(&r->page, " alt=\"");
     text_escape(&r->page, caption);
     text_add(&r->page, "\" src=\"data:image/png;base64,");
     text_base64(&r->page, png.bytes, png.n);

@@ -180,7 +180,8 @@ void report_section_modes(report *r, const report_run *run, json_t *json)
             run->threshold, run->false_alarm, run->lo_ps, run->hi_ps, run->band_thz[0], run->band_thz[1],
             run->errors_from && strcmp(run->errors_from, "counting") == 0 ? "counting statistics" : "residual");
     if (numbers_finite(run->frequency, n) == 0) {
-        report_paragraph(r, "No pixel group shows a significant mode.");
+        report_paragraph(r, run->n_modes > 0 ? "No pixel group shows a significant mode."
+                                             : "No mode was looked for: fit.modes_max is 0.");
         if (run->chi2 != NULL) {
             report_figures_begin(r);
             goodness_picture(r, run, json);

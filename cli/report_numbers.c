@@ -62,6 +62,8 @@ void numbers_histogram(const double *v, int64_t n, double lo, double hi, int n_b
 
 json_t *number_json(double v) { return isfinite(v) ? json_real(v) : json_null(); }
 
+json_t *count_json(double v) { return isfinite(v) ? json_integer((json_int_t)llround(v)) : json_null(); }
+
 json_t *numbers_json(const double *v, int64_t n)
 {
     json_t *list = json_array();

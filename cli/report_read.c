@@ -76,6 +76,18 @@ static bool is_in_ps(report *r, const char *cube)
     return ps;
 }
 
+// How many shots the sums hold; 0 of a cube whose counts nobody knows.
+static void read_counts(report *r, report_run *run)
+{
+    int64_t n = 0;
+    double *off = report_numbers(r, run->cube, "/entry/sums/off/shots", 1, &n), sum = 0.0;
+    run->shots_off = off != NULL && n > 0 ? off[0] : report_scalar(r, run->cube, "/entry/sums/off/count");
+    for (int64_t b = 0; run->shots_per_bin != NULL && b < run->nb; b++) sum += run->shots_per_bin[b];
+    run->shots_on = sum > 0.0 ? sum : NAN;
+    if (!(run->shots_off > 0.0)) run->shots_off = NAN;
+    free(off);
+}
+
 static void read_cube(report *r, report_run *run)
 {
     int64_t shape[2];
@@ -100,6 +112,7 @@ static void read_cube(report *r, report_run *run)
     run->shots_per_bin = report_exactly(r, run->cube, "/entry/sums/on/shots", 1, run->nb);
     if (run->shots_per_bin == NULL)
         run->shots_per_bin = report_exactly(r, run->cube, "/entry/sums/on/count", 1, run->nb);
+    read_counts(r, run);
     run->time_resolution_ps = report_scalar(r, run->cube, "/entry/time_resolution");
     read_cuts(r, run);
     read_shots(r, run);
@@ -177,6 +190,7 @@ static void add_run(report *r, const char *name)
     run->name = cli_format("%s", name);
     run->cube = cube;
     run->modes = modes;
+    run->shots_on = run->shots_off = NAN;
     run->time_resolution_ps = run->lo_ps = run->hi_ps = run->n_delays = run->threshold = run->false_alarm = NAN;
 }
 
@@ -249,6 +263,7 @@ static void read_dispersion(report *r, report_dispersion *d)
     d->n_combinations = combinations != NULL ? n : 0;
     free(combinations);
     d->nyquist_thz = report_scalar(r, d->path, "/entry/nyquist");
+    d->zone_voxels = report_scalar(r, d->path, "/entry/zone_voxels");
     d->coverage = report_numbers(r, d->path, "/entry/volume/coverage", 3, d->shape);
     static const char *const axis[3] = {"/entry/volume/h", "/entry/volume/k", "/entry/volume/l"};
     for (int k = 0; k < 3 && d->coverage != NULL; k++) d->axis[k] = report_exactly(r, d->path, axis[k], 1, d->shape[k]);
@@ -338,37 +353,13 @@ void report_forget(report *r)
 {
     for (int i = 0; i < r->n_runs; i++) forget_run(&r->runs[i]);
     report_dispersion *d = &r->dispersion;
-    report_points *p = &d->points;
-    void *const owned[] = {r->runs,
-                           r->title,
-                           r->energy,
-                           r->created,
-                           d->path,
-                           p->hkl,
-                           p->frequency,
-                           p->frequency_errors,
-                           p->amplitude,
-                           p->amplitude_errors,
-                           p->branch,
-                           p->pixel,
-                           d->coverage,
-                           d->axis[0],
-                           d->axis[1],
-                           d->axis[2],
-                           d->path_distance,
-                           d->path_frequency,
-                           d->path_intensity,
-                           d->label_distance,
-                           d->branch_distance,
-                           d->branch_frequency,
-                           d->branch_errors,
-                           d->branch_count,
-                           d->branch_hkl,
-                           d->reference,
-                           d->refined};
+    void *const owned[] = {r->runs,           r->title,           r->energy,           r->created,
+                           d->path,           d->coverage,        d->axis[0],          d->axis[1],
+                           d->axis[2],        d->path_distance,   d->path_frequency,   d->path_intensity,
+                           d->label_distance, d->branch_distance, d->branch_frequency, d->branch_errors,
+                           d->branch_count,   d->branch_hkl,      d->reference,        d->refined};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) free(owned[i]);
-    report_strings_free(p->run, p->n);
-    report_strings_free(p->kind, p->n);
+    report_forget_points(&d->points);
     report_strings_free(d->label, d->n_labels);
     truth_free(&r->truth);
     truth_score_free(&r->score);

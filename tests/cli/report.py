@@ -196,6 +196,11 @@ def check_whole(t):
     # 52 points in three branches: the experiment is there for the page, one or two points move this by 0.1 THz
     found = figures["truth"]["branches_median_difference_thz"]
     r.ok(found is not None and found < 0.5, f"whole: branches lie on the true ones, median {found}")
+    with h5py.File(f"{out}/dispersion.h5") as f:
+        seen, zone = (f["entry/volume/coverage"][()] > 0).sum(), f["entry/zone_voxels"][()]
+    d = figures["dispersion"]
+    r.ok(d["volume_in_zone"] == zone and d["volume_covered"] == seen and f"{seen} of the {zone} voxels" in words and f"({100 * seen / zone:.1f} %)" in words,
+         f"whole: {seen} of {zone} voxels of the zone were seen")
     r.ok("Γ" in words and "X" in words and len(labels) == 3 and "Comparison with the truth" in words, "whole: labels and truth are shown")
     r.ok("SAROP21-PBPS133:INTENSITY" in words and "acq0001.BSDATA.h5" in words and "xani run" in words, "whole: provenance is shown")
 
@@ -214,7 +219,28 @@ def check_parts():
             words, figures = look(folder, name)
             r.ok(says in words, f"{name}: says '{says}'")
             complete = "dispersion.h5" in files
+            used = [figures["summary"][k] for k in ("shots_seen", "shots_used_on", "shots_used_off")]
+            r.ok(all(v is None for v in used) if "cube.h5" not in files else all(v > 0 for v in used), f"{name}: shots {used}")
             r.ok(figures["state"] == ("complete" if complete else "incomplete"), f"{name}: state {figures['state']}")
+    folder = part("no-errors", "dispersion.h5")
+    with h5py.File(f"{folder}/dispersion.h5", "r+") as f:
+        f["entry/points/frequency_errors"][...] = np.nan
+    xani("report", folder)
+    words, figures = look(folder, "no errors")
+    r.ok("nan" not in words.split() and "Median standard error" not in words and figures["summary"]["median_frequency_error_thz"] is None,
+         "no errors: nothing is said of their median")
+    folder = part("labels", "dispersion.h5")
+    for share, drawn in ((0.031, True), (0.004, False)):  # of the path: 36 and 5 pixels
+        seen = []
+        for name in ("F", "Q"):
+            with h5py.File(f"{folder}/dispersion.h5", "r+") as f:
+                labels = f["entry/path_labels"]
+                labels["distance"][1] = labels["distance"][0] + share * (labels["distance"][-1] - labels["distance"][0])
+                labels["name"][1] = name
+            xani("report", folder)
+            with open(f"{folder}/report/dispersion.png", "rb") as f:
+                seen.append(f.read())
+        r.ok((seen[0] != seen[1]) == drawn, f"a corner {share} of the path from another has {'a' if drawn else 'no'} name")
     folder = part("stale", "cube.h5", "modes.h5")
     xani("report", folder)
     before = set(os.listdir(f"{folder}/report"))
@@ -242,7 +268,22 @@ def check_binned(t):
     if r.ok(code == 0, f"binned: run and report end with {code} {stderr[-200:]}"):
         words, figures = look(f"{folder}/out", "binned")
         r.ok("already binned" in words and "geometry" in words, "binned: says that there are no shots and no geometry")
-        r.ok(48 <= figures["summary"]["modes"] <= 60, f"binned: {figures['summary']['modes']} modes")
+        s = figures["summary"]
+        r.ok(48 <= s["modes"] <= 60, f"binned: {s['modes']} modes")
+        with h5py.File(f"{folder}/out/cube.h5") as f:
+            on, off = f["entry/sums/on/count"][()].sum(), f["entry/sums/off/count"][()]
+        r.ok([s["shots_used_on"], s["shots_used_off"], s["shots_seen"]] == [on, off, on + off] and f"{on:.0f} + {off:.0f}" in words,
+             f"binned: {s['shots_used_on']} and {s['shots_used_off']} shots, as they came")
+    code, _, stderr = xani("run", f"{folder}/xani.yaml", "-o", f"{folder}/none", "--set", "fit.modes_max=0")
+    words, figures = look(f"{folder}/none", "no modes asked for")
+    r.ok(code == 0 and "modes_max is 0" in words and "shows a significant" not in words and figures["summary"]["fraction_with_modes"] is None,
+         f"no modes asked for: {figures['notes']} {stderr[-200:]}")
+    tall = 0.05 * np.cos(2 * np.pi * 3.0 * delay)[:, None, None] + np.ones((80, 96, 8))
+    experiment.write_field_cube(f"{folder}/run0001", delay, rng.poisson(2e5 * tall).astype(float), np.full((96, 8), 2e5))
+    xani("run", f"{folder}/xani.yaml", "-o", f"{folder}/tall")
+    _, figures = look(f"{folder}/tall", "tall")
+    size = {p["file"]: (p["width"], p["height"]) for p in figures["pictures"]}
+    r.ok(size["report/mask.png"][0] < 400 and size["report/frequency-1.png"][0] < 600, f"tall: the picture is as wide as the detector, {size['report/mask.png']}")
 
 
 # ---- failures
