@@ -146,6 +146,7 @@ xani_status cli_result(cli *c, const char *schema, json_t *object); // prints (t
 // What `xani reduce --json` tells of a cube (reduced.c); owned.
 json_t *cli_reduced(cli *c, const char *cube);
 json_t *cli_fitted(cli *c, const char *modes);
+json_t *cli_mapped(cli *c, const char *dispersion);
 xani_status cli_result_text(cli *c, const char *schema, char *text); // library's JSON text; frees it
 char *cli_quantity(double value, const char *unit);                  // "12.3 k"; owned
 char *cli_bytes(double bytes);                                       // "1.2 GiB"; owned

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// reduced.c -- what `xani fit --json` tells of modes: how many pixels ended how; and `xani reduce --json` of a cube:
-// its bins and pixels, how many shots each cut left, and the balance of frames and readings.  Read from the cube, so
-// that it is what others will find there.
+// reduced.c -- what `xani fit --json` tells of modes: how many pixels ended how; `xani reduce --json` of a cube: its bins
+// and pixels, how many shots each cut left, and the balance of frames and readings; and `xani map --json` of a
+// dispersion.  Read from the file, so that it is what others will find there.
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli/report.h"
 
@@ -96,6 +97,40 @@ json_t *cli_fitted(cli *c, const char *modes)
         put_count(by_status, names[i], (double)count[i]);
     json_object_set_new(o, "fit_status", by_status);
     free(status);
+    json_decref(r.notes);
+    return o;
+}
+
+json_t *cli_mapped(cli *c, const char *dispersion)
+{
+    report r = {.c = c, .notes = json_array()};
+    report_points p = {0};
+    json_t *o = json_object();
+    int64_t shape[3] = {0}, runs = 0, combinations = 0, on_branch = 0, values = 0, seen = 0;
+    report_read_points(&r, dispersion, &p);
+    double *frequency = report_numbers(&r, dispersion, "/entry/branches/frequency", 2, shape);
+    put_count(o, "branches", frequency != NULL ? (double)shape[0] : NAN);
+    if (frequency != NULL) values = numbers_finite(frequency, shape[0] * shape[1]);
+    free(frequency);
+    free(report_numbers(&r, dispersion, "/entry/combination_points/frequency", 1, &combinations));
+    double *coverage = report_numbers(&r, dispersion, "/entry/volume/coverage", 3, shape);
+    for (int64_t i = 0; coverage != NULL && i < shape[0] * shape[1] * shape[2]; i++) seen += coverage[i] > 0;
+    free(coverage);
+    char **names = report_strings(&r, dispersion, "/entry/runs/name", &runs);
+    report_strings_free(names, runs);
+    for (int64_t i = 0; p.branch != NULL && i < p.n; i++) on_branch += p.branch[i] >= 0;
+    if (runs > 0) put_count(o, "runs", (double)runs);
+    put_count(o, "points", (double)p.n);
+    put_count(o, "points_pair", (double)p.pairs);
+    put_count(o, "points_coherent", (double)(p.n - p.pairs));
+    put_count(o, "points_on_branches", (double)on_branch);
+    put_count(o, "points_aliased", (double)p.mirrored);
+    put_count(o, "points_alias_unknown", (double)p.unjudged);
+    put_count(o, "combination_points", (double)combinations);
+    put_count(o, "branch_values", (double)values);
+    put_count(o, "voxels_seen", (double)seen);
+    put_count(o, "voxels_in_zone", report_scalar(&r, dispersion, "/entry/zone_voxels"));
+    report_forget_points(&p);
     json_decref(r.notes);
     return o;
 }

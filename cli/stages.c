@@ -177,6 +177,27 @@ xani_status cli_run_fit(cli *c)
     return st;
 }
 
+// --dry-run of the map: what it would refuse, and the plan.
+static xani_status print_map_plan(cli *c, const xani_config *config)
+{
+    char *text = NULL;
+    xani_status st =
+        xani_map_plan(c->context, config, (const char *const *)c->args, (size_t)c->n_args, c->output, &text);
+    if (st != XANI_OK) return st;
+    json_t *plan = json_loads(text, 0, NULL);
+    xani_free(text);
+    if (plan != NULL) json_object_set_new(plan, "would_write", cli_text(c->output));
+    return cli_result(c, "xani.plan", plan);
+}
+
+static xani_status written_map(cli *c)
+{
+    if (!c->json) return written(c, "xani.map", c->output);
+    json_t *one = cli_mapped(c, c->output);
+    json_object_set_new(one, "written", cli_text(c->output));
+    return cli_result(c, "xani.map", one);
+}
+
 xani_status cli_run_map(cli *c)
 {
     xani_status st = need_output(c);
@@ -187,10 +208,10 @@ xani_status cli_run_map(cli *c)
     if (c->config != NULL) st = cli_open_config(c, c->config, &config);
     if (st != XANI_OK) return st;
     if (c->dry_run) {
-        st = print_inputs(c);
+        st = print_map_plan(c, config);
     } else {
         st = xani_map(c->context, config, (const char *const *)c->args, (size_t)c->n_args, c->output);
-        if (st == XANI_OK) st = written(c, "xani.map", c->output);
+        if (st == XANI_OK) st = written_map(c);
     }
     xani_config_destroy(&config);
     return st;

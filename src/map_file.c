@@ -138,7 +138,7 @@ static void compare_angles(xn_ctx *ctx, const xn_config *config, const xn_modes 
             xn_warn(ctx,
                     "%s: measured at %.9g degrees of circle %d, which is taken; %s says %.9g: for that, reduce and fit "
                     "again",
-                    path, m->angles_deg[k], k, xn_config_name(config), angle);
+                    path, m->angles_deg[k], k + 1, xn_config_name(config), angle);
     }
 }
 
@@ -171,8 +171,30 @@ static xani_status check_twice(xn_ctx *ctx, const char *const *paths, size_t n)
     return XANI_OK;
 }
 
+static bool same_plane(const float *a, const float *b, size_t n) { return memcmp(a, b, n * sizeof *a) == 0; }
+
+// One run's modes under two names, too.
+static xani_status check_copies(xn_ctx *ctx, const xn_modes *const *modes, const char *const *paths, size_t at)
+{
+    const xn_modes *m = modes[at];
+    const size_t n = (size_t)(m->n_modes * m->ny * m->nx);
+    for (size_t i = 0; i < at; i++) {
+        const xn_modes *o = modes[i];
+        bool same = strcmp(o->run != NULL ? o->run : "", m->run != NULL ? m->run : "") == 0 && o->ny == m->ny &&
+                    o->nx == m->nx && o->n_modes == m->n_modes && o->spatial_bin == m->spatial_bin &&
+                    o->n_angles == m->n_angles;
+        for (int k = 0; same && k < m->n_angles; k++) same = o->angles_deg[k] == m->angles_deg[k];
+        if (same && same_plane(o->frequency, m->frequency, n) && same_plane(o->amplitude, m->amplitude, n) &&
+            memcmp(o->count, m->count, (size_t)(m->ny * m->nx)) == 0)
+            return xn_fail(ctx, XANI_ERR_USAGE,
+                           "%s: holds the same modes of the same run as %s: they would count twice", paths[at],
+                           paths[i]);
+    }
+    return XANI_OK;
+}
+
 xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *given, const char *const *paths, size_t n,
-                            const char *dispersion_path)
+                            const char *dispersion_path, json_t **plan)
 {
     xn_config *config = NULL;
     const char *why = NULL;
@@ -196,8 +218,10 @@ xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *given, const char *con
         if (given != NULL) compare_angles(ctx, given, &modes[i], paths[i]);
         if (given != NULL) XN_GOTO(out, st, compare_energy(ctx, given, paths[i]));
         XN_GOTO(out, st, give_angles(ctx, used, &modes[i], paths[i]));
+        XN_GOTO(out, st, check_copies(ctx, list, paths, i));
     }
-    st = xn_stage_map(ctx, used, list, (int)n, inputs, NULL, dispersion_path, NULL);
+    st = plan != NULL ? xn_stage_map_plan(ctx, used, list, (int)n, inputs, dispersion_path, plan)
+                      : xn_stage_map(ctx, used, list, (int)n, inputs, NULL, dispersion_path, NULL);
 out:
     for (size_t i = 0; modes != NULL && i < n; i++) xn_modes_free(&modes[i]);
     xn_free(modes);

@@ -42,8 +42,9 @@ xani_status xn_pipeline_merge(xn_ctx *ctx, const char *const *paths, size_t n, c
 // dark.c: pedestals of the dark runs into calibration.h5; NULL: the runs are only opened.
 xani_status xn_pipeline_dark(xn_ctx *ctx, const xn_config *config, const char *calibration_path);
 xani_status xn_pipeline_fit(xn_ctx *ctx, const xn_config *config, const char *cube_path, const char *modes_path);
+// plan not NULL: nothing is calculated or written; *plan, owned, says what would be (map_plan.c).
 xani_status xn_pipeline_map(xn_ctx *ctx, const xn_config *config, const char *const *modes_paths, size_t n,
-                            const char *dispersion_path);
+                            const char *dispersion_path, json_t **plan);
 
 // Pieces of stages.c that the whole run uses too. index: in runs[], -1 for none; to_map: the geometry must fit the
 // frames, which is worth knowing before they are read.
@@ -98,6 +99,9 @@ void xn_trace_files_close(xn_trace_files **files);
 
 // check.c: what a run would read, need and pass over.
 xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer);
+// map_plan.c: what the map refuses of modes, output and configuration; else what it would make of them.
+xani_status xn_stage_map_plan(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n,
+                              const char *const *inputs, const char *path, json_t **plan);
 // Geometry and lattice load, for frames of this shape, where the configuration says enough for a map.
 xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx);
 // plan/budget.c: what the experiment can show.

@@ -100,7 +100,20 @@ xani_status xani_map(xani_context *context, const xani_config *config, const cha
     XN_BEGIN(context);
     XN_NEED(context, dispersion_path);
     XN_TRY(xn_need_all(context, __func__, "modes_paths", modes_paths, n_paths));
-    return xn_answer(context, xn_pipeline_map(context, config, modes_paths, n_paths, dispersion_path));
+    return xn_answer(context, xn_pipeline_map(context, config, modes_paths, n_paths, dispersion_path, NULL));
+}
+
+xani_status xani_map_plan(xani_context *context, const xani_config *config, const char *const *modes_paths,
+                          size_t n_paths, const char *dispersion_path, char **json)
+{
+    XN_BEGIN(context);
+    XN_NEED(context, dispersion_path);
+    XN_NEED(context, json);
+    *json = NULL;
+    XN_TRY(xn_need_all(context, __func__, "modes_paths", modes_paths, n_paths));
+    json_t *object = NULL;
+    xani_status st = xn_pipeline_map(context, config, modes_paths, n_paths, dispersion_path, &object);
+    return json_text(context, st, object, json);
 }
 
 xani_status xani_merge(xani_context *context, const char *const *cube_paths, size_t n_paths, const char *output_path)

@@ -47,6 +47,9 @@ XANI_API xani_status xani_fit(xani_context *context, const xani_config *config, 
 /* Maps modes of one or more runs; config NULL: the one stored in the first file. */
 XANI_API xani_status xani_map(xani_context *context, const xani_config *config, const char *const *modes_paths,
                               size_t n_paths, const char *dispersion_path);
+/* Everything that xani_map would refuse before it calculates, and as JSON what it would map: runs, path, volume. */
+XANI_API xani_status xani_map_plan(xani_context *context, const xani_config *config, const char *const *modes_paths,
+                                   size_t n_paths, const char *dispersion_path, char **json);
 
 /* Adds the sums of cubes that were reduced apart (runs, shards, input.part) to the cube that one reduction of all their
    shots gives, bit by bit and whatever their order. XANI_ERR_INPUT says in what two of them differ. */

@@ -59,6 +59,7 @@ typedef struct xn_dispersion {
     double *axis[4];
     float *intensity;                  // (h, k, l, frequency); NaN where coverage is 0
     int32_t *coverage;                 // (h, k, l) samples
+    int64_t zone_voxels;               // of the volume that lie in the first zone, or partly
     float *averaged, *averaged_errors; // of traces averaged with their phase; NULL: no traces
     // path
     int n_labels;

@@ -202,6 +202,7 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const xn_modes
     }
     xn_view_free(&v);
     XN_TRY(st);
+    xn_volume_reach(s, d);
     XN_TRY(xn_kinds_report(ctx, s, k, c, d));
     if (k->given && c->aliased > 0) XN_TRY(xn_mirrored_tell(ctx, s, k, modes, c));
     report_aliasing(ctx, s, modes, n, c, d);
@@ -209,6 +210,38 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const xn_modes
     XN_TRY(finish(ctx, s, k, p, c, top_frequency(s, modes, n, c), d));
     xn_progress(ctx, "map", n, n, "runs");
     return XANI_OK;
+}
+
+xani_status xn_map_plan(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, xn_dispersion *out)
+{
+    memset(out, 0, sizeof *out);
+    if (n < 1) return xn_fail(ctx, XANI_ERR_USAGE, "no modes to map");
+    xn_scene s;
+    xn_path p = {0};
+    xn_view v = {0};
+    xn_known known = {0};
+    XN_TRY(xn_scene_load(ctx, config, &s));
+    xani_status st = xn_known_load(ctx, config, &s, &known);
+    if (st == XANI_OK) st = plan(ctx, config, modes, n, &s, &p, out);
+    if (st == XANI_OK) report_unusable(ctx, modes, n);
+    for (int i = 0; i < n && st == XANI_OK; i++) {
+        if (xn_other_bins_of(modes, i) >= 0) continue;
+        st = group_for(ctx, &s, modes[i]);
+        if (st == XANI_OK) st = xn_scene_view(ctx, config, &s, modes[i]->angles_deg, modes[i]->n_angles, &v);
+        if (st == XANI_OK) keep_fitted(modes[i], &v);
+        if (st == XANI_OK) xn_volume_count(&s, &v, out);
+        if (st != XANI_OK && n > 1) xn_context(ctx, st, "run %s", out->run_names[i]);
+        if (st == XANI_OK) st = xn_check_interrupt(ctx);
+    }
+    if (st == XANI_OK) xn_volume_reach(&s, out);
+    out->n_branches = known.given ? 3 * known.start.n_atoms : 0;
+    out->branches_known = known.given;
+    xn_known_free(&known);
+    xn_view_free(&v);
+    xn_path_free(&p);
+    xn_scene_free(&s);
+    if (st != XANI_OK) xn_dispersion_free(out);
+    return st;
 }
 
 // Spectra of averaged traces, run by run.

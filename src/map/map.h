@@ -28,13 +28,16 @@ typedef struct xn_traces {
 // may be NULL.
 xani_status xn_map(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, const xn_traces *traces,
                    xn_dispersion *out);
+// What xn_map refuses before it calculates: modes that the geometry does not fit, angles, path, volume, force
+// constants. plan: runs, axes, coverage and path of the result, without points.
+xani_status xn_map_plan(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n, xn_dispersion *plan);
 // True when the configuration says enough to map (energy, geometry, orientation, crystal); else *why names the first
 // key.
 bool xn_map_possible(const xn_config *config, const char **why);
 // map.path, where it is given: labels that this lattice has, corners that differ.
 xani_status xn_map_check_path(xn_ctx *ctx, const xn_config *config, const xn_lattice *lattice);
 // From geometry and angles alone: how much of the irreducible zone the runs see. voxels: all of them, of
-// map.grid.step_inv_ang, else 0.05 * 2 pi/a in size; fraction of them that at least one pixel group looks at.
+// map.grid, else 0.05 * 2 pi/a in size; fraction of them that at least one pixel group looks at.
 xani_status xn_map_coverage(xn_ctx *ctx, const xn_config *config, double *fraction, int64_t *voxels);
 
 #endif

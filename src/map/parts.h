@@ -129,6 +129,7 @@ xani_status xn_volume_plan(xn_ctx *ctx, const xn_config *config, const xn_scene 
 // Voxel of a total hkl with its G.
 int64_t xn_volume_voxel(const xn_dispersion *d, const double *hkl, const int32_t *g);
 void xn_volume_count(const xn_scene *s, const xn_view *v, xn_dispersion *d);
+void xn_volume_reach(const xn_scene *s, xn_dispersion *d); // after all runs: d->zone_voxels
 xani_status xn_volume_fill(xn_ctx *ctx, const xn_scene *s, const xn_collection *c, xn_dispersion *d);
 xani_status xn_frequency_axis(xn_ctx *ctx, double top_thz, int64_t n, double **axis);
 // Adds A^2 of a unit-area Lorentzian at nu of half width `width` to n bins of a frequency axis.

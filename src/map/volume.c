@@ -15,6 +15,7 @@
 #define VOXELS_PER_ZONE 32      // along the cube root of the zone's volume: 0.05 * 2 pi/a for an fcc crystal
 #define MOST_CELLS (32LL << 20) // of (h, k, l, frequency) by default: 128 MiB
 #define FREQUENCIES 128
+#define ROUNDS 200
 
 // Odd number of voxels of edge `step` across a box of half width `half` (hkl) along axis i.
 static int64_t voxels_along(const xn_lattice *l, int i, double half, double step)
@@ -80,6 +81,49 @@ int64_t xn_volume_voxel(const xn_dispersion *d, const double *hkl, const int32_t
 {
     const double folded[3] = {hkl[0] - g[0], hkl[1] - g[1], hkl[2] - g[2]};
     return voxel_of(d, folded);
+}
+
+// Does a part of the voxel lie in the zone? Projections onto the worst of its half-spaces and onto the voxel in turn
+// end in a common point where there is one (Agmon 1954). plane (n, 4): normal in hkl and distance.
+static bool in_zone(const double (*plane)[4], int n, const double centre[3], const double half[3])
+{
+    double x[3];
+    for (int k = 0; k < 3; k++) x[k] = fmax(centre[k] - half[k], fmin(centre[k] + half[k], 0.0));
+    for (int round = 0; round < ROUNDS; round++) {
+        double worst = 0.0;
+        const double *most = NULL;
+        for (int v = 0; v < n; v++) {
+            const double *p = plane[v], reach = fabs(p[0]) * half[0] + fabs(p[1]) * half[1] + fabs(p[2]) * half[2];
+            const double off = p[0] * x[0] + p[1] * x[1] + p[2] * x[2] - p[3];
+            if (round == 0 && p[0] * centre[0] + p[1] * centre[1] + p[2] * centre[2] - reach > p[3]) return false;
+            if (off > worst) worst = off, most = p;
+        }
+        if (most == NULL || worst < 1e-9) return true;
+        const double step = worst / (most[0] * most[0] + most[1] * most[1] + most[2] * most[2]);
+        for (int k = 0; k < 3; k++) x[k] = fmax(centre[k] - half[k], fmin(centre[k] + half[k], x[k] - step * most[k]));
+    }
+    return false;
+}
+
+void xn_volume_reach(const xn_scene *s, xn_dispersion *d)
+{
+    const int64_t *n = d->shape, voxels = n[0] * n[1] * n[2];
+    const xn_lattice *l = &s->lattice;
+    double half[3], plane[sizeof s->lattice.voronoi / sizeof s->lattice.voronoi[0]][4];
+    int64_t inside = 0;
+    xn_lattice_zone_box(l, half);
+    for (int k = 0; k < 3; k++) half[k] *= (1.0 - 1e-6) / (double)n[k]; // what only touches the zone is not in it
+    for (int v = 0; v < l->n_voronoi; v++) {
+        for (int k = 0; k < 3; k++)
+            plane[v][k] = l->voronoi[v][0] * l->b[k] + l->voronoi[v][1] * l->b[3 + k] + l->voronoi[v][2] * l->b[6 + k];
+        plane[v][3] = 0.5 * l->voronoi_sq[v];
+    }
+#pragma omp parallel for schedule(static) num_threads(s->threads) reduction(+ : inside)
+    for (int64_t i = 0; i < voxels; i++) {
+        const double centre[3] = {d->axis[0][i / n[2] / n[1]], d->axis[1][i / n[2] % n[1]], d->axis[2][i % n[2]]};
+        inside += d->coverage[i] > 0 || in_zone((const double(*)[4])plane, l->n_voronoi, centre, half);
+    }
+    d->zone_voxels = inside;
 }
 
 void xn_volume_count(const xn_scene *s, const xn_view *v, xn_dispersion *d)

@@ -101,6 +101,7 @@ static const xn_field averaged_fields[] = {
 
 static const xn_scalar scalars[] = {
     {"/entry/tube", offsetof(xn_dispersion, tube_inv_ang), XN_F64, false, "1/angstrom"},
+    {"/entry/zone_voxels", offsetof(xn_dispersion, zone_voxels), XN_I64, false, NULL},
     {"/entry/nyquist", offsetof(xn_dispersion, nyquist_thz), XN_F64, false, "THz"},
     {"/entry/crystal_max", offsetof(xn_dispersion, crystal_max_thz), XN_F64, false, "THz"},
     {"/entry/crystal_limit", offsetof(xn_dispersion, crystal_limit_thz), XN_F64, false, "THz"},

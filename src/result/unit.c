@@ -27,6 +27,8 @@ static const struct {
     {"THz", "cm^-1", "", THZ_PER_INV_CM}, {"THz", "cm-1", "", THZ_PER_INV_CM},
     {"rad", "rad", "radian", 1.0},        {"rad", "deg", "degree", M_PI / 180.0},
     {"degree", "deg", "degree", 1.0},     {"degree", "rad", "radian", 180.0 / M_PI},
+    {"1", "1", "dimensionless", 1.0},     {"1", "relative", "fraction", 1.0},
+    {"1", "%", "percent", 1e-2},
 };
 
 // What each unit wanted is of, and examples.
@@ -38,6 +40,7 @@ static const struct {
     {"THz", "frequency", "THz, GHz, Hz, meV, 1/cm"},
     {"rad", "angle", "rad, degree"},
     {"degree", "angle", "degree, rad"},
+    {"1", "relative change", "1, %"},
 };
 
 // NAN: not known.
@@ -67,11 +70,14 @@ static double rate_of(const char *text)
     return 1.0 / factor_of("ps", time);
 }
 
+static const char amplitude[] = "/entry/modes/amplitude"; // and its errors: no other without a unit has one elsewhere
+
 xani_status xn_nexus_unit(xn_ctx *ctx, const xn_h5 *file, const char *dataset, const char *want, double *factor)
 {
     char *text = NULL;
     int kind = 0;
     *factor = 1.0;
+    if (want[0] == '\0' && strncmp(dataset, amplitude, strlen(amplitude)) == 0) want = "1";
     while (kind < XN_COUNT(kinds) && strcmp(kinds[kind].want, want) != 0) kind++;
     if (kind == XN_COUNT(kinds) || !xn_h5_has_attr(file, dataset, "units")) return XANI_OK;
     XN_TRY(xn_h5_read_attr(ctx, file, dataset, "units", &text));

@@ -5,6 +5,7 @@ angles by the name of the run, units, modules, values that are none, files that 
 """
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -111,7 +112,9 @@ got, said = mapped(modes("ghz.h5", {"frequency": "GHz", "frequency_errors": "GHz
 r.ok(got is not None and all(np.allclose(got[k], plain[k], rtol=1e-6) for k in ("frequency", "frequency_errors", "weight")), f"GHz and 1/fs {said}")
 got, said = mapped(modes("mev.h5", {"frequency": "meV", "frequency_errors": "1/cm"}, frequency=4.0 / 0.24179892, frequency_errors=0.02 / 0.0299792458))
 r.ok(got is not None and np.allclose(got["frequency"], 2.0) and np.allclose(got["frequency_errors"], 0.01), f"meV and 1/cm {said}")
-for path, unit in (("frequency", "eVolts"), ("damping", "THz"), ("phase", "gon"), ("damping_errors", "1/parsec")):
+got, said = mapped(modes("percent.h5", {"amplitude": "%", "amplitude_errors": "percent"}, amplitude=1.0, amplitude_errors=2.0))
+r.ok(got is not None and np.allclose(got["amplitude"], 0.01) and np.allclose(got["amplitude_errors"], 0.02), f"amplitudes in % {said}")
+for path, unit in (("amplitude", "counts"), ("frequency", "eVolts"), ("damping", "THz"), ("phase", "gon"), ("damping_errors", "1/parsec")):
     refused(f"{path} in {unit}", 3, [f"/entry/modes/{path} is in '{unit}'"], modes("unit.h5", {path: unit}))
 
 # ---- angles
@@ -126,7 +129,7 @@ half = NY * NX
 r.ok(got is not None and np.array_equal(got["hkl"][:half], at[33]["hkl"]) and np.array_equal(got["hkl"][half:], at[-20]["hkl"]) and
      sorted(set(got["angle_deg"].ravel())) == [-20, 33], f"angles by the name of the run {said}")
 got, said = mapped(modes("own.h5", run="r1", angle=[-20.0]), conf=two)
-r.ok(got is not None and np.array_equal(got["hkl"], at[-20]["hkl"]) and "measured at -20" in said, f"a file's own angle goes before: {said}")
+r.ok(got is not None and np.array_equal(got["hkl"], at[-20]["hkl"]) and "measured at -20 degrees of circle 1" in said, f"a file's own angle goes before: {said}")
 got, said = mapped("plain.h5", conf=config("only.yaml", runs={"r1": 33}))
 r.ok(got is not None and np.array_equal(got["hkl"], at[33]["hkl"]), f"the only run's angle where the file has no name {said}")
 for name, conf in ((None, two), ("r2", two), ("r2", "only.yaml")):
@@ -142,6 +145,37 @@ for key, value in (("geometry__distance_mm", 90), ("geometry__orientation", np.e
             modes("second.h5", stored=config("other.yaml", **{key: value}), run="b", angle=[2.0]), conf=None)
 got, said = mapped(first, conf=config("twelve.yaml", experiment__energy_kev=12))
 r.ok(got is not None and "first.h5: was measured at 10 keV; twelve.yaml says 12" in said, f"another energy is told: {said}")
+
+# ---- the same modes twice, and what is only asked for
+shutil.copy(first, "copy.h5")
+refused("a copy of a file", 2, ["copy.h5: ", "first.h5", "twice"], first, "copy.h5", conf=None)
+got, said = mapped(first, modes("again.h5", stored="c.yaml", run="a", angle=[1.0], frequency=4.1), conf=None)
+r.ok(got is not None and 'both of run "a"' in said, f"other modes of one run are told {said}")
+
+
+def answered(*args):
+    done = subprocess.run([XANI, "map", *args, "--json", "-q"], capture_output=True, text=True, timeout=60)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+refused("--dry-run, a label that is none", 2, ["map.path[1].label"], "plain.h5", more=("--dry-run", "--set", "map.path=[G, ZZ]"))
+refused("--dry-run, energies that differ", 2, ["second.h5: ", "experiment.energy_kev"], first, conf=None, more=(
+    modes("second.h5", stored=config("other.yaml", experiment__energy_kev=11), run="b", angle=[2.0]), "--dry-run"))
+plan = answered("--config", "c.yaml", "plain.h5", "-o", "dry.h5", "--dry-run")
+r.ok(plan is not None and plan["schema"] == "xani.plan" and [q["label"] for q in plan["path"]] == ["G", "X", "K", "G", "L"] and
+     plan["runs"][0]["modes"] == plan["runs"][0]["groups"] == NY * NX and plan["would_write"] == "dry.h5" and not os.path.exists("dry.h5"),
+     f"--dry-run tells the plan: {plan}")
+told = answered("--config", "c.yaml", "plain.h5", "-o", "told.h5")
+with h5py.File("told.h5") as f:
+    box = f["entry/volume/coverage"][()]
+    zone = int(f["entry/zone_voxels"][()])
+r.ok(told is not None and told["points"] == told["points_pair"] == NY * NX and told["written"] == "told.h5" and told["voxels_seen"] == (box > 0).sum() and
+     told["voxels_in_zone"] == zone and told["voxels_seen"] <= plan["voxels_in_zone"] == zone < box.size, f"--json tells the counts: {told}")
+c = np.linspace(-1, 1, 151)  # of the zone of a face-centred crystal: |h|, |k|, |l| up to 1, their sum up to 3/2
+h, k, l = np.meshgrid(c, c, c, indexing="ij")
+inside = (abs(h) + abs(k) + abs(l) < 1.5) & (np.maximum(abs(h), np.maximum(abs(k), abs(l))) < 1)
+want = len({tuple(v) for v in np.floor((np.stack([h, k, l], -1)[inside] + 1) * 2.5).astype(int).clip(0, 4)})
+r.ok(zone == want, f"{zone} voxels of 125 lie in the zone, {want} by counting")
 
 # ---- values that are none
 def spoilt(what, lost, **values):
