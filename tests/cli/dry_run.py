@@ -42,7 +42,10 @@ with h5py.File(f"{SCRATCH}/dark.JF01T01V01.h5", "w") as f:
     g["data"] = np.random.default_rng(1).normal(2000, 5, (40, 16, 16)).astype("u2")
     g["pulse_id"] = np.arange(1, 41, dtype="u8")
     g["is_good_frame"], g["daq_rec"] = np.ones(40, "u1"), np.zeros(40, "u4")
-config = {"input": {"layout": "cube", "files": ["run0003_on.h5"], "delay": {"sign": 1}}, "fit": {"modes_max": 1}}
+config = {"input": {"layout": "cube", "files": ["run0003_on.h5"], "delay": {"sign": 1}}, "fit": {"modes_max": 1},
+          "experiment": {"energy_kev": 10},
+          "geometry": {"detector": {"shape": [4, 5], "pixel_mm": 5, "centre_px": [1, 2]}, "distance_mm": 80, "orientation": np.eye(3).tolist()},
+          "map": {"crystal": {"cell": [4, 4, 4, 90, 90, 90], "centring": "P"}}}
 dark = {"input": {"layout": "swissfel", "frames": "JF01T01V01"}, "dark": {"runs": [{"stage": "g0", "files": ["dark.*.h5"]}]}}
 for name, content in (("xani.yaml", config), ("dark.yaml", dark)):
     with open(f"{SCRATCH}/{name}", "w") as f:
