@@ -66,6 +66,7 @@ START_TEST(test_questions)
     REFUSED(xani_map(ctx, NULL, NULL, 1, "x"), "modes_paths");
     REFUSED(xani_map(ctx, NULL, one, 2, "x"), "modes_paths[1]");
     REFUSED(xani_map(ctx, NULL, one, 1, NULL), "dispersion_path");
+    REFUSED(xani_map_plan(ctx, NULL, one, 1, "x", NULL), "json");
     REFUSED(xani_merge(ctx, one, 2, "x"), "cube_paths[1]");
     REFUSED(xani_info(ctx, NULL, 1, &text), "paths");
     REFUSED(xani_init(ctx, one, 1, NULL), "yaml");
