@@ -18,7 +18,7 @@ static const double identity[9] = {1, 0, 0, 0, 1, 0, 0, 0, 1}, body[9] = {0, 1, 
                     face[9] = {-1, 1, 1, 1, -1, 1, 1, 1, -1}, base_c[9] = {1, 1, 0, -1, 1, 0, 0, 0, 1},
                     rhombohedral[9] = {1, -1, 0, 0, 1, -1, 1, 1, 1},
                     half_face[9] = {1, 1, 0, -1, 1, 0, 0, 0, 1}, // from the axes (a - b)/2, (a + b)/2, c
-                    obtuse[9] = {1, 0, 0, 1, 1, 0, 0, 0, 1};     // from a, b - a, c
+    obtuse[9] = {1, 0, 0, 1, 1, 0, 0, 0, 1};                     // from a, b - a, c
 
 void xn_label_put(xn_label_set *s, const char *name, double h, double k, double l)
 {
