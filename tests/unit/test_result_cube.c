@@ -63,6 +63,7 @@ static void make_cube(int nbins, int64_t ny, int64_t nx, bool binned)
     cube.module_rows[1] = ny - ny / 3;
     cube.delay_ps = ascending(n, -1);
     cube.weight = random_f64(n);
+    for (size_t i = 0; i < n; i++) cube.weight[i] = fabs(cube.weight[i]);
     cube.signal = random_f32(n * plane);
     cube.errors = random_f32(n * plane);
     cube.mask = random_bytes(plane, sizeof(uint32_t));
