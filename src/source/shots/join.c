@@ -115,28 +115,21 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-uint64_t xn_id_step(const uint64_t *id, int64_t n)
+// Of times: by their clock
+static uint64_t step_by(uint64_t (*clock)(uint64_t), const uint64_t *id, int64_t n)
 {
     uint64_t *step = n > 1 ? xn_alloc((size_t)n, sizeof *step) : NULL, median = 1;
     if (step == NULL) return 1; // only counts hang on it
     int64_t steps = 0;
     for (int64_t i = 1; i < n; i++)
-        if (id[i] != id[i - 1]) step[steps++] = id[i] - id[i - 1];
+        if (id[i] != id[i - 1]) step[steps++] = clock != NULL ? clock(id[i]) - clock(id[i - 1]) : id[i] - id[i - 1];
     qsort(step, (size_t)steps, sizeof *step, by_size);
     if (steps > 0) median = step[steps / 2];
     xn_free(step);
     return median;
 }
 
-// The usual distance of ids or, where they are times, of those
-static uint64_t step_of(uint64_t (*clock)(uint64_t), const uint64_t *id, int64_t n)
-{
-    uint64_t *at = clock != NULL ? xn_alloc((size_t)n + 1, sizeof *at) : NULL;
-    for (int64_t i = 0; at != NULL && i < n; i++) at[i] = clock(id[i]);
-    const uint64_t step = xn_id_step(at != NULL ? at : id, n);
-    xn_free(at);
-    return step;
-}
+uint64_t xn_id_step(const uint64_t *id, int64_t n) { return step_by(NULL, id, n); }
 
 // Whether an id `past` the last frame is one that a detector of this step has a frame for. own: step of the ids; times
 // jitter by less than a quarter of it.
@@ -151,7 +144,7 @@ static void count_frameless(const xn_channel *i0, xn_shots *s)
 {
     if (i0->shift > 0) return; // read once per train
     const bool times = s->clock != NULL;
-    const uint64_t step = step_of(s->clock, s->pulse_id, s->n), own = times ? step_of(s->clock, i0->id, i0->n) : step;
+    const uint64_t step = step_by(s->clock, s->pulse_id, s->n), own = times ? step_by(s->clock, i0->id, i0->n) : step;
     int64_t r = 0;
     for (int64_t i = 0; i < i0->n; i++) {
         uint64_t id = i0->id[i];
