@@ -117,14 +117,6 @@ static int run_of(xn_ctx *ctx, const xn_config *config, const char *path)
     return run;
 }
 
-static bool angles_by_run(const xn_config *config)
-{
-    char key[XN_KEY_LENGTH];
-    for (int i = 0; i < xn_source_runs(config); i++)
-        if (xn_config_has(config, xn_key(key, "runs[%d].angle_deg", i))) return true;
-    return false;
-}
-
 // A field cube (run%04d_on.h5) as the configuration's only input; its scan variable is the delay. The input of another
 // layout, of the shots perhaps, is not that of the cube; keys that were set over the file are meant for it.  Name and
 // angles are those of its entry of `runs`; where there are such and none names it, it has none.
@@ -149,7 +141,7 @@ static xani_status reduce_field_cube(xn_ctx *ctx, xn_config *config, const char 
         st = xani_config_assign(ctx, config, "input.delay.sign=1");
     }
     if (st == XANI_OK) st = xn_stage_cube(ctx, config, run, false, NULL, cube);
-    if (st == XANI_OK && run < 0 && angles_by_run(config)) cube->n_angles = 0;
+    if (st == XANI_OK && run < 0 && xn_source_angles_by_run(config)) cube->n_angles = 0;
     xn_free(absolute);
     xn_free(quoted);
     xn_free(files);

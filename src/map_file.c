@@ -15,14 +15,9 @@
 
 static xani_status stored_config(xn_ctx *ctx, const char *path, xn_config **config)
 {
-    char *yaml = NULL, *base = NULL;
-    xani_status st = xn_result_read_config(ctx, path, &yaml, &base);
-    if (st == XANI_OK && yaml == NULL)
-        st = xn_fail(ctx, XANI_ERR_CONFIG, "%s: no configuration is stored in it; give one with --config", path);
-    if (st == XANI_OK) st = xn_config_parse(ctx, yaml, path, base ? base : ".", config);
-    xn_free(yaml);
-    xn_free(base);
-    return st;
+    XN_TRY(xn_result_stored(ctx, path, config));
+    if (*config != NULL) return XANI_OK;
+    return xn_fail(ctx, XANI_ERR_CONFIG, "%s: no configuration is stored in it; give one with --config", path);
 }
 
 static xani_status same_part(xn_ctx *ctx, const xn_config *a, const xn_config *b, const char *key, const char *path)
@@ -104,11 +99,8 @@ static xani_status give_angles(xn_ctx *ctx, const xn_config *config, xn_modes *m
     const int axes = xn_config_count(config, "geometry.goniometer"), run = run_of(config, m);
     const int most = (int)(sizeof m->angles_deg / sizeof *m->angles_deg);
     char key[XN_KEY_LENGTH];
-    bool any = false;
     if (m->n_angles > 0 || axes == 0) return XANI_OK;
-    for (int i = 0; i < xn_source_runs(config); i++)
-        any = any || xn_config_has(config, xn_key(key, "runs[%d].angle_deg", i));
-    if (!any) return XANI_OK; // those of geometry.goniometer hold
+    if (!xn_source_angles_by_run(config)) return XANI_OK; // those of geometry.goniometer hold
     if (run < 0)
         return xn_fail(
             ctx, XANI_ERR_CONFIG,

@@ -27,17 +27,6 @@ static int by_first_shot(const void *a, const void *b)
 
 // ---- configurations
 
-static xani_status stored_config(xn_ctx *ctx, const char *path, xn_config **config)
-{
-    char *yaml = NULL, *base = NULL;
-    *config = NULL;
-    xani_status st = xn_result_read_config(ctx, path, &yaml, &base);
-    if (st == XANI_OK && yaml != NULL) st = xn_config_parse(ctx, yaml, path, base ? base : ".", config);
-    xn_free(yaml);
-    xn_free(base);
-    return st;
-}
-
 // Sums are of the same quantity when frames became photons, and shots were chosen, in the same way: all keys that say
 // how must agree, but for those here.  LOOSE may differ between runs of one experiment and is told; what else is listed
 // names places, or is compared by what it led to (the edges of the bins).
@@ -150,7 +139,7 @@ static xani_status add_file(xn_ctx *ctx, joint *j, const char *first, const char
     char *identity = NULL;
     bool shared;
     xani_status st;
-    XN_GOTO(out, st, stored_config(ctx, path, &config));
+    XN_GOTO(out, st, xn_result_stored(ctx, path, &config));
     if (j->config != NULL && config != NULL) XN_GOTO(out, st, compare(ctx, j->config, config, first, path));
     XN_GOTO(out, st, xn_result_read_identity(ctx, path, &identity));
     xn_identity_add(j->identity, identity ? identity : path);

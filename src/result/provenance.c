@@ -162,6 +162,17 @@ xani_status xn_result_read_config(xn_ctx *ctx, const char *path, char **yaml, ch
     return st;
 }
 
+xani_status xn_result_stored(xn_ctx *ctx, const char *path, xn_config **config)
+{
+    char *yaml = NULL, *base = NULL;
+    *config = NULL;
+    xani_status st = xn_result_read_config(ctx, path, &yaml, &base);
+    if (st == XANI_OK && yaml != NULL) st = xn_config_parse(ctx, yaml, path, base ? base : ".", config);
+    xn_free(yaml);
+    xn_free(base);
+    return st;
+}
+
 xani_status xn_result_read_identity(xn_ctx *ctx, const char *path, char **identity)
 {
     *identity = NULL;

@@ -61,6 +61,8 @@ xani_status xn_result_write_fit(xn_ctx *ctx, const char *path, const xn_fit_plan
 xani_status xn_result_write_field_cubes(xn_ctx *ctx, const char *prefix, const char *kind, const xn_cube *cube);
 // Configuration text and identity stored in a result (owned; NULL when absent).
 xani_status xn_result_read_config(xn_ctx *ctx, const char *path, char **yaml, char **base_dir);
+// The configuration of that text; NULL when none is stored.
+xani_status xn_result_stored(xn_ctx *ctx, const char *path, xn_config **config);
 xani_status xn_result_read_identity(xn_ctx *ctx, const char *path, char **identity);
 // What a kept result says of its experiment and the configuration in it, which later stages go by, become those of
 // `config` where one of these parts of it, or the folder of its paths, is another.  refresh.c

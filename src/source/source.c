@@ -176,6 +176,14 @@ xani_status xn_source_half(xn_ctx *ctx, const char *file, char **other) { return
 
 int xn_source_runs(const xn_config *config) { return xn_config_count(config, "runs"); }
 
+bool xn_source_angles_by_run(const xn_config *config)
+{
+    char key[XN_KEY_LENGTH];
+    for (int i = 0; i < xn_source_runs(config); i++)
+        if (xn_config_has(config, xn_key(key, "runs[%d].angle_deg", i))) return true;
+    return false;
+}
+
 static xani_status set_angles(xn_ctx *ctx, const xn_config *config, int run, xn_source *s)
 {
     const int most = (int)(sizeof s->angles_deg / sizeof s->angles_deg[0]);

@@ -11,7 +11,8 @@
 // Opens the layout that input.layout names. run: index into runs[], -1 when there is no runs list.
 xani_status xn_source_open(xn_ctx *ctx, const xn_config *config, int run, xn_source **s);
 void xn_source_close(xn_source **s);
-int xn_source_runs(const xn_config *config); // number of runs; 0 when there is no runs list
+int xn_source_runs(const xn_config *config);           // number of runs; 0 when there is no runs list
+bool xn_source_angles_by_run(const xn_config *config); // any run has angles of its own
 // Files of a run: globs expanded, sorted, absolute. Owned strings, NULL-terminated (xn_h5_names_free).
 xani_status xn_source_files(xn_ctx *ctx, const xn_config *config, int run, char ***files);
 // Those of one name or glob, an element of such a list: "dark.runs[0].files[1]".

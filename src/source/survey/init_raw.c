@@ -69,6 +69,11 @@ static double stage_scale(const xn_init_writer *w, const xn_channel_facts *c)
     return w->first->layout->stage_unit != NULL ? w->first->layout->stage_ps : XN_STAGE_PS_PER_MM;
 }
 
+static double scale_of(const xn_init_writer *w, const xn_channel_facts *c)
+{
+    return isfinite(c->scale_ps) ? c->scale_ps : stage_scale(w, c);
+}
+
 // Where the files do not tell it and the facility counts in mm always, "check" is enough.
 static void put_scale(xn_init_writer *w, const xn_channel_facts *c)
 {
@@ -205,8 +210,7 @@ static void add_range(const xn_init_writer *w, int part, double *lo, double *hi)
 {
     if (part < 0) return;
     const xn_channel_facts *c = &w->facts.channel[part];
-    const bool known = isfinite(c->scale_ps);
-    const double scale = known ? c->scale_ps : stage_scale(w, c), origin = known ? 0.0 : c->median;
+    const double scale = scale_of(w, c), origin = isfinite(c->scale_ps) ? 0.0 : c->median;
     const double a = scale * (c->min - origin), b = scale * (c->max - origin);
     *lo += isnan(a) ? a : fmin(a, b);
     *hi += isnan(a) ? a : fmax(a, b);
@@ -228,7 +232,7 @@ void xn_init_raw_bins(xn_init_writer *w)
         xn_text_add(t, "    # start: -0.5\n    # stop: 4\n    # step: %s\n", xn_text_about(e, FINE_BIN_PS));
         return;
     }
-    const double scale = isfinite(s->scale_ps) ? s->scale_ps : stage_scale(w, s), own = fabs(scale) * s->step;
+    const double own = fabs(scale_of(w, s)) * s->step;
     const bool usable = own > FINE_BIN_PS / 10 && own < 10 * FINE_BIN_PS && s->distinct * SHOTS_PER_BIN <= f->on;
     const double step = usable ? rint(own * 1e5) * 1e-5 : FINE_BIN_PS; // as it is written
     lo = floor((usable ? lo - step / 2 : lo) * 1e4) * 1e-4;            // positions in the middle of their bins
