@@ -85,7 +85,7 @@ static const char *text_of(int error)
                  {20, "the file is not open with O_DIRECT"},
                  {22, "invalid arguments"},
                  {25, "access is not allowed"},
-                 {27, "it cannot register the file; its cufile.log says why"},
+                 {27, "it cannot register the file (where udev does not know the disk, in some containers); its cufile.log says why"},
                  {28, "the file is registered already"},
                  {33, "it finds no driver of its own or of CUDA"},
                  {34, "switched off for this file by its configuration"},
@@ -193,6 +193,10 @@ static bool load(char *why, size_t size)
 {
     const char *named = getenv("XANI_CUFILE");
     const char *const names[] = {named != NULL ? named : "libcufile.so.0", named != NULL ? NULL : "libcufile.so"};
+    if (named == NULL && access("/proc/modules", R_OK) != 0) { // its driver would wait for that file's end for ever
+        snprintf(why, size, "cuFile: /proc/modules is not there");
+        return false;
+    }
     for (int i = 0; i < 2 && names[i] != NULL && cufile.library == NULL; i++)
         cufile.library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
     if (cufile.library == NULL) {
