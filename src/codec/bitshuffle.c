@@ -52,12 +52,33 @@ static const xn_shuffle_kernel *kernel(void)
     return atomic_load(&chosen);
 }
 
-void xn_bits_unshuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, size_t elem)
+// Columns of 8 elements from element `done` on, where a vector has no room.
+static void unshuffle_rest(const uint8_t *src, uint8_t *dst, size_t n, size_t elem, size_t done)
+{
+    for (size_t j = done / 8; j < n / 8; j++)
+        for (size_t b = 0; b < elem; b++) {
+            uint64_t x = 0;
+            for (size_t k = 0; k < 8; k++) x |= (uint64_t)src[(8 * b + k) * (n / 8) + j] << (8 * k);
+            x = one_column(x);
+            for (size_t i = 0; i < 8; i++) dst[(8 * j + i) * elem + b] = (uint8_t)(x >> (8 * i));
+        }
+}
+
+void xn_bits_unshuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, size_t elem, bool stream)
 {
     const xn_shuffle_kernel *k = kernel();
+    const size_t done = k->rows_to_elements(src, dst, n, elem, stream);
+    if (done > 0) return unshuffle_rest(src, dst, n, elem, done);
     uint8_t *planes = elem == 1 ? dst : work;
     for (size_t b = 0; b < elem; b++) k->rows_to_bytes(src + b * n, planes + b * n, n / 8);
     if (elem > 1) k->interleave(work, dst, n, elem);
+}
+
+void xn_stream_end(void)
+{
+#if defined(__x86_64__)
+    _mm_sfence();
+#endif
 }
 
 void xn_bits_shuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, size_t elem)

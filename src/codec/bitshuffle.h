@@ -11,8 +11,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// work: n * elem bytes, may not overlap src or dst.
-void xn_bits_unshuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, size_t elem);
+// work: n * elem bytes, may not overlap src or dst. stream: dst is written past the caches where that is possible, for
+// what is larger than they are; then xn_stream_end before others may read it.
+void xn_bits_unshuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, size_t elem, bool stream);
+void xn_stream_end(void);
 void xn_bits_shuffle(const uint8_t *src, uint8_t *dst, uint8_t *work, size_t n, size_t elem);
 void xn_bytes_unshuffle(const uint8_t *src, uint8_t *dst, size_t n, size_t elem);
 void xn_bytes_shuffle(const uint8_t *src, uint8_t *dst, size_t n, size_t elem);
@@ -30,6 +32,8 @@ uint32_t xn_fletcher32(const uint8_t *src, size_t n);
 typedef struct xn_shuffle_kernel {
     const char *name;
     void (*rows_to_bytes)(const uint8_t *rows, uint8_t *bytes, size_t columns); // 8 rows -> 8 * columns bytes
+    // The first elements at once, without planes between; how many (0, or a multiple of 8).
+    size_t (*rows_to_elements)(const uint8_t *rows, uint8_t *elements, size_t n, size_t elem, bool stream);
     void (*bytes_to_rows)(const uint8_t *bytes, uint8_t *rows, size_t columns);
     void (*interleave)(const uint8_t *planes, uint8_t *elements, size_t n, size_t elem);
     void (*deinterleave)(const uint8_t *elements, uint8_t *planes, size_t n, size_t elem);

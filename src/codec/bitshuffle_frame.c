@@ -18,6 +18,7 @@ typedef struct {
     size_t elem, block; // bytes of an element, elements of a block
     unsigned compression;
     uint8_t *packed, *planes; // one block each
+    bool stream;
     ZSTD_DCtx *zstd;
 } frame;
 
@@ -27,7 +28,7 @@ static const char *decode_block(const frame *b, const uint8_t **src, const uint8
     size_t bytes = n * b->elem;
     if (b->compression == 0) {
         if ((size_t)(end - *src) < bytes) return "bitshuffle data end early";
-        xn_bits_unshuffle(*src, dst, b->planes, n, b->elem);
+        xn_bits_unshuffle(*src, dst, b->planes, n, b->elem, b->stream);
         *src += bytes;
         return NULL;
     }
@@ -41,7 +42,7 @@ static const char *decode_block(const frame *b, const uint8_t **src, const uint8
     else
         good = ZSTD_decompressDCtx(b->zstd, b->packed, bytes, *src, length) == bytes; // errors are huge numbers
     if (!good) return b->compression == LZ4 ? "LZ4 block is damaged" : "zstd block is damaged";
-    xn_bits_unshuffle(b->packed, dst, b->planes, n, b->elem);
+    xn_bits_unshuffle(b->packed, dst, b->planes, n, b->elem, b->stream);
     *src += length;
     return NULL;
 }
@@ -85,6 +86,9 @@ const char *xn_decode_bitshuffle(xn_codec *codec, const xn_filter *filter, const
     if (b.compression == ZSTD) b.zstd = xn_codec_zstd(codec);
     if (b.packed == NULL || (b.compression == ZSTD && b.zstd == NULL)) return xn_codec_no_memory;
     b.planes = b.packed + bytes + XN_LZ4_SLACK;
+    b.stream = xn_codec_streams(codec);
     *written = (size_t)total;
-    return decode_blocks(&b, src, end, dst, (size_t)total / b.elem);
+    const char *why = decode_blocks(&b, src, end, dst, (size_t)total / b.elem);
+    if (b.stream) xn_stream_end();
+    return why;
 }

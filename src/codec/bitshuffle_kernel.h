@@ -7,6 +7,9 @@
 // 3 + 4 bits, one round of unpacking rotates the address left by one bit; three rounds give (column, row),
 // four more lead back.  LANES lanes of 16 bytes are one vector of the compiler; there are no intrinsics.
 #include <string.h>
+#if defined(__x86_64__)
+#include <emmintrin.h>
+#endif
 
 #include "codec/bitshuffle.h"
 
@@ -65,6 +68,18 @@ typedef uint64_t words_v __attribute__((vector_size(16 * LANES)));
         (a) ^= swap_ << (shift);                                                                                       \
     } while (0)
 
+static inline __attribute__((always_inline)) void put16(uint8_t *to, const uint8_t *from, bool stream)
+{
+#if defined(__x86_64__)
+    if (stream && (uintptr_t)to % 16 == 0) {
+        _mm_stream_si128((__m128i *)to, _mm_loadu_si128((const __m128i *)from));
+        return;
+    }
+#endif
+    (void)stream;
+    memcpy(to, from, 16);
+}
+
 static inline __attribute__((always_inline)) void transpose_bits(words_v w[8])
 {
     UNROLL for (int k = 0; k < 4; k++) SWAP(w[k], w[k + 4], 4, 0x0F0F0F0F0F0F0F0Full);
@@ -95,6 +110,34 @@ static void rows_to_bytes(const uint8_t *restrict rows, uint8_t *restrict out, s
             memcpy(out + 8 * j + 128 * lane + 16 * k, (const char *)&w[k] + 16 * lane, 16);
     }
     rest_to_bytes(rows, out, columns, j);
+}
+
+// Words: of two planes the vectors of the same columns, unpacked, hold a column in each lane.
+static size_t rows_to_elements(const uint8_t *rows, uint8_t *out, size_t n, size_t elem, bool stream)
+{
+    const size_t columns = n / 8;
+    size_t j = 0;
+    for (; elem == 2 && j + 16 * LANES <= columns; j += 16 * LANES) {
+        words_v low[8], high[8];
+        UNROLL for (int k = 0; k < 8; k++)
+        {
+            memcpy(&low[k], rows + (size_t)k * columns + j, sizeof low[k]);
+            memcpy(&high[k], rows + (size_t)(8 + k) * columns + j, sizeof high[k]);
+        }
+        transpose_bits(low), transpose_bits(high);
+        UNROLL for (int round = 0; round < 3; round++) rotate_once(low), rotate_once(high);
+        UNROLL for (int k = 0; k < 8; k++)
+        {
+            const bytes_v even = LOW((bytes_v)low[k], (bytes_v)high[k]), odd = HIGH((bytes_v)low[k], (bytes_v)high[k]);
+            UNROLL for (int lane = 0; lane < LANES; lane++)
+            {
+                uint8_t *to = out + 16 * (j + 16 * (size_t)lane + 2 * (size_t)k);
+                put16(to, (const uint8_t *)&even + 16 * lane, stream);
+                put16(to + 16, (const uint8_t *)&odd + 16 * lane, stream);
+            }
+        }
+    }
+    return 8 * j;
 }
 
 static void bytes_to_rows(const uint8_t *restrict in, uint8_t *restrict rows, size_t columns)
@@ -216,6 +259,6 @@ static uint32_t fletcher32(const uint8_t *p, size_t n)
 
 #ifndef OWN_BITS
 extern const xn_shuffle_kernel VARIANT;
-const xn_shuffle_kernel VARIANT = {VARIANT_NAME, rows_to_bytes, bytes_to_rows, interleave,
-                                   deinterleave, decode_lz4,    fletcher32};
+const xn_shuffle_kernel VARIANT = {VARIANT_NAME, rows_to_bytes, rows_to_elements, bytes_to_rows,
+                                   interleave,   deinterleave,  decode_lz4,       fletcher32};
 #endif

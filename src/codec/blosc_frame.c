@@ -48,7 +48,7 @@ static void put_in_order(const frame *f, bool bits, uint8_t *dst, size_t n)
     if (bits && count % 8 != 0)
         done = 0; // blosc leaves such blocks as they are
     else if (bits)
-        xn_bits_unshuffle(f->packed, dst, f->planes, count, f->elem);
+        xn_bits_unshuffle(f->packed, dst, f->planes, count, f->elem, false);
     else
         xn_bytes_unshuffle(f->packed, dst, count, f->elem);
     memcpy(dst + done, f->packed + done, n - done);

@@ -14,6 +14,7 @@
 const char xn_codec_no_memory[] = "out of memory for decoding";
 
 struct xn_codec {
+    bool stream;
     struct libdeflate_decompressor *deflate;
     ZSTD_DCtx *zstd;
     struct libdeflate_compressor *deflater;
@@ -24,6 +25,9 @@ struct xn_codec {
 };
 
 xn_codec *xn_codec_open(void) { return xn_calloc(1, sizeof(xn_codec)); }
+
+void xn_codec_stream(xn_codec *codec, bool stream) { codec->stream = stream; }
+bool xn_codec_streams(const xn_codec *codec) { return codec->stream; }
 
 void xn_codec_close(xn_codec **codec)
 {

@@ -7,6 +7,7 @@
 #define XN_CODEC_CODEC_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,7 +28,13 @@ xn_codec *xn_codec_take(xn_codec_pool *pool);              // an idle one or a n
 void xn_codec_give(xn_codec_pool *pool, xn_codec **codec); // back; NULL is fine
 void xn_codec_drain(xn_codec_pool *pool);
 
+// Chunks decoded from now on are written past the caches by the decoders that can (bitshuffle.h): for an answer larger
+// than the caches, which would be read from memory for each line before it is overwritten. Off at first.
+void xn_codec_stream(xn_codec *codec, bool stream);
+
 // ---- for the decoders
+
+bool xn_codec_streams(const xn_codec *codec);
 
 // Memory of the codec, kept until the next call for the same use: between filters (two in turn), within one
 // (blocks; tables of deflate, which may stand within blosc).

@@ -36,6 +36,7 @@ typedef struct xn_plan {
     size_t elem;
     int threads;
     bool device; // the destination is memory of the array's device
+    bool stream; // the answer is larger than caches: written past them
     xn_view *view;
     int64_t n_views, views_room;
     xn_job *job;

@@ -15,6 +15,9 @@
 #include "io/device/device_lane.h"
 
 enum { SMALL = 128 << 10, MERGED = 512 << 10, GAP = 4096, DEPTH_MAX = 64, ONE_THREAD = 256 << 10, SECTOR = 512 };
+// An answer that no core would find in its caches afterwards is written past them: bitshuffle+LZ4 at 6.0 GB/s of a core
+// instead of 4.1, where each line is read from memory before it is overwritten.
+enum { STREAM_LEAST = 64 << 20 };
 
 typedef struct run {
     xn_plan *plan;
@@ -152,8 +155,10 @@ static xani_status put_filtered(xn_plan *p, xn_worker *w, const xn_job *job, con
         uint8_t *block = in_place ? xn_view_at(v, lo) : worker_block(w, s->block_bytes);
         if (block == NULL) return xn_fail_memory(p->ctx, s->dataset, s->block_bytes);
         *decoded = -1;
+        xn_codec_stream(w->codec, in_place && p->stream && !s->swap);
         const char *why = xn_pipeline_decode(w->codec, &s->pipeline, xn_store_place(s, job->block).mask, data,
                                              job->bytes, block, s->block_bytes);
+        xn_codec_stream(w->codec, false);
         if (why == xn_codec_no_memory) return xn_fail_memory(p->ctx, s->dataset, s->block_bytes);
         if (why) return xn_store_fail(p->ctx, s, job->block, why);
         if (in_place && s->swap) xn_swap_bytes(block, s->block_bytes / s->elem, s->elem);
@@ -319,11 +324,19 @@ xani_status xn_plan_run(xn_plan *p)
     return r.status;
 }
 
+static double answer_bytes(const xn_array *a, const xn_selection *s, size_t elem)
+{
+    double bytes = (double)elem;
+    for (int k = 0; k < a->info.rank; k++) bytes *= (double)s->count[k];
+    return bytes;
+}
+
 xani_status xn_array_read(xn_ctx *ctx, xn_array *a, const xn_selection *selection, xn_type type, void *dst, int threads)
 {
     xn_plan p = {.ctx = ctx, .array = a, .type = type, .elem = xn_type_size(type), .threads = threads};
     if (threads == 0) p.threads = xn_threads(a->options.threads);
     p.device = a->options.device.io != NULL;
+    p.stream = answer_bytes(a, selection, p.elem) >= STREAM_LEAST;
     if (xn_converter_for(a->info.type, type) == NULL)
         return xn_fail(ctx, XANI_ERR_USAGE, "%s: %s: cannot be read as %s", a->paths[0], a->dataset,
                        xn_type_name(type));

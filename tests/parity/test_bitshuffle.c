@@ -25,6 +25,23 @@ static void by_definition(const uint8_t *src, uint8_t *dst, size_t n, size_t ele
             if (src[i * elem + bit / 8] >> (bit % 8) & 1) dst[bit * (n / 8) + i / 8] |= (uint8_t)(1 << (i % 8));
 }
 
+// Past the caches, to any address of a line: the same, and nothing beside it.
+static void streamed(const uint8_t *src, const uint8_t *shuffled, uint8_t *work, size_t n, size_t elem)
+{
+    enum { ROOM = 64 };
+    const size_t bytes = n * elem;
+    uint8_t *room = aligned_alloc(64, (bytes + 3 * ROOM) / 64 * 64);
+    for (size_t shift = 0; shift < ROOM; shift += shift == 0 ? 1 : shift < 16 ? 15 : 16) { // 0, 1, 16, 32, 48
+        memset(room, 0x5a, bytes + 2 * ROOM);
+        xn_bits_unshuffle(shuffled, room + shift, work, n, elem, true);
+        xn_stream_end();
+        ck_assert_mem_eq(room + shift, src, bytes);
+        for (size_t i = 0; i < shift; i++) ck_assert_uint_eq(room[i], 0x5a);
+        for (size_t i = shift + bytes; i < bytes + 2 * ROOM; i++) ck_assert_uint_eq(room[i], 0x5a);
+    }
+    free(room);
+}
+
 START_TEST(test_bits)
 {
     // Shuffling is the definition, unshuffling its inverse, for all sizes around the widths of vectors.
@@ -40,8 +57,9 @@ START_TEST(test_bits)
                 by_definition(src, want, n, elem);
                 xn_bits_shuffle(src, got, work, n, elem);
                 ck_assert_mem_eq(got, want, bytes);
-                xn_bits_unshuffle(want, back, work, n, elem);
+                xn_bits_unshuffle(want, back, work, n, elem, false);
                 ck_assert_mem_eq(back, src, bytes);
+                streamed(src, want, work, n, elem);
                 free(src), free(want), free(got), free(back), free(work);
             }
     }
