@@ -73,9 +73,8 @@ XN_FN void moments_gridded(const int K, const struct block *b, int a, const vf *
     const real unit = kit->table->unit;
     const vf step = v_set(kit->table->grid.step);
     vc power[XN_M][9], rising[XN_M][8], p[XN_M], d[XN_M]; // rising: j z^j
-    memset(p, 0, sizeof p);
-    memset(d, 0, sizeof d);
     for (int k = 0; k < K; k++) {
+        p[k] = d[k] = (vc){v_set(R(0)), v_set(R(0))};
         grid_powers(kit, parameter[2 * k], parameter[2 * k + 1], power[k]);
         for (int j = 1; j < 8; j++) rising[k][j] = (vc){R(j) * power[k][j].re, R(j) * power[k][j].im};
     }
