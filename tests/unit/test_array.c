@@ -87,6 +87,39 @@ START_TEST(test_datasets)
     ck_assert_str_eq(xani_error_text(ctx), "");
 }
 
+START_TEST(test_large)
+{
+    // An answer larger than the caches is written past them: the same to any address, with nothing beside it.
+    enum { N = 68, H = 500, W = 1003, SPARE = 64 };
+    const size_t bytes = (size_t)N * H * W * 2;
+    ck_assert_uint_gt(bytes, 64u << 20);
+    uint16_t *frames = malloc(bytes);
+    uint8_t *room = aligned_alloc(64, (bytes + 3 * SPARE) / 64 * 64);
+    for (size_t i = 0; i < bytes / 2; i++) frames[i] = (uint16_t)(i * i >> 20 & 0x3f);
+    xn_writer *w;
+    char large[600];
+    snprintf(large, sizeof large, "%s/large.h5", xn_test_dir("array"));
+    ck_assert_int_eq(xn_writer_create(ctx, large, XN_LAYOUT_RESULT, &w), XANI_OK);
+    const xn_rows_layout rows = {.type = XN_U16, .rank = 3, .dims = {N, H, W}, .chunk = {1, H, W}, .filter = "bslz4"};
+    xn_writer_rows_begin(w, "/data", &rows);
+    xn_writer_rows(w, "/data", N, frames);
+    ck_assert_int_eq(xn_writer_publish(&w), XANI_OK);
+    xani_dataset *d;
+    const char *const file = large;
+    ck_assert_int_eq(xani_dataset_open(ctx, &file, 1, "/data", NULL, &d), XANI_OK);
+    static const size_t shift[] = {0, 16, 2, 1};
+    for (int k = 0; k < 4; k++) {
+        memset(room, 0x5a, bytes + 2 * SPARE);
+        ck_assert_int_eq(xani_dataset_read(ctx, d, NULL, NULL, XANI_UINT16, room + shift[k]), XANI_OK);
+        ck_assert(memcmp(room + shift[k], frames, bytes) == 0);
+        for (size_t i = 0; i < SPARE; i++)
+            ck_assert((i >= shift[k] || room[i] == 0x5a) && room[shift[k] + bytes + i] == 0x5a);
+    }
+    xani_dataset_destroy(&d);
+    unlink(large);
+    free(frames), free(room);
+}
+
 static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
 
 START_TEST(test_memory)
@@ -125,6 +158,7 @@ static void add(TCase *t)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_attributes);
     tcase_add_test(t, test_datasets);
+    tcase_add_test(t, test_large);
     tcase_add_test(t, test_memory);
 }
 
