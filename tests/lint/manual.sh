@@ -6,7 +6,7 @@ set -u
 status=0
 report() { if [ "$1" -eq 0 ]; then echo "ok $2"; else echo "not ok $2"; status=1; fi; }
 
-plain() { MANWIDTH=1000 man -l "$1" | sed 's/.\x08//g'; }
+plain() { LC_ALL=C.UTF-8 MANWIDTH=1000 man -l "$1" | sed 's/.\x08//g'; }
 plain "$XN_BUILD/xani.5" >5.txt 2>warnings.txt
 plain "$XN_BUILD/xani.1" >1.txt 2>>warnings.txt
 sed 's/^/# /' warnings.txt
