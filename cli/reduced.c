@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// reduced.c -- what `xani fit --json` tells of modes: how many pixels ended how; `xani reduce --json` of a cube: its bins
-// and pixels, how many shots each cut left, and the balance of frames and readings; and `xani map --json` of a
+// reduced.c -- what `xani fit --json` tells of modes: how many pixels ended how; `xani reduce --json` of a cube: its
+// bins and pixels, how many shots each cut left, and the balance of frames and readings; and `xani map --json` of a
 // dispersion.  Read from the file, so that it is what others will find there.
 #include <math.h>
 #include <stdlib.h>

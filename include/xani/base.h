@@ -96,8 +96,8 @@ XANI_API char *xani_utf8(const char *text);
 XANI_API xani_status xani_config_open(xani_context *context, const char *path, xani_config **config);
 /* An empty configuration: every key at its default. */
 XANI_API xani_status xani_config_create(xani_context *context, xani_config **config);
-/* The configuration that made a result (cube.h5, modes.h5, ...), as it is stored there; relative names in it are those of
-   its own folder. Empty where none is stored, as in cubes of other programs. */
+/* The configuration that made a result (cube.h5, modes.h5, ...), as it is stored there; relative names in it are those
+   of its own folder. Empty where none is stored, as in cubes of other programs. */
 XANI_API xani_status xani_config_stored(xani_context *context, const char *result_path, xani_config **config);
 /* assignment: "a.b=value", value in YAML flow syntax. Unknown keys and wrong types are errors. */
 XANI_API xani_status xani_config_assign(xani_context *context, xani_config *config, const char *assignment);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // fit_lanes.h -- the whole fit kernel over lanes: what a shell includes, and its row of the table of kernels.
 //
-// Order of reading: lane.h, vmath.h; load.h, prepare.h, start.h (peak), series.h and explicit.h (sums), varpro.h (step),
-// lm.h (iteration), block.h (packing), rest.h (what modes leave), greedy.h and order.h (how many modes), finish.h
-// (errors), pool.h (traces fitted together).
+// Order of reading: lane.h, vmath.h; load.h, prepare.h, start.h (peak), series.h and explicit.h (sums), varpro.h
+// (step), lm.h (iteration), block.h (packing), rest.h (what modes leave), greedy.h and order.h (how many modes),
+// finish.h (errors), pool.h (traces fitted together).
 #ifndef XN_KERNEL_FIT_LANES_H
 #define XN_KERNEL_FIT_LANES_H
 

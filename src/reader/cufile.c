@@ -85,7 +85,7 @@ static const char *text_of(int error)
                  {20, "the file is not open with O_DIRECT"},
                  {22, "invalid arguments"},
                  {25, "access is not allowed"},
-                 {27, "it cannot register the file (where udev does not know the disk, in some containers); its cufile.log says why"},
+                 {27, "it cannot register the file, whose disk udev may not know; its cufile.log says why"},
                  {28, "the file is registered already"},
                  {33, "it finds no driver of its own or of CUDA"},
                  {34, "switched off for this file by its configuration"},
