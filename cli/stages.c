@@ -64,7 +64,8 @@ xani_status cli_run_sim(cli *c)
     if (st != XANI_OK) return st;
     if (c->dry_run) {
         char *yaml = NULL;
-        st = xani_config_text(c->context, config, &yaml);
+        st = xani_sim(c->context, config, NULL);
+        if (st == XANI_OK) st = xani_config_text(c->context, config, &yaml);
         if (st == XANI_OK)
             st = cli_result(
                 c, "xani.plan",

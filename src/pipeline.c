@@ -353,6 +353,7 @@ static xani_status bin_shots(xn_ctx *ctx, const xn_config *config, xn_source *so
 xani_status xn_pipeline_sim(xn_ctx *ctx, const xn_config *config, const char *directory)
 {
     char *place;
+    if (directory == NULL) return xn_sim_check(ctx, config);
     XN_TRY(xn_sim_begin(ctx, config, directory, &place));
     xani_status st = xn_sim_write(ctx, config, place);
     if (st == XANI_OK) st = xn_sim_write_binned(ctx, config, place, bin_shots);

@@ -45,7 +45,6 @@ xani_status xani_sim(xani_context *context, const xani_config *config, const cha
 {
     XN_BEGIN(context);
     XN_NEED(context, config);
-    XN_NEED(context, directory);
     return xn_answer(context, xn_pipeline_sim(context, config, directory));
 }
 

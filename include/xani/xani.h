@@ -32,7 +32,8 @@ extern "C" {
 
 /* ---- the pipeline --------------------------------------------------------------------------- */
 
-/* Writes a simulated raw experiment and truth.h5 into the folder `directory` (created if missing). */
+/* Writes a simulated raw experiment and truth.h5 into the folder `directory` (created if missing). NULL: configuration,
+   crystal and detector are checked, nothing is written. */
 XANI_API xani_status xani_sim(xani_context *context, const xani_config *config, const char *directory);
 /* reduce -> fit -> map -> summary; resumes what is there. directory NULL: output.directory.
    summary: JSON text (may be NULL). */

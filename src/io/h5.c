@@ -170,6 +170,11 @@ xani_status xn_h5_dataset(xn_ctx *ctx, const xn_h5 *file, const char *name, hid_
     XN_TRY(xn_worker_look(ctx, file->path, name));
     *dataset = H5Oopen(file->id, name[0] ? name : "/", H5P_DEFAULT);
     if (*dataset < 0) {
+        char reason[XN_HDF_REASON];
+        xn_hdf_reason(reason); // before the next call clears the error stack
+        if (strstr(reason, "version number") != NULL)
+            return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: is damaged, or in a format newer than HDF5 %s reads: %s",
+                           file->path, name, H5_VERS_INFO + strlen("HDF5 library version: "), reason);
         // A link whose target is missing is another matter than a name nobody wrote.
         bool dangling = H5Lexists(file->id, name, H5P_DEFAULT) > 0;
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s: %s", file->path, name,

@@ -247,10 +247,12 @@ static int list_stage(const struct kit *kit, int *list, int count, int K)
     return n;
 }
 
-#define XN_RATES 8 // tried as starts of an exponential
+#define XN_RATES 9 // tried as starts of an exponential, bounds too: where it is uncertain, one is near the least chi^2
 
-// The exponential of each trace alone: from the best of a few rates.
-static void list_exponential(const struct kit *kit, const int *list, int count, real tolerance)
+// The exponential of each trace, alone or beside poles - 1 modes as they are: from the best of a few rates, then all
+// of them together. Beside modes once more, because the rate that was best without them may be held far from where it
+// is best with them (exponential_fixed).
+static void list_exponential(const struct kit *kit, const int *list, int count, int poles, real tolerance)
 {
     struct block b;
     struct eval e[XN_GROUPS];
@@ -262,16 +264,17 @@ static void list_exponential(const struct kit *kit, const int *list, int count, 
         for (int a = 0; a < XN_GROUPS; a++) {
             at[a] = parameter[a];
             best[a] = v_set(XN_UNKNOWN);
-            rate[a] = parameter[a][1] = v_set(R(0));
+            parameter[a][0] = rate[a] = parameter[a][1] = v_set(R(0));
+            for (int j = 0; j < 2 * poles && poles > 1; j++) parameter[a][j] = plane_load(&b, a, PLANE_PARAMETER + j);
         }
-        for (int c = 0; c < XN_RATES; c++) {
-            const vf r = v_set(R(lo * pow(hi / lo, (c + 0.5) / XN_RATES)));
-            for (int a = 0; a < XN_GROUPS; a++) parameter[a][0] = r;
-            evaluate_modes(1, &b, at, e);
+        for (int c = poles > 1 ? -1 : 0; c < XN_RATES; c++) { // -1: the rate there is
+            for (int a = 0; a < XN_GROUPS && c >= 0; a++)
+                parameter[a][0] = v_set(R(lo * pow(hi / lo, c / (XN_RATES - 1.0))));
+            evaluate_modes(poles, &b, at, e);
             for (int a = 0; a < XN_GROUPS; a++) {
                 const vm better = v_lt(e[a].chi2, best[a]);
                 best[a] = v_sel(better, e[a].chi2, best[a]);
-                rate[a] = v_sel(better, r, rate[a]);
+                rate[a] = v_sel(better, parameter[a][0], rate[a]);
             }
         }
         for (int a = 0; a < XN_GROUPS; a++) {
@@ -279,7 +282,7 @@ static void list_exponential(const struct kit *kit, const int *list, int count, 
             plane_store(&b, a, PLANE_PARAMETER + 1, v_set(R(0)));
         }
     }
-    list_refine(kit, list, count, 1, tolerance, false);
+    list_refine(kit, list, count, poles, tolerance, false);
 }
 
 #endif

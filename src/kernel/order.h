@@ -185,10 +185,11 @@ static void greedy(const struct kit *kit, int *list)
         plane_of(kit, PLANE_PARAMETER)[i] = R(plan->r_lo);
         plane_of(kit, PLANE_PARAMETER + 1)[i] = plane_of(kit, PLANE_BETA)[i] = plane_of(kit, PLANE_BETA + 1)[i] = R(0);
     }
-    if (beside > 0) list_exponential(kit, list, count, XN_TOLERANCE(kit->plan, 0));
+    if (beside > 0) list_exponential(kit, list, count, beside, XN_TOLERANCE(kit->plan, 0));
     if (at_once && shifts) list_shift(kit, list, count, 1);
     for (int K = at_once ? 2 : 1; K <= plan->modes_max && count > 0; K++) {
         count = list_stage(kit, list, count, K);
+        if (beside > 0) list_exponential(kit, list, count, K + beside, XN_TOLERANCE(plan, K));
         if (shifts && K > 1) list_shift(kit, list, count, K); // the first one is judged as in any plan
         count = list_close(kit, list, count, K);
         if (shifts && K == 1) list_shift(kit, list, count, 1);

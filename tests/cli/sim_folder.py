@@ -94,5 +94,18 @@ r.ok(sim("mine").returncode == 0 and not [n for n in os.listdir("mine") if n.sta
 for config in ("xani.yaml", "xani_euxfel.yaml"):
     done = subprocess.run([XANI, "run", f"mine/{config}", "-o", f"out-{config}", "-q"], capture_output=True, text=True)
     r.ok(done.returncode == 0 and os.path.exists(f"out-{config}/dispersion.h5"), f"{config} without bins given runs {done.stderr.strip()[-160:]}")
+
+# ---- a crystal of one's own, beside the configuration
+os.makedirs("beside")
+shutil.copy(os.path.join(os.environ["XN_ROOT"], "data", "crystals", "cu_296k.txt"), "beside/my_cu.txt")
+with open("beside/s.yaml", "w") as f:
+    json.dump({**CONFIG, "sim": {**CONFIG["sim"], "crystal": "my_cu.txt", "layouts": ["swissfel"]}}, f)
+done = subprocess.run([XANI, "sim", "beside/s.yaml", "-o", "beside/raw", "-q"], capture_output=True, text=True)
+r.ok(done.returncode == 0 and os.path.exists("beside/raw/truth.h5"), f"a bare name is of the configuration's folder {done.stderr.strip()}")
+done = subprocess.run([XANI, "sim", "beside/s.yaml", "-o", "beside/none", "--dry-run"], capture_output=True, text=True)
+r.ok(done.returncode == 0 and not os.path.exists("beside/none"), f"a dry run writes nothing {done.stderr.strip()}")
+done = subprocess.run([XANI, "sim", "beside/s.yaml", "-o", "beside/none", "--dry-run", "--set", "sim.crystal=none.txt"],
+                      capture_output=True, text=True)
+r.ok(done.returncode == 3 and "none.txt" in done.stderr and "sim.crystal" in done.stderr, f"but looks at the crystal {done.stderr.strip()}")
 print(f"1..{r.n}")
 sys.exit(1 if r.failed else 0)

@@ -57,7 +57,6 @@ START_TEST(test_questions)
     REFUSED(xani_config_text(ctx, NULL, &text), "config");
     REFUSED(xani_config_text(ctx, config, NULL), "yaml");
     REFUSED(xani_sim(ctx, NULL, "x"), "config");
-    REFUSED(xani_sim(ctx, config, NULL), "directory");
     REFUSED(xani_run(ctx, NULL, "x", &text), "config");
     REFUSED(xani_reduce(ctx, config, NULL), "cube_path");
     REFUSED(xani_dark(ctx, NULL, NULL), "config");

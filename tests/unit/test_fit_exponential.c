@@ -119,6 +119,53 @@ START_TEST(test_efficient)
 }
 END_TEST
 
+// chi^2 / sigma^2 of trace p with the rate r and the pole of its result, the four amplitudes at their best.
+static double projected(int p, double r, double sigma)
+{
+    enum { M = 4 };
+    double m[M][M + 1] = {{0}}, yy = 0;
+    for (int i = 0; i < N; i++) {
+        const double x = t[i], v = y[i * P + p], w = TWO_PI * res[p].frequency_thz[0] * x;
+        const double e = exp(-res[p].damping_per_ps[0] * x), f[M] = {1, exp(-r * x), e * cos(w), e * sin(w)};
+        for (int j = 0; j < M; j++) {
+            for (int k = 0; k < M; k++) m[j][k] += f[j] * f[k];
+            m[j][M] += f[j] * v;
+        }
+        yy += v * v;
+    }
+    for (int j = 0; j < M; j++) { // what each column takes, the ones before taken out
+        for (int k = j + 1; k < M; k++)
+            for (int l = M; l >= j; l--) m[k][l] -= m[k][j] / m[j][j] * m[j][l];
+        yy -= m[j][M] * m[j][M] / m[j][j];
+    }
+    return yy / (sigma * sigma);
+}
+
+START_TEST(test_weak)
+{
+    // An exponential of a few standard errors beside a mode: no other rate leaves less, near or far, although the rate
+    // that was best before there was a mode may be far from it. 15 % of such traces were left up to 16 above.
+    static const double sizes[] = {0.2, 0.3, 0.5};
+    const double sigma = 0.1, lo = 0.3 / 10, hi = 1 / 0.15;
+    uniform_delays();
+    for (int k = 0; k < 3; k++) {
+        int modes = 0, above = 0;
+        make_traces(1, sizes[k], 1 / sigma, 8 + (uint64_t)k);
+        fit("auto", 0, XANI_BACKGROUND_EXPONENTIAL, 0, res);
+        for (int p = 0; p < P; p++) {
+            if (res[p].n_modes != 1) continue;
+            double least = INFINITY;
+            for (double r = lo; r < hi; r *= 1.1) least = fmin(least, projected(p, r, sigma));
+            modes++;
+            above += projected(p, res[p].background[2], sigma) > least + 0.5;
+        }
+        ck_assert_int_gt(modes, P * 9 / 10);
+        ck_assert_msg(above <= P / 1000, "c/sigma %g: %d of %d have less at another rate", sizes[k] / sigma, above,
+                      modes);
+    }
+}
+END_TEST
+
 START_TEST(test_values)
 {
     // At high signal to noise offset, c and r come out as put in, within what noise allows, in float and in double.
@@ -241,6 +288,7 @@ static void add(TCase *c)
     tcase_set_timeout(c, 120);
     tcase_add_checked_fixture(c, set_up, tear_down);
     tcase_add_test(c, test_efficient);
+    tcase_add_test(c, test_weak);
     tcase_add_test(c, test_values);
     tcase_add_test(c, test_variants);
     tcase_add_test(c, test_absent);

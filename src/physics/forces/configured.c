@@ -35,15 +35,22 @@ static xani_status take_shipped(xn_ctx *ctx, const xn_lattice *l, xn_crystal *ta
     return XANI_OK;
 }
 
-static xani_status take_file(xn_ctx *ctx, const xn_config *config, xn_crystal *table, xn_forces *f)
+char *xn_forces_path(const xn_config *config, const char *key)
 {
-    static const char key[] = "map.force_constants.file";
-    const char *name = xn_config_string(config, key), *format = xn_config_string(config, "map.force_constants.format");
-    char *path = xn_config_path(config, key); // a shipped table has neither a folder nor an ending
+    const char *name = xn_config_string(config, key);
+    char *path = xn_config_path(config, key);
     if (path != NULL && strpbrk(name, "/.") == NULL && access(path, F_OK) != 0) {
         xn_free(path);
         path = xn_strdup(name);
     }
+    return path;
+}
+
+static xani_status take_file(xn_ctx *ctx, const xn_config *config, xn_crystal *table, xn_forces *f)
+{
+    static const char key[] = "map.force_constants.file";
+    const char *name = xn_config_string(config, key), *format = xn_config_string(config, "map.force_constants.format");
+    char *path = xn_forces_path(config, key);
     char *born = xn_config_path(config, "map.force_constants.born");
     bool mixed = strcmp(xn_config_string(config, "map.force_constants.polar"), "mixed_space") == 0;
     if (path == NULL) return xn_fail_memory(ctx, key, strlen(name));

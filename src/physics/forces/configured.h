@@ -6,6 +6,10 @@
 #include "core/config.h"
 #include "physics/forces/forces.h"
 
+// The file that a key names, from the configuration's folder; the name as it is where it is that of a shipped table,
+// which has neither a folder nor an ending. NULL: out of memory.
+char *xn_forces_path(const xn_config *config, const char *key);
+
 // map.force_constants.file, a file or the name of a shipped table; without it the shipped table of the lattice's only
 // element, where there is one.  table (may be NULL): that of a Born-von Karman crystal, else left empty.
 // *found false, and nothing else, where no constants are known.

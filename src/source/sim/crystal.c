@@ -17,8 +17,7 @@
 static xani_status load_crystal(xn_ctx *ctx, const xn_config *config, xn_sim_model *m)
 {
     const char *name = xn_config_string(config, "sim.crystal");
-    bool relative = name[0] != '/' && (strchr(name, '/') != NULL || xn_forces_known(name));
-    char *path = relative ? xn_format("%s/%s", xn_config_dir(config), name) : xn_strdup(name);
+    char *path = xn_forces_path(config, "sim.crystal");
     char *born = xn_config_path(config, "sim.born");
     if (path == NULL) return xn_fail_memory(ctx, "sim.crystal", strlen(name));
     xani_status st;

@@ -50,6 +50,14 @@ static xani_status write_runs(xn_ctx *ctx, const xn_config *config, const xn_sim
     return XANI_OK;
 }
 
+xani_status xn_sim_check(xn_ctx *ctx, const xn_config *config)
+{
+    xn_sim_model m;
+    XN_TRY(xn_sim_model_make(ctx, config, &m));
+    xn_sim_model_free(&m);
+    return XANI_OK;
+}
+
 xani_status xn_sim_write(xn_ctx *ctx, const xn_config *config, const char *dir)
 {
     xn_sim_model m;

@@ -16,6 +16,8 @@
 // status `st` is, leaves all as it was.
 xani_status xn_sim_begin(xn_ctx *ctx, const xn_config *config, const char *dir, char **place);
 xani_status xn_sim_end(xn_ctx *ctx, const xn_config *config, const char *dir, char **place, xani_status st);
+// Whether there is something to simulate: settings, crystal, geometry. Writes nothing.
+xani_status xn_sim_check(xn_ctx *ctx, const xn_config *config);
 // Writes the layouts named in sim.layouts for every run, truth.h5, the geometry file and a
 // configuration xani.yaml that `xani run` takes as it is, into dir (made if missing).
 xani_status xn_sim_write(xn_ctx *ctx, const xn_config *config, const char *dir);
