@@ -57,9 +57,7 @@ static void unshuffle_rest(const uint8_t *src, uint8_t *dst, size_t n, size_t el
 {
     for (size_t j = done / 8; j < n / 8; j++)
         for (size_t b = 0; b < elem; b++) {
-            uint64_t x = 0;
-            for (size_t k = 0; k < 8; k++) x |= (uint64_t)src[(8 * b + k) * (n / 8) + j] << (8 * k);
-            x = one_column(x);
+            const uint64_t x = column_of(src + b * n, n / 8, j);
             for (size_t i = 0; i < 8; i++) dst[(8 * j + i) * elem + b] = (uint8_t)(x >> (8 * i));
         }
 }

@@ -24,13 +24,19 @@ static inline uint64_t one_column(uint64_t x)
     return x;
 }
 
+// Column j of 8 rows: 8 bytes in order.
+static inline uint64_t column_of(const uint8_t *rows, size_t columns, size_t j)
+{
+    uint64_t x = 0;
+    for (int k = 0; k < 8; k++) x |= (uint64_t)rows[(size_t)k * columns + j] << (8 * k);
+    return one_column(x);
+}
+
 // Columns j and on, one at a time.
 static void rest_to_bytes(const uint8_t *restrict rows, uint8_t *restrict out, size_t columns, size_t j)
 {
     for (; j < columns; j++) {
-        uint64_t x = 0;
-        for (int k = 0; k < 8; k++) x |= (uint64_t)rows[(size_t)k * columns + j] << (8 * k);
-        x = one_column(x);
+        const uint64_t x = column_of(rows, columns, j);
         memcpy(out + 8 * j, &x, 8);
     }
 }

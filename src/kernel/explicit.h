@@ -113,7 +113,7 @@ XN_RARE void sums_near(int K, const struct block *b, int a, const vf *parameter,
 }
 #endif
 
-// What K modes use: all of it, 18 KiB, would take a tenth of a pass of one mode.
+// What K modes use; all of it is 18 KiB, written in every pass.
 XN_FN void sums_clear(const int K, const int n_columns, struct sums *s)
 {
     const vf zero = v_set(R(0));

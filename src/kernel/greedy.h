@@ -264,8 +264,9 @@ static void list_exponential(const struct kit *kit, const int *list, int count, 
         for (int a = 0; a < XN_GROUPS; a++) {
             at[a] = parameter[a];
             best[a] = v_set(XN_UNKNOWN);
-            parameter[a][0] = rate[a] = parameter[a][1] = v_set(R(0));
-            for (int j = 0; j < 2 * poles && poles > 1; j++) parameter[a][j] = plane_load(&b, a, PLANE_PARAMETER + j);
+            rate[a] = parameter[a][1] = v_set(R(0));
+            for (int j = poles > 1 ? 0 : 2; j < 2 * poles; j++)
+                parameter[a][j] = plane_load(&b, a, PLANE_PARAMETER + j);
         }
         for (int c = poles > 1 ? -1 : 0; c < XN_RATES; c++) { // -1: the rate there is
             for (int a = 0; a < XN_GROUPS && c >= 0; a++)
