@@ -144,7 +144,7 @@ static double projected(int p, double r, double sigma)
 START_TEST(test_weak)
 {
     // An exponential of a few standard errors beside a mode: no other rate leaves less, near or far, although the rate
-    // that was best before there was a mode may be far from it. 15 % of such traces were left up to 16 above.
+    // that was best before there was a mode may be far from it. Without the second look 613 of the first 1500 fail.
     static const double sizes[] = {0.2, 0.3, 0.5};
     const double sigma = 0.1, lo = 0.3 / 10, hi = 1 / 0.15;
     uniform_delays();
