@@ -119,3 +119,13 @@ foreach(folder cli lint)
       ENVIRONMENT "${script_environment}")
   endforeach()
 endforeach()
+
+# Where programs run side by side, the long ones begin first: seconds, as measured.
+foreach(cost "cli/science;180" "lint/device_resources;130" "cli/outside;100" "cli/index;65" "science/test_fit_success;60"
+    "cli/layout_sacla;60" "cli/second_axis;50" "cli/kill_calls;50" "cli/layout_euxfel;45" "cli/plan;40")
+  list(GET cost 0 name)
+  if(TEST ${name})
+    list(GET cost 1 cost)
+    set_tests_properties(${name} PROPERTIES COST ${cost})
+  endif()
+endforeach()
