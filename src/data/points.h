@@ -42,6 +42,7 @@ typedef struct xn_refinement {
     uint8_t *determined;              // 1: the data say more than half of what is known of it
     double chi2_before, chi2;
     double model_share;    // of what the model may be wrong by that chi2 counts, 0 to 2
+    double common;         // rms of what lines of a run are off by together, of their frequency; 0: none seen
     int64_t used, refused; // points; refused: near no branch
     int64_t dof;
     int64_t converged;                    // 1 or 0

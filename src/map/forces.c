@@ -107,6 +107,7 @@ bool xn_known_observe(const xn_known *k, const xn_collection *c, int64_t i, xn_o
     o->window_ps = (double)c->window[i];
     o->damping_per_ps = (double)c->damping[i];
     o->f_per_nu = p->coherent[i] ? 1.0 : 2.0;
+    o->run = p->run[i];
     for (int e = 0; e < 2; e++) {
         const float *f = c->edge + 6 * i + 3 * e;
         const double hkl[3] = {(double)f[0], (double)f[1], (double)f[2]};
@@ -169,6 +170,7 @@ static void copy_numbers(const xn_shells *s, const xn_refined *from, xn_refineme
     r->chi2_before = from->chi2_before;
     r->chi2 = from->chi2;
     r->model_share = from->model_share;
+    r->common = from->common;
     r->used = from->used;
     r->refused = from->refused;
     r->dof = from->dof;
@@ -214,6 +216,11 @@ static void tell(xn_ctx *ctx, const xn_refinement *r)
         "%.2g of the model's errors",
         (long long)r->used, (long long)r->refused, r->chi2 / (double)r->dof, r->chi2_before / (double)r->dof,
         r->model_share);
+    if (r->common > 0.0)
+        xn_note(ctx,
+                "  lines of a run are off by %.2g %% of their frequency together (delays of the bins), which is in "
+                "the errors",
+                100 * r->common);
     for (int k = 0; k < r->n; k++) {
         char percent[40] = ""; // of what symmetry lets be, but is not there, a share says nothing
         if (fabs(r->start[k]) > NO_CONSTANT)

@@ -213,6 +213,7 @@ static const xn_scalar refined_scalars[] = {
     {"/entry/force_constants/chi2_before", offsetof(xn_refinement, chi2_before), XN_F64, false, NULL},
     {"/entry/force_constants/chi2", offsetof(xn_refinement, chi2), XN_F64, false, NULL},
     {"/entry/force_constants/model_share", offsetof(xn_refinement, model_share), XN_F64, false, NULL},
+    {"/entry/force_constants/common", offsetof(xn_refinement, common), XN_F64, false, NULL},
     {"/entry/force_constants/dof", offsetof(xn_refinement, dof), XN_I64, false, NULL},
     {"/entry/force_constants/points_used", offsetof(xn_refinement, used), XN_I64, false, NULL},
     {"/entry/force_constants/points_refused", offsetof(xn_refinement, refused), XN_I64, false, NULL},

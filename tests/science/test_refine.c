@@ -203,6 +203,66 @@ START_TEST(test_pulls)
 }
 END_TEST
 
+// Moves the points as errors of the delays of their run's bins do, which are the same in all pixels.
+static void blur_delays(xn_observed *points, int n, int runs, double rms_ps, double window_ps, uint64_t seed)
+{
+    enum { BINS = 200 };
+    xn_rng rng;
+    xn_rng_init(&rng, seed, 2);
+    for (int run = 0; run < runs; run++) {
+        double error[BINS];
+        for (int b = 0; b < BINS; b++) error[b] = rms_ps * xn_rng_normal(&rng);
+        for (int i = run; i < n; i += runs) {
+            double up = 0, down = 0;
+            for (int b = 0; b < BINS; b++) {
+                const double t = window_ps * (b + 0.5) / BINS, middle = t - window_ps / 2;
+                const double sine = sin(4 * M_PI * points[i].nu_thz * t);
+                up += middle * sine * sine * error[b];
+                down += middle * middle * sine * sine;
+            }
+            points[i].nu_thz *= 1 - up / down;
+            points[i].window_ps = window_ps;
+            points[i].f_per_nu = 2;
+            points[i].run = run;
+        }
+    }
+}
+
+START_TEST(test_common)
+{
+    // What all lines of a run are off by together is in the errors of the constants, however many lines there are;
+    // where there is no such thing they are as they were.
+    enum { N = 800, TRIES = 16 };
+    xn_observed *points = xn_alloc(N, sizeof *points);
+    xn_shells s;
+    ck_assert_int_eq(xn_shells_find(ctx, &copper, 1, &s), XANI_OK);
+    for (int blurred = 0; blurred < 2; blurred++) {
+        double squares = 0, common = 0;
+        for (int t = 0; t < TRIES; t++) {
+            xn_refined r;
+            make_points(&copper, N, 0.02, 300 + (uint64_t)t, points);
+            blur_delays(points, N, 2, blurred ? 0.15 : 0, 20, 500 + (uint64_t)t);
+            ck_assert_int_eq(xn_forces_refine(ctx, &copper, &s, points, N, &options, NULL, &r), XANI_OK);
+            for (int k = 0; k < s.n; k++)
+                squares += r.theta[k] * r.theta[k] / r.covariance[k * s.n + k] / (s.n * TRIES);
+            common += r.common / TRIES;
+            xn_refined_free(&r);
+        }
+        if (blurred) {
+            ck_assert_double_gt(squares, 0.5);
+            ck_assert_double_lt(squares, 4.0); // errors of independent lines: 6 and more
+            ck_assert_double_eq_tol(common, 2.7e-3, 1e-3);
+        } else {
+            ck_assert_double_gt(squares, 0.5);
+            ck_assert_double_lt(squares, 1.5);
+            ck_assert_double_lt(common, 5e-4);
+        }
+    }
+    xn_shells_free(&s);
+    xn_free(points);
+}
+END_TEST
+
 START_TEST(test_undetermined)
 {
     // Points along one line do not determine six shells: what they do not is said, and stays at its start.
@@ -243,6 +303,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_softened_bond);
     tcase_add_test(t, test_shell_without_constants);
     tcase_add_test(t, test_pulls);
+    tcase_add_test(t, test_common);
     tcase_add_test(t, test_undetermined);
 }
 XN_TEST_MAIN("refine", add)

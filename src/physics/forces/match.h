@@ -33,6 +33,7 @@ typedef struct xn_observed {
     double window_ps;                // of the delays fitted; 0: every branch is a line of its own
     double damping_per_ps, f_per_nu; // of the line's amplitude; 2 for a pair
     double edge[2][3];               // edges of the pixel group, 1/Angstrom, in that frame; 0: a point
+    int run;                         // lines of one run may be off together
 } xn_observed;
 
 static inline bool xn_same_group(const xn_observed *a, const xn_observed *b)

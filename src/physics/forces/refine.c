@@ -10,12 +10,11 @@
 // the model may be wrong by (match.h: extent of the pixels, lines that pull each other) is a bound, not a standard
 // error: it counts by the share that brings chi^2 to its number of degrees of freedom, 0 to 2, found from the points.
 // The covariance is the inverse of the normal matrix, scaled by chi^2 per degree of freedom where that exceeds 1, and
-// what it would mean if all lines of a branch were off by that share of least_sigma_thz together: many points do not
-// average that away.
-#include "physics/forces/refine.h"
-
+// what it would mean if lines were off together: refine_common.c.
 #include <math.h>
 #include <string.h>
+
+#include "physics/forces/refine_common.h"
 
 #define lapack_complex_float float _Complex
 #define lapack_complex_double double _Complex
@@ -30,18 +29,12 @@
 #define SHARE_SETTLED 0.02 // of it
 #define MOST_SHARE 2.0
 #define LEAST_MODEL 1e-9
-#define NEARLY 0.1 // of a standard error: until the steps are so short all of the model's errors count
-#define HUBER 2.5
+#define NEARLY 0.1       // of a standard error: until the steps are so short all of the model's errors count
 #define STEP_MOST 0.5    // of a prior, in a round
 #define STEP_SHARE 0.1   // priors are taken for at least so much of the strongest, where steps are limited
 #define ROUGH_LINES 1500 // that rounds with slack look at
 #define SLOWING 0.8      // of the step before
 #define LEAST_SHARE 1e-3
-
-// Of a point: measured less expected, its own error, and the model's.
-typedef struct {
-    double away, own, model;
-} residual;
 
 typedef struct {
     xn_ctx *ctx;
@@ -51,16 +44,17 @@ typedef struct {
     int64_t n_points;
     const xn_refine_options *o;
     int32_t *branch;
-    residual *residual;
-    double model_share;                    // how much of the model's errors counts
-    double slack;                          // doubt about branches, of their frequency
-    double *normal, *right, *common, chi2; // common: (branches, parameters) d right / d (offset of a branch)
+    xn_residual *residual;
+    double *slope;      // (points, parameters) d nu / d theta
+    double model_share; // how much of the model's errors counts
+    double slack;       // doubt about branches, of their frequency
+    double *normal, *right, chi2;
     int64_t used;
 } state;
 
 typedef struct {
     xn_matcher match;
-    double *slope, *normal, *right, *common, chi2;
+    double *normal, *right, chi2;
     double complex *d; // (places, parameters, branches, branches)
     int64_t used;
 } room;
@@ -68,30 +62,26 @@ typedef struct {
 static void close_room(room *r)
 {
     xn_matcher_close(&r->match);
-    xn_free(r->slope);
     xn_free(r->normal);
     xn_free(r->right);
-    xn_free(r->common);
     xn_free(r->d);
 }
 
 static bool open_room(const state *s, room *r)
 {
     size_t n = 3 * (size_t)s->start->n_atoms, k = (size_t)s->shells->n;
-    *r = (room){.slope = xn_alloc(k, sizeof *r->slope),
-                .d = xn_alloc(XN_MATCH_PLACES * k * n * n, sizeof *r->d),
+    *r = (room){.d = xn_alloc(XN_MATCH_PLACES * k * n * n, sizeof *r->d),
                 .normal = xn_calloc(k * k, sizeof *r->normal),
-                .right = xn_calloc(k, sizeof *r->right),
-                .common = xn_calloc(n * k, sizeof *r->common)};
-    return xn_matcher_open(s->start, &r->match) && r->slope && r->d && r->normal && r->right && r->common;
+                .right = xn_calloc(k, sizeof *r->right)};
+    return xn_matcher_open(s->start, &r->match) && r->d && r->normal && r->right;
 }
 
 // d nu / d theta_k of all k, of the places and branches that make a line.
-static void set_slopes(const state *s, const xn_matched *line, room *r)
+static void set_slopes(const state *s, const xn_matched *line, const room *r, double *slope)
 {
     const xn_matcher *m = &r->match;
     size_t n = (size_t)m->branches, square = n * n;
-    memset(r->slope, 0, (size_t)s->shells->n * sizeof *r->slope);
+    memset(slope, 0, (size_t)s->shells->n * sizeof *slope);
     for (size_t i = 0; i < (size_t)m->places * n; i++) {
         const double complex *e = m->e + i * n, *d = r->d + i / n * (size_t)s->shells->n * square;
         double w = 2 * M_PI * 1e12 * fmax(fabs(m->nu[i]), 0.05);
@@ -100,31 +90,26 @@ static void set_slopes(const state *s, const xn_matched *line, room *r)
             double complex sum = 0.0;
             for (size_t a = 0; a < n; a++)
                 for (size_t b = 0; b < n; b++) sum += conj(e[a]) * d[a * n + b] * e[b];
-            r->slope[k] += line->mix[i] * creal(sum) / U_KG / (2 * w) / (2 * M_PI) * 1e-12;
+            slope[k] += line->mix[i] * creal(sum) / U_KG / (2 * w) / (2 * M_PI) * 1e-12;
         }
     }
 }
 
-static double error_of(const residual *e, double share) { return hypot(e->own, share * e->model); }
-
-static double huber(double z) { return fabs(z) > HUBER ? HUBER / fabs(z) : 1.0; }
-
 static void add_line(const state *s, int64_t i, const xn_matched *line, room *r)
 {
     int n = s->shells->n;
-    residual *e = &s->residual[i];
+    xn_residual *e = &s->residual[i];
+    double *slope = s->slope + i * n;
     e->away = s->points[i].nu_thz - line->nu_thz;
     e->own = s->points[i].sigma_thz;
     e->model = line->model_thz;
-    double sigma = error_of(e, s->model_share), z = e->away / sigma, weight = huber(z);
-    set_slopes(s, line, r);
+    double sigma = xn_residual_error(e, s->model_share), z = e->away / sigma, weight = xn_residual_weight(z);
+    set_slopes(s, line, r, slope);
     r->chi2 += weight * z * z;
     r->used++;
     for (int k = 0; k < n; k++) {
-        r->right[k] += weight * r->slope[k] / sigma * z;
-        r->common[line->branch * n + k] +=
-            weight * r->slope[k] * s->model_share * s->o->match.least_sigma_thz / (sigma * sigma);
-        for (int m = 0; m <= k; m++) r->normal[k * n + m] += weight * r->slope[k] * r->slope[m] / (sigma * sigma);
+        r->right[k] += weight * slope[k] / sigma * z;
+        for (int m = 0; m <= k; m++) r->normal[k * n + m] += weight * slope[k] * slope[m] / (sigma * sigma);
     }
 }
 
@@ -133,9 +118,9 @@ static double chi2_with(const state *s, double share)
 {
     double chi2 = 0.0;
     for (int64_t i = 0; i < s->n_points; i++) {
-        const residual *e = &s->residual[i];
-        double z = s->branch[i] < 0 ? 0.0 : e->away / error_of(e, share);
-        chi2 += huber(z) * z * z;
+        const xn_residual *e = &s->residual[i];
+        double z = s->branch[i] < 0 ? 0.0 : e->away / xn_residual_error(e, share);
+        chi2 += xn_residual_weight(z) * z * z;
     }
     return chi2;
 }
@@ -193,7 +178,7 @@ static void add_share(const state *s, const xn_forces *now, int64_t begin, int64
 
 static xani_status pass(state *s, const xn_forces *now)
 {
-    size_t n = (size_t)s->shells->n, branches = 3 * (size_t)s->start->n_atoms;
+    size_t n = (size_t)s->shells->n;
     room share[SHARES];
     bool ok = true;
     for (int k = 0; k < SHARES; k++) ok = open_room(s, &share[k]) && ok;
@@ -204,13 +189,11 @@ static xani_status pass(state *s, const xn_forces *now)
     }
     memset(s->normal, 0, n * n * sizeof *s->normal);
     memset(s->right, 0, n * sizeof *s->right);
-    memset(s->common, 0, branches * n * sizeof *s->common);
     s->chi2 = 0.0;
     s->used = 0;
     for (int k = 0; k < SHARES; k++) {
         for (size_t i = 0; ok && i < n * n; i++) s->normal[i] += share[k].normal[i];
         for (size_t i = 0; ok && i < n; i++) s->right[i] += share[k].right[i];
-        for (size_t i = 0; ok && i < branches * n; i++) s->common[i] += share[k].common[i];
         s->chi2 += share[k].chi2;
         s->used += share[k].used;
         close_room(&share[k]);
@@ -280,23 +263,7 @@ static xani_status rounds(state *s, xn_refined *r, double *step)
     return XANI_OK;
 }
 
-// Adds sum over branches of v v^T, v = C common, with C the covariance so far.
-static void add_common(const state *s, const double *statistical, xn_refined *r)
-{
-    int n = r->n;
-    for (int b = 0; b < 3 * s->start->n_atoms; b++)
-        for (int k = 0; k < n; k++)
-            for (int m = 0; m < n; m++) {
-                double v = 0.0, w = 0.0;
-                for (int i = 0; i < n; i++) {
-                    v += statistical[k * n + i] * s->common[b * n + i];
-                    w += statistical[m * n + i] * s->common[b * n + i];
-                }
-                r->covariance[k * n + m] += v * w;
-            }
-}
-
-static void judge(const state *s, xn_refined *r)
+static xani_status judge(const state *s, xn_refined *r)
 {
     int n = r->n, determined = 0;
     for (int k = 0; k < n; k++) {
@@ -311,7 +278,17 @@ static void judge(const state *s, xn_refined *r)
     double scale = fmax(1.0, r->chi2 / r->dof), *statistical = s->normal; // no longer needed
     memcpy(statistical, r->covariance, (size_t)(n * n) * sizeof *statistical);
     for (int k = 0; k < n * n; k++) r->covariance[k] *= scale;
-    add_common(s, statistical, r);
+    const xn_refine_lines lines = {.n = s->n_points,
+                                   .parameters = n,
+                                   .determined = determined,
+                                   .points = s->points,
+                                   .residual = s->residual,
+                                   .branch = s->branch,
+                                   .slope = s->slope,
+                                   .model_share = s->model_share};
+    XN_TRY(xn_refine_add_branches(s->ctx, &lines, 3 * s->start->n_atoms, s->o->match.least_sigma_thz, statistical,
+                                  r->covariance));
+    return xn_refine_add_runs(s->ctx, &lines, statistical, r->covariance, &r->common);
 }
 
 // chi^2 of the constants begun with, by the same errors; as wide as lines were looked for at first.
@@ -357,24 +334,24 @@ xani_status xn_forces_refine(xn_ctx *ctx, const xn_forces *start, const xn_shell
                .o = options,
                .slack = SLACK,
                .model_share = 1.0,
-               .residual = xn_calloc((size_t)n_points, sizeof(residual)),
+               .residual = xn_calloc((size_t)n_points, sizeof(xn_residual)),
+               .slope = xn_calloc((size_t)n_points * n, sizeof(double)),
                .normal = xn_calloc(n * n, sizeof(double)),
                .right = xn_calloc(n, sizeof(double)),
-               .common = xn_calloc(3 * (size_t)start->n_atoms * n, sizeof(double)),
                .branch = xn_calloc((size_t)n_points, sizeof(int32_t))};
     double *step = xn_calloc(n, sizeof *step);
     xani_status st = XANI_OK;
-    if (!out->theta || !out->covariance || !out->prior || !out->determined || !s.normal || !s.right || !s.common ||
+    if (!out->theta || !out->covariance || !out->prior || !out->determined || !s.normal || !s.right || !s.slope ||
         !s.branch || !s.residual || !step)
-        st = xn_fail_memory(ctx, "the refinement", n * n * 16 + (size_t)n_points * 4);
+        st = xn_fail_memory(ctx, "the refinement", n * n * 16 + (size_t)n_points * (n + 4) * 8);
     if (st == XANI_OK) set_priors(shells, options->prior, out->prior);
     if (st == XANI_OK) st = rounds(&s, out, step);
-    if (st == XANI_OK) judge(&s, out);
+    if (st == XANI_OK) st = judge(&s, out);
     if (st == XANI_OK && branch != NULL) memcpy(branch, s.branch, (size_t)n_points * sizeof *branch);
     if (st == XANI_OK) st = look_back(&s, out, step);
     xn_free(s.normal);
     xn_free(s.right);
-    xn_free(s.common);
+    xn_free(s.slope);
     xn_free(s.branch);
     xn_free(s.residual);
     xn_free(step);

@@ -55,6 +55,7 @@ typedef struct xn_refined {
     uint8_t *determined;        // (n) 1: the data halve what the prior alone leaves
     double chi2_before, chi2;   // of the points used
     double model_share;         // of what the model may be wrong by (match.h) that the points need: 0 to 2
+    double common;              // rms of what lines of a run are off by together, of their frequency (refine_common.h)
     int64_t used, refused;      // points; those no branch comes near
     int dof;                    // points used less determined parameters
     int iterations;
