@@ -344,6 +344,7 @@ out:
 
 void xani_model_file_init(xani_model_file *file)
 {
+    if (file == NULL) return;
     memset(file, 0, sizeof *file);
     file->size = sizeof *file;
     file->range[0] = file->range[1] = NAN;

@@ -354,8 +354,9 @@ xani_status xn_pipeline_sim(xn_ctx *ctx, const xn_config *config, const char *di
 {
     char *place;
     if (directory == NULL) return xn_sim_check(ctx, config);
-    XN_TRY(xn_sim_begin(ctx, config, directory, &place));
+    bool made;
+    XN_TRY(xn_sim_begin(ctx, config, directory, &place, &made));
     xani_status st = xn_sim_write(ctx, config, place);
     if (st == XANI_OK) st = xn_sim_write_binned(ctx, config, place, bin_shots);
-    return xn_sim_end(ctx, config, directory, &place, st);
+    return xn_sim_end(ctx, config, directory, &place, made, st);
 }

@@ -37,8 +37,10 @@ xani_status xani_set_isolation(xani_context *context, int on)
 
 xani_status xani_write_file(xani_context *context, const char *path, const void *bytes, size_t n)
 {
-    xn_clear_error(context);
-    return xn_publish_text(context, path, bytes, n, NULL);
+    XN_BEGIN(context);
+    XN_NEED(context, path);
+    if (n > 0) XN_NEED(context, bytes);
+    return xn_publish_text(context, path, n > 0 ? bytes : "", n, NULL);
 }
 
 xani_status xani_sim(xani_context *context, const xani_config *config, const char *directory)

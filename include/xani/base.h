@@ -88,7 +88,7 @@ XANI_API xani_status xani_set_isolation(xani_context *context, int on);
 XANI_API const char *xani_error_text(const xani_context *context);
 XANI_API void xani_free(void *memory);
 /* The text with every byte that is no UTF-8, as names of files may have, written \xHH, for JSON; xani_free, NULL: no
- * memory. */
+ * memory, or text is NULL. */
 XANI_API char *xani_utf8(const char *text);
 
 /* ---- configuration (YAML; keys in xani(5)) -------------------------------------------------- */

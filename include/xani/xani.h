@@ -36,7 +36,7 @@ extern "C" {
    crystal and detector are checked, nothing is written. */
 XANI_API xani_status xani_sim(xani_context *context, const xani_config *config, const char *directory);
 /* reduce -> fit -> map -> summary; resumes what is there. directory NULL: output.directory.
-   summary: JSON text (may be NULL). */
+   summary: JSON text (may be NULL), to be freed whatever is returned: an interrupted run has one too. */
 XANI_API xani_status xani_run(xani_context *context, const xani_config *config, const char *directory, char **summary);
 XANI_API xani_status xani_reduce(xani_context *context, const xani_config *config, const char *cube_path);
 /* Pedestals, noise and bad pixels of the dark runs of the configuration (dark.runs) into calibration.h5.
@@ -78,7 +78,7 @@ XANI_API xani_status xani_check(xani_context *context, const xani_config *config
    errors, and the refined orientation and UB. */
 XANI_API xani_status xani_index(xani_context *context, const xani_config *config, char **json);
 XANI_API xani_status xani_plan(xani_context *context, const xani_config *config, char **json);
-/* Checks every result below the paths against its manifest; XANI_ERR_VERIFY if one differs. */
+/* Checks every result below the paths against its manifest; XANI_ERR_VERIFY if one differs, and json says which. */
 XANI_API xani_status xani_verify(xani_context *context, const char *const *paths, size_t n_paths, char **json);
 /* What the built library and this machine offer (kernels, threads, ways to read, CUDA and its devices) as JSON. */
 XANI_API xani_status xani_machine(xani_context *context, char **json);

@@ -8,9 +8,11 @@
 // affinity does not show: more threads than that would be made to wait.
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "core/config.h"
@@ -173,4 +175,26 @@ double xn_config_memory(const xn_config *c)
 {
     if (xn_config_has(c, "engine.memory_gib")) return xn_config_double(c, "engine.memory_gib") * 0x1p30;
     return (double)xn_memory_free() / 2;
+}
+
+// Threads that were found to have room: OpenBLAS keeps its buffers, which then are no longer free.
+static atomic_int algebra_threads;
+
+xani_status xn_algebra_room(xn_ctx *ctx, int threads)
+{
+    enum { MOST = 1024 };
+    static const size_t buffer = ((size_t)128 << 20) + 65536; // of a thread
+    struct rlimit limit;
+    void *block[MOST];
+    int n = 0, want = (int)xn_min64(threads, MOST) - atomic_load(&algebra_threads);
+    if (want <= 0 || getrlimit(RLIMIT_AS, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return XANI_OK;
+    while (n < want && (block[n] = xn_alloc(buffer, 1)) != NULL) n++; // addresses only, the pages are never touched
+    for (int i = 0; i < n; i++) xn_free(block[i]);
+    if (n == want) atomic_fetch_add(&algebra_threads, want);
+    if (n == want) return XANI_OK;
+    return xn_fail(
+        ctx, XANI_ERR_MEMORY,
+        "out of memory: linear algebra needs 128 MiB of addresses for each thread, %d in all; the limit of %.0f "
+        "MiB (ulimit -v) has room for %d; fewer engine.threads need less",
+        threads, (double)limit.rlim_cur / 1048576.0, threads - want + n);
 }

@@ -19,7 +19,7 @@ static size_t character(const char *s)
 
 char *xani_utf8(const char *text)
 {
-    char *out = xn_alloc(strlen(text) + 1, 4), *end = out;
+    char *out = text != NULL ? xn_alloc(strlen(text) + 1, 4) : NULL, *end = out;
     while (out != NULL && *text != '\0') {
         const size_t n = character(text);
         if (n > 0) {

@@ -345,6 +345,7 @@ static xani_status engine_create(engine *e)
     e->workers = xn_calloc((size_t)e->threads, sizeof *e->workers);
     if (e->workers == NULL)
         return xn_fail_memory(e->ctx, "the threads of the fit", (size_t)e->threads * sizeof *e->workers);
+    if (e->ways.lp_possible || job->start == XN_FROM_PREDICTION) XN_TRY(xn_algebra_room(e->ctx, e->threads));
     for (int i = 0; i < e->threads; i++) XN_TRY(worker_create(e, &e->workers[i]));
     for (int i = 0; i < e->threads; i++) XN_TRY(lane_create(e, &e->workers[i]));
     return XANI_OK;

@@ -109,6 +109,7 @@ typedef struct {
 xani_status xn_lp_work_create(xn_ctx *ctx, int n, const xani_lp_options *options, double tolerance, xn_lp_work **work)
 {
     *work = NULL;
+    XN_TRY(xn_algebra_room(ctx, 1));
     xn_lp_work *k = xn_calloc(1, sizeof *k);
     if (k == NULL) return xn_fail_memory(ctx, "linear prediction", sizeof *k);
     k->o = *options;

@@ -161,6 +161,7 @@ xani_status xn_linear_prediction(xn_ctx *ctx, const xani_lp_options *o, const do
     const int64_t portions = (n_traces + PORTION - 1) / PORTION;
     const int threads = (int)xn_min64(xn_threads(o->threads), portions);
     const size_t samples = (size_t)n_delays * (o->complex_traces ? 2 : 1);
+    XN_TRY(xn_algebra_room(ctx, threads));
     worker *workers = xn_calloc((size_t)threads, sizeof *workers);
     if (workers == NULL) return xn_fail_memory(ctx, "linear prediction", (size_t)threads * sizeof *workers);
     xani_status st = XANI_OK;

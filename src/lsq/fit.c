@@ -9,6 +9,7 @@
 
 void xani_model_data_init(xani_model_data *data)
 {
+    if (data == NULL) return;
     memset(data, 0, sizeof *data);
     data->size = sizeof *data;
     data->x_columns = 1;
@@ -16,12 +17,14 @@ void xani_model_data_init(xani_model_data *data)
 
 void xani_model_options_init(xani_model_options *options)
 {
+    if (options == NULL) return;
     memset(options, 0, sizeof *options);
     options->size = sizeof *options;
 }
 
 void xani_model_results_init(xani_model_results *results)
 {
+    if (results == NULL) return;
     memset(results, 0, sizeof *results);
     results->size = sizeof *results;
 }

@@ -259,6 +259,7 @@ xani_status xn_orientation_from_reflections(xn_ctx *ctx, const xn_config *config
     fit f = {.ctx = ctx, .config = config, .lattice = lattice, .n = xn_config_count(config, key)};
     xn_goniometer circles;
     if (f.n < 2 || f.n > MOST) return xn_config_bad(ctx, config, key, "%d reflections, 2 to %d are needed", f.n, MOST);
+    XN_TRY(xn_algebra_room(ctx, 1));
     XN_TRY(xn_goniometer_load(ctx, config, &circles));
     f.energy_kev = xn_config_double(config, "experiment.energy_kev");
     f.list = xn_calloc((size_t)f.n, sizeof *f.list);

@@ -337,6 +337,7 @@ static double flat_chi2(const xn_refine_input *in, linear *runs)
 static xani_status refine(xn_ctx *ctx, const xn_refine_input *in, bool shift, xn_refine_result *out)
 {
     memset(out, 0, sizeof *out);
+    XN_TRY(xn_algebra_room(ctx, 1));
     double w[3] = {0.0, 0.0, 0.0};
     linear *runs = xn_calloc((size_t)in->n_runs, sizeof *runs);
     state s = {.in = in, .model = xn_alloc((size_t)in->n, 4 * sizeof(double)), .shift = shift};

@@ -76,6 +76,9 @@ for name in ("notes.txt", "xani_cube.yaml"):
     with open(f"mine/{name}", "w") as f:
         f.write("precious\n")
 unchanged("no room, beside files of the user", "mine", 1, ["File too large"], preexec_fn=small_files)
+for what, more, how in (("no room", (), {"preexec_fn": small_files}), ("no such crystal", ("--set", "sim.crystal=nope"), {})):
+    done = sim("new", *more, **how)
+    r.ok(done.returncode in (1, 3) and not os.path.exists("new"), f"{what}: no folder is left {done.stderr.strip()[-160:]}")
 done = sim("mine")
 with open("mine/notes.txt") as a, open("mine/xani_cube.yaml") as b:
     r.ok(done.returncode == 0 and a.read() + b.read() == "precious\n" * 2, f"what has other names stays {done.stderr.strip()}")

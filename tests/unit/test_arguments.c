@@ -156,6 +156,11 @@ START_TEST(test_nothing)
     xani_lp_options_init(NULL);
     xani_repack_options_init(NULL);
     xani_phonons_options_init(NULL);
+    xani_model_data_init(NULL);
+    xani_model_options_init(NULL);
+    xani_model_results_init(NULL);
+    xani_model_file_init(NULL);
+    ck_assert_ptr_null(xani_utf8(NULL));
     xani_phonons_crystal(NULL, NULL, NULL, NULL, NULL);
     ck_assert(xani_phonons_atoms(NULL) == 0 && xani_phonons_polar(NULL) == 0);
     ck_assert_int_eq(xani_phonons_conventional(NULL, NULL), 0);

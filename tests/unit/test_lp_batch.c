@@ -5,6 +5,8 @@
 #include "test.h"
 
 #include <complex.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "core/rng.h"
 #include "fit/lp_work.h"
@@ -362,6 +364,30 @@ START_TEST(test_interrupt)
 }
 END_TEST
 
+START_TEST(test_addresses)
+{
+    // Where addresses are limited the library of linear algebra would ask for its buffers for ever.
+#ifdef XN_SANITIZED
+    return; // sanitizers take more addresses than there are
+#endif
+    static double y[N * BATCH];
+    static xani_lp_component c[BATCH * MOST];
+    static xani_lp_result r[BATCH];
+    long pages = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+    ck_assert(f != NULL && fscanf(f, "%ld", &pages) == 1);
+    fclose(f);
+    fill_batch(y, false);
+    const rlim_t most = (rlim_t)(pages * sysconf(_SC_PAGESIZE)) + (64 << 20);
+    const xani_lp_options o = options(XANI_LP_HSVD, XANI_LP_RANK_MDL, 0);
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &(struct rlimit){most, RLIM_INFINITY}), 0);
+    ck_assert_int_eq(xani_linear_prediction(ctx, &o, y, delay, N, BATCH, MOST, c, r), XANI_ERR_MEMORY);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "ulimit -v"));
+    ck_assert_int_eq(setrlimit(RLIMIT_AS, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY}), 0);
+    ck_assert_int_eq(xani_linear_prediction(ctx, &o, y, delay, N, BATCH, MOST, c, r), XANI_OK);
+}
+END_TEST
+
 static void add(TCase *t)
 {
     tcase_add_checked_fixture(t, set_up, tear_down);
@@ -374,6 +400,7 @@ static void add(TCase *t)
     tcase_add_test(t, test_roots);
     tcase_add_test(t, test_memory);
     tcase_add_test(t, test_interrupt);
+    tcase_add_test(t, test_addresses);
 }
 
 XN_TEST_MAIN("linear prediction of batches", add)

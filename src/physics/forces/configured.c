@@ -69,6 +69,7 @@ xani_status xn_forces_configured(xn_ctx *ctx, const xn_config *config, const xn_
     xn_crystal own = {0}, *t = table != NULL ? table : &own;
     *found = xn_config_has(config, "map.force_constants.file");
     memset(t, 0, sizeof *t);
+    XN_TRY(xn_algebra_room(ctx, xn_threads((int)xn_config_int(config, "engine.threads"))));
     xani_status st = *found ? take_file(ctx, config, t, f) : take_shipped(ctx, l, t, f, found);
     if (st != XANI_OK) xn_crystal_free(t);
     xn_crystal_free(&own);

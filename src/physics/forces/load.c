@@ -74,6 +74,7 @@ xani_status xn_forces_load(xn_ctx *ctx, const char *path, const char *format, co
                            xn_forces *f)
 {
     memset(f, 0, sizeof *f);
+    XN_TRY(xn_algebra_room(ctx, 1)); // many threads: configured.c
     size_t n = sizeof formats / sizeof formats[0], k = 0;
     while (k < n && !(format != NULL ? strcmp(formats[k].name, format) == 0 : formats[k].claims(path))) k++;
     if (k == n && format != NULL)

@@ -163,10 +163,11 @@ static xani_status take_names(xn_ctx *ctx, const xn_config *config, const char *
 
 // ---- from outside
 
-xani_status xn_sim_begin(xn_ctx *ctx, const xn_config *config, const char *dir, char **place)
+xani_status xn_sim_begin(xn_ctx *ctx, const xn_config *config, const char *dir, char **place, bool *made)
 {
     *place = NULL;
     XN_TRY(each_config(ctx, config, dir, check_config));
+    *made = access(dir, F_OK) != 0;
     XN_TRY(xn_make_dirs(ctx, dir));
     char *name = xn_format("%s/sim", dir);
     *place = name != NULL ? xn_io_temporary(name) : NULL;
@@ -181,11 +182,12 @@ xani_status xn_sim_begin(xn_ctx *ctx, const xn_config *config, const char *dir, 
     return st;
 }
 
-xani_status xn_sim_end(xn_ctx *ctx, const xn_config *config, const char *dir, char **place, xani_status st)
+xani_status xn_sim_end(xn_ctx *ctx, const xn_config *config, const char *dir, char **place, bool made, xani_status st)
 {
     if (st == XANI_OK) st = take_names(ctx, config, *place, dir);
     xn_io_remove_tree(*place);
     xn_free(*place);
     *place = NULL;
+    if (st != XANI_OK && made) (void)rmdir(dir); // as it was; one that somebody wrote to meanwhile stays
     return st;
 }

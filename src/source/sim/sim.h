@@ -14,8 +14,8 @@
 // folder.c: where to write what is to take its names in dir, which is made if missing: a folder of its own, owned.
 // XANI_ERR_USAGE where a file stands in the way that no simulation wrote.  What fails between begin and end, whose
 // status `st` is, leaves all as it was.
-xani_status xn_sim_begin(xn_ctx *ctx, const xn_config *config, const char *dir, char **place);
-xani_status xn_sim_end(xn_ctx *ctx, const xn_config *config, const char *dir, char **place, xani_status st);
+xani_status xn_sim_begin(xn_ctx *ctx, const xn_config *config, const char *dir, char **place, bool *made);
+xani_status xn_sim_end(xn_ctx *ctx, const xn_config *config, const char *dir, char **place, bool made, xani_status st);
 // Whether there is something to simulate: settings, crystal, geometry. Writes nothing.
 xani_status xn_sim_check(xn_ctx *ctx, const xn_config *config);
 // Writes the layouts named in sim.layouts for every run, truth.h5, the geometry file and a
