@@ -8,7 +8,9 @@
 // and where its weights w contradict them: the information that weights w leave of noise of variances v,
 //   (sum w)^2/(sum w^2 v sum 1/v),
 // falls short of 1 by more than a tenth, and by a tenth of the squared scatter: errors that are estimates from few
-// shots scatter, and their medians then depend on the number of shots (chi^2 of one degree: scatter 1.6).
+// shots scatter, and their medians then depend on the number of shots (chi^2 of one degree: scatter 1.6).  What shots
+// have in common, their I0 and delay, scatters alike in all pixels: weights by such errors would themselves lose
+// 2/(n - 1) of the information with n shots in a delay, which the weights of the file are allowed too.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,6 +114,22 @@ static double loss(const xn_cube *c, const double *column)
     return w1 > 0.0 ? 1.0 - w1 / w2v * w1 / best : 0.0;
 }
 
+// What errors from so few shots would lose by their own scatter.
+static double lost_by_chance(const xn_cube *c)
+{
+    double sum = 0.0;
+    int n = 0;
+    for (int b = 0; b < c->nbins; b++) {
+        const double shots = c->on.shots != NULL   ? (double)c->on.shots[b]
+                             : c->on_count != NULL ? c->on_count[b]
+                                                   : INFINITY;
+        if (!(c->weight[b] > 0.0)) continue;
+        sum += shots > 3.0 ? 2.0 / (shots - 1.0) : 1.0;
+        n++;
+    }
+    return n > 0 ? sum / n : 0.0;
+}
+
 static bool has_signal(const xn_cube *c, int bin)
 {
     const int64_t plane = c->ny * c->nx;
@@ -146,7 +164,7 @@ static xani_status look_at_errors(xn_ctx *ctx, const xn_cube *c, pattern *p, dou
     take_pixels(c, p);
     const double scatter = p->n > 0 ? polish(p) : 0.0;
     const double lost = p->n > 0 && c->weight != NULL ? loss(c, p->column) : 0.0;
-    if (p->n > 0 && (c->weight == NULL || lost > LOSS * (1.0 + scatter * scatter))) {
+    if (p->n > 0 && (c->weight == NULL || lost > LOSS * (1.0 + scatter * scatter) + lost_by_chance(c))) {
         from_errors(p, weight);
         *from = XN_WEIGHTS_ERRORS;
     }

@@ -290,17 +290,22 @@ START_TEST(test_weights)
     // Errors that vary with the delay give the weights where the file has none, and where those it has contradict them,
     // which is said; weights that agree within what the errors can tell stay.
     double times[N], weight[N];
+    int64_t shots[N];
     for (int i = 0; i < N; i++) times[i] = i < N / 2 ? 7.0 : 1.0;
-    for (int file = 0; file < 3; file++) {
+    for (int file = 0; file < 4; file++) {
         even_delays();
         simulate(times);
-        for (int i = 0; i < N; i++) weight[i] = file == 1 ? 1.0 : 1.1 * pow(times[i], -2.0) * (i % 2 ? 1.1 : 0.9);
+        for (int i = 0; i < N; i++)
+            weight[i] = file == 1 || file == 3 ? 1.0 : 1.1 * pow(times[i], -2.0) * (i % 2 ? 1.1 : 0.9);
         write_cube();
         if (file > 0) h5_put(path, "entry/bins/weight", H5T_NATIVE_DOUBLE, H5_SHAPE(N), weight);
+        for (int i = 0; i < N; i++) shots[i] = file == 3 ? 3 : 1000;
+        if (file % 2) h5_put(path, "entry/sums/on/shots", H5T_NATIVE_INT64, H5_SHAPE(N), shots);
         logged[0] = '\0';
         ck_assert_int_eq(fit("fit.modes_max=1"), XANI_OK);
-        ck_assert_str_eq(weights_from(), file == 2 ? "bins" : "errors");
+        ck_assert_str_eq(weights_from(), file >= 2 ? "bins" : "errors");
         ck_assert_msg((strstr(logged, "/entry/bins/weight") != NULL) == (file == 1), "%s", logged);
+        if (file == 3) break; // what three shots say of errors is not worth more than the weights
         double *f = numbers("/entry/modes/frequency"), *e = numbers("/entry/modes/frequency_errors");
         double *chi2 = numbers("/entry/chi2_reduced"), mean = 0.0;
         int found = 0, within = 0;
