@@ -64,8 +64,9 @@ xani_status xn_verify(xn_ctx *ctx, const char *const *paths, size_t n, json_t **
         else
             st = S_ISDIR(s.st_mode) ? check_tree(ctx, paths[i], &t) : check_one(ctx, paths[i], &t);
     }
+    if (n == 0) st = xn_fail(ctx, XANI_ERR_USAGE, "verify: no files or folders are given");
     if (st == XANI_OK && t.good + t.bad == 0)
-        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: no published results (FILE%s) there", n ? paths[0] : "", suffix);
+        st = xn_fail(ctx, XANI_ERR_INPUT, "%s: no published results (FILE%s) there", paths[0], suffix);
     if (st != XANI_OK) {
         json_decref(t.files);
         return st;

@@ -169,7 +169,10 @@ xani_status xn_context(xn_ctx *ctx, xani_status status, const char *fmt, ...)
     va_start(args, fmt);
     xn_text_fit(outer, sizeof outer, fmt, args);
     va_end(args);
-    fit(ctx->error, sizeof ctx->error, "%s: %s", outer, inner);
+    flatten(outer);
+    const size_t n = strlen(outer); // two callers may have been doing the same: said once
+    if (strncmp(inner, outer, n) != 0 || strncmp(inner + n, ": ", 2) != 0)
+        fit(ctx->error, sizeof ctx->error, "%s: %s", outer, inner);
     flatten(ctx->error);
     ctx->failed = true;
     pthread_mutex_unlock(&ctx->lock);

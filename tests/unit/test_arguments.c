@@ -76,6 +76,10 @@ START_TEST(test_questions)
     REFUSED(xani_index(ctx, NULL, &text), "config");
     REFUSED(xani_plan(ctx, NULL, &text), "config");
     REFUSED(xani_verify(ctx, NULL, 3, &text), "paths");
+    ck_assert_int_eq(xani_verify(ctx, NULL, 0, &text), XANI_ERR_USAGE);
+    ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "no files"));
+    REFUSED(xani_write_file(ctx, NULL, "a", 1), "path");
+    REFUSED(xani_write_file(ctx, "a", NULL, 1), "bytes");
     REFUSED(xani_machine(ctx, NULL), "json");
     REFUSED(xani_repack(ctx, NULL, 1, "x", NULL, NULL), "inputs");
     REFUSED(xani_repack(ctx, one, 1, NULL, NULL, NULL), "output");

@@ -35,6 +35,10 @@ START_TEST(test_error_text)
     ck_assert_str_eq(xani_error_text(ctx), "a b: 3");
     ck_assert_int_eq(xn_context(ctx, XANI_ERR_INPUT, "while reading %s", "x.h5"), XANI_ERR_INPUT);
     ck_assert_str_eq(xani_error_text(ctx), "while reading x.h5: a b: 3");
+    char once[256];
+    snprintf(once, sizeof once, "%s", xani_error_text(ctx));
+    xn_context(ctx, XANI_ERR_INPUT, "while reading %s", "x.h5"); // what was said last is not said twice
+    ck_assert_str_eq(xani_error_text(ctx), once);
     ck_assert_int_eq(xn_context(ctx, XANI_OK, "nothing wrong"), XANI_OK);
     ck_assert_str_eq(xani_error_text(ctx), "while reading x.h5: a b: 3");
     xn_clear_error(ctx);

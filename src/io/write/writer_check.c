@@ -6,6 +6,7 @@
 // value_hash.h.
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io/batches.h"
 #include "io/write/writer_rows.h"
@@ -136,8 +137,10 @@ xani_status xn_writer_compare(xn_writer *w)
     if (xn_io_check("read back", w->temporary) != 0) return xn_output_fail(w->ctx, w->path, errno);
     xani_status st = xn_h5_open(w->ctx, w->temporary, &file);
     if (st != XANI_OK && st != XANI_ERR_MEMORY) {
+        const bool there = access(w->temporary, F_OK) == 0;
         xn_clear_error(w->ctx);
-        return xn_fail(w->ctx, XANI_ERR_OUTPUT, "%s: cannot be written: the file cannot be read back", w->path);
+        return xn_fail(w->ctx, XANI_ERR_OUTPUT, "%s: cannot be written: %s", w->path,
+                       there ? "the file cannot be read back" : "its folder was removed meanwhile");
     }
     size_t n = w->n_records; // those of the check are of what it has read
     if (st == XANI_OK && w->check) st = w->check(w->ctx, file, w->check_user);
