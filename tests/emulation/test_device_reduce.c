@@ -4,6 +4,7 @@
 // Compiled twice: for the emulated runtime, where memory, failures and the number of devices are the test's own, and
 // with XN_REAL_DEVICE for the devices of the machine (`make gpu-test`).
 #include "h5write.h"
+#include "no_memory.h"
 #include "test.h"
 
 #include "emulation/emulation.h"
@@ -556,13 +557,6 @@ START_TEST(test_failures)
 }
 END_TEST
 
-static bool fail_nth(void *user, uint64_t number)
-{
-    (void)number;
-    long *left = user;
-    return __atomic_fetch_sub(left, 1, __ATOMIC_RELAXED) == 1;
-}
-
 START_TEST(test_memory)
 {
     // Any allocation that fails ends the reduction with that error, or not at all; nothing is left on the devices.
@@ -573,24 +567,22 @@ START_TEST(test_memory)
     for (int how = BY_HOST; how <= PACKED_FILE; how += 2) {
         const setting s = {.k = 2, .threads = 1, .device = "cuda", .batch = 50};
         give_file(&f, (how_read)how);
-        for (long at = 1; at < 4000; at += at < 120 ? 1 : 41) {
-            long left = at;
+        for (no_memory n = NO_MEMORY; n.reached; no_memory_next(&n)) {
             xn_config *c = configure(&s);
             xn_source source = f.source;
             xn_cube cube;
             fake_shots_copy(&f, &source.shots);
             xn_clear_error(ctx);
             xn_emulation_reset();
-            xn_mem_set_hook(fail_nth, &left);
+            no_memory_begin(&n);
             const xani_status st = xn_reduce_on(ctx, c, &source, NULL, s.batch, &tables, &cube);
-            xn_mem_set_hook(NULL, NULL);
-            ck_assert_msg(xn_emulated.alive == 0, "allocation %ld: %ld pieces left", at, xn_emulated.alive);
-            ck_assert(st != XANI_OK || left <= 0 || left > 0);
+            no_memory_end();
+            ck_assert_msg(xn_emulated.alive == 0, "allocation %d: %ld pieces left", (int)n.at, xn_emulated.alive);
+            ck_assert(st == XANI_OK || n.reached);
             if (st == XANI_OK) xn_cube_free(&cube);
             failed += st != XANI_OK;
             xn_shots_free(&source.shots);
             xani_config_destroy(&c);
-            if (left > 0) break;
         }
         ck_assert_int_gt(failed, 30);
         ck_assert_int_eq(reduce(&f, &s, &hash), XANI_OK);

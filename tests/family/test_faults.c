@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 
+#include "disk_full.h"
 #include "family.h"
 #include "io/write/publish.h"
 #include "reader/reader.h"
@@ -256,20 +257,6 @@ END_TEST
 
 // ---- writing
 
-typedef struct {
-    uint64_t at;
-    bool for_ever, met;
-} full;
-
-static int disk_full(void *user, const char *operation, const char *file, uint64_t number)
-{
-    full *f = user;
-    (void)operation, (void)file;
-    bool now = number == f->at || (f->for_ever && number > f->at);
-    f->met = f->met || now;
-    return now ? ENOSPC : 0;
-}
-
 static bool temporary_left(void)
 {
     DIR *d = opendir(folder);
@@ -288,20 +275,20 @@ START_TEST(test_full_disk)
     memcpy(input, path, sizeof input);
     int errors = 0, done = 0;
     for (int for_ever = 0; for_ever < 2; for_ever++)
-        for (uint64_t at = 1; at < 400; at++) {
-            full f = {at, for_ever, false};
+        for (disk_full d = DISK_FULL(for_ever); d.reached; d.at++) {
             char *summary = NULL;
             xani_repack_options options;
             unlink(output);
             xani_repack_options_init(&options);
-            xn_io_set_hook(disk_full, &f);
+            disk_full_begin(&d);
             xani_status st = xani_repack(ctx, inputs, 1, output, &options, &summary);
-            xn_io_set_hook(NULL, NULL);
+            disk_full_end();
             xani_free(summary);
             if (st != XANI_OK) {
                 ck_assert_msg(strstr(xani_error_text(ctx), "repacked.h5") || strstr(xani_error_text(ctx), folder), "%s",
                               xani_error_text(ctx));
-                ck_assert_msg(access(output, F_OK) != 0, "step %d: an error, and a file under the final name", (int)at);
+                ck_assert_msg(access(output, F_OK) != 0, "step %d: an error, and a file under the final name",
+                              (int)d.at);
                 errors++;
             } else {
                 memcpy(path, output, sizeof path);
@@ -310,7 +297,6 @@ START_TEST(test_full_disk)
                 done++;
             }
             ck_assert(!temporary_left());
-            if (!f.met) break; // there are no more steps
         }
     fprintf(stderr, "repack on a full disk: %d errors, %d finished\n", errors, done);
     ck_assert_int_gt(errors, 5);

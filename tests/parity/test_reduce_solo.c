@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_reduce_solo.c -- sums of threads that each read and add frames of their own equal those of batches and of the
 // scalar kernels, bit by bit; a frame that cannot be read is named in the same words.
+#include "no_memory.h"
 #include "test.h"
 
 #include "core/rng.h"
@@ -141,9 +142,7 @@ static void free_source(xn_source *s)
     xn_shots_free(&s->shots);
 }
 
-static uint64_t *failing; // number of the allocation that fails; NULL: none
-static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
-
+static no_memory *failing; // the allocation that fails; NULL: none
 static xani_status reduce(const shape *s, const uint8_t *frames, way w, int threads, int64_t batch, int64_t broken,
                           xn_cube *cube)
 {
@@ -158,9 +157,9 @@ static xani_status reduce(const shape *s, const uint8_t *frames, way w, int thre
     xn_source source;
     memset(cube, 0, sizeof *cube);
     make_source(s, &f, w, &source);
-    if (failing) xn_mem_set_hook(fail_at, failing);
+    if (failing) no_memory_begin(failing);
     xani_status st = xn_reduce_batched(ctx, config, &source, NULL, batch, cube);
-    xn_mem_set_hook(NULL, NULL);
+    no_memory_end();
     free_source(&source);
     xani_config_destroy(&config);
     return st;
@@ -241,18 +240,16 @@ START_TEST(test_memory)
     const shape *s = &shapes[1];
     uint8_t *frames = make_frames(s);
     xn_cube cube;
-    bool failed = true;
-    for (uint64_t number = 0, missed = 0; failed || missed < 3; number++) {
-        ck_assert_uint_lt(number, 500);
-        failing = &number;
+    no_memory n = NO_MEMORY;
+    for (; n.reached; no_memory_next(&n)) {
+        failing = &n;
         xani_status st = reduce(s, frames, SOLO, 1, 0, -1, &cube);
         failing = NULL;
-        failed = st != XANI_OK;
-        missed = failed ? 0 : missed + 1;
-        if (failed) ck_assert_msg(st == XANI_ERR_MEMORY, "%s", xani_error_text(ctx));
+        if (st != XANI_OK) ck_assert_msg(n.reached && st == XANI_ERR_MEMORY, "%s", xani_error_text(ctx));
         xn_clear_error(ctx);
         xn_cube_free(&cube);
     }
+    ck_assert_uint_gt(n.at, 20);
     free(frames);
 }
 END_TEST

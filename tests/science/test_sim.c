@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_sim.c -- the simulated experiment against what is known without it: the squeezing law, the tables of
 // science.md 13.3, the statistics of shots and photons, the detector's words.
+#include "no_memory.h"
 #include "source/sim/parts.h"
 #include "test.h"
 
@@ -540,13 +541,6 @@ START_TEST(errors_name_the_key)
 }
 END_TEST
 
-static uint64_t fail_at;
-static bool fail_once(void *user, uint64_t number)
-{
-    (void)user;
-    return number == fail_at;
-}
-
 // Any allocation may fail: a clean error, nothing leaks or crashes (sanitizers look on).
 START_TEST(memory)
 {
@@ -555,11 +549,11 @@ START_TEST(memory)
         "geometry: {distance_mm: 60, orientation: [1, 0, 0, 0, 1, 0, 0, 0, 1]}\n"
         "map: {crystal: {cell: [3.61, 3.61, 3.61, 90, 90, 90], space_group: Fm-3m}}\n"
         "sim: {delay: {start: 0, stop: 3}, shots: 10, detector: {modules: [1, 1], shape: [8, 8]}}\n";
-    bool done = false;
-    for (fail_at = 1; !done && fail_at<1000; fail_at += fail_at> 60 ? 4 : 1) { // the later ones are many alike
+    no_memory n = NO_MEMORY;
+    for (; n.reached; n.at += n.at > 60 ? 4 : 1) { // a model is dear
         xani_create(&ctx);
         ck_assert_int_eq(xn_config_parse(ctx, yaml, "t.yaml", ".", &config), XANI_OK);
-        xn_mem_set_hook(fail_once, NULL);
+        no_memory_begin(&n);
         xn_sim_view v;
         xn_sim_shots t;
         xani_status st = xn_sim_model_make(ctx, config, &model);
@@ -572,13 +566,13 @@ START_TEST(memory)
             }
             xn_sim_model_free(&model);
         }
-        xn_mem_set_hook(NULL, NULL);
-        done = st == XANI_OK;
-        ck_assert_msg(done || st == XANI_ERR_MEMORY, "allocation %d: %d %s", (int)fail_at, st, xani_error_text(ctx));
+        no_memory_end();
+        xani_status want = n.reached ? XANI_ERR_MEMORY : XANI_OK;
+        ck_assert_msg(st == want, "allocation %d: %d %s", (int)n.at, st, xani_error_text(ctx));
         xani_config_destroy(&config);
         xani_destroy(&ctx);
     }
-    ck_assert(done && fail_at > 30);
+    ck_assert_uint_gt(n.at, 30);
 }
 END_TEST
 

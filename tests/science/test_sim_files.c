@@ -5,6 +5,7 @@
 
 #include "io/frames.h"
 #include "io/h5.h"
+#include "no_memory.h"
 #include "source/sim/parts.h"
 #include "source/sim/sim.h"
 #include "source/source.h"
@@ -443,15 +444,6 @@ START_TEST(given_geometry)
 }
 END_TEST
 
-static uint64_t fail_at;
-static bool hit; // that allocation was asked for
-static bool fail_once(void *user, uint64_t number)
-{
-    (void)user;
-    hit |= number == fail_at;
-    return number == fail_at;
-}
-
 // Whatever allocation fails while files are written: an error that says so, and no configuration that claims a whole;
 // but a few can be done without (HDF5 tries to open a file before it makes one), and then everything is there.
 START_TEST(memory)
@@ -463,23 +455,22 @@ START_TEST(memory)
     ck_assert_int_eq(xani_config_assign(ctx, c, "runs=[{name: only, angle_deg: [12]}]"), XANI_OK);
     const char *dir = xn_test_dir("sim-memory");
     int failures = 0;
-    hit = true;
-    for (fail_at = 90; hit && fail_at < 100000; fail_at += 1 + fail_at / 12) {
+    no_memory n = {90, true}; // the first ones are the model's: test_sim.c
+    for (; n.reached; n.at += 1 + n.at / 12) {
         clear(dir);
-        hit = false;
-        xn_mem_set_hook(fail_once, NULL);
+        no_memory_begin(&n);
         xani_status st = xn_sim_write(ctx, c, dir);
-        xn_mem_set_hook(NULL, NULL);
+        no_memory_end();
         snprintf(path, sizeof path, "%s/xani.yaml", dir);
         bool done = st == XANI_OK;
         failures += !done;
         bool told = st == XANI_ERR_MEMORY || (st == XANI_ERR_OUTPUT && strstr(xani_error_text(ctx), "memory") != NULL);
-        ck_assert_msg(done || told, "allocation %d: %d %s", (int)fail_at, st, xani_error_text(ctx));
+        ck_assert_msg(done || told, "allocation %d: %d %s", (int)n.at, st, xani_error_text(ctx));
         if (!done) snprintf(path, sizeof path, "%s/xani_noiseless.yaml", dir);
         ck_assert(xn_test_exists(path) == done);
         xn_clear_error(ctx);
     }
-    ck_assert(!hit && fail_at > 500 && failures > 10);
+    ck_assert(n.at > 500 && failures > 10);
     xani_config_destroy(&c);
     xani_destroy(&ctx);
 }

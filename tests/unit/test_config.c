@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_config.c -- the configuration: what is read, what is refused and with which line of text.
+#include "no_memory.h"
 #include "test.h"
 
 #include <locale.h>
@@ -521,33 +522,24 @@ START_TEST(test_table)
 }
 END_TEST
 
-static uint64_t fail_at;
-static bool fail_once(void *user, uint64_t number)
-{
-    bool *reached = user;
-    if (number == fail_at) *reached = true;
-    return number == fail_at;
-}
-
 START_TEST(test_allocation_failures)
 {
     // Each allocation of opening, assigning and writing text may fail: one status, nothing left behind.
-    bool reached = true;
-    for (fail_at = 0; reached; fail_at++) {
-        reached = false;
+    no_memory n = NO_MEMORY;
+    for (; n.reached; no_memory_next(&n)) {
         char *text = NULL;
         xn_clear_error(ctx);
-        xn_mem_set_hook(fail_once, &reached);
+        no_memory_begin(&n);
         xani_status st = xn_config_parse(ctx, whole_contract, "exp.yaml", ".", &config);
         if (st == XANI_OK) st = xani_config_assign(ctx, config, "engine.threads=3");
         if (st == XANI_OK) st = xani_config_text(ctx, config, &text);
-        xn_mem_set_hook(NULL, NULL);
-        ck_assert_int_eq(st, reached ? XANI_ERR_MEMORY : XANI_OK);
-        if (reached) ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "out of memory"));
+        no_memory_end();
+        ck_assert_int_eq(st, n.reached ? XANI_ERR_MEMORY : XANI_OK);
+        if (n.reached) ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "out of memory"));
         xani_free(text);
         xani_config_destroy(&config);
     }
-    ck_assert_int_gt((int)fail_at, 100);
+    ck_assert_uint_gt(n.at, 100);
 }
 END_TEST
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_delay_checks.c -- a time tool with the wrong sign is noticed and a right one is not; delay zero is found within
 // its error, and never where there is none.
+#include "no_memory.h"
 #include "test.h"
 
 #include "core/rng.h"
@@ -256,8 +257,6 @@ START_TEST(test_no_zero)
 }
 END_TEST
 
-static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
-
 START_TEST(test_memory)
 {
     // A failing allocation is an error of the search for zero, and no verdict of the check.
@@ -265,22 +264,21 @@ START_TEST(test_memory)
     make(&right[0], 8000, 0, 1, &c);
     xn_config *config = NULL;
     ck_assert_int_eq(xn_config_parse(ctx, "{}", "exp.yaml", ".", &config), XANI_OK);
-    bool failed = true;
-    for (uint64_t number = 0; failed; number++) {
-        ck_assert_uint_lt(number, 400);
+    no_memory n = NO_MEMORY;
+    for (; n.reached; no_memory_next(&n)) {
         double zero, error;
-        uint64_t seen = number;
-        xn_mem_set_hook(fail_at, &seen);
+        no_memory_begin(&n);
         xani_status st = xn_zero_find(ctx, config, &c, &zero, &error);
-        xn_mem_set_hook(NULL, NULL);
-        failed = st != XANI_OK || isnan(zero);
-        if (st != XANI_OK) ck_assert_int_eq(st, XANI_ERR_MEMORY);
+        no_memory_end();
+        if (st != XANI_OK) ck_assert(n.reached && st == XANI_ERR_MEMORY);
+        if (!n.reached) ck_assert(!isnan(zero));
         xn_clear_error(ctx);
     }
-    for (uint64_t number = 0; number < 5; number++) {
-        xn_mem_set_hook(fail_at, &number);
+    ck_assert_uint_gt(n.at, 3);
+    for (n = NO_MEMORY; n.at < 5; n.at++) {
+        no_memory_begin(&n);
         ck_assert_int_eq(xn_sign_check_tool(ctx, &c), XN_TOOL_UNKNOWN);
-        xn_mem_set_hook(NULL, NULL);
+        no_memory_end();
     }
     xani_config_destroy(&config);
     drop(&c);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_drift.c -- a laser-off reference that drifts with the delay is told; one that is steady, one that drifts while
 // delays change fast, and one of blocks of time are not.
+#include "no_memory.h"
 #include "test.h"
 
 #include "core/rng.h"
@@ -102,19 +103,17 @@ START_TEST(test_not_told)
 }
 END_TEST
 
-static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
-
 START_TEST(test_memory)
 {
     // A failing allocation is no warning and no error.
     const scan e = {.drift = 0.03, .periods = 1.5, .noise = 0.01, .shots = 20000, .sweeps = 2};
     xn_cube c;
     make(&e, 1, &c);
-    for (uint64_t number = 0; number < 3; number++) {
+    for (no_memory n = NO_MEMORY; n.at < 3; n.at++) {
         said[0] = '\0';
-        xn_mem_set_hook(fail_at, &number);
+        no_memory_begin(&n);
         xn_drift_check(ctx, &c);
-        xn_mem_set_hook(NULL, NULL);
+        no_memory_end();
         ck_assert_str_eq(said, "");
     }
     xn_shots_free(&c.shots);

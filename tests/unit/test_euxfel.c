@@ -5,6 +5,7 @@
 // threads at once, and the ends of memory.  The run: six trains of a JUNGFRAU of two modules with two memory cells,
 // module 2 without the third train; the value of a pixel tells train, cell, module and pixel.
 #include "h5write.h"
+#include "no_memory.h"
 
 #include "core/config.h"
 #include "data/source.h"
@@ -250,45 +251,32 @@ START_TEST(test_reading_fails)
 }
 END_TEST
 
-typedef struct {
-    uint64_t at;
-    bool reached;
-} failing;
-
-static bool fail_at(void *user, uint64_t number)
-{
-    failing *f = user;
-    f->reached = f->reached || number == f->at;
-    return number == f->at;
-}
-
 START_TEST(test_memory)
 {
     // Whichever allocation fails, opening says so, telling goes on without what it lacks; neither leaves anything
     // behind.
     const char *paths[] = {dir};
     for (int question = 0; question < 3; question++) {
-        failing f = {0, true};
+        no_memory n = NO_MEMORY;
         int spared = 0;
         xani_status st = XANI_OK;
-        for (; f.reached; f.at++) {
+        for (; n.reached; no_memory_next(&n)) {
             char *text = NULL;
-            f.reached = false;
             xn_source_close(&source);
-            xn_mem_set_hook(fail_at, &f);
+            no_memory_begin(&n);
             st = question == 0   ? xn_source_open(ctx, config, -1, &source)
                  : question == 1 ? xn_source_info(ctx, paths, 1, &text)
                                  : xn_source_init(ctx, paths, 1, &text);
-            xn_mem_set_hook(NULL, NULL);
-            if (question == 0 && f.reached) // hints and counts do without memory, nothing else
+            no_memory_end();
+            if (question == 0 && n.reached) // hints and counts do without memory, nothing else
                 ck_assert_msg(st == XANI_ERR_MEMORY || (st == XANI_OK && ++spared < 20), "allocation %d: %d %s",
-                              (int)f.at, st, xani_error_text(ctx));
-            ck_assert_msg(st == XANI_OK || xani_error_text(ctx)[0] != '\0', "allocation %d: no text", (int)f.at);
+                              (int)n.at, st, xani_error_text(ctx));
+            ck_assert_msg(st == XANI_OK || xani_error_text(ctx)[0] != '\0', "allocation %d: no text", (int)n.at);
             xn_free(text);
             xn_clear_error(ctx);
         }
         ck_assert_int_eq(st, XANI_OK);
-        ck_assert_uint_gt(f.at, 100);
+        ck_assert_uint_gt(n.at, 100);
     }
 }
 END_TEST

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_cube.c -- cube to modes: which delays and pixels are used, errors, status of each pixel, refusals.
+#include "no_memory.h"
 #include "test.h"
 
 #include "core/rng.h"
@@ -400,8 +401,6 @@ START_TEST(test_interrupt)
 }
 END_TEST
 
-static bool refuse(void *user, uint64_t number) { return number == *(uint64_t *)user; }
-
 START_TEST(test_memory)
 {
     // Any allocation may fail: the fit ends with the memory error and leaves nothing behind.
@@ -410,13 +409,13 @@ START_TEST(test_memory)
     xn_config *c = NULL;
     ck_assert_int_eq(xn_config_parse(ctx, "engine: {threads: 1}", "exp.yaml", ".", &c), XANI_OK);
     int failed = 0;
-    for (uint64_t n = 0; n < 400; n++) {
+    for (no_memory n = NO_MEMORY; n.reached; no_memory_next(&n)) {
         xn_clear_error(ctx);
-        xn_mem_set_hook(refuse, &n);
+        no_memory_begin(&n);
         xani_status st = xn_fit(ctx, c, &cube, NULL, &modes);
-        xn_mem_set_hook(NULL, NULL);
+        no_memory_end();
+        ck_assert_int_eq(st, n.reached ? XANI_ERR_MEMORY : XANI_OK);
         if (st == XANI_OK) break;
-        ck_assert_int_eq(st, XANI_ERR_MEMORY);
         ck_assert(modes.frequency == NULL && modes.status == NULL);
         failed++;
     }

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_file.c -- xani_model_fit_file: blocks, interruption, every allocation and every write that may fail.
+#include "disk_full.h"
 #include "h5write.h"
 #include "io/write/publish.h"
 #include "lsq_common.h"
+#include "no_memory.h"
 
 enum { POINTS = 12, WIDE = 4500 }; // more traces than one block
 
@@ -133,18 +135,6 @@ START_TEST(test_interrupt)
 }
 END_TEST
 
-typedef struct nth {
-    uint64_t number;
-    bool reached;
-} nth;
-
-static bool refuse(void *user, uint64_t number)
-{
-    nth *n = user;
-    n->reached |= number == n->number;
-    return number == n->number;
-}
-
 START_TEST(test_memory)
 {
     // Whichever allocation fails, the call ends with that status, or does without; a file that appears is whole.
@@ -153,13 +143,12 @@ START_TEST(test_memory)
     xani_model_file file = description("few");
     file.covariance = 1;
     int failures = 0;
-    for (nth n = {0};; n.number++) {
-        n.reached = false;
+    for (no_memory n = NO_MEMORY;; no_memory_next(&n)) {
         remove_output();
         char *summary = NULL;
-        xn_mem_set_hook(refuse, &n);
+        no_memory_begin(&n);
         xani_status st = xani_model_fit_file(ctx, NULL, m, NULL, &file, output, &summary);
-        xn_mem_set_hook(NULL, NULL);
+        no_memory_end();
         xani_free(summary);
         if (!n.reached) {
             ck_assert_int_eq(st, XANI_OK);
@@ -168,8 +157,8 @@ START_TEST(test_memory)
         failures += st != XANI_OK;
         if (st == XANI_OK) ck_assert(xn_test_exists(output)); // an allocation that can be done without
         if (xn_test_exists(output)) ck_assert_int_eq(xn_publish_verify(ctx, output), XANI_OK);
-        ck_assert_msg(st == XANI_OK || strlen(xani_error_text(ctx)) > 0, "allocation %d: %d without a text",
-                      (int)n.number, (int)st);
+        ck_assert_msg(st == XANI_OK || strlen(xani_error_text(ctx)) > 0, "allocation %d: %d without a text", (int)n.at,
+                      (int)st);
         xn_clear_error(ctx);
     }
     ck_assert_int_ge(failures, 30);
@@ -177,35 +166,26 @@ START_TEST(test_memory)
 }
 END_TEST
 
-static int fail_at(void *user, const char *operation, const char *path, uint64_t number)
-{
-    nth *n = user;
-    (void)operation, (void)path;
-    n->reached |= number == n->number;
-    return number == n->number ? 28 : 0; // ENOSPC
-}
-
 START_TEST(test_writes)
 {
     // Whichever write fails, the output's name stays free or holds a whole file.
     write_input();
     xani_model *m = make("linear");
     xani_model_file file = description("few");
-    for (nth n = {.number = 1};; n.number++) {
-        n.reached = false;
+    for (disk_full d = DISK_FULL(false);; d.at++) {
         remove_output();
-        xn_io_set_hook(fail_at, &n);
+        disk_full_begin(&d);
         xani_status st = xani_model_fit_file(ctx, NULL, m, NULL, &file, output, NULL);
-        xn_io_set_hook(NULL, NULL);
-        if (!n.reached) {
+        disk_full_end();
+        if (!d.reached) {
             ck_assert_int_eq(st, XANI_OK);
-            ck_assert_int_gt((int)n.number, 4);
+            ck_assert_uint_gt(d.at, 4);
             break;
         }
         if (st == XANI_OK) continue; // the removal of a leftover may fail
         ck_assert_int_eq(st, XANI_ERR_OUTPUT);
         ck_assert(!xn_test_exists(output));
-        ck_assert_msg(strstr(xani_error_text(ctx), "fit.h5") != NULL, "operation %d: %s", (int)n.number,
+        ck_assert_msg(strstr(xani_error_text(ctx), "fit.h5") != NULL, "operation %d: %s", (int)d.at,
                       xani_error_text(ctx));
     }
     xani_model_destroy(&m);

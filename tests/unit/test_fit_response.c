@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_response.c -- options of a response: what they change, what they go together with, and what is refused, for
 // traces and for cubes.
+#include "no_memory.h"
 #include "test.h"
 
 #include <stddef.h>
@@ -251,8 +252,6 @@ START_TEST(test_few_samples)
 }
 END_TEST
 
-static bool refuse(void *user, uint64_t number) { return number == *(const uint64_t *)user; }
-
 START_TEST(test_memory)
 {
     static double covariance[P * 16];
@@ -260,13 +259,12 @@ START_TEST(test_memory)
     xani_fit_options o = options(0.07);
     o.start = 2, o.robust = 1, o.covariance = covariance;
     int failed = 0;
-    for (uint64_t n = 0; n < 500; n++) {
-        xn_mem_set_hook(refuse, &n);
+    for (no_memory n = NO_MEMORY; n.reached; no_memory_next(&n)) {
+        no_memory_begin(&n);
         const xani_status st = xani_fit_traces(ctx, &o, y, t, N, P, NULL, res);
-        xn_mem_set_hook(NULL, NULL);
-        if (st == XANI_OK) break;
-        ck_assert_int_eq(st, XANI_ERR_MEMORY);
-        failed++;
+        no_memory_end();
+        ck_assert_int_eq(st, n.reached ? XANI_ERR_MEMORY : XANI_OK);
+        failed += st != XANI_OK;
     }
     ck_assert_int_gt(failed, 20);
     ck_assert_int_lt(failed, 400);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_frames.c -- every layout gives the frames that were written, or an error that names file and frame.
+#include "no_memory.h"
 #include "test.h"
 
 #include <blosc.h>
@@ -582,14 +583,6 @@ START_TEST(test_damaged_files)
 }
 END_TEST
 
-static bool nth(void *user, uint64_t number)
-{
-    uint64_t *at = user;
-    if (number != at[0]) return false;
-    at[1] = 1;
-    return true;
-}
-
 START_TEST(test_memory_may_fail)
 {
     // Each allocation of opening and reading fails once: out of memory is said, or the library's way gives the answer.
@@ -598,20 +591,19 @@ START_TEST(test_memory_may_fail)
     write_layout(path, &l, N);
     const char *name = path;
     static uint16_t frame[H * W];
-    for (uint64_t number = 1;; number++) {
-        uint64_t at[2] = {number, 0};
+    for (no_memory n = NO_MEMORY; n.reached; no_memory_next(&n)) {
         xn_frames *f = NULL;
         xn_clear_error(ctx);
-        xn_mem_set_hook(nth, at);
+        no_memory_begin(&n);
         xani_status st = xn_frames_open(ctx, &name, 1, "data", NULL, &f);
         if (st == XANI_OK) st = xn_frames_read(ctx, f, 3, frame);
-        xn_mem_set_hook(NULL, NULL);
+        no_memory_end();
         xn_frames_close(&f);
         if (st == XANI_OK)
             ck_assert_mem_eq(frame, truth[3], sizeof frame);
         else
-            ck_assert_msg(st == XANI_ERR_MEMORY, "%llu: %s", (unsigned long long)number, xani_error_text(ctx));
-        if (!at[1]) break;
+            ck_assert_msg(n.reached && st == XANI_ERR_MEMORY, "%llu: %s", (unsigned long long)n.at,
+                          xani_error_text(ctx));
     }
 }
 END_TEST

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_h5.c -- reading gives the stored values exactly or an error that names file, dataset and cause.
+#include "no_memory.h"
 #include "test.h"
 
 #include <fcntl.h>
@@ -442,14 +443,6 @@ START_TEST(test_virtual)
 }
 END_TEST
 
-static bool nth(void *user, uint64_t number)
-{
-    uint64_t *at = user;
-    if (number != at[0]) return false;
-    at[1] = 1;
-    return true;
-}
-
 START_TEST(test_large)
 {
     // Millions of numbers, compressed: whole and by rows, as wider and narrower types, with the misfit named.
@@ -489,25 +482,23 @@ START_TEST(test_memory_may_fail)
 {
     // Each allocation of a reader fails once: out of memory is reported and nothing is returned.
     write_input();
-    for (uint64_t number = 1;; number++) {
-        uint64_t at[2] = {number, 0};
+    for (no_memory m = NO_MEMORY; m.reached; no_memory_next(&m)) {
         xn_h5 *f = NULL;
         uint32_t *u = NULL;
         char **texts = NULL, **names = NULL;
         int64_t n;
-        xn_mem_set_hook(nth, at);
+        no_memory_begin(&m);
         xani_status st = xn_h5_open(ctx, path, &f);
         if (st == XANI_OK) st = xn_h5_read_u32(ctx, f, "/bits", &u, &n);
         if (st == XANI_OK) st = xn_h5_read_strings(ctx, f, "/names", &texts, &n);
         if (st == XANI_OK) st = xn_h5_names(ctx, f, "/", &names);
-        xn_mem_set_hook(NULL, NULL);
-        ck_assert_int_eq(st, at[1] ? XANI_ERR_MEMORY : XANI_OK);
+        no_memory_end();
+        ck_assert_int_eq(st, m.reached ? XANI_ERR_MEMORY : XANI_OK);
         xn_h5_names_free(texts);
         xn_h5_names_free(names);
         xn_free(u);
         xn_h5_close(&f);
         xn_clear_error(ctx);
-        if (!at[1]) break;
     }
 }
 END_TEST

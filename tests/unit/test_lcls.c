@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_lcls.c -- LCLS small data: ids of events, laser rules, frames that are not there, offsets, failures.
 #include "h5write.h"
+#include "no_memory.h"
 
 #include "source/lcls/lcls.h"
 #include "source/recognise.h"
@@ -348,37 +349,23 @@ START_TEST(test_region)
 }
 END_TEST
 
-typedef struct {
-    uint64_t at;
-    bool fired;
-} failing;
-
-static bool fail_at(void *user, uint64_t number)
-{
-    failing *f = user;
-    if (number != f->at) return false;
-    f->fired = true;
-    return true;
-}
-
 // Opens with each allocation failing in turn: told as memory, never a crash or a leak.
 static void no_memory_opening(void)
 {
     int unharmed = 0;
-    failing f = {0, true};
-    for (; f.fired; f.at++) {
+    no_memory n = NO_MEMORY;
+    for (; n.reached; no_memory_next(&n)) {
         xn_source *s = NULL;
-        f.fired = false;
-        xn_mem_set_hook(fail_at, &f);
+        no_memory_begin(&n);
         xani_status st = xn_source_open(ctx, config, -1, &s);
-        xn_mem_set_hook(NULL, NULL);
-        if (st != XANI_OK) ck_assert_msg(st == XANI_ERR_MEMORY, "allocation %d: %s", (int)f.at, xani_error_text(ctx));
-        unharmed += f.fired && st == XANI_OK;
+        no_memory_end();
+        if (st != XANI_OK) ck_assert_msg(st == XANI_ERR_MEMORY, "allocation %d: %s", (int)n.at, xani_error_text(ctx));
+        unharmed += n.reached && st == XANI_OK;
         xn_source_close(&s);
         xn_clear_error(ctx);
     }
     ck_assert_int_le(unharmed, 3); // the steps of ids, on which only counts hang
-    ck_assert_uint_gt(f.at, 60);
+    ck_assert_uint_gt(n.at, 60);
 }
 
 START_TEST(test_no_memory)
@@ -397,21 +384,20 @@ START_TEST(test_no_memory_recognising)
     const char *paths[] = {first, second};
     for (int k = 0; k < 4; k++) {
         const char *layout = k / 2 ? "lcls2_smalldata" : "lcls_smalldata";
-        failing f = {0, true};
-        for (; f.fired; f.at += 3) {
+        no_memory n = NO_MEMORY;
+        for (; n.reached; no_memory_next(&n)) {
             char *text = NULL;
-            f.fired = false;
-            xn_mem_set_hook(fail_at, &f);
+            no_memory_begin(&n);
             xani_status st =
                 k % 2 ? xn_source_init(ctx, &paths[k / 2], 1, &text) : xn_source_info(ctx, &paths[k / 2], 1, &text);
-            xn_mem_set_hook(NULL, NULL);
+            no_memory_end();
             ck_assert((st == XANI_OK) == (text != NULL));
             if (st != XANI_OK) ck_assert(xani_error_text(ctx)[0] != '\0');
-            if (!f.fired) ck_assert(st == XANI_OK && strstr(text, layout) != NULL);
+            if (!n.reached) ck_assert(st == XANI_OK && strstr(text, layout) != NULL);
             xn_free(text);
             xn_clear_error(ctx);
         }
-        ck_assert_uint_gt(f.at, 100);
+        ck_assert_uint_gt(n.at, 100);
     }
 }
 END_TEST

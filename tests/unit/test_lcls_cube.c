@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_lcls_cube.c -- LCLS cubes of both generations: counts and monitors, edges and axes, labels and steps, failures.
 #include "h5write.h"
+#include "no_memory.h"
 
 #include "source/lcls/cube.h"
 #include "source/recognise.h"
@@ -250,37 +251,23 @@ START_TEST(test_second_faults)
 }
 END_TEST
 
-typedef struct {
-    uint64_t at;
-    bool fired;
-} failing;
-
-static bool fail_at(void *user, uint64_t number)
-{
-    failing *f = user;
-    if (number != f->at) return false;
-    f->fired = true;
-    return true;
-}
-
 START_TEST(test_no_memory)
 {
     // Whichever allocation fails, it is told as that, and nothing is left behind.
     for (int k = 0; k < 2; k++) {
         if (k == 1) SECOND;
-        failing f = {0, true};
-        for (; f.fired; f.at++) {
+        no_memory n = NO_MEMORY;
+        for (; n.reached; no_memory_next(&n)) {
             xn_cube c;
-            f.fired = false;
-            xn_mem_set_hook(fail_at, &f);
+            no_memory_begin(&n);
             xani_status st = load(&c);
-            xn_mem_set_hook(NULL, NULL);
-            xani_status want = f.fired ? XANI_ERR_MEMORY : XANI_OK;
-            ck_assert_msg(st == want, "allocation %d: %s", (int)f.at, xani_error_text(ctx));
+            no_memory_end();
+            xani_status want = n.reached ? XANI_ERR_MEMORY : XANI_OK;
+            ck_assert_msg(st == want, "allocation %d: %s", (int)n.at, xani_error_text(ctx));
             xn_cube_free(&c);
             xn_clear_error(ctx);
         }
-        ck_assert_uint_gt(f.at, 40);
+        ck_assert_uint_gt(n.at, 40);
     }
 }
 END_TEST
@@ -290,20 +277,19 @@ START_TEST(test_recognised)
     // info and init know both, and answer or tell when memory is short.
     const char *paths[] = {on_path, second}, *const layout[] = {"lcls_cube", "lcls2_cube"};
     for (int k = 0; k < 4; k++) {
-        failing f = {0, true};
-        for (; f.fired; f.at += 2) {
+        no_memory n = NO_MEMORY;
+        for (; n.reached; no_memory_next(&n)) {
             char *text = NULL;
-            f.fired = false;
-            xn_mem_set_hook(fail_at, &f);
+            no_memory_begin(&n);
             xani_status st =
                 k % 2 ? xn_source_init(ctx, &paths[k / 2], 1, &text) : xn_source_info(ctx, &paths[k / 2], 1, &text);
-            xn_mem_set_hook(NULL, NULL);
+            no_memory_end();
             ck_assert((st == XANI_OK) == (text != NULL));
-            if (!f.fired) ck_assert(st == XANI_OK && strstr(text, layout[k / 2]) != NULL);
+            if (!n.reached) ck_assert(st == XANI_OK && strstr(text, layout[k / 2]) != NULL);
             xn_free(text);
             xn_clear_error(ctx);
         }
-        ck_assert_uint_gt(f.at, 40);
+        ck_assert_uint_gt(n.at, 40);
     }
 }
 END_TEST

@@ -2,6 +2,7 @@
 // test_linear_prediction.c -- poles by HSVD: exact without noise up to 0.95 Nyquist, the spreads of the
 // literature's test trace (N = 100, A/sigma 10, 5, 2.5), success on the standard traces of the fit
 // (N = 200, dt = 0.05 ps, f 0.5-6 THz, tau 1-10 ps), nothing on traces that hold nothing.
+#include "no_memory.h"
 #include "test.h"
 
 #include <pthread.h>
@@ -331,26 +332,23 @@ START_TEST(test_threads)
 }
 END_TEST
 
-static bool nth_fails(void *user, uint64_t number) { return number == *(uint64_t *)user; }
-
 START_TEST(test_memory)
 {
     // Any allocation that fails is reported, and nothing is lost or left behind.
     xn_lp_work *w = NULL;
     xani_lp_options o;
     xn_lp_options_start(&o, 2, XN_LP_SPARE);
-    uint64_t failing = 0;
-    for (; failing < 100; failing++) {
-        xn_mem_set_hook(nth_fails, &failing);
+    no_memory n = NO_MEMORY;
+    for (; n.reached; no_memory_next(&n)) {
+        no_memory_begin(&n);
         xani_status st = xn_lp_work_create(ctx, 100, &o, XN_LP_TIGHT, &w);
-        xn_mem_set_hook(NULL, NULL);
-        if (st == XANI_OK) break;
-        ck_assert_int_eq(st, XANI_ERR_MEMORY);
-        ck_assert_ptr_null(w);
+        no_memory_end();
+        ck_assert_int_eq(st, n.reached ? XANI_ERR_MEMORY : XANI_OK);
+        ck_assert((w == NULL) == n.reached);
         xn_clear_error(ctx);
     }
-    ck_assert_int_ge((int)failing, 3);
-    ck_assert_int_lt((int)failing, 100);
+    ck_assert_uint_ge(n.at, 3);
+    ck_assert_uint_lt(n.at, 100);
     xn_lp_work_destroy(&w);
     xn_lp_work_destroy(&w);
     ck_assert_ptr_null(w);

@@ -2,6 +2,7 @@
 // test_lp_batch.c -- xani_linear_prediction: exact without noise for each method, direction and rank rule, real and
 // complex; wrong options and delays are named; bad traces are flagged and leave the others alone; threads change
 // nothing; LPSVD's roots are those of the companion matrix.
+#include "no_memory.h"
 #include "test.h"
 
 #include <complex.h>
@@ -325,8 +326,6 @@ END_TEST
 extern int openblas_get_num_threads(void) __attribute__((weak));
 extern void openblas_set_num_threads(int n) __attribute__((weak));
 
-static bool nth_fails(void *user, uint64_t number) { return number == *(uint64_t *)user; }
-
 START_TEST(test_memory)
 {
     // Any allocation that fails is reported; OpenBLAS keeps the number of threads it had.
@@ -337,16 +336,15 @@ START_TEST(test_memory)
     if (openblas_set_num_threads != NULL) openblas_set_num_threads(2);
     xani_lp_options o = options(XANI_LP_LPSVD, XANI_LP_RANK_MDL, 0);
     o.threads = 3;
-    uint64_t failing = 0;
-    xani_status st = XANI_ERR_MEMORY;
-    for (; failing < 100 && st != XANI_OK; failing++) {
-        xn_mem_set_hook(nth_fails, &failing);
-        st = xani_linear_prediction(ctx, &o, y, delay, N, BATCH, MOST, c, r);
-        xn_mem_set_hook(NULL, NULL);
-        ck_assert(st == XANI_OK || st == XANI_ERR_MEMORY);
+    no_memory n = NO_MEMORY;
+    for (; n.reached; no_memory_next(&n)) {
+        no_memory_begin(&n);
+        xani_status st = xani_linear_prediction(ctx, &o, y, delay, N, BATCH, MOST, c, r);
+        no_memory_end();
+        ck_assert_int_eq(st, n.reached ? XANI_ERR_MEMORY : XANI_OK);
     }
-    ck_assert_int_gt((int)failing, 9);
-    ck_assert_int_lt((int)failing, 100);
+    ck_assert_uint_ge(n.at, 9);
+    ck_assert_uint_lt(n.at, 100);
     if (openblas_get_num_threads != NULL) ck_assert_int_eq(openblas_get_num_threads(), 2);
 }
 END_TEST

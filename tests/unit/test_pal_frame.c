@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_pal_frame.c -- columns of compound tables and of pandas data frames come out as stored; names that Python
 // pickled are read, and nothing else that a pickle may hold.
+#include "no_memory.h"
 #include "source/pal/frame.h"
 
 #include <hdf5.h>
@@ -198,32 +199,29 @@ START_TEST(test_frame)
 }
 END_TEST
 
-static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
-
 START_TEST(test_memory)
 {
     describe("(lp0\nVa\np1\naVb.c\np2\na.");
-    bool done = false;
-    for (uint64_t k = 1; !done && k < 2000; k++) {
+    no_memory n = NO_MEMORY;
+    for (; n.reached; no_memory_next(&n)) {
         xn_h5 *h5 = NULL;
         xn_pd_frame f = {0};
         double *v = NULL;
         uint64_t *id = NULL;
         xn_clear_error(ctx);
-        xn_mem_set_hook(fail_at, &k);
+        no_memory_begin(&n);
         xani_status st = xn_h5_open(ctx, path, &h5);
         if (st == XANI_OK) st = xn_pd_open(ctx, h5, "metadata", &f);
         if (st == XANI_OK) st = xn_pd_read(ctx, h5, &f, &f.column[0], &v);
         if (st == XANI_OK) st = xn_pd_index(ctx, h5, &f, &id);
-        xn_mem_set_hook(NULL, NULL);
-        ck_assert(st == XANI_OK || xani_error_text(ctx)[0] != '\0');
-        done = st == XANI_OK && k > 200;
+        no_memory_end();
+        ck_assert(st == XANI_OK || (n.reached && xani_error_text(ctx)[0] != '\0'));
         xn_free(v);
         xn_free(id);
         xn_pd_close(&f);
         xn_h5_close(&h5);
     }
-    ck_assert(done);
+    ck_assert_uint_gt(n.at, 20);
 }
 END_TEST
 

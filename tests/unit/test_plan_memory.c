@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_plan_memory.c -- xani plan without memory, at any allocation: an error that says so, nothing lost, or the
 // answer.
+#include "no_memory.h"
 #include "test.h"
 
 #include "core/config.h"
@@ -15,32 +16,22 @@ static const char experiment[] =
     "engine: {threads: 1}\n"
     "plan: {photons: 50, shots: 10000, rate_hz: 100, angles: {start_deg: 0, stop_deg: 2, step_deg: 2}}\n";
 
-static uint64_t fail_at;
-
-static bool fail_once(void *reached, uint64_t number)
-{
-    if (number == fail_at) *(bool *)reached = true;
-    return number == fail_at;
-}
-
 START_TEST(test_no_memory)
 {
     xn_ctx *ctx;
     xn_config *config = NULL;
-    bool reached = true;
     ck_assert_int_eq(xani_create(&ctx), XANI_OK);
     ck_assert_int_eq(xn_config_parse(ctx, experiment, "exp.yaml", ".", &config), XANI_OK);
     int refused = 0, spared = 0;
-    for (fail_at = 0; reached; fail_at += 1 + fail_at / 12) {
+    for (no_memory n = NO_MEMORY; n.reached; n.at += 1 + n.at / 12) { // a plan is dear
         char *answer = NULL;
-        reached = false;
         xn_clear_error(ctx);
-        xn_mem_set_hook(fail_once, &reached);
+        no_memory_begin(&n);
         xani_status st = xani_plan(ctx, config, &answer);
-        xn_mem_set_hook(NULL, NULL);
+        no_memory_end();
         // the element's highest frequency is found out without a word, and told by the force constants afterwards
-        spared += reached && st == XANI_OK;
-        ck_assert_msg(st == XANI_OK || (reached && st == XANI_ERR_MEMORY), "allocation %d: status %d, %s", (int)fail_at,
+        spared += n.reached && st == XANI_OK;
+        ck_assert_msg(st == XANI_OK || (n.reached && st == XANI_ERR_MEMORY), "allocation %d: status %d, %s", (int)n.at,
                       (int)st, xani_error_text(ctx));
         ck_assert((st == XANI_OK) == (answer != NULL));
         refused += st == XANI_ERR_MEMORY;

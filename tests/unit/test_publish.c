@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_publish.c -- a published file is whole, equals what was handed over, and is never half there.
+#include "disk_full.h"
+#include "no_memory.h"
 #include "test.h"
 
 #include <dirent.h>
@@ -259,19 +261,6 @@ START_TEST(test_manifest_names_dataset)
 }
 END_TEST
 
-typedef struct {
-    uint64_t at, seen;
-    bool ever_after;
-} fault;
-
-static int fail_at(void *user, const char *operation, const char *name, uint64_t number)
-{
-    fault *f = user;
-    (void)operation, (void)name;
-    f->seen = number;
-    return number == f->at || (f->ever_after && number > f->at) ? ENOSPC : 0;
-}
-
 START_TEST(test_every_operation_may_fail)
 {
     // Whichever write, sync or rename fails, once or for ever: a clear error, the former file byte-equal, nothing left.
@@ -279,17 +268,16 @@ START_TEST(test_every_operation_may_fail)
     long n, m;
     char *before = contents(path, &n), *before_manifest = contents(manifest, &m);
     for (int ever_after = 0; ever_after < 2; ever_after++) {
-        uint64_t at = 1;
-        for (;; at++) {
-            fault f = {at, 0, ever_after};
+        disk_full d = DISK_FULL(ever_after);
+        for (;; d.at++) {
             xn_clear_error(ctx);
-            xn_io_set_hook(fail_at, &f);
+            disk_full_begin(&d);
             xani_status st = write_all(2);
-            xn_io_set_hook(NULL, NULL);
-            if (f.seen < at) break; // no such operation: all went well
+            disk_full_end();
+            if (!d.reached) break; // no such operation: all went well
             ck_assert_int_eq(st, XANI_ERR_OUTPUT);
             ck_assert_msg(strstr(xani_error_text(ctx), "result.h5: cannot be written: No space left") != NULL,
-                          "operation %d: %s", (int)at, xani_error_text(ctx));
+                          "operation %d: %s", (int)d.at, xani_error_text(ctx));
             ck_assert_int_eq(left_behind(), 0);
             long n2, m2;
             char *after = contents(path, &n2), *after_manifest = contents(manifest, &m2);
@@ -300,7 +288,7 @@ START_TEST(test_every_operation_may_fail)
             free(after);
             free(after_manifest);
         }
-        ck_assert_uint_gt(at, 20);
+        ck_assert_uint_gt(d.at, 20);
         ck_assert_int_eq(write_all(1), XANI_OK);
     }
     free(before);
@@ -311,14 +299,13 @@ END_TEST
 START_TEST(test_first_file_may_fail)
 {
     // Without a former file a failure leaves nothing at all.
-    for (uint64_t at = 1;; at++) {
+    for (disk_full d = DISK_FULL(false);; d.at++) {
         unlink(path);
         unlink(manifest);
-        fault f = {at, 0, false};
-        xn_io_set_hook(fail_at, &f);
+        disk_full_begin(&d);
         xani_status st = write_all(2);
-        xn_io_set_hook(NULL, NULL);
-        if (f.seen < at) break;
+        disk_full_end();
+        if (!d.reached) break;
         ck_assert_int_eq(st, XANI_ERR_OUTPUT);
         ck_assert_int_ne(access(path, F_OK), 0);
         ck_assert_int_ne(access(manifest, F_OK), 0);
@@ -371,14 +358,6 @@ START_TEST(test_killed_at_every_operation)
 }
 END_TEST
 
-static bool nth(void *user, uint64_t number)
-{
-    uint64_t *at = user;
-    if (number != at[0]) return false;
-    at[1] = 1;
-    return true;
-}
-
 START_TEST(test_memory_may_fail)
 {
     // Each of our allocations fails once: out of memory is reported, the former file stays, nothing is left behind.
@@ -386,13 +365,12 @@ START_TEST(test_memory_may_fail)
     long n, m;
     char *before = contents(path, &n);
     int failures = 0;
-    for (uint64_t number = 1;; number++) {
-        uint64_t at[2] = {number, 0};
+    for (no_memory memory = NO_MEMORY;; no_memory_next(&memory)) {
         xn_clear_error(ctx);
-        xn_mem_set_hook(nth, at);
+        no_memory_begin(&memory);
         xani_status st = write_all(2);
-        xn_mem_set_hook(NULL, NULL);
-        if (!at[1]) break;
+        no_memory_end();
+        if (!memory.reached) break;
         failures++;
         if (st == XANI_OK) { // work memory of a decoder with a second way, or the like: then all must be there
             ck_assert_int_eq(xn_publish_verify(ctx, path), XANI_OK);

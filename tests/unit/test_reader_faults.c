@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_reader_faults.c -- whatever fails while reading: the right bytes or an error that says it, never wrong bytes.
+#include "no_memory.h"
 #include "reader_common.h"
 
 #include <errno.h>
@@ -274,29 +275,27 @@ START_TEST(test_works)
 }
 END_TEST
 
-static bool refuse_at(void *user, uint64_t number) { return number == *(const uint64_t *)user; }
-
 START_TEST(test_no_memory)
 {
     // Each allocation that fails ends in an error, and nothing is lost.
     int i = 0;
     for (const xn_reader_ops *ops; (ops = reader_working(&i)) != NULL;) {
         int failed = 0;
-        for (uint64_t n = 0; n < 30; n++) {
-            xn_mem_set_hook(refuse_at, &n);
+        for (no_memory n = NO_MEMORY; n.reached; no_memory_next(&n)) {
+            no_memory_begin(&n);
             outcome o = read_all(ops);
-            xn_mem_set_hook(NULL, NULL);
+            no_memory_end();
             ck_assert_int_eq(o.wrong, 0);
             if (o.errors) ck_assert_int_eq(o.error, ENOMEM);
             failed += o.errors > 0;
         }
         ck_assert_int_ge(failed, 3);
     }
-    for (uint64_t n = 0; n < 2; n++) {
+    for (no_memory n = NO_MEMORY; n.at < 2; n.at++) {
         xn_file *f;
-        xn_mem_set_hook(refuse_at, &n);
+        no_memory_begin(&n);
         ck_assert_int_eq(xn_file_open(ctx, path, &f), XANI_ERR_MEMORY);
-        xn_mem_set_hook(NULL, NULL);
+        no_memory_end();
         ck_assert_ptr_null(f);
         xn_clear_error(ctx);
     }

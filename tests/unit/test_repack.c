@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_repack.c -- what is repacked equals its source or is not there: for any threads, shapes and chunks, with memory,
 // disk and interruptions failing anywhere.  What h5py sees in the output: tests/cli/repack.py.
+#include "disk_full.h"
 #include "h5write.h"
+#include "no_memory.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -191,13 +193,6 @@ END_TEST
 
 // ---- failures
 
-static uint64_t fail_at;
-static bool fail_allocation(void *user, uint64_t number)
-{
-    (void)user;
-    return number == fail_at;
-}
-
 START_TEST(test_out_of_memory)
 {
     // Any allocation of ours may fail: an error or a whole result, never a damaged one, nothing left behind.
@@ -207,12 +202,12 @@ START_TEST(test_out_of_memory)
     o.threads = 1;
     xani_status st = XANI_ERR_MEMORY;
     int failures = 0;
-    for (fail_at = 1; fail_at < 1000; fail_at += 1 + fail_at / 40) {
+    for (no_memory n = NO_MEMORY; n.reached; no_memory_next(&n)) {
         unlink(out);
         xn_clear_error(ctx);
-        xn_mem_set_hook(fail_allocation, NULL);
+        no_memory_begin(&n);
         st = run(&o, NULL);
-        xn_mem_set_hook(NULL, NULL);
+        no_memory_end();
         ck_assert_int_eq(temporaries(), 0);
         if (st == XANI_OK) {
             check_output();
@@ -220,19 +215,13 @@ START_TEST(test_out_of_memory)
         }
         failures++;
         ck_assert_int_ne(access(out, F_OK), 0);
-        ck_assert_msg(xani_error_text(ctx)[0] != '\0', "%llu: no text", (unsigned long long)fail_at);
+        ck_assert_msg(xani_error_text(ctx)[0] != '\0', "%llu: no text", (unsigned long long)n.at);
     }
     ck_assert_int_ge(failures, 20);
     ck_assert_int_eq(run(&o, NULL), XANI_OK);
     check_output();
 }
 END_TEST
-
-static int fail_operation(void *user, const char *operation, const char *path, uint64_t number)
-{
-    (void)user, (void)operation, (void)path;
-    return number == fail_at ? ENOSPC : 0;
-}
 
 START_TEST(test_full_disk)
 {
@@ -246,15 +235,15 @@ START_TEST(test_full_disk)
     xani_repack_options_init(&o);
     o.filter = "gzip"; // another file, if it were published
     int failures = 0;
-    for (fail_at = 1; fail_at < 400; fail_at += 1 + fail_at / 30) {
+    for (disk_full d = DISK_FULL(false); d.reached; d.at += 1 + d.at / 30) {
         xn_clear_error(ctx);
-        xn_io_set_hook(fail_operation, NULL);
+        disk_full_begin(&d);
         xani_status st = run(&o, NULL);
-        xn_io_set_hook(NULL, NULL);
+        disk_full_end();
         ck_assert_int_eq(temporaries(), 0);
         if (st == XANI_OK) break;
         failures++;
-        ck_assert_msg(st == XANI_ERR_OUTPUT, "%llu: %s", (unsigned long long)fail_at, xani_error_text(ctx));
+        ck_assert_msg(st == XANI_ERR_OUTPUT, "%llu: %s", (unsigned long long)d.at, xani_error_text(ctx));
         ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "No space left"));
         ck_assert_int_eq(xn_hash_file(ctx, out, &after, &bytes), XANI_OK);
         ck_assert_uint_eq(before, after);

@@ -2,6 +2,7 @@
 // test_resume.c -- a reduction killed or interrupted at any point goes on to the same bits; snapshots are cubes.
 //
 // Every reduction that may die runs in a process of its own, which sends a hash of its cube through a pipe.
+#include "no_memory.h"
 #include "test.h"
 
 #include <signal.h>
@@ -402,28 +403,23 @@ START_TEST(test_snapshot_of_blocks)
 }
 END_TEST
 
-static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
-
 START_TEST(test_memory)
 {
     // Every allocation with saving and snapshots fails once: an error of memory, nothing is left.
     fake f;
     fake_make(&f, 60, NULL, NULL, 48);
-    bool failed = true;
-    for (uint64_t number = 0, missed = 0; failed || missed < 3; number++) {
-        ck_assert_uint_lt(number, 3000);
+    no_memory n = NO_MEMORY;
+    for (; n.reached; no_memory_next(&n)) {
         taken t = {.f = &f, .every = 3};
         xn_reduce_watch watch = {.place = place, .identity = "one", .wanted = wanted, .take = take, .user = &t};
         xn_config *c = configure(0, 0);
         xn_source s = f.source;
         fake_shots_copy(&f, &s.shots);
         xn_cube cube;
-        xn_mem_set_hook(fail_at, &number);
+        no_memory_begin(&n);
         xani_status st = xn_reduce_batched(ctx, c, &s, &watch, 20, &cube);
-        xn_mem_set_hook(NULL, NULL);
-        failed = st != XANI_OK;
-        missed = failed ? 0 : missed + 1;
-        if (failed) ck_assert_int_eq(st, XANI_ERR_MEMORY);
+        no_memory_end();
+        if (st != XANI_OK) ck_assert(n.reached && st == XANI_ERR_MEMORY);
         xn_clear_error(ctx);
         xn_cube_free(&cube);
         xn_cube_free(&t.last);
@@ -431,6 +427,7 @@ START_TEST(test_memory)
         xani_config_destroy(&c);
         xn_reduce_forget(place);
     }
+    ck_assert_uint_gt(n.at, 100);
     fake_free(&f);
 }
 END_TEST

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_select.c -- every cut refuses what it should and nothing else, and the cut-flow adds up.
+#include "no_memory.h"
 #include "test.h"
 
 #include "data/source.h"
@@ -310,23 +311,18 @@ START_TEST(test_refusals)
 }
 END_TEST
 
-static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
-
 START_TEST(test_memory)
 {
     // Each allocation fails once: a clean error, and the next run works.
     xn_config *c = parse("reduce: {delay_bins_ps: {equal_count: 7}}\nselect: {i0: {mad: 4}}\n");
-    bool failed = true;
-    for (uint64_t number = 0; failed; number++) {
-        ck_assert_uint_lt(number, 200);
+    for (no_memory n = NO_MEMORY; n.reached; no_memory_next(&n)) {
         xn_shots s;
         make(100, &s);
         selected r = {0};
-        xn_mem_set_hook(fail_at, &number);
+        no_memory_begin(&n);
         r.status = xn_select(ctx, c, &s, &r.flow, &r.edges, &r.nbins);
-        xn_mem_set_hook(NULL, NULL);
-        failed = r.status != XANI_OK;
-        if (failed) ck_assert_int_eq(r.status, XANI_ERR_MEMORY);
+        no_memory_end();
+        ck_assert_int_eq(r.status, n.reached ? XANI_ERR_MEMORY : XANI_OK);
         xn_clear_error(ctx);
         drop(&r, &s);
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_select_cuts.c -- windows by percentile and MAD, two monitors, named sets; whatever is cut, the counts balance.
+#include "no_memory.h"
 #include "test.h"
 
 #include "core/rng.h"
@@ -391,35 +392,28 @@ START_TEST(test_table_in_words)
 }
 END_TEST
 
-static bool fail_at(void *user, uint64_t number) { return number == *(uint64_t *)user; }
-
 START_TEST(test_memory)
 {
     // Each allocation fails once: a clean error, and the next run works.
     xn_config *c = NULL;
     ck_assert_int_eq(xn_config_parse(ctx, SETS "  use: [strict, narrow]\n", "exp.yaml", ".", &c), XANI_OK);
-    bool failed = true;
-    for (uint64_t number = 0; failed; number++) {
-        ck_assert_uint_lt(number, 300);
+    for (no_memory n = NO_MEMORY; n.reached; no_memory_next(&n)) {
         xn_shots s;
         make(100, 7, &s);
         selected r = {0};
-        xn_mem_set_hook(fail_at, &number);
+        no_memory_begin(&n);
         r.status = xn_select(ctx, c, &s, &r.flow, &r.edges, &r.nbins);
-        xn_mem_set_hook(NULL, NULL);
-        failed = r.status != XANI_OK;
-        if (failed) ck_assert_int_eq(r.status, XANI_ERR_MEMORY);
+        no_memory_end();
+        ck_assert_int_eq(r.status, n.reached ? XANI_ERR_MEMORY : XANI_OK);
         xn_clear_error(ctx);
         drop(&r, &s);
     }
     xani_config_destroy(&c);
-    failed = true;
-    for (uint64_t number = 0; failed; number++) { // reading it
-        xn_mem_set_hook(fail_at, &number);
+    for (no_memory n = NO_MEMORY; n.reached; no_memory_next(&n)) { // reading it
+        no_memory_begin(&n);
         xani_status st = xn_config_parse(ctx, SETS, "exp.yaml", ".", &c);
-        xn_mem_set_hook(NULL, NULL);
-        failed = st != XANI_OK;
-        if (failed) ck_assert_int_eq(st, XANI_ERR_MEMORY);
+        no_memory_end();
+        ck_assert_int_eq(st, n.reached ? XANI_ERR_MEMORY : XANI_OK);
         xn_clear_error(ctx);
     }
     xani_config_destroy(&c);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_team.c -- every piece is made once and handed over once, in order, one at a time, for any number of threads,
 // also when pieces take unequally long; a team works again and again.
+#include "no_memory.h"
 #include "test.h"
 
 #include <stdatomic.h>
@@ -68,21 +69,13 @@ START_TEST(test_in_order)
 }
 END_TEST
 
-static uint64_t fail_at, count;
-static bool refuse(void *user, uint64_t number)
-{
-    (void)user, (void)number;
-    return ++count == fail_at;
-}
-
 START_TEST(test_out_of_memory)
 {
     state *s = calloc(1, sizeof *s);
-    for (fail_at = 1; fail_at <= 3; fail_at++) {
-        count = 0;
-        xn_mem_set_hook(refuse, NULL);
+    for (no_memory n = NO_MEMORY; n.at < 3; n.at++) {
+        no_memory_begin(&n);
         xn_team *t = xn_team_open(3, make, give, s);
-        xn_mem_set_hook(NULL, NULL);
+        no_memory_end();
         ck_assert_ptr_null(t);
     }
     free(s);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_writer_rows.c -- rows written in chunks on many threads are, byte for byte, those of one thread, and the
 // library reads from them what was handed over, whatever the filter, the shape and the type.
+#include "no_memory.h"
 #include "test.h"
 
 #include <errno.h>
@@ -242,13 +243,6 @@ START_TEST(test_full_disk)
 }
 END_TEST
 
-static uint64_t fail_at;
-static bool fail_allocation(void *user, uint64_t number)
-{
-    (void)user;
-    return number == fail_at;
-}
-
 START_TEST(test_out_of_memory)
 {
     // Any allocation may fail: an error, no file, no crash; and without one the same call works.
@@ -256,12 +250,12 @@ START_TEST(test_out_of_memory)
     const shape s = {3, {6, 50, 70}, {2, 16, 33}, 4};
     xani_status st = XANI_ERR_MEMORY;
     int failures = 0;
-    for (fail_at = 1; fail_at < 400; fail_at++) {
+    for (no_memory n = NO_MEMORY; n.reached; no_memory_next(&n)) {
         unlink(path);
         xn_clear_error(ctx);
-        xn_mem_set_hook(fail_allocation, NULL);
+        no_memory_begin(&n);
         st = write_one(&s, XN_I16, "gzip", 2);
-        xn_mem_set_hook(NULL, NULL);
+        no_memory_end();
         if (st == XANI_OK) continue;
         failures++;
         bool memory = st == XANI_ERR_MEMORY || strstr(xani_error_text(ctx), "Cannot allocate memory") != NULL;
