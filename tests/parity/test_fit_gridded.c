@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_gridded.c -- gridded fits have the same minimum as explicit sums in double, to a thousandth of an error.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "fit/engine.h"
@@ -10,10 +10,6 @@ enum { N = 200, P = 600 };
 
 static float y[N * P];
 static double t[N], weight[N];
-static xn_ctx *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
-
 typedef enum { WEIGHTS, GAPS, JITTER, JITTER_WEIGHTS, PIECES, LOGARITHMIC, KINDS } kind;
 
 // Delays of each kind; returns the gridded plan they start in.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_response.c -- the functional near time zero: every kernel against direct sums in long double, its gradient
 // against differences of chi^2, and whole fits against those of the scalar kernel in double.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "fit/fit.h"
@@ -12,10 +12,6 @@
 enum { N = 150, P = 600, MOST = 20 };
 static double delay[N], weight[N];
 static const double G[3] = {0.02, 0.035, 0.011}, W[3] = {0.9, 1.4, 0.31}; // per step
-static xn_ctx *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
-
 typedef struct {
     double chi2, gradient[6], covariance[6][6]; // of (g, w), for s^2 = 1
     double beta[6];                             // of poles through the response

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_variants.c -- the same traces through every instruction set, precision, tile, thread count and path.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "fit/engine.h"
@@ -11,10 +11,6 @@ enum { N = 200, P = 1000 };
 
 static float y[N * P];
 static double t[N];
-static xn_ctx *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
-
 // Damped cosines as in the published test data: f 0.5-6 THz, tau 1-10 ps, offset +-1, a second mode 0.5-1 as strong.
 static void make_traces(int n_modes, double snr, uint64_t seed)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_reduce_solo.c -- sums of threads that each read and add frames of their own equal those of batches and of the
 // scalar kernels, bit by bit; a frame that cannot be read is named in the same words.
+#include "context.h"
 #include "no_memory.h"
-#include "test.h"
 
 #include "core/rng.h"
 #include "reduce/internal.h"
@@ -31,8 +31,6 @@ static const shape shapes[] = {
     {24, 50, 1, 3, XN_CAL_JUNGFRAU, XN_U16, "}\ninput: {common_mode: {rows: true}"}, // whole frames are corrected
 };
 enum { SHAPES = sizeof shapes / sizeof shapes[0] };
-
-static xn_ctx *ctx;
 
 // ---- the experiment
 
@@ -194,9 +192,6 @@ static void compare(const xn_cube *a, const xn_cube *b, int i)
     for (size_t g = 0; g < all; g++) any |= a->on.s1[g] != 0;
     ck_assert_msg(any, "shape %d: all sums are 0", i);
 }
-
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 START_TEST(test_same_bits)
 {

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_false_alarms.c -- noise alone: the share of traces with a mode is what the threshold says, below 1 %.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "fit/fit.h"
 #include "fit/plan.h"
-
-static xn_ctx *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 enum { P = 12000 };
 static xani_fit_result r[P];

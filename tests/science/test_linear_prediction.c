@@ -2,17 +2,12 @@
 // test_linear_prediction.c -- linear prediction has the statistics of the literature: spreads and failures of the
 // reference trace (N = 100, dt = 0.1 ps, f = 2 THz, tau = 3 ps), EasySpin's 11 complex lines exactly and, with noise,
 // at the Cramer-Rao bound, no blind spot from 1.5 periods per trace to 0.95 of Nyquist, and none for lines that last.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "xani/xani.h"
 
 #define PI 3.14159265358979323846
-
-static xani_context *ctx;
-
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 static xani_lp_options options(int method, int rule, int rank)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_neighbours.c -- start `neighbours`: faint pixels found with their neighbourhood's help, and no others.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "fit/neighbours.h"
@@ -9,14 +9,10 @@
 #define TWO_PI 6.28318530717958647693
 enum { N = 200, G = 1500, P = 9 * G }; // groups of 3 x 3 pixels below one another, as modules
 
-static xani_context *ctx;
 static float y[N * P];
 static double t[N], f[G], g[G], amplitude[P], phase[P];
 static xani_fit_result results[P], others[P];
 static uint8_t shared[P];
-
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 // Nine pixels of a group have f and tau in common, amplitudes 0.7 to 1.3: the published test.
 static void make(double snr, uint64_t seed)

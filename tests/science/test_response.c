@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_response.c -- modes that begin at time zero and are seen through a response: unbiased, with honest errors, from
 // traces that include it; and what a fit that does not know of the response makes of them.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "kernel/response.h"
@@ -20,10 +20,6 @@ static float y[N * P];
 static double t[N];
 static truth tr[P];
 static xani_fit_result res[P], other[P];
-static xani_context *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
-
 // A level of 0.3, from time zero `begin` on 0.7 - 0.02 t and modes of amplitude 1, frequencies 0.6-3 THz; 50 fs steps
 // from 2 ps before, times uneven by `uneven` steps.
 static void make_traces(int n_modes, double snr, double begin, double uneven, uint64_t seed)

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_scatter.c -- diffuse scattering of any crystal and its lines after a sudden change, against the one-atom formula
 // and against the equation of motion.
-#include "test.h"
+#include "context.h"
 
 #include "physics/forces/scatter.h"
-
-static xn_ctx *ctx;
-
-static void setup(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void teardown(void) { xani_destroy(&ctx); }
 
 static void make_copper(double factor, xn_crystal *c, xn_forces *f)
 {
@@ -216,7 +211,7 @@ END_TEST
 
 static void add(TCase *t)
 {
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_one_atom);
     tcase_add_test(t, test_equation_of_motion);
     tcase_add_test(t, test_unstable);

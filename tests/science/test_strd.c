@@ -6,14 +6,10 @@
 // must be right.  The table is printed.  For Lanczos1, whose residuals (1e-13) are near the rounding of its data, the
 // standard deviations, which come from the residuals, cannot have 4 digits in double precision (lmfit 1.3.4: 3.0 to
 // 3.6 digits); 2.5 are asked for.
-#include "test.h"
+#include "context.h"
 
 #include "strd_data.h"
 #include "strd_models.h"
-
-static xani_context *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 typedef struct problem {
     const strd_set *set;

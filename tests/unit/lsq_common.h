@@ -3,15 +3,11 @@
 #ifndef XN_LSQ_COMMON_H
 #define XN_LSQ_COMMON_H
 
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 
 #define MOST 16 // parameters
-
-static xani_context *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 static inline xani_model *make(const char *expression)
 {

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_config_differ.c -- where two configurations differ: by meaning, with the first key and both values.
-#include "test.h"
+#include "context.h"
 
 #include "core/config.h"
-
-static xn_ctx *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 static const char *const skip[] = {"input.files", "input.readings[].file", "reduce.delay_bins_ps", NULL};
 

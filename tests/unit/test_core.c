@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_core.c -- status, error text, log, progress, interruption, memory.
-#include "test.h"
+#include "context.h"
 
 #include <jansson.h>
 #include <omp.h>
 #include <sys/stat.h>
-
-static xn_ctx *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 START_TEST(test_status_table)
 {

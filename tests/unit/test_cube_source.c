@@ -2,13 +2,10 @@
 // test_cube_source.c -- reading the field's binned cubes.
 #include "h5write.h"
 #include "no_memory.h"
-
-#include "source/source.h"
+#include "opened_source.h"
 
 enum { NB = 4, NY = 3, NX = 2, PLANE = NY * NX };
 
-static xn_ctx *ctx;
-static xn_config *config;
 static char dir[512], on_path[600], off_path[600];
 static const double scan[NB] = {-1.0, 0.5, 2.0, 3.5}, counts[NB] = {10, 20, 30, 40}, i0[NB] = {11, 21, 31, 41};
 
@@ -42,11 +39,6 @@ static void configure(const char *more)
     ck_assert_msg(xn_config_parse(ctx, yaml, "exp.yaml", dir, &config) == XANI_OK, "%s", xani_error_text(ctx));
 }
 
-static void set(const char *assignment)
-{
-    ck_assert_msg(xani_config_assign(ctx, config, assignment) == XANI_OK, "%s", xani_error_text(ctx));
-}
-
 static void set_up(void)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
@@ -54,12 +46,6 @@ static void set_up(void)
     snprintf(dir, sizeof dir, "%s", xn_test_dir("cube-source"));
     write_pair("run0001");
     configure("  delay: {sign: 1, zero_ps: 0.25}\n");
-}
-
-static void tear_down(void)
-{
-    xani_config_destroy(&config);
-    xani_destroy(&ctx);
 }
 
 static xani_status load(xn_cube *cube)

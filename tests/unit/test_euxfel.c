@@ -6,17 +6,13 @@
 // module 2 without the third train; the value of a pixel tells train, cell, module and pixel.
 #include "h5write.h"
 #include "no_memory.h"
+#include "opened_source.h"
 
-#include "core/config.h"
 #include "data/source.h"
 #include "source/recognise.h"
-#include "source/source.h"
 
 enum { TRAINS = 6, CELLS = 2, NY = 3, NX = 4, PIXELS = NY * NX, LACKS = 2, FIRST = 5000 };
 
-static xn_ctx *ctx;
-static xn_config *config;
-static xn_source *source;
 static char dir[512];
 
 static const char *at(const char *name)
@@ -127,11 +123,6 @@ static void write_calibration(const char *name, double value)
     h5_put(at(name), "gains", H5T_NATIVE_DOUBLE, H5_SHAPE(3, 2 * NY, NX), plane);
 }
 
-static void set(const char *assignment)
-{
-    ck_assert_msg(xani_config_assign(ctx, config, assignment) == XANI_OK, "%s", xani_error_text(ctx));
-}
-
 static void set_up(void)
 {
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
@@ -155,21 +146,6 @@ static void set_up(void)
                         "  calibration: {pedestal: pedestal.h5, gain: gains.h5}\n",
                         "exp.yaml", dir, &config);
     ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
-}
-
-static void tear_down(void)
-{
-    xn_source_close(&source);
-    xani_config_destroy(&config);
-    xani_destroy(&ctx);
-}
-
-static const xn_shots *opens(void)
-{
-    xn_source_close(&source);
-    xani_status st = xn_source_open(ctx, config, -1, &source);
-    ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
-    return &source->shots;
 }
 
 START_TEST(test_shots)

@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit.c -- fits of traces in memory and of cubes: values, errors, status, bounds, refusals.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "fit/fit.h"
 #include "kernel/kernels.h"
 
 #define TWO_PI 6.28318530717958647693
-
-static xn_ctx *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 typedef struct {
     double f, g, a, phase;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_edges.c -- traces that hold nothing to fit: flagged, at no cost, and without a trace in their neighbours.
+#include "context.h"
 #include "no_memory.h"
-#include "test.h"
 
 #include <float.h>
 
@@ -12,13 +12,9 @@
 #define TWO_PI 6.28318530717958647693
 enum { N = 160, GOOD = 120, KINDS = 12, P = 2 * GOOD };
 
-static xani_context *ctx;
 static double t[N];
 static float alone[N * GOOD], mixed[N * P]; // the good traces; between any two of them one of the odd kinds
 static xani_fit_result single[GOOD], results[P];
-
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 typedef enum {
     ALL_NAN,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_exponential.c -- a decaying exponential beside the modes: found, efficient, and part of the modes' errors.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "kernel/kernels.h"
@@ -18,10 +18,6 @@ static float y[N * P];
 static double t[N];
 static truth tr[P];
 static xani_fit_result res[P];
-static xani_context *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
-
 static double model(const truth *q, double x)
 {
     return q->offset + q->c * exp(-q->r * x) + q->a * exp(-q->g * x) * cos(TWO_PI * q->f * x + q->phase);

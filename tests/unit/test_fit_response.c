@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_response.c -- options of a response: what they change, what they go together with, and what is refused, for
 // traces and for cubes.
+#include "context.h"
 #include "no_memory.h"
-#include "test.h"
 
 #include <stddef.h>
 
@@ -19,9 +19,6 @@ enum { N = 160, P = 60, ZERO = 40 }; // the first delays lie before time zero
 static float y[N * P];
 static double t[N];
 static xani_fit_result res[P], other[P];
-static xani_context *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 static double f_of(int p) { return 0.8 + 0.03 * p; }
 static double g_of(int p) { return 0.3 + 0.005 * p; }
 

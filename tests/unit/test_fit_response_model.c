@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_response_model.c -- fits near time zero by variable projection and by the general least squares agree: in
 // values and errors, for a mode through a response and for an exponential; the latter finds time zero and width too.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "lsq/kinds.h"
@@ -15,9 +15,6 @@ enum { N = 160, P = 40, ALL = 8 };
 static float y[N * P];
 static double t[N], y64[N * P];
 static xani_fit_result res[P];
-static xani_context *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 static double f_of(int p) { return 1.0 + 0.05 * p; }
 
 // exp(z t) from 0 on through a response, with the Faddeeva function of the models: U = exp(-tau^2/2) w(i x)/2 where x,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_rounds.c -- weights of samples and second rounds: outliers, counting noise, against known truth and referee.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "fit/reweight.h"
@@ -10,13 +10,9 @@
 #define TWO_PI 6.28318530717958647693
 enum { N = 200, P = 600 };
 
-static xani_context *ctx;
 static float y[N * P], weight[N * P];
 static double t[N];
 static double truth[P][4]; // f, g, A, phase
-
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 static xani_fit_options options(void)
 {

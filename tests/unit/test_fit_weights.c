@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fit_weights.c -- weights and missing samples: the minimum is that of an independent weighted fit.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "fit_referee.h"
@@ -9,13 +9,9 @@
 #define TWO_PI 6.28318530717958647693
 enum { N = 160, P = 200 };
 
-static xani_context *ctx;
 static float y[N * P];
 static double t[N], weight[N];
 static double truth[P][4]; // f, g, A, phase
-
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 static xani_fit_options options(void)
 {

@@ -1,12 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_fixed_point.c -- the unit of I0: what it leaves the usual shots, whatever one of them reads.
-#include "test.h"
+#include "context.h"
 
 #include "reduce/internal.h"
-
-static xn_ctx *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 START_TEST(test_glitch_of_i0)
 {

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_forces.c -- force constants in memory: images, sum rule, primitive cell; memory that runs out at any point.
+#include "context.h"
 #include "no_memory.h"
-#include "test.h"
 
 #include "physics/forces/supercell.h"
-
-static xn_ctx *ctx;
-
-static void setup(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void teardown(void) { xani_destroy(&ctx); }
 
 START_TEST(test_nearest_images)
 {
@@ -138,7 +133,7 @@ END_TEST
 
 static void add(TCase *t)
 {
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, test_nearest_images);
     tcase_add_test(t, test_chain);
     tcase_add_test(t, test_no_crystal);

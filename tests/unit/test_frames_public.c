@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_frames_public.c -- files that others wrote give the values that are known of them.
-#include "test.h"
+#include "context.h"
 
 #include <hdf5.h>
 
 #include "io/frames.h"
 #include "io/pipeline.h"
-
-static xn_ctx *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 START_TEST(test_public_files)
 {

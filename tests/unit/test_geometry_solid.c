@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_geometry_solid.c -- solid angles of pixel groups on modules that stand anyhow, beside gaps, at edges.
-#include "test.h"
+#include "context.h"
 
 #include "physics/geometry.h"
 
 enum { ROWS = 4, NX = 6, MODULES = 2, NY = MODULES * ROWS };
 
 static const double PIXEL = 1e-3;
-static xn_ctx *ctx;
 static int64_t rows[MODULES] = {ROWS, ROWS};
 static float position[NY * NX * 3];
-
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 // Module m: first pixel at c, columns along f, rows along s (unit vectors); a gap of `gap` pixels after column 2.
 static void place(int m, const double c[3], const double f[3], const double s[3], double gap)

@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_kinds.c -- every function of kinds.def: derivatives against differences, values against known ones, guesses.
-#include "test.h"
+#include "context.h"
 
 #include "lsq/kinds.h"
 
 enum { N = 60 };
-
-static xani_context *ctx;
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 static xani_model *make(const char *expression)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_orientation.c -- the orientation that reflections were made with comes back; what fixes none is refused.
+#include "context.h"
 #include "core/rng.h"
 #include "physics/geometry.h"
 #include "physics/lattice.h"
-#include "test.h"
 
 static const char base[] = "experiment: {energy_kev: 9.5}\n"
                            "map: {crystal: {cell: [5.1, 6.2, 7.3, 82, 95, 103], centring: P}}\n"
@@ -13,11 +13,6 @@ static const char base[] = "experiment: {energy_kev: 9.5}\n"
                            "  arm: [{axis: [0, 1, 0], angle_deg: 25}]\n"
                            "  goniometer: [{axis: [0, 1, 0], sign: -1}, {axis: [1, 0, 0]}]\n"
                            "  reflections:\n";
-
-static xani_context *ctx;
-
-static void setup(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void teardown(void) { xani_destroy(&ctx); }
 
 static void random_rotation(uint64_t seed, double u[9])
 {
@@ -196,7 +191,7 @@ END_TEST
 
 static void add(TCase *t)
 {
-    tcase_add_checked_fixture(t, setup, teardown);
+    tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_test(t, by_q);
     tcase_add_test(t, by_pixel);
     tcase_add_test(t, one_off);

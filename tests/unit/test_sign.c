@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_sign.c -- a signal on the wrong side of delay zero is noticed, and one on the right side never, whatever its
 // shape, the offset of the whole trace and the jitter; with errors and without.
-#include "test.h"
+#include "context.h"
 
 #include "core/rng.h"
 #include "reduce/internal.h"
-
-static xn_ctx *ctx;
-
-static void set_up(void) { ck_assert_int_eq(xani_create(&ctx), XANI_OK); }
-static void tear_down(void) { xani_destroy(&ctx); }
 
 enum { GROUPS = 16, MOST_BINS = 120, SHOTS = 100 };
 

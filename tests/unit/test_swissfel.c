@@ -1,25 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_swissfel.c -- reading SwissFEL runs: the join by pulse id, laser rules, calibration.
 #include "no_memory.h"
+#include "opened_source.h"
 #include "swissfel_run.h"
 
 #include "reader/reader.h"
-#include "source/source.h"
 
-static xn_ctx *ctx;
-static xn_config *config;
-static xn_source *source;
 static char dir[512], det[600], bs[600], gains[600], pedestals[600];
 
 static void configure(const char *yaml)
 {
     xani_config_destroy(&config);
     ck_assert_msg(xn_config_parse(ctx, yaml, "exp.yaml", dir, &config) == XANI_OK, "%s", xani_error_text(ctx));
-}
-
-static void set(const char *assignment)
-{
-    ck_assert_msg(xani_config_assign(ctx, config, assignment) == XANI_OK, "%s", xani_error_text(ctx));
 }
 
 static void write_all(void)
@@ -40,21 +32,6 @@ static void set_up(void)
     snprintf(pedestals, sizeof pedestals, "%s/pedestal.h5", dir);
     write_all();
     configure(SF_YAML);
-}
-
-static void tear_down(void)
-{
-    xn_source_close(&source);
-    xani_config_destroy(&config);
-    xani_destroy(&ctx);
-}
-
-static const xn_shots *opens(void)
-{
-    xn_source_close(&source);
-    xani_status st = xn_source_open(ctx, config, -1, &source);
-    ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
-    return &source->shots;
 }
 
 static void fails(xani_status status, const char *text)

@@ -1,18 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_swissfel_calibration.c -- gain and pedestal files, masks and switched-off modules of SwissFEL detectors.
+#include "opened_source.h"
 #include "swissfel_run.h"
 
-#include "source/source.h"
-
-static xn_ctx *ctx;
-static xn_config *config;
-static xn_source *source;
 static char dir[512], det[600], bs[600], gains[600], pedestals[600];
-
-static void set(const char *assignment)
-{
-    ck_assert_msg(xani_config_assign(ctx, config, assignment) == XANI_OK, "%s", xani_error_text(ctx));
-}
 
 static void set_up(void)
 {
@@ -27,20 +18,6 @@ static void set_up(void)
     sf_channels(bs);
     sf_calibration(gains, pedestals);
     ck_assert_int_eq(xn_config_parse(ctx, SF_YAML, "exp.yaml", dir, &config), XANI_OK);
-}
-
-static void tear_down(void)
-{
-    xn_source_close(&source);
-    xani_config_destroy(&config);
-    xani_destroy(&ctx);
-}
-
-static void opens(void)
-{
-    xn_source_close(&source);
-    xani_status st = xn_source_open(ctx, config, -1, &source);
-    ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
 }
 
 static void fails(xani_status status, const char *text)

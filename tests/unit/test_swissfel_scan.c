@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_swissfel_scan.c -- readings of SwissFEL runs that stand once per step or change: scan.json, process variables.
 #include "no_memory.h"
+#include "opened_source.h"
 #include "swissfel_run.h"
-
-#include "source/source.h"
 
 #define PV "SLAAR-LGEN:DELAY"
 
-static xn_ctx *ctx;
-static xn_config *config;
-static xn_source *source;
 static char dir[512], det[600], bs[600], pv[600], scan[600];
 
 static void write_scan(const char *json)
@@ -18,11 +14,6 @@ static void write_scan(const char *json)
     ck_assert_ptr_nonnull(f);
     fputs(json, f);
     fclose(f);
-}
-
-static void set(const char *assignment)
-{
-    ck_assert_msg(xani_config_assign(ctx, config, assignment) == XANI_OK, "%s", xani_error_text(ctx));
 }
 
 static void set_up(void)
@@ -45,21 +36,6 @@ static void set_up(void)
     set("input.scan=scan.json");
     set("input.delay={sign: 1, parts: [{source: scan/delay}]}");
     set("select.time_tool=null");
-}
-
-static void tear_down(void)
-{
-    xn_source_close(&source);
-    xani_config_destroy(&config);
-    xani_destroy(&ctx);
-}
-
-static const xn_shots *opens(void)
-{
-    xn_source_close(&source);
-    xani_status st = xn_source_open(ctx, config, -1, &source);
-    ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
-    return &source->shots;
 }
 
 static void fails(const char *text)
