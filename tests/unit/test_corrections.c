@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_corrections.c -- memory cells and corrections of whole frames within reduce: exact sums, any order, all
 // failures.
+#include "fake_context.h"
 #include "no_memory.h"
-#include "test.h"
 
-#include "fake_source.h"
 #include "reduce/internal.h"
 
 enum { SHOTS = 120, SLAB = FAKE_NY * FAKE_NX };
@@ -13,17 +12,6 @@ enum { SHOTS = 120, SLAB = FAKE_NY * FAKE_NX };
 #define ALL                                                                                                            \
     "input: {double_pixels: interpolate, chip_px: [11, 5], common_mode: {rows: true, banks: true, bank_px: [11, 6], "  \
     "min_pixels: 3}}\n" BINS ", photons: {method: neighbour}}\n"
-
-static xn_ctx *ctx;
-static heard said;
-
-static void set_up(void)
-{
-    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
-    said.text[0] = '\0';
-    xani_set_log(ctx, fake_log, &said);
-}
-static void tear_down(void) { xani_destroy(&ctx); }
 
 static xani_status reduce(const fake *f, const char *yaml, int64_t batch, xn_cube *cube)
 {

@@ -2,28 +2,10 @@
 // test_delay_checks.c -- a time tool with the wrong sign is noticed and a right one is not; delay zero is found within
 // its error, and never where there is none.
 #include "no_memory.h"
-#include "test.h"
+#include "said_context.h"
 
 #include "core/rng.h"
 #include "reduce/internal.h"
-
-static xn_ctx *ctx;
-static char said[8192];
-
-static void on_log(void *user, xani_log_level level, const char *text)
-{
-    (void)user;
-    size_t n = strlen(said);
-    snprintf(said + n, sizeof said - n, "%d %s\n", level, text);
-}
-
-static void set_up(void)
-{
-    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
-    said[0] = '\0';
-    xani_set_log(ctx, on_log, NULL);
-}
-static void tear_down(void) { xani_destroy(&ctx); }
 
 enum { NB = 60 };
 

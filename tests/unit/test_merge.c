@@ -1,23 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_merge.c -- cubes of parts of the shots, merged in any order, are the cube of all shots bit by bit.
+#include "fake_context.h"
 #include "no_memory.h"
-#include "test.h"
 
-#include "fake_source.h"
 #include "reduce/internal.h"
 
 enum { SHOTS = 400, PARTS = 3 };
-
-static xn_ctx *ctx;
-static heard said;
-
-static void set_up(void)
-{
-    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
-    said.text[0] = '\0';
-    xani_set_log(ctx, fake_log, &said);
-}
-static void tear_down(void) { xani_destroy(&ctx); }
 
 #define BINS "delay_bins_ps: {start: -1, stop: 3, step: 0.25}"
 #define SINGLE "reduce: {" BINS "}\nengine: {threads: 2}\n"

@@ -1,28 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_nearest.c -- the laser-off shots nearest in time, where ids are times written in parts.
-#include "test.h"
-
-#include "fake_source.h"
+#include "fake_context.h"
 #include "reduce/internal.h"
-
-static xn_ctx *ctx;
-static heard said;
-
-static void set_up(void)
-{
-    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
-    said.text[0] = '\0';
-    xani_set_log(ctx, fake_log, &said);
-}
-static void tear_down(void) { xani_destroy(&ctx); }
-
-static xn_config *parse(const char *yaml)
-{
-    xn_config *c = NULL;
-    xani_status st = xn_config_parse(ctx, yaml, "exp.yaml", ".", &c);
-    ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
-    return c;
-}
 
 static uint64_t milliseconds(uint64_t id) { return (id >> 32) * 1000 + (id & 0xffffffffu); }
 

@@ -1,29 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_reduce_modes.c -- off references in blocks of time, cubes binned before, stored numbers, the sign check.
+#include "fake_context.h"
 #include "no_memory.h"
-#include "test.h"
 
-#include "fake_source.h"
 #include "reduce/internal.h"
-
-static xn_ctx *ctx;
-static heard said;
-
-static void set_up(void)
-{
-    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
-    said.text[0] = '\0';
-    xani_set_log(ctx, fake_log, &said);
-}
-static void tear_down(void) { xani_destroy(&ctx); }
-
-static xn_config *parse(const char *yaml)
-{
-    xn_config *c = NULL;
-    xani_status st = xn_config_parse(ctx, yaml, "exp.yaml", ".", &c);
-    ck_assert_msg(st == XANI_OK, "%s", xani_error_text(ctx));
-    return c;
-}
 
 static xani_status reduce(xn_source *source, const char *yaml, xn_cube *cube)
 {

@@ -1,28 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_select.c -- every cut refuses what it should and nothing else, and the cut-flow adds up.
 #include "no_memory.h"
-#include "test.h"
+#include "said_context.h"
 
 #include "data/source.h"
 #include "reduce/internal.h"
-
-static xn_ctx *ctx;
-static char said[4096];
-
-static void on_log(void *user, xani_log_level level, const char *text)
-{
-    (void)user;
-    size_t n = strlen(said);
-    snprintf(said + n, sizeof said - n, "%d %s\n", level, text);
-}
-
-static void set_up(void)
-{
-    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
-    said[0] = '\0';
-    xani_set_log(ctx, on_log, NULL);
-}
-static void tear_down(void) { xani_destroy(&ctx); }
 
 #define BINS "reduce: {delay_bins_ps: {start: 0, stop: 4.16, step: 0.04}}\n"
 

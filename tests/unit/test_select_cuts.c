@@ -1,29 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // test_select_cuts.c -- windows by percentile and MAD, two monitors, named sets; whatever is cut, the counts balance.
 #include "no_memory.h"
-#include "test.h"
+#include "said_context.h"
 
 #include "core/rng.h"
 #include "reduce/internal.h"
 #include "reduce/windows.h"
-
-static xn_ctx *ctx;
-static char said[16384];
-
-static void on_log(void *user, xani_log_level level, const char *text)
-{
-    (void)user;
-    size_t n = strlen(said);
-    snprintf(said + n, sizeof said - n, "%d %s\n", level, text);
-}
-
-static void set_up(void)
-{
-    ck_assert_int_eq(xani_create(&ctx), XANI_OK);
-    said[0] = '\0';
-    xani_set_log(ctx, on_log, NULL);
-}
-static void tear_down(void) { xani_destroy(&ctx); }
 
 #define BINS "reduce: {delay_bins_ps: {start: 0, stop: 4, step: 0.04}}\n"
 enum { TOOL, A, B, N_EXTRA };
