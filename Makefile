@@ -98,8 +98,8 @@ check-phonons: build
 check-plan: setup-test
 	@cmake -S . -B $(BUILD) -G Ninja >/dev/null
 	@cmake --build $(BUILD) --target xani
-	@XN_ROOT="$(CURDIR)" XANI_PLAN_SETTINGS=all XANI_PLAN_TABLE=$(BUILD)/check-plan.md \
-	    /usr/bin/python3 tests/cli/plan.py $(BUILD)/xani $(BUILD)/check-plan
+	@XANI_PLAN_SETTINGS=all XANI_PLAN_TABLE="$(abspath $(BUILD))/check-plan.md" \
+	    tools/run-script check-plan tests/cli/plan.py $(BUILD)/xani $(BUILD)/check-plan
 	@cat $(BUILD)/check-plan.md
 
 check-germanium: build

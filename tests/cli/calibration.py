@@ -7,26 +7,15 @@ codes, saturated words, NaN and masks of every table; what `xani reduce` adds up
 the fixed point, and exactly the pixels that had no number must be masked.  Then common mode, double pixels, photons and
 `xani dark`.  Prints TAP.
 """
-import json
 import os
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
+from harness import SCRATCH, r, write_config, xani, xani_must
 
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
 ENERGY, SHOTS = 9.5, 24
 rng = np.random.default_rng(7)
-os.makedirs(SCRATCH, exist_ok=True)
 
 
 def put(path, **datasets):
@@ -60,10 +49,8 @@ def reduce(name, words, modules, inputs, more=None, fails=None):
               "input": {"layout": "swissfel", "files": ["run.h5"], "frames": "DET", "i0": "I0", "laser": "LASER",
                         "delay": {"parts": [{"source": "STAGE"}], "sign": 1}, **inputs},
               "reduce": {"delay_bins_ps": {"start": -1, "stop": 1, "step": 2}, **(more or {})}}
-    with open(f"{where}/xani.yaml", "w") as f:
-        json.dump(config, f)
-    done = subprocess.run([XANI, "reduce", f"{where}/xani.yaml", "-o", f"{where}/cube.h5"], capture_output=True, text=True,
-                          timeout=600)
+    write_config(f"{where}/xani.yaml", config)
+    done = xani("reduce", f"{where}/xani.yaml", "-o", f"{where}/cube.h5")
     if fails is not None:
         r.ok(done.returncode in (2, 3) and fails in done.stderr, f"{name}: is refused: {done.stderr.strip()[-160:]}")
         return None, None
@@ -422,9 +409,8 @@ for k in range(3):
     frames_file(f"{where}/g{k}.h5", words, M, readings=False)
     runs.append({"stage": f"g{k}", "files": [f"g{k}.h5"]})
 base = {"experiment": {"energy_kev": ENERGY}, "input": {"layout": "swissfel", "frames": "DET", "laser": "daq_rec"}}
-with open(f"{where}/xani.yaml", "w") as f:
-    json.dump({**base, "dark": {"runs": runs}}, f)
-done = subprocess.run([XANI, "dark", f"{where}/xani.yaml", "-o", f"{where}/calibration.h5"], capture_output=True, text=True, timeout=600)
+write_config(f"{where}/xani.yaml", {**base, "dark": {"runs": runs}})
+done = xani("dark", f"{where}/xani.yaml", "-o", f"{where}/calibration.h5")
 if r.ok(done.returncode == 0, f"dark: runs {done.stderr.strip()[-300:] if done.returncode else ''}"):
     r.ok(os.path.exists(f"{where}/calibration.h5.manifest.json"), "dark: the file has a manifest")
     with h5py.File(f"{where}/calibration.h5") as f:
@@ -447,15 +433,13 @@ if r.ok(done.returncode == 0, f"dark: runs {done.stderr.strip()[-300:] if done.r
     first = open(f"{where}/calibration.h5", "rb").read()
     hashes = []
     for threads in (1, 3):
-        subprocess.run([XANI, "dark", f"{where}/xani.yaml", "-o", f"{where}/t{threads}.h5", "--set", f"engine.threads={threads}"], check=True, capture_output=True)
+        xani_must("dark", f"{where}/xani.yaml", "-o", f"{where}/t{threads}.h5", "--set", f"engine.threads={threads}")
         with h5py.File(f"{where}/t{threads}.h5") as f:
             hashes.append(b"".join(f[f"entry/calibration/{n}"][()].tobytes() for n in ("pedestal", "rms", "count", "mask")))
     r.ok(hashes[0] == hashes[1], "dark: the same bits for any number of threads")
 for name, wrong, why in (("twice", [runs[0], runs[0]], "twice"), ("mixed", [runs[0], {"stage": "fh", "files": ["g1.h5"]}], "different detectors"),
                          ("other", [{"stage": "g2", "files": ["g0.h5"]}], "in stage g2"), ("gone", [{"stage": "g0", "files": ["g9.h5"]}], "g9.h5")):
-    with open(f"{where}/{name}.yaml", "w") as f:
-        json.dump({**base, "dark": {"runs": wrong}}, f)
-    done = subprocess.run([XANI, "dark", f"{where}/{name}.yaml", "-o", f"{where}/{name}.h5"], capture_output=True, text=True, timeout=600)
+    write_config(f"{where}/{name}.yaml", {**base, "dark": {"runs": wrong}})
+    done = xani("dark", f"{where}/{name}.yaml", "-o", f"{where}/{name}.h5")
     r.ok(done.returncode in (2, 3) and why in done.stderr and not os.path.exists(f"{where}/{name}.h5"), f"dark: {name} is refused and leaves nothing: {done.stderr.strip()[-140:]}")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -14,27 +14,15 @@ import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
-    import yaml
-    from experiment import write_field_cube
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+from harness import SCRATCH, XANI, r, set_options, xani
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
+import h5py
+import numpy as np
+import yaml
 
-
-def xani(*args, cwd=SCRATCH, **more):
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | more
-    return subprocess.run([XANI, *args], cwd=cwd, timeout=100, text=True, **streams)
+from experiment import write_field_cube
 
 
 def refused(code, words, *args, **more):
@@ -60,8 +48,6 @@ def configuration(folder, text, name="xani.yaml"):
 PLAIN = ("# Jülich\nexperiment: {title: 'ν(q) of É'}\ninput:\n  layout: cube\n  files: [run0003_on.h5]\n  delay: {sign: +1}\n"
          "reduce: {off: {mode: all}}\nfit: {modes_max: 1}\noutput: {report: false}\n")
 
-shutil.rmtree(SCRATCH, ignore_errors=True)
-os.makedirs(SCRATCH)
 good = f"{SCRATCH}/good"
 write_cubes(good, lambda t: 0.05 * np.cos(12 * t))
 configuration(good, PLAIN)
@@ -192,7 +178,7 @@ for code, words, settings in ((2, ["fit.modes_max", "at most 3"], ["fit.backgrou
                               (2, ["needs fit.start_modes"], ["fit.start=given"]),
                               (3, ["gone.h5", "no such file"], ["fit.start=given", "fit.start_modes=gone.h5"])):
     for command in (["check", "good/xani.yaml"], ["run", "good/xani.yaml", "-o", "early"]):
-        refused(code, words, *command, *(a for s in settings for a in ("--set", s)))
+        refused(code, words, *command, *set_options(*settings))
 r.ok(not os.path.exists(f"{SCRATCH}/early/cube.h5"), "no cube was made for them")
 shutil.copytree(good, f"{SCRATCH}/dark")
 with h5py.File(f"{SCRATCH}/dark/run0003_off.h5", "r+") as f:
@@ -248,5 +234,4 @@ with subprocess.Popen([XANI, "report", "r"], cwd=SCRATCH, stdout=subprocess.PIPE
     p.send_signal(signal.SIGHUP)
     said = p.communicate()[1]
 r.ok(p.returncode == 75 and "interrupted" in said and not os.path.exists(f"{SCRATCH}/r/report.html"), f"a report stops when asked to: {p.returncode}")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -4,29 +4,16 @@
 pedestals, noise, counts and masks, those of NumPy; European XFEL memory cells have pedestals of their own.  Prints TAP.
 """
 import json
-import os
-import shutil
-import subprocess
-import sys
 
-ROOT = os.environ["XN_ROOT"]
-sys.path[:0] = [os.path.join(ROOT, "tests", "contract"), os.path.join(ROOT, "tests", "layouts")]
-try:
-    import h5py
-    import numpy as np
+from harness import SCRATCH, r, xani
 
-    import exdf
-    import pal
-    import sacla
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-shutil.rmtree(SCRATCH, ignore_errors=True)
-os.makedirs(SCRATCH)
-r = Report()
+import exdf
+import pal
+import sacla
+
 N, NY, NX, CODES = 160, 16, 24, (0, 1, 3)
 DEAD, NOISY = (3, 7), (12, 20)
 rng = np.random.default_rng(11)
@@ -52,7 +39,7 @@ def dark(name, layout, runs, **keys):
     with open(path, "w") as f:
         json.dump({"experiment": {"energy_kev": 10.0}, "input": {"layout": layout, **keys},
                    "dark": {"runs": [{"stage": s, "files": files} for s, files in runs]}}, f)
-    done = subprocess.run([XANI, "dark", path, "-o", out, "-q"], capture_output=True, text=True, timeout=300)
+    done = xani("dark", path, "-o", out, "-q")
     if not r.ok(done.returncode == 0, f"{name}: made {done.stderr.strip()[-300:] if done.returncode else ''}"):
         return None
     with h5py.File(out) as f:
@@ -136,5 +123,4 @@ compare("sacla", dark("sacla", "sacla", [("all", ["77.h5"])]), [0])
 pal.point(f"{SCRATCH}/pal/001_001_000.h5", image=(1_600_000_000_000 + np.arange(N) * 16, adu[0].astype("f4")))
 compare("pal", dark("pal", "pal", [("all", ["pal/001_001_000.h5"])]), [0])
 compare("generic", dark("generic", "nexus", [("all", ["nx0.nxs"])], frames="entry/frames"), [0])
-print(f"1..{r.n}")
-sys.exit(r.failed > 0)
+r.end()

@@ -9,27 +9,18 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+from harness import SCRATCH, XANI, r, set_options, xani
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
 SETTINGS = ("sim.shots=500", "runs=[{name: a, angle_deg: [0]}, {name: b, angle_deg: [8]}]", "sim.detector.shape=[16, 32]",
             "sim.detector.pixel_mm=1.2", "sim.detector.gap_px=[2, 2]", "sim.detector.centre_px=[33, -10]", "sim.photons=320",
             "reduce.spatial_bin=1")
-SMALL = [word for s in SETTINGS for word in ("--set", s)]
+SMALL = set_options(*SETTINGS)
 
 
 def demo(*args):
-    done = subprocess.run([XANI, "demo", *args], capture_output=True, text=True, timeout=800, cwd=SCRATCH)
-    return done.returncode, done.stdout, done.stderr
+    return xani("demo", *args, timeout=800)
 
 
 def error_line(stderr):
@@ -105,5 +96,4 @@ def check_interrupt():
 r.guard("demo", check_demo)
 r.guard("foreign", check_foreign)
 r.guard("interrupt", check_interrupt)
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

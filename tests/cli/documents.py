@@ -10,34 +10,20 @@ import os
 import re
 import shlex
 import shutil
-import subprocess
-import sys
 import textwrap
 
-root = os.environ["XN_ROOT"]
-sys.path.insert(0, os.path.join(root, "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
-    from experiment import write_field_cube
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+from harness import ROOT, SCRATCH, r, xani
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-documents = [f"{root}/README.md", f"{root}/CONTRIBUTING.md", f"{root}/ARCHITECTURE.md", *sorted(glob.glob(f"{root}/docs/*.md")),
-             *sorted(glob.glob(f"{root}/docs/man/*.scd"))]
-text = {os.path.relpath(path, root): open(path, encoding="utf-8").read() for path in documents}
+import h5py
+import numpy as np
 
+from experiment import write_field_cube
 
-def xani(*args):
-    return subprocess.run([XANI, *args], capture_output=True, text=True, cwd=SCRATCH, timeout=100)
-
+documents = [f"{ROOT}/README.md", f"{ROOT}/CONTRIBUTING.md", f"{ROOT}/ARCHITECTURE.md", *sorted(glob.glob(f"{ROOT}/docs/*.md")),
+             *sorted(glob.glob(f"{ROOT}/docs/man/*.scd"))]
+text = {os.path.relpath(path, ROOT): open(path, encoding="utf-8").read() for path in documents}
 
 # ---- inputs under the names of the documents
-shutil.rmtree(SCRATCH, ignore_errors=True)
 os.makedirs(f"{SCRATCH}/raw")
 t = np.arange(60) * 0.05
 y = 1e4 * (1 + 0.05 * np.cos(12 * t)[:, None, None]) + np.random.default_rng(1).normal(0, 20, (60, 6, 8))
@@ -130,15 +116,14 @@ for command in re.findall(r"^  (\w+) ", xani("--help").stdout, re.M):
     r.ok(not lost, f"xani(1) has the options of {command} {lost}")
 
 # ---- targets and files
-with open(f"{root}/Makefile", encoding="utf-8") as f:
+with open(f"{ROOT}/Makefile", encoding="utf-8") as f:
     targets = set(re.findall(r"^([a-z][\w-]*)(?:\s[^:=]*)?:", f.read(), re.M))
 for name, content in text.items():
     missing = sorted({m for m in re.findall(r"`make ([a-z][\w-]*)", content)} - targets)
     r.ok(not missing, f"{name}: make targets {missing or 'exist'}")
     paths = set(re.findall(r"(?<![\w/.])((?:docs|tests|src|include|examples|tools|cli|cmake|bench|data)/[\w./{},*-]*\w)", content))
-    lost = sorted(p for p in paths if "{" not in p and not glob.glob(f"{root}/{p}*") and not p.startswith("data/NAME"))
+    lost = sorted(p for p in paths if "{" not in p and not glob.glob(f"{ROOT}/{p}*") and not p.startswith("data/NAME"))
     r.ok(not lost, f"{name}: files it names {lost or 'exist'}")
 unlisted = [d for d in text if d.startswith("docs/") and d.endswith(".md") and d not in text["README.md"]]
 r.ok(not unlisted, f"README lists every page {unlisted}")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

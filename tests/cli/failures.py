@@ -9,35 +9,23 @@ import copy
 import os
 import shutil
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import SCRATCH, error_lines, r, xani
 
-    import experiment
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
+import experiment
+
 DET, BSDATA = "acq0001.JF07T02V01.h5", "acq0001.BSDATA.h5"
 I0 = "SAROP21-PBPS133:INTENSITY"
 
 
 def run(folder, *more, out=None):
     out = out or f"{folder}/out"
-    done = subprocess.run([XANI, "run", f"{folder}/xani.yaml", "-o", out, *more], capture_output=True, text=True, timeout=300)
+    done = xani("run", f"{folder}/xani.yaml", "-o", out, *more)
     return done.returncode, done.stderr, out
-
-
-def errors_of(stderr):
-    """The lines that are neither warnings nor notes of progress."""
-    return [l for l in stderr.splitlines() if l.startswith("xani: ") and not l.startswith("xani: warning: ")]
 
 
 def left_behind(out):
@@ -56,7 +44,7 @@ def case(name, code, words, change=None, damage=None, more=(), out=None):
     if damage:
         damage(folder)
     got, stderr, out = run(folder, *more, out=out)
-    lines = errors_of(stderr)
+    lines = error_lines(stderr)
     text = lines[-1] if lines else ""
     fine = got == code and all(w.lower() in text.lower() for w in words)
     r.ok(fine, f"{name}: exit {got} (documented {code}): {text}")
@@ -115,7 +103,6 @@ def nan_gains(f):
     f["gains"][...] = np.nan
 
 
-os.makedirs(SCRATCH, exist_ok=True)
 experiment.swissfel(f"{SCRATCH}/good", shots=400)
 with open(f"{SCRATCH}/good/xani.yaml") as f:
     good = yaml.safe_load(f)
@@ -166,6 +153,5 @@ else:
     r.skip("disk full", "no right to mount a tmpfs")
 
 code, stderr, out = run(f"{SCRATCH}/good")
-r.ok(code == 0 and os.path.exists(f"{out}/dispersion.h5"), f"the same experiment unharmed: exit {code} {errors_of(stderr)}")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.ok(code == 0 and os.path.exists(f"{out}/dispersion.h5"), f"the same experiment unharmed: exit {code} {error_lines(stderr)}")
+r.end()

@@ -7,29 +7,17 @@ with what was put in and, for a straight line, with NumPy's least squares.  Prin
 """
 import json
 import os
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
+from harness import SCRATCH, r, xani
 
-    import experiment
-    from walk import Report, follow_default, nxdata, text
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
+import experiment
+from walk import follow_default, nxdata, text
+
 rng = np.random.default_rng(5)
 X = np.linspace(0, 10, 80)
-
-
-def xani(*args):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=300)
-    return done.returncode, done.stdout, done.stderr
 
 
 def refused(words, *args, code=2):
@@ -226,5 +214,4 @@ check_line(data)
 check_cube()
 check_few_shots()
 check_refusals(data)
-print(f"1..{r.n}")
-sys.exit(r.failed > 0)
+r.end()

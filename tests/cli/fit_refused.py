@@ -8,22 +8,13 @@ delays.  Prints TAP.
 """
 import json
 import os
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
+from harness import SCRATCH, r, xani
 
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 CUBE, MODES = f"{SCRATCH}/cube.h5", f"{SCRATCH}/modes.h5"
-r = Report()
 rng = np.random.default_rng(5)
 
 
@@ -47,8 +38,7 @@ def write(shape=(80, 3, 4), weight=None, resolution=None):
 def fit(*args):
     if os.path.exists(MODES):
         os.remove(MODES)
-    done = subprocess.run([XANI, "fit", CUBE, "-o", MODES, *args], capture_output=True, text=True, timeout=300)
-    return done.returncode, done.stdout, done.stderr
+    return xani("fit", CUBE, "-o", MODES, *args)
 
 
 def refused(what, code, words, *args):
@@ -92,5 +82,4 @@ with h5py.File(MODES) as f:
 want = {"frequency1": "THz", "damping1_errors": "1/ps", "phase1": "rad"}
 r.ok(code == 0 and chi2 == "" and all(units.get(k) == u for k, u in want.items()), f"units of a model: {units} {err}")
 
-print(f"1..{r.n}")
-sys.exit(r.failed > 0)
+r.end()

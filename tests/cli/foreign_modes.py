@@ -7,23 +7,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
+from harness import ROOT, SCRATCH, XANI, r, write_config, xani
 
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-os.makedirs(SCRATCH, exist_ok=True)
-os.chdir(SCRATCH)
-r = Report()
 NY, NX = 6, 8
 U = [[0.1417157, 0.9771205, 0.1585946], [0.1574859, 0.1359166, -0.9781231], [-0.9772998, 0.1635918, -0.1346212]]
 UNITS = {"frequency": "THz", "damping": "1/ps", "phase": "rad", "amplitude": "", "significance": ""}
@@ -46,9 +36,7 @@ def config(name="c.yaml", runs=None, angle=12, **parts):
         for word in path:
             at = at.setdefault(word, {})
         at[last] = value
-    with open(name, "w") as f:
-        json.dump(c, f)
-    return name
+    return write_config(name, c)
 
 
 def modes(name, units=None, stored=None, status=None, run=None, angle=None, rows=None, **values):
@@ -75,11 +63,6 @@ def modes(name, units=None, stored=None, status=None, run=None, angle=None, rows
     return name
 
 
-def xani(*args, seconds=60):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=seconds)
-    return done.returncode, done.stderr
-
-
 def points(path="o.h5"):
     with h5py.File(path) as f:
         return {k: v[()] for k, v in f["entry/points"].items()}
@@ -87,12 +70,12 @@ def points(path="o.h5"):
 
 def mapped(*files, conf="c.yaml", more=()):
     """Points of the map, and what was said; None where it failed."""
-    code, said = xani("map", *(["--config", conf] if conf else []), *files, "-o", "o.h5", *more)
+    code, _, said = xani("map", *(["--config", conf] if conf else []), *files, "-o", "o.h5", *more)
     return (points() if code == 0 else None), "; ".join(said.split("\n"))
 
 
 def refused(what, wanted, words, *files, conf="c.yaml", more=()):
-    code, said = xani("map", *(["--config", conf] if conf else []), *files, "-o", "o.h5", *more)
+    code, _, said = xani("map", *(["--config", conf] if conf else []), *files, "-o", "o.h5", *more)
     r.ok(code == wanted and all(w in said for w in words), f"{what}: exit {code}, {said.strip()}")
 
 
@@ -154,7 +137,7 @@ r.ok(got is not None and 'both of run "a"' in said, f"other modes of one run are
 
 
 def answered(*args):
-    done = subprocess.run([XANI, "map", *args, "--json", "-q"], capture_output=True, text=True, timeout=60)
+    done = xani("map", *args, "--json", "-q")
     return json.loads(done.stdout) if done.returncode == 0 else None
 
 
@@ -218,8 +201,7 @@ with open("geom.yaml") as f:
     c = json.load(f)
 del c["experiment"], c["geometry"]["detector"], c["geometry"]["distance_mm"]
 c["geometry"]["file"] = "flat.geom"
-with open("geom.yaml", "w") as f:
-    json.dump(c, f)
+write_config("geom.yaml", c)
 got, said = mapped("plain.h5", conf="geom.yaml")
 with h5py.File("o.h5") as f:
     energy = f["entry/instrument/beam/incident_energy"][()] if "entry/instrument/beam" in f else None
@@ -248,7 +230,7 @@ got, said = mapped("beside/modes.h5")
 r.ok(got is not None and "no cube that can be read" in said, f"a file that is no cube: {said}")
 
 # ---- branches of force constants: pairs and coherent modes alike
-FORCES = os.path.join(os.environ["XN_ROOT"], "data", "crystals", "cu_296k.txt")
+FORCES = os.path.join(ROOT, "data", "crystals", "cu_296k.txt")
 
 
 def branches(kind, f):
@@ -292,5 +274,4 @@ with subprocess.Popen([XANI, *slow], stderr=subprocess.PIPE, text=True) as proce
     said = process.communicate(timeout=60)[1]
     r.ok(process.returncode == 75 and time.monotonic() - began < 2, f"SIGTERM ends a long search for images: {process.returncode} {said.strip()}")
 
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

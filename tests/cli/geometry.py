@@ -8,23 +8,14 @@ import json
 import os
 import re
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
+from harness import ROOT, SCRATCH, SHARED, r, xani
 
-    from pixels import load
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-DATA = os.path.join(os.environ["XN_ROOT"], "..", "shared", "data")
-os.makedirs(SCRATCH, exist_ok=True)
-r = Report()
+from pixels import load
+
 K_PER_KEV = 2 * np.pi / 12.398419843320026
 
 def q_of(position, energy_kev=9.5):
@@ -190,25 +181,25 @@ def at(a, distance):
 
 LPD_QUADRANTS = [[11.4, 299], [-11.5, 8], [254.5, -16], [278.5, 275]]
 DSSC_QUADRANTS = [[-130, 5], [-130, -125], [5, -125], [5, 5]]
-if os.path.isdir(DATA):
-    path = f"{DATA}/extra_geom/lpd_mar_18.h5"
+if os.path.isdir(SHARED):
+    path = f"{SHARED}/extra_geom/lpd_mar_18.h5"
     compare("LPD", at(stacked(lpd(path, LPD_QUADRANTS)), 0.2), file=path, distance_mm=200, quadrants_mm=LPD_QUADRANTS)
     compare("LPD, inverted", at(stacked(lpd(path, LPD_QUADRANTS, -1)), 0.2), file=path, distance_mm=200,
             quadrants_mm=LPD_QUADRANTS, inverted=True)
-    path = f"{DATA}/extra_geom/dssc_geo_june19.h5"
+    path = f"{SHARED}/extra_geom/dssc_geo_june19.h5"
     compare("DSSC", at(stacked(dssc(path, DSSC_QUADRANTS)), 0.4), file=path, distance_mm=400, quadrants_mm=DSSC_QUADRANTS)
     said = load(file=path, distance_mm=400)
     r.ok(isinstance(said, str) and "geometry.quadrants_mm" in said, f"a file without quadrants asks for them: {said}")
     said = load(file=path, quadrants_mm=DSSC_QUADRANTS)
     r.ok(isinstance(said, str) and "geometry.distance_mm" in said, f"a file without distance asks for it: {said}")
-    path = f"{DATA}/extra_geom/agipd_mar18_v11.geom"
+    path = f"{SHARED}/extra_geom/agipd_mar18_v11.geom"
     compare("AGIPD in CrystFEL's form", stacked(crystfel(path)), file=path)
-    for name in sorted(os.listdir(f"{DATA}/psana_geometry")):
-        path = f"{DATA}/psana_geometry/{name}"
+    for name in sorted(os.listdir(f"{SHARED}/psana_geometry")):
+        path = f"{SHARED}/psana_geometry/{name}"
         compare(name, stacked(psana(path)), file=path)
-    path = f"{DATA}/psana_geometry/geometry-def-epix10kaquad.data"
+    path = f"{SHARED}/psana_geometry/geometry-def-epix10kaquad.data"
     compare("ePix10ka, distance given", at(stacked(psana(path)), 0.25 - 0.1), file=path, distance_mm=250)
-    path = f"{DATA}/hummingbird/geometry.h5"
+    path = f"{SHARED}/hummingbird/geometry.h5"
     with h5py.File(path) as f:
         wanted = np.stack([f[k][()].astype("f8") for k in "xyz"], axis=-1) * 0.11e-3
     compare("Hummingbird's pixel map", at(wanted, 0.5), file=path, distance_mm=500, map__pixel_mm=0.11)
@@ -229,14 +220,14 @@ agipd = AGIPD_1MGeometry.from_crystfel_geom(data + "/agipd_mar18_v11.geom")
 np.savez(out, lpd=lpd.get_pixel_positions(), dssc=dssc.get_pixel_positions(), agipd=agipd.get_pixel_positions())
 """ % (LPD_QUADRANTS, DSSC_QUADRANTS)
 referee = os.environ.get("XN_EXTRA_GEOM")
-if referee and os.path.isdir(DATA):
-    subprocess.run([referee, "-c", REFEREE, f"{DATA}/extra_geom", f"{SCRATCH}/referee.npz"], check=True)
+if referee and os.path.isdir(SHARED):
+    subprocess.run([referee, "-c", REFEREE, f"{SHARED}/extra_geom", f"{SCRATCH}/referee.npz"], check=True)
     with np.load(f"{SCRATCH}/referee.npz") as f:
-        compare("extra_geom's LPD", at(stacked(f["lpd"]), 0.2), file=f"{DATA}/extra_geom/lpd_mar_18.h5", distance_mm=200,
+        compare("extra_geom's LPD", at(stacked(f["lpd"]), 0.2), file=f"{SHARED}/extra_geom/lpd_mar_18.h5", distance_mm=200,
                 quadrants_mm=LPD_QUADRANTS)
-        compare("extra_geom's DSSC", at(stacked(f["dssc"]), 0.4), file=f"{DATA}/extra_geom/dssc_geo_june19.h5",
+        compare("extra_geom's DSSC", at(stacked(f["dssc"]), 0.4), file=f"{SHARED}/extra_geom/dssc_geo_june19.h5",
                 distance_mm=400, quadrants_mm=DSSC_QUADRANTS)
-        got = load(file=f"{DATA}/extra_geom/agipd_mar18_v11.geom")[0]
+        got = load(file=f"{SHARED}/extra_geom/agipd_mar18_v11.geom")[0]
         away = np.abs(got - stacked(f["agipd"]))[..., :2].max()
         r.ok(away < 1e-6, f"extra_geom's AGIPD: x and y within {away:.1e} m")
 else:
@@ -328,7 +319,7 @@ compare("NXmx chains", wanted, 12.0, **{"experiment.energy_kev": None}, file=f"{
 
 def layout_picture(name):
     """Position in the assembled picture (x, y, centres at +0.5) of each stored pixel; wide pixels at their centres."""
-    for line in open(os.path.join(os.environ["XN_ROOT"], "data", "detectors.txt")):
+    for line in open(os.path.join(ROOT, "data", "detectors.txt")):
         if line.split()[:1] == [name]:
             fields = line.split()
     turns, modules = int(fields[7]), [list(map(int, f.split(","))) for f in fields[8:]]
@@ -429,7 +420,7 @@ r.ok(isinstance(said, str) and "geometry.distance_mm" in said, f"without data fi
 # ---- xani info
 
 def info(*arguments):
-    done = subprocess.run([XANI, "info", "--json", *arguments], capture_output=True, text=True, timeout=120)
+    done = xani("info", "--json", *arguments)
     return done.returncode, json.loads(done.stdout) if done.stdout.startswith("{") else {}, done.stderr
 
 
@@ -474,5 +465,4 @@ for name, text in {"short.data": "IP 0 JUNGFRAU:V2 0 0 0 0 0 0 0 0 0\nIP 0 JUNGF
     said = load(file=f"{SCRATCH}/{name}")
     r.ok(isinstance(said, str) and (name in said or "distance_mm" in said), f"{name}: {said}")
 
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

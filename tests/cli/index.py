@@ -5,23 +5,12 @@ mean frames of two sample angles; the true one is left alone; what cannot be ref
 """
 import glob
 import json
-import os
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
+from harness import SCRATCH, r, xani
 
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-os.makedirs(SCRATCH, exist_ok=True)
-r = Report()
 U = np.array([[0.1417157, 0.9771205, 0.1585946], [0.1574859, 0.1359166, -0.9781231], [-0.9772998, 0.1635918, -0.1346212]])
 CONFIG = """experiment: {energy_kev: 11}
 sim:
@@ -44,11 +33,6 @@ runs:
 map: {crystal: {cell: [3.61, 3.61, 3.61, 90, 90, 90], space_group: Fm-3m, basis: [{element: Cu, position: [0, 0, 0]}]}}
 reduce: {delay_bins_ps: {start: -0.4, stop: 0.4, step: 0.1}}
 """ % json.dumps(U.tolist())
-
-
-def xani(*args):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=600)
-    return done.returncode, done.stdout, done.stderr
 
 
 def turned(axis, degrees):
@@ -118,5 +102,4 @@ for path in glob.glob(f"{SCRATCH}/raw/run*_o*.h5"):
         f["imgs"][...] = f["imgs"][()] + np.random.default_rng(5).poisson(np.broadcast_to(light, f["imgs"].shape))
 code, answer, err = index(U)
 r.ok(code == 0 and answer["off_by_deg"] < 0.02 and "right" in answer["verdict"], f"fluorescence: {answer.get('verdict')}, {answer.get('off_by_deg', 9):.4f} degrees")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -8,27 +8,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import yaml
+from harness import ROOT, SCRATCH, r, xani
 
-    import experiment
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import yaml
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-
-
-def xani(*args):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=600)
-    return done.returncode, done.stdout, done.stderr
+import experiment
 
 
 def fill(truth, keys):
@@ -45,7 +31,6 @@ def fill(truth, keys):
 UNKNOWABLE = ["experiment.energy_kev", "geometry.cell", "geometry.orientation", "geometry.goniometer", "map.crystal",
               "input.delay.sign", "input.delay.zero_ps"]
 
-os.makedirs(SCRATCH, exist_ok=True)
 raw = f"{SCRATCH}/raw"
 experiment.swissfel(raw, shots=800)
 with open(f"{raw}/xani.yaml") as f:
@@ -58,7 +43,7 @@ made = yaml.safe_load(open(config))
 r.ok(made["input"]["layout"] == "swissfel" and made["input"]["frames"] == "JF07T02V01", "layout and detector are recognised")
 r.ok(made["input"]["i0"] == truth["input"]["i0"], f"the I0 channel is found: {made['input']['i0']}")
 text = open(config).read()
-table = "".join(open(f).read() for f in glob.glob(f"{os.environ['XN_ROOT']}/src/core/config*.def"))
+table = "".join(open(f).read() for f in glob.glob(f"{ROOT}/src/core/config*.def"))
 keys = [k.split(".") for k in re.findall(r'XN_[A-Z_]+\("([a-z0-9_.\[\]]+)"', table)]
 layouts = "cube|euxfel|lcls[a-z0-9_]*|nexus|nxmx|pal|sacla"
 others = set(re.findall(rf'XN_[A-Z_]+\("([a-z0-9_.]+)"[^;]*?"(?:{layouts})(?:, [a-z_0-9]+)*: ', table))
@@ -116,5 +101,4 @@ r.ok(code == 2 and "r?: " in err and "UTF-8" in err and not os.path.exists(f"{SC
 shutil.copytree(raw, f"{SCRATCH}/rä")
 code, out, err = xani("init", f"{SCRATCH}/rä", "-o", f"{SCRATCH}/umlaut.yaml")
 r.ok(code == 0 and yaml.safe_load(open(f"{SCRATCH}/umlaut.yaml", encoding="utf-8")) is not None, f"one that is: {code} {err.strip()[-200:] if code else ''}")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -10,35 +10,22 @@ another one shows by virtual datasets are no runs.  Prints TAP.
 import glob
 import os
 import re
-import shutil
-import subprocess
-import sys
 
-root = os.environ["XN_ROOT"]
-sys.path[:0] = [os.path.join(root, "tests", "contract"), os.path.join(root, "tests", "layouts")]
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import r, xani
 
-    import exdf
-    import sacla
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-shutil.rmtree(SCRATCH, ignore_errors=True)
-os.makedirs(SCRATCH)
-os.chdir(SCRATCH)
+import exdf
+import sacla
+
 N = 24
 stage = 100 + np.arange(N) * 0.01
 
 
 def init(*paths):
-    done = subprocess.run([XANI, "init", *paths], capture_output=True, text=True, timeout=100)
+    done = xani("init", *paths)
     r.ok(done.returncode == 0, f"init {' '.join(paths)}: {done.returncode} {done.stderr.strip()[-200:]}")
     return done.stdout, done.stderr
 
@@ -194,5 +181,4 @@ r.ok(start < stop and step > 0, f"bounds in order: {start} ... {stop}")
 parts = yaml.safe_load(text)["input"]["delay"]["parts"]
 r.ok(len(re.findall("FILL IN: other delay", text)) == 1, f"a second mover is asked for beside {[p['source'] for p in parts]}")
 
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -9,30 +9,21 @@ command writes over a file it reads; the only run of a list is found both in its
 import json
 import os
 import shutil
-import subprocess
-import sys
 
-root = os.environ["XN_ROOT"]
-sys.path.insert(0, os.path.join(root, "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
-    import yaml
-    from experiment import write_field_cube
-    from walk import Report, text
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+from harness import ROOT, SCRATCH, r, xani
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
+import h5py
+import numpy as np
+import yaml
+
+from experiment import write_field_cube
+from walk import text
+
 NT, NY, NX = 60, 7, 9
 A = 3.61
 
 
 def write_inputs():
-    shutil.rmtree(SCRATCH, ignore_errors=True)
-    os.makedirs(SCRATCH)
     t = np.arange(NT) * 0.05
     y = 1 + 0.05 * np.cos(2 * np.pi * 2.0 * t)[:, None, None] * np.ones((NY, NX))
     noise = 1 + 1e-4 * np.random.default_rng(3).standard_normal(y.shape)
@@ -56,7 +47,7 @@ def write_inputs():
     with open(f"{SCRATCH}/flat.geom", "w") as f:
         f.write(f"clen = 0.08\nres = 500\np/min_fs = 0\np/max_fs = {NX - 1}\np/min_ss = 0\np/max_ss = {NY - 1}\n"
                 "p/fs = +1x\np/ss = +1y\np/corner_x = 9\np/corner_y = -3\n")
-    shutil.copy(f"{root}/data/crystals/cu_49k.txt", f"{SCRATCH}/forces.txt")
+    shutil.copy(f"{ROOT}/data/crystals/cu_49k.txt", f"{SCRATCH}/forces.txt")
     config = {
         "experiment": {"energy_kev": 11},
         "input": {"layout": "cube", "delay": {"sign": 1}, "mask": {"file": "mask.h5", "dataset": "mask"}, "background": "dark.h5"},
@@ -73,7 +64,7 @@ def write_inputs():
 
 
 def run():
-    done = subprocess.run([XANI, "run", f"{SCRATCH}/xani.yaml", "-o", f"{SCRATCH}/out", "--json"], capture_output=True, text=True)
+    done = xani("run", f"{SCRATCH}/xani.yaml", "-o", f"{SCRATCH}/out", "--json")
     if done.returncode:
         print("# " + done.stderr)
         return "failed"
@@ -114,19 +105,17 @@ with open(f"{SCRATCH}/alone.yaml", "w") as f:
     yaml.safe_dump(alone, f)
 hkl = []
 for angle in (12, 15):
-    done = subprocess.run([XANI, "run", f"{SCRATCH}/alone.yaml", "-o", f"{SCRATCH}/alone", "--set", f"geometry.goniometer[0].angle_deg={angle}"],
-                          capture_output=True, text=True)
+    done = xani("run", f"{SCRATCH}/alone.yaml", "-o", f"{SCRATCH}/alone", "--set", f"geometry.goniometer[0].angle_deg={angle}")
     with h5py.File(f"{SCRATCH}/alone/dispersion.h5") as f:
         hkl.append(f["entry/points/hkl"][()])
         r.ok(done.returncode == 0 and (f["entry/points/angle_deg"][()] == angle).all(), f"angle {angle}: the points are at it {done.stderr.strip()}")
 turned = np.linalg.norm(hkl[0] - hkl[1], axis=1) / np.linalg.norm(hkl[0], axis=1)
 r.ok(len(turned) > 10 and (turned > 0.01).all(), f"another angle turns every point, {np.median(turned):.3f} of |Q|")
-done = subprocess.run([XANI, "map", "--config", f"{SCRATCH}/alone.yaml", f"{SCRATCH}/alone/modes.h5", "-o", f"{SCRATCH}/alone/d.h5"],
-                      capture_output=True, text=True)
+done = xani("map", "--config", f"{SCRATCH}/alone.yaml", f"{SCRATCH}/alone/modes.h5", "-o", f"{SCRATCH}/alone/d.h5")
 r.ok(done.returncode == 0 and "measured at 15 degrees" in done.stderr, f"xani map tells other angles {done.stderr.strip()}")
 # what a kept result does not depend on, but says of itself or hands to later stages, is taken over
-done = subprocess.run([XANI, "run", f"{SCRATCH}/xani.yaml", "-o", f"{SCRATCH}/out", "--json", "--set", "experiment.title=another",
-                       "--set", "experiment.notes=new", "--set", "map.grid.shape=[4,4,4]", "--set", "fit.max_failed=0.9"], capture_output=True, text=True)
+done = xani("run", f"{SCRATCH}/xani.yaml", "-o", f"{SCRATCH}/out", "--json", "--set", "experiment.title=another",
+            "--set", "experiment.notes=new", "--set", "map.grid.shape=[4,4,4]", "--set", "fit.max_failed=0.9")
 row = json.loads(done.stdout)["runs"][0] if done.returncode == 0 else {}
 r.ok(row.get("reduce") == "kept" and row.get("fit") == "done", f"settings of the map leave the cube {row} {done.stderr.strip()}")
 for name in ("only/cube.h5", "only/modes.h5", "dispersion.h5"):
@@ -134,8 +123,8 @@ for name in ("only/cube.h5", "only/modes.h5", "dispersion.h5"):
         stored = yaml.safe_load(text(f["entry/process/configuration"][()]))
         r.ok(stored["map"]["grid"]["shape"] == [4, 4, 4] and stored["fit"]["max_failed"] == 0.9 and text(f["entry/title"][()]).startswith("another: ")
              and text(f["entry/notes"][()]) == "new", f"{name}: holds the configuration of the last run")
-    r.ok(subprocess.run([XANI, "verify", f"{SCRATCH}/out/{name}"], capture_output=True).returncode == 0, f"{name}: as its manifest says")
-title = subprocess.run([XANI, "run", f"{SCRATCH}/xani.yaml", "-o", f"{SCRATCH}/out", "--set", "experiment.title=third"], capture_output=True)
+    r.ok(xani("verify", f"{SCRATCH}/out/{name}").returncode == 0, f"{name}: as its manifest says")
+title = xani("run", f"{SCRATCH}/xani.yaml", "-o", f"{SCRATCH}/out", "--set", "experiment.title=third")
 with h5py.File(f"{SCRATCH}/out/only/cube.h5") as f:
     r.ok(text(f["entry/title"][()]).startswith("third: ") and "another" not in text(f["entry/title"][()]) and "notes" not in f["entry"],
          "a title is replaced, notes that are gone go")
@@ -149,7 +138,7 @@ config["runs"][0]["name"] = "first"
 with open(f"{SCRATCH}/renamed.yaml", "w") as f:
     yaml.safe_dump(dict(config, map={}), f)
 for command in (["run", f"{SCRATCH}/renamed.yaml", "-o", f"{SCRATCH}/out"], ["report", f"{SCRATCH}/out"]):
-    done = subprocess.run([XANI, *command], capture_output=True, text=True)
+    done = xani(*command)
     r.ok(done.returncode == 0, f"{command[0]}: {done.stderr.strip()}")
 with open(f"{SCRATCH}/out/report.json") as f:
     j = json.load(f)
@@ -157,27 +146,26 @@ with open(f"{SCRATCH}/out/report.json") as f:
          f"a run renamed, a map left out: {j['state']}, {[row['name'] for row in j['runs']]}")
 r.ok(os.path.samefile(f"{SCRATCH}/out/cube.h5", f"{SCRATCH}/out/first/cube.h5"), "the link beside it follows the run's name")
 r.ok(run()[0] == "kept", "the run of before is still there")
-done = subprocess.run([XANI, "report", f"{SCRATCH}/out"], capture_output=True, text=True)
+done = xani("report", f"{SCRATCH}/out")
 with open(f"{SCRATCH}/out/report.json") as f:
     r.ok(done.returncode == 0 and len(json.load(f)["runs"]) == 1, "the report shows the run once")
-done = subprocess.run([XANI, "verify", f"{SCRATCH}/out", "--json"], capture_output=True, text=True)
+done = xani("verify", f"{SCRATCH}/out", "--json")
 r.ok(done.returncode == 0 and json.loads(done.stdout)["good"] == 5, "xani verify counts all results, those left over too")
-r.ok(subprocess.run([XANI, "verify", f"{SCRATCH}/out/cube.h5"], capture_output=True).returncode == 0, "and takes the link's name too")
-done = subprocess.run([XANI, "map", "out/only/modes.h5", "out/modes.h5", "-o", "twice.h5"], capture_output=True, text=True, cwd=SCRATCH)
+r.ok(xani("verify", f"{SCRATCH}/out/cube.h5").returncode == 0, "and takes the link's name too")
+done = xani("map", "out/only/modes.h5", "out/modes.h5", "-o", "twice.h5")
 r.ok(done.returncode == 2 and "given twice" in done.stderr and not os.path.exists(f"{SCRATCH}/twice.h5"),
      f"the same modes under two names are not mapped twice: {done.stderr.strip()}")
 config["runs"].append({"name": "second", "files": ["run0004_on.h5"], "angle_deg": [20]})
 with open(f"{SCRATCH}/gone.yaml", "w") as f:
     yaml.safe_dump(config, f)
-done = subprocess.run([XANI, "run", f"{SCRATCH}/gone.yaml", "-o", f"{SCRATCH}/gone"], capture_output=True, text=True)
+done = xani("run", f"{SCRATCH}/gone.yaml", "-o", f"{SCRATCH}/gone")
 r.ok(done.returncode == 3 and "run second" in done.stderr and "run0004_on.h5" in done.stderr and not os.path.exists(f"{SCRATCH}/gone/first/cube.h5"),
      f"a file of the second run that is missing is told before the first is reduced: {done.stderr.strip()}")
 for what, path, args in (("reduce", "run0003_off.h5", ["xani.yaml"]), ("reduce", "mask.h5", ["xani.yaml"]),
                          ("fit", "out/only/cube.h5", ["out/only/cube.h5"]), ("map", "out/only/modes.h5", ["out/only/modes.h5"]),
                          ("map", "flat.geom", ["out/only/modes.h5"]), ("fit", "run0003_on.h5", ["run0003_on.h5", "--model", "constant"])):
     before = open(f"{SCRATCH}/{path}", "rb").read()
-    done = subprocess.run([XANI, what, *args, "-o", path], capture_output=True, text=True, cwd=SCRATCH)
+    done = xani(what, *args, "-o", path)
     same = open(f"{SCRATCH}/{path}", "rb").read() == before
     r.ok(done.returncode == 2 and same and path in done.stderr, f"{what} does not write over its input {path}: {done.stderr.strip()}")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -13,23 +13,18 @@ import signal
 import subprocess
 import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
+from harness import SCRATCH, XANI, r, skip
 
-    import experiment
-    from walk import Report, hashes
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+
+import experiment
+from walk import hashes
+
 if os.uname().machine != "x86_64":
-    print("1..0 # SKIP registers of another processor")
-    sys.exit(77)
+    skip("registers of another processor")
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 MOST = int(os.environ.get("XANI_KILLS", "16"))
 CONFIG, OUT = f"{SCRATCH}/raw/xani.yaml", f"{SCRATCH}/cube.h5"
-r = Report()
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
@@ -160,5 +155,4 @@ r.ok(code == 0 and len(seen) >= 2 and all(0 < s[0] <= end[0] and 0 < s[1] <= end
      f"snapshots are whole cubes: {sorted(s[0] for s in seen)} of {end[0]} shots with the laser on")
 r.ok(not os.path.exists(partial) and not os.path.exists(f"{partial}.manifest.json") and hashes(OUT) == whole,
      "they go when the cube is there, which is as without them")
-print(f"1..{r.n}")
-sys.exit(r.failed > 0)
+r.end()

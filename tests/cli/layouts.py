@@ -6,25 +6,15 @@ xani info recognises its files.  Prints TAP.
 """
 import glob
 import json
-import os
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
+from harness import SCRATCH, r, write_config, xani
 
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
 SHOTS = ["swissfel", "nxmx", "nexus", "euxfel", "lcls_smalldata", "lcls2_smalldata", "pal", "sacla"]
 CUBES = ["cube", "lcls_cube", "lcls2_cube"]
 WORDS = {"swissfel", "euxfel"}  # store the detector's own words
-r = Report()
 
 CONFIG = {
     "experiment": {"title": "one experiment", "energy_kev": 11},
@@ -38,10 +28,6 @@ CONFIG = {
             "losses": {"frames": 0.02, "not_good": 0, "no_xrays": 0.02, "readings": 0.01},
             "detector": {"modules": [2, 1], "shape": [32, 64], "gap_px": [6, 6], "pixel_mm": 0.5, "centre_px": [80, 35]}},
 }
-
-
-def xani(*args):
-    return subprocess.run([XANI, *args], capture_output=True, text=True, timeout=900)
 
 
 def configuration(layout):
@@ -90,9 +76,7 @@ def recognised(layout):
 
 
 def main():
-    os.makedirs(SCRATCH, exist_ok=True)
-    with open(f"{SCRATCH}/one.yaml", "w") as f:
-        json.dump(CONFIG, f)
+    write_config(f"{SCRATCH}/one.yaml", CONFIG)
     done = xani("sim", f"{SCRATCH}/one.yaml", "-o", f"{SCRATCH}/raw")
     if not r.ok(done.returncode == 0, f"xani sim writes {len(SHOTS + CUBES)} layouts {done.stderr.strip()[-300:]}"):
         return
@@ -113,5 +97,4 @@ def main():
 
 
 r.guard("layouts", main)
-print(f"1..{r.n}")
-sys.exit(r.failed > 0)
+r.end()

@@ -9,18 +9,14 @@ import os
 import runpy
 import sys
 
-script = os.path.join(os.environ["XN_ROOT"], "bench", "reduce_memory.py")
-try:
-    import h5py  # noqa: F401
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
-with open(sys.argv[1], "rb") as f:
+from harness import ROOT, SCRATCH, XANI, skip
+
+script = os.path.join(ROOT, "bench", "reduce_memory.py")
+with open(XANI, "rb") as f:
     if b"__asan_" in f.read():
-        print("1..0 # SKIP memory is the sanitizer's")
-        sys.exit(77)
+        skip("memory is the sanitizer's")
 os.environ["XANI_FRAMES"], os.environ["XANI_BINS"] = "10000", "3000"
 # how many chunks of all delays (6 MB) are encoded at once is chance; all frames held would be 74 MB more
 os.environ["XANI_THREADS"], os.environ["XANI_SLACK_CHUNKS"] = "1", "5"
-sys.argv = [script, *sys.argv[1:3], "frames"]
+sys.argv = [script, XANI, SCRATCH, "frames"]
 runpy.run_path(script, run_name="__main__")

@@ -8,27 +8,15 @@ with exit code 3 and what differs.  Prints TAP.
 import itertools
 import json
 import os
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
+from harness import SCRATCH, r, xani
 
-    import experiment
-    from walk import Report, hashes
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
+import experiment
+from walk import hashes
+
 CONFIG = f"{SCRATCH}/raw/xani.yaml"
-
-
-def xani(*arguments):
-    done = subprocess.run([XANI, *arguments], capture_output=True, text=True, timeout=600)
-    return done.returncode, done.stdout, done.stderr
 
 
 def reduce(name, *more):
@@ -99,8 +87,8 @@ other = reduce("written", "--set", "reduce.photons.method=none", "--set", "reduc
 joint, code, error = merge("joint", parts[0], other, parts[2])
 r.ok(code == 0 and [k for k in differing(whole, joint) if "process" not in k] == [],
      f"a default that is written out is no difference {error}")
-done = subprocess.run([XANI, "merge", parts[0], reduce("zero", "--set", "input.delay.zero_ps=0.01", "--set", "input.part=[2, 3]"),
-                       "-o", f"{SCRATCH}/joint.h5"], capture_output=True, text=True, timeout=600)
+done = xani("merge", parts[0], reduce("zero", "--set", "input.delay.zero_ps=0.01", "--set", "input.part=[2, 3]"),
+            "-o", f"{SCRATCH}/joint.h5")
 r.ok(done.returncode == 0 and "differ in input.delay.zero_ps: " in done.stderr and " and 0.01" in done.stderr,
      f"another delay zero is told ({done.stderr.strip()})")
 listed = "[" + ", ".join(f"{0.1 * k:.1f}" for k in range(-3, 11)) + "]"
@@ -171,5 +159,4 @@ with open(f"{SCRATCH}/series2.h5", "rb") as f, open(f"{SCRATCH}/copy2.h5", "wb")
     g.write(f.read())
 _, code, error = merge("bad", runs[1], of_series("of_copy", "copy2.h5"))
 r.ok(code == 3 and "I0 of all shots is the same" in error, f"and so is a copy of one {error}")
-print(f"1..{r.n}")
-sys.exit(r.failed > 0)
+r.end()

@@ -10,26 +10,16 @@ output.field_cubes writes have names of their own: they do not replace the raw p
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 
-root = os.environ["XN_ROOT"]
-sys.path.insert(0, os.path.join(root, "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
-    import yaml
-    from experiment import write_field_cube
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+from harness import ROOT, SCRATCH, r, xani
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-shutil.rmtree(SCRATCH, ignore_errors=True)
+import h5py
+import numpy as np
+import yaml
+
+from experiment import write_field_cube
+
 os.makedirs(f"{SCRATCH}/raw")
-os.chdir(SCRATCH)
 t = np.arange(40) * 0.05
 y = 1e4 * (1 + 0.05 * np.cos(12 * t))[:, None, None] * np.ones((4, 5))
 write_field_cube("raw/run0001", t, y + np.random.default_rng(1).normal(0, 20, y.shape), np.full((4, 5), 1e4), 100)
@@ -38,7 +28,7 @@ with h5py.File("mask.h5", "w") as f:
 with open("flat.geom", "w") as f:
     f.write("clen = 0.08\nres = 500\np/min_fs = 0\np/max_fs = 4\np/min_ss = 0\np/max_ss = 3\np/fs = +1x\np/ss = +1y\n"
             "p/corner_x = 9\np/corner_y = -3\n")
-shutil.copy(f"{root}/data/crystals/cu_49k.txt", "forces.txt")
+shutil.copy(f"{ROOT}/data/crystals/cu_49k.txt", "forces.txt")
 CU = {"cell": [3.61, 3.61, 3.61, 90, 90, 90], "centring": "F", "basis": [{"element": "Cu", "position": [0, 0, 0]}]}
 CONFIG = {"experiment": {"energy_kev": 11}, "input": {"layout": "cube", "files": ["raw/*_on.h5"], "delay": {"sign": 1}, "mask": [{"file": "mask.h5", "dataset": "mask"}]},
           "fit": {"modes_max": 1, "background": "constant"}, "dark": {"runs": [{"stage": "g0", "files": ["dark*.h5"]}]},
@@ -72,19 +62,19 @@ def state():
     return found
 
 
-def xani(*args):
-    return subprocess.run([XANI, *args, "-q"], capture_output=True, text=True, timeout=100)
+def quiet(*args):
+    return xani(*args, "-q")
 
 
 def refused(output, *args, words=("is an input",), option="-o"):
     before = state()
-    done = xani(*args, option, output)
+    done = quiet(*args, option, output)
     r.ok(done.returncode == 2 and all(w in done.stderr for w in words) and state() == before,
          f"{' '.join(args)} {option} {output}: {done.returncode} {done.stderr.strip()[-160:]}")
 
 
 def done(*args):
-    d = xani(*args)
+    d = quiet(*args)
     r.ok(d.returncode == 0, f"{' '.join(args)}: {d.stderr.strip()[-200:]}")
 
 
@@ -146,7 +136,7 @@ for path in ("cube.h5", "modes.h5", "/dev/null"):  # results hold a configuratio
 done("init", "raw", "-o", "proposed.yaml")
 done("init", "raw", "-o", "proposed.yaml", "--force")
 os.makedirs("sim")
-shutil.copy(f"{root}/data/sim/demo.yaml", "sim/xani.yaml")
+shutil.copy(f"{ROOT}/data/sim/demo.yaml", "sim/xani.yaml")
 refused("sim", "sim", "sim/xani.yaml", words=("sim/xani.yaml", "is the configuration"))
 os.makedirs("result")
 shutil.copy("mask.h5", "result/dispersion.h5")
@@ -156,5 +146,4 @@ refused("result", "run", "x.yaml", "--set", "input.mask[0].file=result/dispersio
 refused("raw/cube.h5", "reduce", "x.yaml", "--set", "output.field_cubes=true", words=("output.field_cubes", "raw/run0001_on.h5", "is an input"))
 refused("raw", "run", "x.yaml", "--set", "output.field_cubes=true", words=("output.field_cubes", "raw/run0001_on.h5", "is an input"))
 r.ok(not any(n.startswith(("cube", "modes")) for n in os.listdir("raw")), "nothing was made before that was found out")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -10,32 +10,17 @@ pixels, folding, fitted numbers with their errors, branches, and refined springs
 import itertools
 import json
 import os
-import subprocess
 import sys
 
-root = os.environ["XN_ROOT"]
-sys.path[:0] = [os.path.join(root, "tests", "contract"), os.path.join(root, "tests", "layouts")]
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import SCRATCH, r, set_options, write_config, xani
 
-    import exdf
-    from beamline import Detector, Laboratory, Run, Shots, turn
-    from springs import Crystal, busing_levy
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-
-
-def xani(*args):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=600)
-    return done.returncode, done.stdout, done.stderr
-
+import exdf
+from beamline import Detector, Laboratory, Run, Shots, turn
+from springs import Crystal, busing_levy
 
 # ---- the experiments: crystal, springs after the laser over those before, detector, circles
 
@@ -181,8 +166,7 @@ def measure(name, lab, write, angles, mean, n, step, off_every=4):
     c["map"].update(crystal={"cell": lab.crystal.cell, "centring": lab.crystal.centring, "basis": basis}, mode_kind="pair",
                     force_constants={"file": "FORCE_CONSTANTS"})
     c["output"]["report"] = False
-    with open(f"{folder}/experiment.yaml", "w", encoding="utf-8") as f:
-        json.dump(c, f)  # YAML reads JSON
+    write_config(f"{folder}/experiment.yaml", c)
     code, _, err = xani("run", f"{folder}/experiment.yaml", "-o", f"{folder}/out")
     r.ok(code == 0, f"{name}: xani run: {code} {err.strip()[-300:] if code else ''}")
     warned = [line for line in err.splitlines() if "warning" in line]
@@ -294,7 +278,7 @@ def check_forces(name, lab, out, shells):
     """The springs that the laser softened are found from the points: the refined band is that of the excited crystal."""
     folder = os.path.dirname(out)
     modes = [f"{out}/{d}/modes.h5" for d in sorted(os.listdir(out)) if os.path.isdir(f"{out}/{d}")]
-    more = sum((["--set", f"map.force_constants.{k}"] for k in ("refine=true", f"shells={shells}")), [])
+    more = set_options("map.force_constants.refine=true", f"map.force_constants.shells={shells}")
     code, _, err = xani("map", "--config", f"{folder}/experiment.yaml", *more, *modes, "-o", f"{folder}/refined.h5")
     if not r.ok(code == 0, f"{name}: refined: {code} {err.strip()[-200:] if code else ''}"):
         return
@@ -350,5 +334,4 @@ EXPERIMENTS = {
 }
 for test in sys.argv[3:] or EXPERIMENTS:
     r.guard(test, EXPERIMENTS[test])
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

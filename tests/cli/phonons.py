@@ -7,22 +7,13 @@ crystal splits at the centre as Lyddane, Sachs and Teller say; damaged files are
 import json
 import os
 import re
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
+from harness import SCRATCH, SHARED, new_folder, r, xani, xani_must
 
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-SHARED = os.path.join(os.environ["XN_ROOT"], "..", "shared", "data", "xdscode_examples")
-r = Report()
+EXAMPLES = f"{SHARED}/xdscode_examples"
 
 # Rock salt of springs: N/m along and across each bond; masses in u, lattice constant in Angstrom.
 A, MASS, ELEMENT = 5.6, np.array([22.990, 35.45]), ["Na", "Cl"]
@@ -94,12 +85,6 @@ def constants():
 PHI = constants()
 
 
-def folder(name):
-    path = os.path.join(SCRATCH, name)
-    os.makedirs(path, exist_ok=True)
-    return path
-
-
 def write(path, text):
     with open(path, "w") as f:
         f.write(text)
@@ -133,13 +118,13 @@ def fc_text(rows):
 
 
 def fc_full():
-    d = folder("full")
+    d = new_folder("full")
     write(f"{d}/SPOSCAR", poscar())
     return write(f"{d}/FORCE_CONSTANTS", fc_text(range(N)))
 
 
 def fc_compact_hdf5():
-    d, rows = folder("compact"), [0, int(np.flatnonzero(KIND == 1)[0])]
+    d, rows = new_folder("compact"), [0, int(np.flatnonzero(KIND == 1)[0])]
     write(f"{d}/phonopy.yaml", structure_yaml())
     with h5py.File(f"{d}/force_constants.hdf5", "w") as f:
         f["force_constants"] = PHI[rows] / EV
@@ -149,7 +134,7 @@ def fc_compact_hdf5():
 
 def vasp(name="vasp", scale=1.0, primitive=True, rows=3 * N):
     """vaspout.h5; a negative scale is the volume of the cell."""
-    d, factor = folder(name), scale if scale > 0 else (-scale / abs(np.linalg.det(CELL)))**(1 / 3)
+    d, factor = new_folder(name), scale if scale > 0 else (-scale / abs(np.linalg.det(CELL)))**(1 / 3)
     with h5py.File(f"{d}/vaspout.h5", "w") as f:
         g = f.create_group("input/poscar")
         g["lattice_vectors"], g["scale"] = CELL / factor if scale > 0 else 2 * CELL, scale
@@ -165,7 +150,7 @@ def vasp(name="vasp", scale=1.0, primitive=True, rows=3 * N):
 
 def sets():
     """Displacements of one atom of each kind; in atomic units of length, as QE's and ABACUS's files have them."""
-    d = folder("sets")
+    d = new_folder("sets")
     write(f"{d}/phonopy_disp.yaml", structure_yaml(BOHR, ("au", "eV/angstrom.au")))
     lines = [f"{N}", "2"]
     for i in (0, int(np.flatnonzero(KIND == 1)[0])):
@@ -177,7 +162,7 @@ def sets():
 
 
 def params():
-    d = folder("params")
+    d = new_folder("params")
     elements = "".join("  -\n" + "".join("    - [ " + ", ".join(f"{x:.15f}" for x in row) + " ]\n" for row in PHI[i, j] / EV)
                        for i in (0, int(np.flatnonzero(KIND == 1)[0])) for j in range(N))
     return write(f"{d}/phonopy_params.yaml", structure_yaml() +
@@ -186,7 +171,7 @@ def params():
 
 def qe(grid=4):
     """q2r.x: the primitive cell repeated grid times; atom na at R from the cell of nb."""
-    d = folder("qe")
+    d = new_folder("qe")
     super_cell = grid * FCC
     lines = ["  2    2   0  " + " ".join(f"{x:.9f}" for x in [A / BOHR, 0, 0, 0, 0, 0])]
     lines += [" ".join(f"{x:.12f}" for x in row / A) for row in FCC]
@@ -215,7 +200,7 @@ def qe(grid=4):
 
 
 def alamode():
-    d, first = folder("alamode"), [0, int(np.flatnonzero(KIND == 1)[0])]
+    d, first = new_folder("alamode"), [0, int(np.flatnonzero(KIND == 1)[0])]
     x = ['<?xml version="1.0"?>', "<Data>", "<Structure>", f"<NumberOfAtoms>{N}</NumberOfAtoms>", "<LatticeVector>"]
     x += [f"<a{i + 1}>" + " ".join(f"{v:.15e}" for v in CELL[i] / BOHR) + f"</a{i + 1}>" for i in range(3)]
     x += ["</LatticeVector>", "<Position>"]
@@ -245,12 +230,8 @@ def alamode():
 # ---- asking
 
 def ask(path, points, *more, code=0):
-    args = [XANI, "phonons", path, "--json", *more]
-    for q in points:
-        args += ["--q", ",".join(f"{x:.17g}" for x in q)]
-    done = subprocess.run(args, capture_output=True, text=True, timeout=120)
-    if done.returncode != code:
-        raise AssertionError(f"exit {done.returncode}: {done.stderr.strip()}")
+    args = [word for q in points for word in ("--q", ",".join(f"{x:.17g}" for x in q))]
+    done = xani_must("phonons", path, "--json", *more, *args, code=code)
     return json.loads(done.stdout) if code == 0 else done.stderr + done.stdout
 
 
@@ -289,7 +270,7 @@ r.guard("eigenvectors", vectors)
 
 def table():
     """What people read holds every frequency, also of cells of many atoms."""
-    done = subprocess.run([XANI, "phonons", f"{SCRATCH}/full/FORCE_CONSTANTS", "--q", "0.1,0.2,0.3", "--q", "1.1,0.2,0.3"], capture_output=True, text=True)
+    done = xani("phonons", f"{SCRATCH}/full/FORCE_CONSTANTS", "--q", "0.1,0.2,0.3", "--q", "1.1,0.2,0.3")
     rows = done.stdout.split("frequency thz")[-1].strip().split("\n")
     shown = [float(x) for row in rows for x in re.split(r", | +", row.strip())]
     shown = [x for x in shown if x not in (0.1, 0.2, 0.3, 1.1)]
@@ -304,7 +285,7 @@ r.guard("table", table)
 
 def polar():
     """Z = +-1 and eps = 2: both ways leave the points of the supercell alone, and split the centre as they must."""
-    d = folder("polar")
+    d = new_folder("polar")
     write(f"{d}/SPOSCAR", poscar())
     fc = write(f"{d}/FORCE_CONSTANTS", fc_text(range(N)))
     write(f"{d}/BORN", "default\n" + "2 0 0 0 2 0 0 0 2\n1 0 0 0 1 0 0 0 1\n-1 0 0 0 -1 0 0 0 -1\n")
@@ -335,7 +316,7 @@ r.guard("polar", polar)
 # ---- real constants
 
 def real(name):
-    path = os.path.join(SHARED, name)
+    path = os.path.join(EXAMPLES, name)
     if not os.path.exists(path):
         r.skip(name, "../shared/data is not there")
         return
@@ -376,9 +357,7 @@ def refuse(name, path, *words, more=()):
 
 
 def wrong():
-    d = folder("wrong")
-    for left in os.listdir(d):
-        os.remove(f"{d}/{left}")
+    d = new_folder("wrong")
     fc = fc_text(range(N))
     write(f"{d}/FORCE_CONSTANTS", fc)
     refuse("no structure", f"{d}/FORCE_CONSTANTS", "FORCE_CONSTANTS", "SPOSCAR")
@@ -397,15 +376,14 @@ def wrong():
     write(f"{d}/BORN", "14.4\n2 0 0 0 2 0 0 0 2\n1 0 0\n")
     refuse("charges cut short", f"{d}/FORCE_CONSTANTS", "BORN:")
     text = open(f"{SCRATCH}/full/SPOSCAR").read().replace("Na Cl", "Na Xx")
-    write(f"{folder('element')}/SPOSCAR", text)
+    write(f"{new_folder('element')}/SPOSCAR", text)
     write(f"{SCRATCH}/element/FORCE_CONSTANTS", fc)
     refuse("an unknown element", f"{SCRATCH}/element/FORCE_CONSTANTS", "SPOSCAR:")
-    done = subprocess.run([XANI, "phonons", f"{d}/FORCE_CONSTANTS", "--at", "1,2"], capture_output=True, text=True)
+    done = xani("phonons", f"{d}/FORCE_CONSTANTS", "--at", "1,2")
     r.ok(done.returncode == 2 and "--at 1,2" in done.stderr, "a point of two numbers is a usage error")
-    if os.path.exists(os.path.join(SHARED, "STO_sto_cubic.mat")):
-        refuse("MATLAB 5, which is not HDF5", os.path.join(SHARED, "STO_sto_cubic.mat"), "STO_sto_cubic.mat")
+    if os.path.exists(os.path.join(EXAMPLES, "STO_sto_cubic.mat")):
+        refuse("MATLAB 5, which is not HDF5", os.path.join(EXAMPLES, "STO_sto_cubic.mat"), "STO_sto_cubic.mat")
 
 
 r.guard("wrong input", wrong)
-print(f"1..{r.n}")
-sys.exit(r.failed > 0)
+r.end()

@@ -11,27 +11,18 @@ import json
 import os
 import shutil
 import struct
-import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import SCRATCH, SHARED, r, set_options, write_config, xani, xani_must
 
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-GE = os.path.abspath(os.path.join(os.environ["XN_ROOT"], "..", "shared", "data", "xdscode_examples", "Ge_ge.mat"))
+GE = f"{SHARED}/xdscode_examples/Ge_ge.mat"
 ALL = os.environ.get("XANI_PLAN_SETTINGS") == "all"
 ONLY = os.environ.get("XANI_PLAN_ONLY", "").split()
 SHORT_OF = 0.2
-r = Report()
 
 # A few square millimetres of detector, so that every group sees about the same and medians speak for all.
 BASE = yaml.safe_load("""
@@ -90,19 +81,8 @@ SETTINGS = [  # what is different, how it is said in the table
 ]
 
 
-def xani(*args, code=0):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=600)
-    if code is not None and done.returncode != code:
-        raise AssertionError(f"xani {' '.join(args)}: exit {done.returncode}: {done.stderr[-400:]}")
-    return done.stdout if code == 0 else done.stderr
-
-
-def sets(values):
-    return [w for key, v in values.items() for w in ("--set", f"{key}={json.dumps(v)}")]
-
-
 def plan(config, values, *results):
-    return json.loads(xani("plan", config, *results, "--json", "-q", *sets(values)))
+    return json.loads(xani_must("plan", config, *results, "--json", "-q", *set_options(values)).stdout)
 
 
 def grouped(x, n):
@@ -116,8 +96,8 @@ def simulate(name, values):
     os.makedirs(folder)
     with open(f"{folder}/in.yaml", "w") as f:
         yaml.safe_dump(BASE, f)
-    xani("sim", f"{folder}/in.yaml", "-o", f"{folder}/raw", "-q", *sets(values))
-    xani("run", f"{folder}/raw/xani.yaml", "-o", f"{folder}/out", "-q", "--set", "output.report=false")
+    xani_must("sim", f"{folder}/in.yaml", "-o", f"{folder}/raw", "-q", *set_options(values))
+    xani_must("run", f"{folder}/raw/xani.yaml", "-o", f"{folder}/out", "-q", "--set", "output.report=false")
     return folder
 
 
@@ -239,7 +219,7 @@ def binned():
     raw, folder = f"{SCRATCH}/copper/raw/xani.yaml", f"{SCRATCH}/binned"
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
-    xani("reduce", raw, "-o", f"{folder}/cube.h5", "-q", "--set", "output.field_cubes=true")
+    xani_must("reduce", raw, "-o", f"{folder}/cube.h5", "-q", "--set", "output.field_cubes=true")
     on, = (name for name in os.listdir(folder) if name.endswith("_on.h5"))
     with h5py.File(f"{folder}/cube.h5") as f:
         shots = [int(f[f"entry/sums/{k}/shots"][()].sum()) for k in ("on", "off")]
@@ -261,7 +241,7 @@ def binned():
     before = plan(config, known)
     r.ok(np.allclose(facts(before), want, rtol=1e-4) and before["delays_used"] > 80, f"cubes before: shots {facts(before)}, {before['delays_used']} delays")
     r.ok(before["clearest"]["found"] is None, "what is found is not known where the brightness is not")
-    xani("run", config, "-o", f"{folder}/out", "-q", "--set", "output.report=false")
+    xani_must("run", config, "-o", f"{folder}/out", "-q", "--set", "output.report=false")
     after = plan(config, known, f"{folder}/out")
     r.ok(np.allclose(facts(after), want, rtol=1e-4) and after["sigma_measured"] and abs(after["sigma_measured"] * np.sqrt(frame * shots[0] / 100) - 1) < 0.2,
          f"results of cubes: shots {facts(after)}, sigma {after['sigma_measured']} measured, {after['sigma_expected']} expected")
@@ -354,9 +334,8 @@ def pulse():
             "sim": {"crystal": "al_80k", "temperature_k": 300, "layouts": ["cube_noiseless"], "photons": 1, "background": {"electrons": 1},
                     "delay": {"start": -0.2, "stop": 0.6}},
             "reduce": {"delay_bins_ps": {"start": -0.1, "stop": 0.5, "step": 0.05}}}
-    with open(config, "w") as f:
-        json.dump(made, f)
-    xani("sim", config, "-o", f"{SCRATCH}/pulse", "-q")
+    write_config(config, made)
+    xani_must("sim", config, "-o", f"{SCRATCH}/pulse", "-q")
     with h5py.File(f"{SCRATCH}/pulse/truth.h5") as f:
         run = next(k for k, v in f["entry"].items() if isinstance(v, h5py.Group) and "dilution" in v)
         d = np.median(f[f"entry/{run}/dilution"][()])
@@ -372,16 +351,16 @@ def pictures():
     config, png = f"{SCRATCH}/copper/raw/xani.yaml", f"{SCRATCH}/plan.png"
     if os.path.exists(png):
         os.remove(png)
-    text = xani("plan", config, "--draw", png, "-q", *sets({"input": {}, "plan.photons": 50, "plan.angles": {"start_deg": 0, "stop_deg": 4, "step_deg": 2}}))
+    text = xani_must("plan", config, "--draw", png, "-q", *set_options({"input": {}, "plan.photons": 50, "plan.angles": {"start_deg": 0, "stop_deg": 4, "step_deg": 2}})).stdout
     r.ok(text.startswith("conclusions") and "branch" in text and "coverage" in text, "the answer as tables")
     with open(png, "rb") as f:
         head = f.read(24)
     r.ok(head[:8] == b"\x89PNG\r\n\x1a\n" and struct.unpack(">II", head[16:24]) == (1900, 1500) and os.path.getsize(png) > 20000, "and as a picture")
     before = open(config).read()
-    r.ok("not a PNG" in xani("plan", config, "--draw", config, "-q", "--force", "--set", "input={}", code=2) and open(config).read() == before,
+    r.ok("not a PNG" in xani_must("plan", config, "--draw", config, "-q", "--force", "--set", "input={}", code=2).stderr and open(config).read() == before,
          "a configuration is not drawn over")
-    r.ok("x.jpg: not a PNG" in xani("plan", config, "--draw", "x.jpg", "-q", "--set", "input={}", code=2), "a picture is a PNG by its name too")
-    r.ok("exists" in xani("plan", config, "--draw", png, "-q", "--set", "input={}", code=1), "a picture that is there is kept")
+    r.ok("x.jpg: not a PNG" in xani_must("plan", config, "--draw", "x.jpg", "-q", "--set", "input={}", code=2).stderr, "a picture is a PNG by its name too")
+    r.ok("exists" in xani_must("plan", config, "--draw", png, "-q", "--set", "input={}", code=1).stderr, "a picture that is there is kept")
 
 
 def errors():
@@ -398,15 +377,13 @@ def errors():
                          ({"geometry.distance_mm": 0.06}, "geometry.distance_mm: 0.06 mm is no distance"),
                          ({"plan.photons": -1}, "plan.photons"), ({"plan.photon": 1}, "plan.photons"),
                          ({"plan.results": ["nowhere"]}, "plan.results")]:
-        code = subprocess.run([XANI, "plan", config, "-q", *sets({"input": {}, **values})], capture_output=True, text=True)
-        line = code.stderr.strip().split("\n")[-1]  # a warning about the bins may come first
-        r.ok(code.returncode in (2, 3) and word in line, f"error: {line}")
+        done = xani("plan", config, "-q", *set_options({"input": {}, **values}))
+        line = done.stderr.strip().split("\n")[-1]  # a warning about the bins may come first
+        r.ok(done.returncode in (2, 3) and word in line, f"error: {line}")
 
 
-os.makedirs(SCRATCH, exist_ok=True)
 clock = time.monotonic()
 for test in (settings, states, binned, without_crystal, angles, pulse, pictures, errors):
     r.guard(test.__name__, test)
     print(f"# {test.__name__}: {time.monotonic() - clock:.1f} s so far")
-print(f"1..{r.n}")
-sys.exit(r.failed > 0)
+r.end()

@@ -8,33 +8,18 @@ exit code and nothing left behind.  Prints TAP.
 """
 import json
 import os
-import re
 import resource
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
+from harness import SCRATCH, XANI, r, xani
 
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-os.makedirs(SCRATCH, exist_ok=True)
-os.chdir(SCRATCH)
-r = Report()
 rng = np.random.default_rng(4)
-
-
-def xani(*args, **how):
-    return subprocess.run([XANI, *args], capture_output=True, text=True, timeout=300, **how)
 
 
 def repack(name, *args, code=0, words=(), out="out.h5", **how):
@@ -412,5 +397,4 @@ text = child.communicate(timeout=120)[1]
 left = [n for n in os.listdir(".") if "stopped" in n]
 r.ok("nothing is kept" in text and "resume" not in text, f"interrupted: says what is kept: {text.strip()[-100:]}")
 r.ok(child.returncode == 75 and not left, f"interrupted: exit {child.returncode} {left} {text.strip()[-100:]}")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -13,29 +13,17 @@ import shutil
 import socket
 import struct
 import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import SCRATCH, r, xani
 
-    import experiment
-    import physics
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
+import experiment
+import physics
+
 VOID = {"meta", "img", "br", "hr", "input", "link"}
-
-
-def xani(*args, env=None):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=600, env={**os.environ, **(env or {})})
-    return done.returncode, done.stdout, done.stderr
 
 
 class Page(html.parser.HTMLParser):
@@ -321,7 +309,7 @@ def check_failures():
     code, _, stderr = xani("report", folder)
     r.ok(code == 1 and "report" in stderr and not os.path.exists(f"{folder}/report.html"), f"no room for pictures: exit {code}, nothing written")
     folder = part("undrawn", "cube.h5", "modes.h5")
-    code, _, stderr = xani("report", folder, env={"PLPLOT_DRV_DIR": f"{SCRATCH}/nothing"})
+    code, _, stderr = xani("report", folder, env={**os.environ, "PLPLOT_DRV_DIR": f"{SCRATCH}/nothing"})
     if r.ok(code == 0, f"no drawing: a report all the same, {code} {stderr[-200:]}"):
         words, figures = look(folder, "undrawn")
         r.ok(not figures["pictures"] and "could not be drawn" in words and "fit_status" in figures["runs"][0], "no drawing: words and figures stay")
@@ -360,5 +348,4 @@ def run_all():
 
 
 r.guard("report", run_all)
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -10,26 +10,20 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
+from harness import SCRATCH, XANI, r, set_options, xani
 
-    import experiment
-    from walk import Report, hashes
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
+import experiment
+from walk import hashes
+
 CONFIG = f"{SCRATCH}/raw/xani.yaml"
 
 
 def run(out, *more):
-    done = subprocess.run([XANI, "run", CONFIG, "-o", out, "--json", *more], capture_output=True, text=True, timeout=600)
+    done = xani("run", CONFIG, "-o", out, "--json", *more)
     return done.returncode, json.loads(done.stdout) if done.stdout.strip() else {}, done.stderr
 
 
@@ -72,13 +66,13 @@ r.ok(stages(run(out, "--set", "select.i0.min=1.0")[1]) == ("done", "done", "done
 os.utime(f"{SCRATCH}/raw/acq0001.BSDATA.h5")
 r.ok(stages(run(out, "--set", "select.i0.min=1.0")[1]) == ("done", "done", "done"), "a changed input redoes all")
 
-r.ok(subprocess.run([XANI, "verify", out], capture_output=True).returncode == 0, "xani verify: all as written")
+r.ok(xani("verify", out).returncode == 0, "xani verify: all as written")
 with open(f"{out}/modes.h5", "r+b") as f:
     f.seek(os.path.getsize(f"{out}/modes.h5") // 2)
     byte = f.read(1)
     f.seek(-1, 1)
     f.write(bytes([byte[0] ^ 0xFF]))
-done = subprocess.run([XANI, "verify", out], capture_output=True, text=True)
+done = xani("verify", out)
 r.ok(done.returncode == 1 and "modes.h5" in done.stdout + done.stderr, "xani verify tells a flipped byte, exit 1")
 code, summary, stderr = run(out, "--set", "select.i0.min=1.0")
 r.ok(code == 0 and stages(summary)[1] == "done", "a damaged result is made again")
@@ -88,7 +82,7 @@ for name, more in {"threads=1": ["engine.threads=1"], "threads=2": ["engine.thre
                    "no cube kept": ["output.keep_cube=false"]}.items():
     out = f"{SCRATCH}/same"
     shutil.rmtree(out, ignore_errors=True)
-    code, _, stderr = run(out, *[w for m in more for w in ("--set", m)])
+    code, _, stderr = run(out, *set_options(*more))
     r.ok(code == 0, f"{name}: run ends with 0 {stderr if code else ''}")
     cube = hashes(f"{out}/cube.h5") if name != "no cube kept" else None
     modes = hashes(f"{out}/modes.h5")
@@ -106,5 +100,4 @@ r.ok(code == 1 and "another xani run" in stderr, f"a second run into the same fo
 p.wait(timeout=300)
 with h5py.File(f"{out}/modes.h5") as f:
     r.ok("entry/modes" in f, "and the first finishes")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -8,22 +8,14 @@ files and through cubes; the instruction sets against each other.  Prints TAP.
 """
 import os
 import shutil
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import ROOT, SCRATCH, r, set_options, xani
 
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-SIM = os.path.join(os.environ["XN_ROOT"], "data", "sim")
+SIM = os.path.join(ROOT, "data", "sim")
 TOOL_PS = 0.001
 # Small pixels close together and away from Bragg peaks, so that the branches hardly move within a group.
 CLOSE = ["sim.detector.pixel_mm=0.04", "sim.detector.centre_px=[131, -350]", "sim.detector.gap_px=[6, 6]",
@@ -32,30 +24,25 @@ CLOSE = ["sim.detector.pixel_mm=0.04", "sim.detector.centre_px=[131, -350]", "si
 FINE = [*CLOSE, "sim.shots=4000", "sim.photons=5"]
 THREE = ["runs=[{name: angle0, angle_deg: [-10]}, {name: angle1, angle_deg: [0]}, {name: angle2, angle_deg: [10]}]"]
 ONE = ["runs=[{name: angle1, angle_deg: [0]}]"]
-r = Report()
 
 
-def xani(*args):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=900)
+def told(*args):
+    done = xani(*args, timeout=900)
     if done.returncode:
         print(f"# xani {' '.join(args)} -> {done.returncode}: {done.stderr.strip()}")
     return done.returncode, done.stderr
 
 
-def settings(more):
-    return [w for s in more for w in ("--set", s)]
-
-
 def simulate(name, config, *more):
     folder = f"{SCRATCH}/{name}"
     shutil.rmtree(folder, ignore_errors=True)
-    code, _ = xani("sim", f"{SIM}/{config}", "-o", folder, "-q", *settings(more))
+    code, _ = told("sim", f"{SIM}/{config}", "-o", folder, "-q", *set_options(*more))
     r.ok(code == 0, f"{name}: xani sim")
     return folder
 
 
 def run(folder, out, *more, config="xani.yaml"):
-    code, stderr = xani("run", f"{folder}/{config}", "-o", f"{folder}/{out}", "-q", *settings(("output.report=false", *more)))
+    code, stderr = told("run", f"{folder}/{config}", "-o", f"{folder}/{out}", "-q", *set_options("output.report=false", *more))
     r.ok(code == 0, f"{os.path.basename(folder)}: xani run {out}")
     return f"{folder}/{out}", stderr
 
@@ -141,8 +128,8 @@ def check_pulls():
 def check_kernels(folder, base):
     for kernels in ("scalar", "avx2", "avx512"):
         folder_out = f"{folder}/{kernels}.h5"
-        code, stderr = xani("fit", f"{folder}/out/angle1/cube.h5", "-o", folder_out, "-q",
-                            *settings(("fit.modes_max=2", f"engine.kernels={kernels}")))
+        code, stderr = told("fit", f"{folder}/out/angle1/cube.h5", "-o", folder_out, "-q",
+                            *set_options("fit.modes_max=2", f"engine.kernels={kernels}"))
         if code == 2 and "processor" in stderr:
             r.skip(kernels, "not on this processor")
             continue
@@ -211,7 +198,7 @@ def check_alarms():
 
 
 def remap(out, *more):
-    code, stderr = xani("map", "--config", f"{out}/../xani.yaml", f"{out}/modes.h5", "-o", f"{out}/other.h5", *settings(more))
+    code, stderr = told("map", "--config", f"{out}/../xani.yaml", f"{out}/modes.h5", "-o", f"{out}/other.h5", *set_options(*more))
     with h5py.File(f"{out}/other.h5") as f:
         p, limit, nyquist = f["entry/points"], f["entry/crystal_limit"][()], f["entry/nyquist"][()]
         return code, stderr, p["alias"][()], p["frequency"][()], p["alias_candidates"][()], limit, nyquist
@@ -242,10 +229,8 @@ def check_unknown_reach(out):
     r.ok("alias" not in stderr and not np.any(alias), "map.crystal.max_thz: below the Nyquist frequency nothing is mirrored")
 
 
-os.makedirs(SCRATCH, exist_ok=True)
 r.guard("pulls", lambda: check_kernels(*check_pulls()))
 r.guard("noiseless", check_noiseless)
 r.guard("null", check_null)
 r.guard("alarms", check_alarms)
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -7,34 +7,22 @@ lost; a cube is fitted as it is; xani run makes a folder of each, or one dispers
 """
 import json
 import os
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import SCRATCH, r, set_options, xani
 
-    import experiment
-    from walk import Report, hashes
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
+import experiment
+from walk import hashes
+
 CONFIG = f"{SCRATCH}/raw/xani.yaml"
-
-
-def xani(*arguments):
-    done = subprocess.run([XANI, *arguments], capture_output=True, text=True, timeout=600)
-    return done.returncode, done.stdout, done.stderr.replace("\n", " ")
 
 
 def reduce(name, *more):
     path = f"{SCRATCH}/{name}.h5"
-    return path, *xani("reduce", CONFIG, "-o", path, "-q", *[w for m in more for w in ("--set", m)])
+    return path, *xani("reduce", CONFIG, "-o", path, "-q", *set_options(*more))
 
 
 def used(path):
@@ -96,7 +84,7 @@ r.ok(code in (2, 3) and "nothing" in error, f"a reading that is not there: {erro
 
 def run(name, *more):
     folder = f"{SCRATCH}/{name}"
-    code, out, error = xani("run", CONFIG, "-o", folder, "--json", "-q", *[w for m in more for w in ("--set", m)])
+    code, out, error = xani("run", CONFIG, "-o", folder, "--json", "-q", *set_options(*more))
     return folder, code, json.loads(out) if code == 0 else {}, error
 
 
@@ -152,5 +140,4 @@ with h5py.File(f"{folder}/dispersion.h5") as f:
     r.ok(f["entry/points/hkl"].shape[0] > 0, "one dispersion of all angles")
 code, _, error = xani("run", CONFIG, "-o", f"{SCRATCH}/circle", "--set", f"reduce.second_axis={{source: '{source}', edges: {edges}, circle: 3}}")
 r.ok(code == 2 and "reduce.second_axis.circle" in error, f"a circle that is not there: {error.strip()[-120:]}")
-print(f"1..{r.n}")
-sys.exit(r.failed > 0)
+r.end()

@@ -6,26 +6,13 @@ A user's files with the names of its own end the command, before the work where 
 that fails leaves the folder as it was.  What it writes runs, also where the configuration says no bins.  Prints TAP.
 """
 import hashlib
-import json
 import os
 import resource
 import shutil
 import signal
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-try:
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+from harness import ROOT, r, write_config, xani
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-shutil.rmtree(SCRATCH, ignore_errors=True)
-os.makedirs(SCRATCH)
-os.chdir(SCRATCH)
 IDENTITY = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
 CELL = [3.61, 3.61, 3.61, 90, 90, 90]
 CONFIG = {"experiment": {"energy_kev": 11},
@@ -34,8 +21,7 @@ CONFIG = {"experiment": {"energy_kev": 11},
                   "detector": {"name": "JF07T01V01", "modules": [1, 1], "shape": [16, 24], "centre_px": [100, -30]}},
           "geometry": {"distance_mm": 60, "orientation": IDENTITY},
           "map": {"crystal": {"cell": CELL, "space_group": "Fm-3m", "basis": [{"element": "Cu", "position": [0, 0, 0]}]}}}
-with open("s.yaml", "w") as f:
-    json.dump(CONFIG, f)
+write_config("s.yaml", CONFIG)
 
 
 def state(folder):
@@ -55,7 +41,7 @@ def small_files():
 
 
 def sim(folder, *more, **how):
-    return subprocess.run([XANI, "sim", "s.yaml", "-o", folder, "-q", *more], capture_output=True, text=True, timeout=300, **how)
+    return xani("sim", "s.yaml", "-o", folder, "-q", *more, **how)
 
 
 def unchanged(what, folder, code, words, *more, **how):
@@ -91,24 +77,21 @@ after = state("mine")
 data = [n for n in before if n.endswith(".h5")]
 r.ok(done.returncode == 0 and set(after) == set(before) and len(data) > 5 and all(after[n] != before[n] for n in data),
      f"another simulation replaces all of it {done.stderr.strip()}")
-r.ok(subprocess.run([XANI, "verify", "mine"], capture_output=True).returncode == 0, "and it verifies")
+r.ok(xani("verify", "mine").returncode == 0, "and it verifies")
 os.makedirs("mine/.sim.tmp-" + os.uname().nodename + "-4194300-0/below")
 r.ok(sim("mine").returncode == 0 and not [n for n in os.listdir("mine") if n.startswith(".")], "what a killed one left is removed")
 for config in ("xani.yaml", "xani_euxfel.yaml"):
-    done = subprocess.run([XANI, "run", f"mine/{config}", "-o", f"out-{config}", "-q"], capture_output=True, text=True)
+    done = xani("run", f"mine/{config}", "-o", f"out-{config}", "-q")
     r.ok(done.returncode == 0 and os.path.exists(f"out-{config}/dispersion.h5"), f"{config} without bins given runs {done.stderr.strip()[-160:]}")
 
 # ---- a crystal of one's own, beside the configuration
 os.makedirs("beside")
-shutil.copy(os.path.join(os.environ["XN_ROOT"], "data", "crystals", "cu_296k.txt"), "beside/my_cu.txt")
-with open("beside/s.yaml", "w") as f:
-    json.dump({**CONFIG, "sim": {**CONFIG["sim"], "crystal": "my_cu.txt", "layouts": ["swissfel"]}}, f)
-done = subprocess.run([XANI, "sim", "beside/s.yaml", "-o", "beside/raw", "-q"], capture_output=True, text=True)
+shutil.copy(os.path.join(ROOT, "data", "crystals", "cu_296k.txt"), "beside/my_cu.txt")
+write_config("beside/s.yaml", {**CONFIG, "sim": {**CONFIG["sim"], "crystal": "my_cu.txt", "layouts": ["swissfel"]}})
+done = xani("sim", "beside/s.yaml", "-o", "beside/raw", "-q")
 r.ok(done.returncode == 0 and os.path.exists("beside/raw/truth.h5"), f"a bare name is of the configuration's folder {done.stderr.strip()}")
-done = subprocess.run([XANI, "sim", "beside/s.yaml", "-o", "beside/none", "--dry-run"], capture_output=True, text=True)
+done = xani("sim", "beside/s.yaml", "-o", "beside/none", "--dry-run")
 r.ok(done.returncode == 0 and not os.path.exists("beside/none"), f"a dry run writes nothing {done.stderr.strip()}")
-done = subprocess.run([XANI, "sim", "beside/s.yaml", "-o", "beside/none", "--dry-run", "--set", "sim.crystal=none.txt"],
-                      capture_output=True, text=True)
+done = xani("sim", "beside/s.yaml", "-o", "beside/none", "--dry-run", "--set", "sim.crystal=none.txt")
 r.ok(done.returncode == 3 and "none.txt" in done.stderr and "sim.crystal" in done.stderr, f"but looks at the crystal {done.stderr.strip()}")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -7,35 +7,30 @@ every dataset of the contract is walked (walk.py) and the answers are compared w
 Prints TAP.  Exit 77 when h5py is missing.
 """
 import os
-import shutil
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import SCRATCH, r, xani
 
-    import experiment
-    import physics
-    import walk
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
+
+import experiment
+import physics
+import walk
 
 
-def xani(*args):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True)
-    if done.returncode:
-        print(f"# xani {' '.join(args)} -> {done.returncode}: {done.stderr.strip()}")
-    return done.returncode
+def ends(*args):
+    """The exit code; a comment tells what went wrong."""
+    code, _, err = xani(*args)
+    if code:
+        print(f"# xani {' '.join(args)} -> {code}: {err.strip()}")
+    return code
 
 
-def check_noiseless(r, folder):
+def check_noiseless(folder):
     truth = experiment.noiseless(folder)
     out = f"{folder}/out"
-    if not r.ok(xani("run", f"{folder}/xani.yaml", "-o", out) == 0, "noiseless: xani run ends with 0"):
+    if not r.ok(ends("run", f"{folder}/xani.yaml", "-o", out) == 0, "noiseless: xani run ends with 0"):
         return
     worst = []
     for run, t in truth.items():
@@ -84,7 +79,7 @@ def check_noiseless(r, folder):
            for i, (v, n) in enumerate(zip(row, count)) if n >= 5]
     r.ok(len(off) > 10 and np.median(off) < 0.1, f"branches: median distance {np.median(off) if off else np.nan:.3f} THz from nu1 on the line itself")
     walk.manifests(r, out)
-    r.ok(xani("verify", out) == 0, "xani verify accepts the results")
+    r.ok(ends("verify", out) == 0, "xani verify accepts the results")
 
 
 def reduce_by_hand(t):
@@ -125,10 +120,10 @@ def reduce_by_hand(t):
             "grouped": grouped, "on": on, "off": off, "index": index, "nb": nb}
 
 
-def check_swissfel(r, folder):
+def check_swissfel(folder):
     t = experiment.swissfel(folder)
     out = f"{folder}/out"
-    if not r.ok(xani("run", f"{folder}/xani.yaml", "-o", out) == 0, "swissfel: xani run ends with 0"):
+    if not r.ok(ends("run", f"{folder}/xani.yaml", "-o", out) == 0, "swissfel: xani run ends with 0"):
         return
     mine = reduce_by_hand(t)
     with walk.cube(r, f"{out}/cube.h5", t["k"]) as f:
@@ -161,26 +156,21 @@ def check_swissfel(r, folder):
               "input": {"layout": "cube", "files": ["run0007_on.h5"], "counts_per_photon": 1.0, "delay": {"sign": 1, "zero_ps": 0}}}
     with open(f"{same}/xani.yaml", "w") as f:
         yaml.safe_dump(config, f)
-    if r.ok(xani("reduce", f"{same}/xani.yaml", "-o", f"{same}/cube.h5") == 0, "cubes: xani reduce ends with 0"):
+    if r.ok(ends("reduce", f"{same}/xani.yaml", "-o", f"{same}/cube.h5") == 0, "cubes: xani reduce ends with 0"):
         with h5py.File(f"{same}/cube.h5") as f:
             other, poisson = f["entry/cube/signal"][()], f["entry/cube/signal_errors"][()]
         d = np.abs(other - signal)[:, ~mine["mask"]] / mine["errors"][:, ~mine["mask"]]
         r.ok(np.nanmax(d) < 1e-3, f"cubes: same signal as through the raw files, worst {np.nanmax(d):.1e} of an error")
         expected = np.sqrt(on) / i0[:, None, None] / (mine["grouped"][mine["off"]].sum(0) / t["i0"][mine["off"]].sum())
         r.ok(np.nanmax(np.abs(poisson / expected - 1)[:, ~mine["mask"]]) < 1e-3, "cubes: Poisson errors with counts_per_photon")
-    code = xani("fit", f"{same}/run0007_on.h5", "-o", f"{same}/modes.h5")
+    code = ends("fit", f"{same}/run0007_on.h5", "-o", f"{same}/modes.h5")
     r.ok(code == 0 and os.path.exists(f"{same}/modes.h5"), "xani fit takes run0007_on.h5 itself")
-    code = xani("map", f"{out}/modes.h5", "-o", f"{same}/dispersion.h5")
+    code = ends("map", f"{out}/modes.h5", "-o", f"{same}/dispersion.h5")
     if r.ok(code == 0, "xani map without --config uses the configuration stored in the modes"):
         with h5py.File(f"{same}/dispersion.h5") as a, h5py.File(f"{out}/dispersion.h5") as b:
             r.ok(np.array_equal(a["entry/points/hkl"], b["entry/points/hkl"]), "the same points either way")
 
 
-if __name__ == "__main__":
-    XANI, scratch = os.path.abspath(sys.argv[1]), sys.argv[2]
-    shutil.rmtree(scratch, ignore_errors=True)
-    report = walk.Report()
-    report.guard("noiseless", check_noiseless, report, f"{scratch}/noiseless")
-    report.guard("swissfel", check_swissfel, report, f"{scratch}/swissfel")
-    print(f"1..{report.n}")
-    sys.exit(1 if report.failed else 0)
+r.guard("noiseless", check_noiseless, f"{SCRATCH}/noiseless")
+r.guard("swissfel", check_swissfel, f"{SCRATCH}/swissfel")
+r.end()

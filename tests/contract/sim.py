@@ -5,22 +5,15 @@
 Geometry, crystal dynamics, squeezing law, JUNGFRAU words and delays are worked out here by hand; the raw files alone
 must then give back the traces that truth.h5 promises.  Prints TAP.  Exit 77 when h5py is missing.
 """
-import os
-import shutil
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import SCRATCH, r, xani
 
-    import physics
-    import walk
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
+
+import physics
+import walk
 
 ENERGY, DISTANCE, PIXEL, ROWS, COLS, GAP = 11.0, 60.0, 0.8, 24, 32, 4
 CENTRE, TILT, ANGLES = (10.0, -12.0), 0.4, (17.0, -6.0)
@@ -75,7 +68,7 @@ def expected_trace(t, nu, plus, minus, dilution):
     return y * dilution[:, None]
 
 
-def check_truth(r, folder):
+def check_truth(folder):
     hkl, factor = pixel_hkl()
     flat = hkl.reshape(-1, 3)
     before, after = physics.Crystal("cu_49"), physics.Crystal("cu_49", FACTOR)
@@ -102,7 +95,7 @@ def check_truth(r, folder):
     return truth, (nu, plus, minus)
 
 
-def check_noiseless(r, folder, truth, lines):
+def check_noiseless(folder, truth, lines):
     y = None
     with h5py.File(f"{folder}/run0001_on.h5") as on, h5py.File(f"{folder}/run0001_off.h5") as off:
         t = on["scan_var"][()]
@@ -121,7 +114,7 @@ def joined(f, name, pulse):
     return np.where(hit, values[np.minimum(at, len(ids) - 1)], np.nan)
 
 
-def check_raw(r, folder, truth, lines):
+def check_raw(folder, truth, lines):
     det = "JF07T02V01"
     with open(f"{folder}/xani.yaml", encoding="utf-8") as f:
         rule = yaml.safe_load(f)["input"]
@@ -193,25 +186,14 @@ def check_raw(r, folder, truth, lines):
          f"raw: summed frames follow the truth, chi2 {chi2 / max(samples, 1):.3f} over {samples} samples")
 
 
-def main():
-    xani, scratch = sys.argv[1:3]
-    shutil.rmtree(scratch, ignore_errors=True)
-    os.makedirs(scratch)
-    r = walk.Report()
-    with open(f"{scratch}/sim.yaml", "w", encoding="utf-8") as f:
-        yaml.safe_dump(CONFIG, f, sort_keys=False)
-    folder = f"{scratch}/raw"
-    done = subprocess.run([xani, "sim", f"{scratch}/sim.yaml", "-o", folder], capture_output=True, text=True)
-    if r.ok(done.returncode == 0, f"xani sim ends with 0 {done.stderr.strip()[-300:]}"):
-        truth, lines = check_truth(r, folder)
-        r.guard("noiseless", check_noiseless, r, folder, truth, lines)
-        if h5py.h5z.filter_avail(32008):
-            r.guard("raw", check_raw, r, folder, truth, lines)
-        else:
-            r.skip("raw", "HDF5 has no bitshuffle plugin here (Debian: bitshuffle)")
-    print(f"1..{r.n}")
-    return r.failed > 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+with open(f"{SCRATCH}/sim.yaml", "w", encoding="utf-8") as f:
+    yaml.safe_dump(CONFIG, f, sort_keys=False)
+code, _, err = xani("sim", f"{SCRATCH}/sim.yaml", "-o", f"{SCRATCH}/raw")
+if r.ok(code == 0, f"xani sim ends with 0 {err.strip()[-300:]}"):
+    truth, lines = check_truth(f"{SCRATCH}/raw")
+    r.guard("noiseless", check_noiseless, f"{SCRATCH}/raw", truth, lines)
+    if h5py.h5z.filter_avail(32008):
+        r.guard("raw", check_raw, f"{SCRATCH}/raw", truth, lines)
+    else:
+        r.skip("raw", "HDF5 has no bitshuffle plugin here (Debian: bitshuffle)")
+r.end()

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 
 import h5py
 import numpy as np
@@ -18,7 +19,7 @@ class Report:
     def ok(self, good, text):
         self.n += 1
         self.failed += not good
-        print(f"{'ok' if good else 'not ok'} {self.n} - {text}")
+        print(f"{'ok' if good else 'not ok'} {self.n} - {text}".replace("\n", " "))
         return bool(good)
 
     def skip(self, text, why):
@@ -31,6 +32,11 @@ class Report:
             fn(*args)
         except Exception as error:  # a missing dataset is a failed check, not a crash of the walk
             self.ok(False, f"{text}: {type(error).__name__}: {error}")
+
+    def end(self):
+        """The last line of a script."""
+        print(f"1..{self.n}")
+        sys.exit(1 if self.failed else 0)
 
 
 def text(value):
