@@ -8,24 +8,15 @@ rules of both tools that know such files, and again by xani.  Prints TAP.
 """
 import json
 import os
-import sys
 
-root = os.environ["XN_ROOT"]
-sys.path[:0] = [os.path.join(root, "tests", "contract"), os.path.join(root, "tests", "layouts")]
-try:
-    import h5py
-    import numpy as np
+from harness import SCRATCH, new_folder, r, write_config, xani
 
-    import shots
-    import tools
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-t = tools.Tools(XANI, r)
+import shots
+import tools
+
 rng = np.random.default_rng(8)
 NB, NY, NX = 9, 18, 20
 
@@ -73,7 +64,7 @@ def expected(ons, offs, sign=1, zero=0.0, monitor="i0", background=0.0):
 
 
 def check(name, where, config, want):
-    code, err = shots.reduce(XANI, shots.write_config(f"{where}/{name}.yaml", config), f"{where}/{name}_cube.h5")
+    code, err = shots.reduce(write_config(f"{where}/{name}.yaml", config), f"{where}/{name}_cube.h5")
     if not r.ok(code == 0, f"{name}: reduce: {code} {err.strip()[-300:] if code else ''}"):
         return err
     with h5py.File(f"{where}/{name}_cube.h5") as f:
@@ -92,7 +83,7 @@ def config_of(*files, **keys):
 
 # ---- both spellings, with what belongs to the second
 
-where = tools.folder(SCRATCH, "spellings")
+where = new_folder("spellings")
 on, off = cube(1, 1.1), cube(2)
 on["n"][3] = on["i0"][3] = 0
 on["imgs"][3] = 0             # an empty bin
@@ -110,29 +101,29 @@ for c, factor in ((on, 2), (off, 3)):
     c["i0_ipm3"] = c["i0"] * factor
 err = check("second monitor", where, config_of(f"{where}/run0002_on.h5", i0="i0_ipm3"), expected([on], [off], monitor="i0_ipm3"))
 r.ok("not used" not in err, f"input.i0 is used: {err.strip()}")
-t.refuse("a monitor that is not there", where, config_of(f"{where}/run0001_on.h5", i0="i0_ipm3"), "run0001_on.h5", "i0_ipm3")
+tools.refuse("a monitor that is not there", where, config_of(f"{where}/run0001_on.h5", i0="i0_ipm3"), "run0001_on.h5", "i0_ipm3")
 check("reversed", where, config_of(f"{where}/run0001_on.h5", delay={"sign": -1, "zero_ps": 0.25}), expected([on], [off], -1, 0.25))
-info = t.info(where)
+info = tools.info(where)
 run = info["runs"][0]
 r.ok(info["layout"] == "cube" and len(info["runs"]) == 2 and run["laser_on"] == on["n"].sum() and run["laser_off"] == off["n"].sum(), f"info: two cubes, shots on and off: {info['runs']}")
 r.ok(info["delays"][0]["empty"] == 1 and info["delays"][0]["values"] == NB, f"info: bins, the empty one: {info['delays']}")
-config = shots.write_config(f"{where}/checked.yaml", config_of(f"{where}/run0001_on.h5"))
-code, out, err = t.xani("check", config, "--json")
+config = write_config(f"{where}/checked.yaml", config_of(f"{where}/run0001_on.h5"))
+code, out, err = xani("check", config, "--json")
 plan = json.loads(out)["runs"][0] if code == 0 else {}
 r.ok(plan.get("delay_bins") == NB and plan.get("delay_bins_per_pass") == NB and plan.get("laser_on") == on["n"].sum() and plan.get("laser_off") == off["n"].sum() and plan.get("shots") == on["n"].sum() + off["n"].sum() and plan.get("read_and_decode_seconds", 0) > 0, f"check: bins, shots, cost: {plan} {err.strip()}")
-code, out, err = t.xani("check", config, "--json", "--set", "reduce.delay_bins_ps={edges: [-2, 0, 4]}")
+code, out, err = xani("check", config, "--json", "--set", "reduce.delay_bins_ps={edges: [-2, 0, 4]}")
 r.ok(code == 0 and json.loads(out)["runs"][0]["delay_bins"] == 2, f"check: bins of the edges {err.strip()}")
 axis = ("--set", "reduce.second_axis={source: x, values: [1, 2]}")
 for words in (("check", config, *axis), ("reduce", config, "-o", f"{where}/axis.h5", *axis)):
-    code, out, err = t.xani(*words)
+    code, out, err = xani(*words)
     r.ok(code == 2 and "reduce.second_axis: these files were binned before" in err, f"{words[0]}: no second axis of cubes: {code} {err.strip()}")
 write(f"{where}/run0003_on.h5", {**on, "i0": 0 * on["i0"]})
 write(f"{where}/run0003_off.h5", off)
-code, out, err = t.xani("check", shots.write_config(f"{where}/dark.yaml", config_of(f"{where}/run0003_on.h5")))
+code, out, err = xani("check", write_config(f"{where}/dark.yaml", config_of(f"{where}/run0003_on.h5")))
 r.ok(code == 3 and "run0003_on.h5" in err and "no I0" in err, f"check: a cube whose I0 is 0 is refused: {code} {err.strip()}")
 for half in ("on", "off"):
     os.remove(f"{where}/run0003_{half}.h5")
-code, out, err = t.xani("init", f"{where}/run0002_on.h5")
+code, out, err = xani("init", f"{where}/run0002_on.h5")
 r.ok(code == 0 and "layout: cube" in out and "run0002_on.h5" in out, f"init: {err.strip()}")
 
 # ---- a background
@@ -143,14 +134,14 @@ with h5py.File(f"{where}/run0001_mpccd.h5", "w") as f:
 check("background", where, config_of(f"{where}/run0001_on.h5", background=f"{where}/run0001_mpccd.h5"), expected([on], [off], background=background))
 with h5py.File(f"{where}/run0001_mpccd.h5", "a") as f:
     f["count"][()] = 0.0
-t.refuse("a background of no frames", where, config_of(f"{where}/run0001_on.h5", background=f"{where}/run0001_mpccd.h5"), "run0001_mpccd.h5", "count")
+tools.refuse("a background of no frames", where, config_of(f"{where}/run0001_on.h5", background=f"{where}/run0001_mpccd.h5"), "run0001_mpccd.h5", "count")
 with h5py.File(f"{where}/run0001_mpccd.h5", "w") as f:
     f["img"], f["count"] = background[:5], 40.0
-t.refuse("a background of another shape", where, config_of(f"{where}/run0001_on.h5", background=f"{where}/run0001_mpccd.h5"), "img", "(5, 20)")
+tools.refuse("a background of another shape", where, config_of(f"{where}/run0001_on.h5", background=f"{where}/run0001_mpccd.h5"), "img", "(5, 20)")
 
 # ---- several pairs of one run, bins in no order, some of only one
 
-where = tools.folder(SCRATCH, "several")
+where = new_folder("several")
 ons, offs = [cube(3), cube(4)], [cube(5), cube(6)]
 ons[1]["scan_var"] = ons[1]["scan_var"] + 0.5  # one step further: the last bin is new
 for k in range(2):
@@ -160,21 +151,21 @@ for k in range(2):
     write(f"{where}/run{k + 7:04d}_off.h5", offs[k])
 check("several", where, config_of(f"{where}/run000*_on.h5"), expected(ons, offs))
 open(f"{where}/run0009_on.h5", "w").close()
-t.refuse("a half that is missing is named", where, config_of(f"{where}/run000*_on.h5"), "run0009_off.h5")
+tools.refuse("a half that is missing is named", where, config_of(f"{where}/run000*_on.h5"), "run0009_off.h5")
 write(f"{where}/run0009_off.h5", offs[0])
-t.refuse("an empty file is named", where, config_of(f"{where}/run000*_on.h5"), "run0009_on.h5", "0 bytes")
-r.ok(any("run0009_on.h5" in p["file"] for p in t.info(where)["problems"]), "info tells of it and goes on")
+tools.refuse("an empty file is named", where, config_of(f"{where}/run000*_on.h5"), "run0009_on.h5", "0 bytes")
+r.ok(any("run0009_on.h5" in p["file"] for p in tools.info(where)["problems"]), "info tells of it and goes on")
 short = {**ons[0], "i0": ons[0]["i0"][:-1]}
 write(f"{where}/run0009_on.h5", short)
-t.refuse("another number of bins is named", where, config_of(f"{where}/run000*_on.h5"), "run0009_on.h5", "i0 has 8 entries, imgs 9 bins")
+tools.refuse("another number of bins is named", where, config_of(f"{where}/run000*_on.h5"), "run0009_on.h5", "i0 has 8 entries, imgs 9 bins")
 with h5py.File(f"{where}/run0009_on.h5", "w") as f:
     f["imgs"], f["i0"], f["bin_count"] = ons[0]["imgs"], ons[0]["i0"], ons[0]["n"]
-t.refuse("no scan_var", where, config_of(f"{where}/run000*_on.h5"), "run0009_on.h5", "scan_var")
+tools.refuse("no scan_var", where, config_of(f"{where}/run000*_on.h5"), "run0009_on.h5", "scan_var")
 
 # ---- written: by reduce, by run, with masked pixels, several runs; read back by the rules of others
 
 e = shots.Experiment(seed=11)
-where = tools.folder(SCRATCH, "written")
+where = new_folder("written")
 with h5py.File(f"{where}/data.nxs", "w") as f:
     g = f.create_group("entry/data")
     f.attrs["default"], f["entry"].attrs["default"], g.attrs["signal"] = "entry", "data", "data"
@@ -187,7 +178,7 @@ config = e.config("nexus", [f"{where}/data.nxs"], i0="entry/data/i0", laser="ent
 config["output"] = {"field_cubes": True}
 e.masked[6, 9] = True
 want = e.cube()
-t.run("written", where, config, want)
+tools.run("written", where, config, want)
 with h5py.File(f"{where}/run0001_on.h5") as a, h5py.File(f"{where}/run0001_off.h5") as b:
     r.ok({"imgs", "scan_var", "i0", "bin_count", "ROI"} <= set(a) and {"bin_counts", "i0_ipm3"} <= set(a), f"both tools find their names: {sorted(a)}")
     r.ok(all(a[n].dtype == "f8" for n in ("imgs", "scan_var", "i0", "bin_counts", "bin_count")), "all of it float64")
@@ -199,19 +190,19 @@ with h5py.File(f"{where}/run0001_on.h5") as a, h5py.File(f"{where}/run0001_off.h
         y = a["imgs"][()] / a["i0"][()][:, None, None] / (b["imgs"][()] / b["i0"][()][:, None, None]) - 1  # bin by bin, as others do
     fine = ~np.isnan(want["signal"])
     r.ok(np.array_equal(np.isnan(y), ~fine) and np.nanmax(abs((1 + y) / (1 + want["signal"]) - 1)) < 8e-6, "on over off, bin by bin, is the signal")
-shots.write_config(f"{where}/again.yaml", config_of(f"{where}/run0001_on.h5"))
-code, err = shots.reduce(XANI, f"{where}/again.yaml", f"{where}/again.h5")
+write_config(f"{where}/again.yaml", config_of(f"{where}/run0001_on.h5"))
+code, err = shots.reduce(f"{where}/again.yaml", f"{where}/again.h5")
 with h5py.File(f"{where}/cube.h5") as a, h5py.File(f"{where}/again.h5") as b:
     one, two = a["entry/cube/signal"][()], b["entry/cube/signal"][()]
     r.ok(np.array_equal(np.isnan(one), np.isnan(two)) and np.nanmax(abs(one - two)) < 1e-6, f"xani reads its own cubes back to the same signal: {err.strip()}")
     r.ok(np.allclose(a["entry/cube/delay"][()], b["entry/cube/delay"][()]), "and the same delays")
-code, out, err = t.xani("verify", f"{where}/run0001_on.h5", f"{where}/run0001_off.h5")
+code, out, err = xani("verify", f"{where}/run0001_on.h5", f"{where}/run0001_off.h5")
 r.ok(code == 0, f"they have manifests: {err.strip()}")
 for mode in ("blocks", "nearest"):  # a reference per block of time: both ways of dividing give the signal
     os.makedirs(f"{where}/{mode}", exist_ok=True)
     drifting = {**config, "reduce": {**config["reduce"], "off": {"mode": mode, "block_shots": 20}}}
-    shots.write_config(f"{where}/{mode}.yaml", drifting)
-    code, err = shots.reduce(XANI, f"{where}/{mode}.yaml", f"{where}/{mode}/cube.h5")
+    write_config(f"{where}/{mode}.yaml", drifting)
+    code, err = shots.reduce(f"{where}/{mode}.yaml", f"{where}/{mode}/cube.h5")
     with h5py.File(f"{where}/{mode}/cube.h5") as c, h5py.File(f"{where}/{mode}/run0001_on.h5") as a, h5py.File(f"{where}/{mode}/run0001_off.h5") as b:
         y, rate = c["entry/cube/signal"][()], a["imgs"][()] / a["i0"][()][:, None, None]
         one = rate / (b["imgs"][()] / b["i0"][()][:, None, None]) - 1
@@ -222,12 +213,12 @@ for mode in ("blocks", "nearest"):  # a reference per block of time: both ways o
 config["runs"] = [{"name": "run0042", "files": [f"{where}/data.nxs"]}, {"name": "second", "files": [f"{where}/data.nxs"]}]
 config["reduce"]["spatial_bin"] = 4
 config["fit"] = {"modes_max": 0}
-shots.write_config(f"{where}/runs.yaml", config)
-code, out, err = t.xani("run", f"{where}/runs.yaml", "-o", f"{where}/out")
+write_config(f"{where}/runs.yaml", config)
+code, out, err = xani("run", f"{where}/runs.yaml", "-o", f"{where}/out")
 there = [f"{where}/out/{p}" for p in ("run0042/run0042_on.h5", "run0042/run0042_off.h5", "second/run0002_on.h5", "second/run0002_off.h5")]
 r.ok(code == 0 and all(os.path.exists(p) for p in there), f"run writes those of every run: {code} {err.strip()[-300:] if code else ''}")
 os.remove(there[0])
-code, out, err = t.xani("run", f"{where}/runs.yaml", "-o", f"{where}/out", "--json")
+code, out, err = xani("run", f"{where}/runs.yaml", "-o", f"{where}/out", "--json")
 r.ok(code == 0 and os.path.exists(there[0]), f"and one that was removed again: {err.strip()[-200:] if code else ''}")
 kept = [run.get("reduce") for run in json.loads(out)["runs"]] if code == 0 else []
 r.ok(kept == ["kept", "kept"], f"without reducing again: {kept}")
@@ -240,8 +231,8 @@ with h5py.File(f"{where}/dark.h5", "w") as f:
     f["img"], f["count"] = background * 40, 40.0
 for what, keys, done in (("the first time", {}, "done"), ("nothing changed", {}, "kept"), ("a background", {"background": f"{where}/dark.h5"}, "done"),
                          ("the same again", {"background": f"{where}/dark.h5"}, "kept"), ("none again", {}, "done")):
-    shots.write_config(f"{where}/resume.yaml", tools.changed(config, **keys))
-    code, out, err = t.xani("run", f"{where}/resume.yaml", "-o", f"{where}/resumed", "--json")
+    write_config(f"{where}/resume.yaml", tools.changed(config, **keys))
+    code, out, err = xani("run", f"{where}/resume.yaml", "-o", f"{where}/resumed", "--json")
     got = json.loads(out)["runs"][0]["reduce"] if code == 0 else err.strip()[-300:]
     r.ok(got == done, f"run, {what}: reduce is {got}")
 
@@ -249,8 +240,8 @@ for what, keys, done in (("the first time", {}, "done"), ("nothing changed", {},
 
 pair = [{"name": "a", "files": [f"{where}/run0001_on.h5"]}, {"name": "b", "files": [f"{where}/run0001_off.h5"]}]
 for what, names in (("two runs", "ab"), ("in another order", "ba"), ("one taken out", "b")):
-    shots.write_config(f"{where}/order.yaml", {**config, "runs": [next(p for p in pair if p["name"] == n) for n in names]})
-    code, out, err = t.xani("run", f"{where}/order.yaml", "-o", f"{where}/ordered", "--json")
+    write_config(f"{where}/order.yaml", {**config, "runs": [next(p for p in pair if p["name"] == n) for n in names]})
+    code, out, err = xani("run", f"{where}/order.yaml", "-o", f"{where}/ordered", "--json")
     got = {run["run"]: (run["reduce"], run["fit"]) for run in json.loads(out)["runs"]} if code == 0 else err.strip()[-300:]
     r.ok(got == {n: ("done", "done") if what == "two runs" else ("kept", "kept") for n in names}, f"{what}: {got}")
 
@@ -264,7 +255,7 @@ base = {"experiment": {"energy_kev": 9.0}, "input": {"layout": "cube", "delay": 
 
 
 def fitted(name, config):
-    code, out, err = t.xani("fit", f"{where}/run0001_on.h5", "--config", shots.write_config(f"{where}/{name}.yaml", config), "-o", f"{where}/{name}.h5")
+    code, out, err = xani("fit", f"{where}/run0001_on.h5", "--config", write_config(f"{where}/{name}.yaml", config), "-o", f"{where}/{name}.h5")
     if not r.ok(code == 0, f"fit of a pair, {name}: {err.strip()[-200:] if code else ''}"):
         return None
     with h5py.File(f"{where}/{name}.h5") as f:
@@ -282,12 +273,11 @@ r.ok(got is not None and got[1] == [7.0], f"the goniometer's without runs: {got}
 
 # ---- keys set over a stored configuration leave its other keys
 
-shots.write_config(f"{where}/stored.yaml", {**base, "input": {**base["input"], "files": [f"{where}/run0001_on.h5"]}, "fit": {"modes_max": 1, "background": "constant", "frequency_thz": [1, 2]}})
-code, err = shots.reduce(XANI, f"{where}/stored.yaml", f"{where}/stored.h5")
-code, out, err = t.xani("fit", f"{where}/stored.h5", "--set", "fit.modes_max=2", "-o", f"{where}/set.h5")
+write_config(f"{where}/stored.yaml", {**base, "input": {**base["input"], "files": [f"{where}/run0001_on.h5"]}, "fit": {"modes_max": 1, "background": "constant", "frequency_thz": [1, 2]}})
+code, err = shots.reduce(f"{where}/stored.yaml", f"{where}/stored.h5")
+code, out, err = xani("fit", f"{where}/stored.h5", "--set", "fit.modes_max=2", "-o", f"{where}/set.h5")
 with h5py.File(f"{where}/set.h5") as f:
     kept = f["entry/process/configuration"].asstr()[()]
 r.ok(code == 0 and "1, 2" in kept and "run0001_on.h5" in kept and "modes_max: 2" in kept, f"fit --set: {kept}")
 
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

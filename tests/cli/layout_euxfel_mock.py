@@ -7,33 +7,22 @@ virtual overview and its virtual CXI file give the same cube, which NumPy makes 
 """
 import os
 import subprocess
-import sys
 
-root = os.environ["XN_ROOT"]
-sys.path[:0] = [os.path.join(root, "tests", "contract"), os.path.join(root, "tests", "layouts")]
-try:
-    import numpy as np
+from harness import ROOT, new_folder, r, skip, write_config
 
-    import shots
-    import tools
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import numpy as np
 
-PYTHON = os.environ.get("XANI_TEST_PYTHON", os.path.join(root, ".venv-test", "bin", "python"))
+import shots
+import tools
+
+PYTHON = os.environ.get("XANI_TEST_PYTHON", os.path.join(ROOT, ".venv-test", "bin", "python"))
 if not os.path.exists(PYTHON) or subprocess.run([PYTHON, "-c", "import extra_data.tests.mockdata"], capture_output=True).returncode:
-    print("1..0 # SKIP no .venv-test with extra_data: make setup-test")
-    sys.exit(77)
+    skip("no .venv-test with extra_data: make setup-test")
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-t = tools.Tools(XANI, r)
-where = tools.folder(SCRATCH, "mock")
-made = subprocess.run([PYTHON, f"{root}/tests/layouts/euxfel_mock.py", f"{where}/runs"], capture_output=True, text=True)
+where = new_folder("mock")
+made = subprocess.run([PYTHON, f"{ROOT}/tests/layouts/euxfel_mock.py", f"{where}/runs"], capture_output=True, text=True)
 if not r.ok(made.returncode == 0, f"EXtra-data's mocks are written {made.stderr[-300:] if made.returncode else ''}"):
-    print(f"1..{r.n}")
-    sys.exit(1)
+    r.end()
 
 
 def experiment(name):
@@ -67,7 +56,7 @@ def all_ways(name, detector, ways):
     want = e.cube()
     r.ok(0 < want["cuts"]["modules"] < want["seen"] and want["shots"].sum() > 10, f"{name}: {want['seen']} frames, {want['cuts']['modules']} lack a module")
     for way, files, frames in ways:
-        got = t.run(f"{name}, {way}", where, config(e, files, **({"frames": frames} if frames else {})), want, 6e-6)
+        got = tools.run(f"{name}, {way}", where, config(e, files, **({"frames": frames} if frames else {})), want, 6e-6)
         r.ok(got["duplicate"] == 0, f"{name}, {way}: nothing comes twice: {got}")
     return e
 
@@ -87,22 +76,21 @@ all_ways("fxe", "FXE_XAD_JF1M", [
 e.cut[:] = ""
 e.masked[7 * e.rows:8 * e.rows] = True
 for way, files in (("the run", [f"{runs}/spb/*.h5"]), ("the CXI file", [f"{runs}/spb.cxi", f"{runs}/spb/RAW-*.h5"])):
-    t.run(f"spb without module 7, {way}", where, config(e, files, modules={"leave_out": 7}), e.cube(), 6e-6)
+    tools.run(f"spb without module 7, {way}", where, config(e, files, modules={"leave_out": 7}), e.cube(), 6e-6)
 
 for what, modules in (("spb", 16), ("fxe", 2)):
-    info = t.info(f"{runs}/{what}")
+    info = tools.info(f"{runs}/{what}")
     det = info["detectors"][0]
     r.ok(len(info["runs"]) == 1 and det["modules"] == modules and not info["problems"], f"info {what}: {det} {info['problems']}")
-info = t.info(f"{runs}/overview.h5")
+info = tools.info(f"{runs}/overview.h5")
 r.ok([run["layout"] for run in info["runs"]] == ["euxfel"] and info["detectors"][0]["modules"] == 16, "info knows the overview")
-info = t.info(f"{runs}/spb.cxi")
+info = tools.info(f"{runs}/spb.cxi")
 r.ok([run["layout"] for run in info["runs"]] == ["euxfel"] and info["detectors"][0]["frames"] == len(e.on), "info knows the CXI file")
 
 # an overview whose files have changed is told and not used
 with open(f"{runs}/spb/RAW-R0142-DA01-S00001.h5", "ab") as f:
     f.write(b"more")
-shots.write_config(f"{where}/old.yaml", config(experiment("spb"), [f"{runs}/overview.h5", f"{runs}/spb/*.h5"], frames="SPB_DET_AGIPD1M-1"))
-code, err = shots.reduce(XANI, f"{where}/old.yaml", f"{where}/old.h5")
+write_config(f"{where}/old.yaml", config(experiment("spb"), [f"{runs}/overview.h5", f"{runs}/spb/*.h5"], frames="SPB_DET_AGIPD1M-1"))
+code, err = shots.reduce(f"{where}/old.yaml", f"{where}/old.h5")
 r.ok(code == 0 and "have changed" in err, f"an outdated overview is told: {code} {err[:200]}")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

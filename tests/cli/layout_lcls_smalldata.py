@@ -6,31 +6,17 @@ Counts come out exactly, the cube equals NumPy's; info and init know the files; 
 """
 import json
 import os
-import subprocess
-import sys
 
-for folder in ("contract", "layouts"):
-    sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", folder))
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import SCRATCH, new_folder, r, set_options, write_config, xani
 
-    import shots
-    import tools
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
+import shots
+import tools
+
 ENERGY, DET = 10.0, "jungfrau1M"
-
-
-def xani(*args):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=600)
-    return done.returncode, done.stdout, done.stderr
 
 
 # ---- the experiment
@@ -104,22 +90,17 @@ def config(name, files, layout="lcls_smalldata", **more):
             "calibration": {"kev_per_unit": 1.0}, "mask": {"dataset": f"UserDataCfg/{DET}/mask", "good": "nonzero"},
             "delay": {"parts": [{"source": "epics/lxt", "scale_ps": 1e12}], "sign": 1, "zero_ps": 0,
                       "time_tool": {"source": "tt/ttCorr", "sign": 1, "coefficients_ps": [0, 1]}}, **more}
-    return shots.write_config(f"{SCRATCH}/{name}.yaml", e.config(layout, files, **keys))
+    return write_config(f"{SCRATCH}/{name}.yaml", e.config(layout, files, **keys))
 
 
 def reduce(name, files, *options, **more):
-    return shots.reduce(XANI, config(name, files, **more), f"{SCRATCH}/{name}.cube.h5", *options)
+    return shots.reduce(config(name, files, **more), f"{SCRATCH}/{name}.cube.h5", *options)
 
 
 def compare(name, files, expected, **more):
-    code, err = reduce(name, files, **more)
-    r.ok(code == 0, f"{name}: reduced {err.strip()[-300:] if code else ''}")
-    if code == 0:
-        shots.check(r, name, f"{SCRATCH}/{name}.cube.h5", expected)
-    return err
+    return shots.compare(name, config(name, files, **more), expected)[1]
 
 
-os.makedirs(SCRATCH, exist_ok=True)
 rng = np.random.default_rng(3)
 have = [i for i in range(e.n) if i not in LOST]
 rows = rng.permutation(have + [REPEATED])
@@ -194,15 +175,15 @@ with h5py.File(f"{SCRATCH}/late_Run0001.h5", "w") as f:
     f["lightStatus/laser"], f["cam/area"] = late.on[index].astype("i8"), late.photons[index].astype("f4")
     f["epics/lxt"] = ((100.0 - late.stage_mm) / shots.MM_PER_PS * 1e-12)[index]
     f["tt/ttCorr"] = ((late.edge_px - 1000.0) / shots.PX_PER_PS)[index]
-path = shots.write_config(f"{SCRATCH}/late.yaml", late.config(
+path = write_config(f"{SCRATCH}/late.yaml", late.config(
     "lcls_smalldata", [f"{SCRATCH}/late_Run0001.h5"], frames="cam/area", i0="ipm2/sum", laser="lightStatus/laser",
     calibration={"photons_per_unit": 1}, offsets=[{"source": "ipm2/sum", "shots": -1}],
     delay={"parts": [{"source": "epics/lxt", "scale_ps": 1e12}], "sign": 1, "zero_ps": 0,
            "time_tool": {"source": "tt/ttCorr", "sign": 1, "coefficients_ps": [0, 1]}}))
-code, err = shots.reduce(XANI, path, f"{SCRATCH}/late.h5")
+code, err = shots.reduce(path, f"{SCRATCH}/late.h5")
 r.ok(code == 0, f"late monitor: reduced {err.strip()[-300:] if code else ''}")
 if code == 0:
-    shots.check(r, "late monitor", f"{SCRATCH}/late.h5", late.cube(), 5e-6)
+    shots.check("late monitor", f"{SCRATCH}/late.h5", late.cube(), 5e-6)
 
 # ---- faults that end it, with the name of what is wrong
 code, err = reduce("nearest", [RUN], i0="ipm2/som")
@@ -252,12 +233,8 @@ r.ok(c.get("layout") == "lcls_smalldata" and c["i0"] == "ipm2/sum" and c["laser"
 r.ok(float(c["delay"]["parts"][0]["scale_ps"]) == 1e12 and c["delay"]["parts"][0]["source"] == "epics/lxt", f"init: lxt is in seconds {c.get('delay')}")
 r.ok(c["delay"]["time_tool"]["source"] == "tt/ttCorr", "init: ttCorr is calibrated")
 r.ok(c["mask"][0]["dataset"] == f"UserDataCfg/{DET}/mask" and c["mask"][0]["good"] == "nonzero", "init: the detector's own mask")
-settings = ["--set", "experiment.energy_kev=10", "--set", "input.calibration.kev_per_unit=1", "--set", "input.delay.sign=1", "--set",
-            "input.delay.zero_ps=0", "--set", f"reduce.delay_bins_ps={json.dumps(shots.BINS)}"]
-code, err = shots.reduce(XANI, made, f"{SCRATCH}/made.cube.h5", *settings)
-r.ok(code == 0, f"init: its configuration reduces {err.strip()[-200:] if code else ''}")
-if code == 0:
-    shots.check(r, "init", f"{SCRATCH}/made.cube.h5", expected)
+shots.compare("made by init", made, expected, 8e-6, *set_options("experiment.energy_kev=10", "input.calibration.kev_per_unit=1", "input.delay.sign=1",
+                                                                 "input.delay.zero_ps=0", {"reduce.delay_bins_ps": shots.BINS}))
 with h5py.File(f"{SCRATCH}/xppr_Run0001.h5", "w") as f, h5py.File(RUN) as g:
     for name in ("event_time", "fiducials", "lightStatus/laser", "ipm2/sum", "epics/lxt", f"{DET}/ROI_1_area"):
         f[name] = g[name][()]
@@ -278,7 +255,7 @@ for unit, scale in (("ps", 1), ("s", 1e12)):
     r.ok(c.get("laser") == {"drop": [91]}, f"init: the codes of the hutch: {c.get('laser')} {err}")
     parts = [(p["source"], float(p["scale_ps"])) for p in c["delay"]["parts"]]
     r.ok(parts == [("enc/lasDelay", scale), ("epics/lxt", 1e12)], f"init: encoder in {unit}, and the laser's phase: {parts}")
-tools.Tools(XANI, r).same_shots(SCRATCH, "lcls_smalldata")
+tools.same_shots("lcls_smalldata")
 # the files say where their pixels are: as the simulated geometry does, and init takes it
 raw = f"{SCRATCH}/sim/raw"
 plans = []
@@ -290,9 +267,9 @@ r.ok(plans[0]["zone_coverage"] == plans[1]["zone_coverage"] and plans[0]["zone_c
 with h5py.File(f"{raw}/xppsim_Run0001.h5", "a") as f:  # the second module alone, with the geometry of both
     f["JF07T02V01/ROI_0_area"] = f["JF07T02V01/full_area"][:, 1, 4:20, 8:30]
     f["UserDataCfg/JF07T02V01/ROI_0__ROI_0_bound"] = np.array([[1, 2], [4, 20], [8, 30]])
-region = [w for key in ("input.frames=JF07T02V01/ROI_0_area", "geometry.region=[1, 2, 4, 20, 8, 30]") for w in ("--set", key)]
-code, err = shots.reduce(XANI, f"{raw}/xani_lcls_smalldata.yaml", f"{SCRATCH}/region.h5", *region)
-whole, err2 = shots.reduce(XANI, f"{raw}/xani_lcls_smalldata.yaml", f"{SCRATCH}/whole.h5")
+region = set_options("input.frames=JF07T02V01/ROI_0_area", "geometry.region=[1, 2, 4, 20, 8, 30]")
+code, err = shots.reduce(f"{raw}/xani_lcls_smalldata.yaml", f"{SCRATCH}/region.h5", *region)
+whole, err2 = shots.reduce(f"{raw}/xani_lcls_smalldata.yaml", f"{SCRATCH}/whole.h5")
 if r.ok(code == 0 and whole == 0, f"region: reduced {err.strip()[-300:] if code else ''}"):
     with h5py.File(f"{SCRATCH}/region.h5") as a, h5py.File(f"{SCRATCH}/whole.h5") as b:
         one, two = a["entry/cube/signal"][()], b["entry/cube/signal"][:, 28:44, 8:30]
@@ -300,10 +277,9 @@ if r.ok(code == 0 and whole == 0, f"region: reduced {err.strip()[-300:] if code 
 code, out, err = xani("plan", f"{raw}/xani_lcls_smalldata.yaml", "--json", *region)
 part = json.loads(out)["zone_coverage"] if code == 0 else err
 r.ok(code == 0 and 0 < part < plans[0]["zone_coverage"], f"region: its geometry is that part of the detector's: {part}")
-alone = tools.folder(SCRATCH, "alone")
+alone = new_folder("alone")
 os.rename(f"{raw}/xppsim_Run0001.h5", f"{alone}/xppsim_Run0001.h5")
 code, out, err = xani("init", f"{alone}/xppsim_Run0001.h5", "-o", f"{alone}/made.yaml")
 made = yaml.safe_load(open(f"{alone}/made.yaml")) if code == 0 else {"geometry": {}}
 r.ok(os.path.basename(made["geometry"].get("file") or "") == "xppsim_Run0001.h5", f"init: the run's own map {made['geometry']}")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -7,26 +7,14 @@ number per frame, sums and columns of several, or one number per file.  Faults: 
 that are missing or differ, files of another shape, empty files among good ones, links to nothing.  Also: the simulated
 experiment gives the same cube in this layout and in SwissFEL's.  Prints TAP.
 """
-import json
-import os
-import sys
+from harness import new_folder, r, write_config, xani
 
-root = os.environ["XN_ROOT"]
-sys.path[:0] = [os.path.join(root, "tests", "contract"), os.path.join(root, "tests", "layouts")]
-try:
-    import h5py
-    import numpy as np
+import h5py
+import numpy as np
 
-    import shots
-    import tools
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import shots
+import tools
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-t = tools.Tools(XANI, r)
 NOTHING = {"missing": 0, "duplicate": 0, "unmatched": 0}
 
 
@@ -58,7 +46,7 @@ def chain(f, group, signal=None):
 # ---- the chain of @default; a stack of modules; ids with faults; another dataset that must not be taken
 
 e = shots.Experiment()
-where = tools.folder(SCRATCH, "chain")
+where = new_folder("chain")
 stored = [i for i in range(e.n) if i not in (3, 50, 51)]  # three frames lost
 stored.insert(7, 100)                                     # one twice
 rng = np.random.default_rng(5)
@@ -94,27 +82,27 @@ expected["cuts"]["join"] += 1
 P = "measurement/detector_data"
 config = base_config(e, [f"{where}/*.nxs"], f"{P}/shot", ids=f"{P}/pulse", mask={"dataset": "masks/good", "good": "nonzero"})
 config["input"]["i0"] = f"sum({P}/shot/i0)"
-got = t.run("chain", where, config, expected)
+got = tools.run("chain", where, config, expected)
 r.ok(got == {"missing": 0, "duplicate": 1, "unmatched": 0}, f"chain: one repeated frame: {got}")
 config["input"]["i0"] = " + ".join(f"{P}/shot/i0[{k}]" for k in range(4))
-t.run("columns", where, config, expected)
+tools.run("columns", where, config, expected)
 
 # blocks of 3 x 3 end with their module: 16 rows make 5, of two modules 10, not 32 // 3 rows across the gap
-shots.write_config(f"{where}/blocks.yaml", {**config, "reduce": {**config["reduce"], "spatial_bin": 3}})
-code, err = shots.reduce(XANI, f"{where}/blocks.yaml", f"{where}/blocks.h5")
+write_config(f"{where}/blocks.yaml", {**config, "reduce": {**config["reduce"], "spatial_bin": 3}})
+code, err = shots.reduce(f"{where}/blocks.yaml", f"{where}/blocks.h5")
 if r.ok(code == 0, f"blocks: reduce: {err.strip()[-300:] if code else ''}"):
     with h5py.File(f"{where}/blocks.h5") as f, h5py.File(f"{where}/cube.h5") as whole:
         rows, mask, s1 = f["entry/module_rows"][()], f["entry/mask"][()], f["entry/sums/off/s1"][()].reshape(10, -1)
         fine = whole["entry/sums/off/s1"][()].reshape(e.modules * e.rows, e.cols)
     r.ok(rows.tolist() == [5, 5] and mask.shape == (10, 10), f"blocks: rows of each module {rows}, shape {mask.shape}")
     r.ok(mask[5, 4] == 0 and s1[5, 4] == fine[16:19, 12:15].sum(), "blocks: the sixth row is the first three of the second module")
-info = t.info(where)
+info = tools.info(where)
 r.ok(info["layout"] == "nexus" and info["runs"][0]["shots"] == len(stored), f"info: layout and shots: {info['runs']}")
 det = info["detectors"][0]
 r.ok(det["name"] == f"{P}/frames" and det["energy_kev"] == 10.0 and det["distance_mm"] == 98.0, f"info: the signal, energy, distance: {det}")
 names = [c["name"] for c in info["channels"]]
 r.ok(all(f"{P}/shot/{n}" in names for n in ("i0", "laser", "stage", "edge")), f"info: readings are listed: {names}")
-code, out, err = t.xani("init", where)
+code, out, err = xani("init", where)
 r.ok("energy_kev: 10 " in out and "distance_mm: 98 " in out, "init takes energy and distance from the file, in keV and mm here")
 r.ok("layout: nexus" in out and f"laser: {P}/shot/laser" in out and f"source: {P}/shot/stage" in out, f"init proposes laser and stage: {err.strip()}")
 
@@ -131,15 +119,15 @@ expected["seen"] += 1
 expected["cuts"]["join"] += 1
 config["input"].update(i0=f"{P}/shot/i0", readings=[{"file": f"{where}/beside.h5", "ids": "ids"}],
                        offsets=[{"source": f"{P}/shot/{n}", "shots": -5} for n in ("i0", "laser", "stage", "edge")])
-got = t.run("beside", where, config, expected)
+got = tools.run("beside", where, config, expected)
 r.ok(got == {"missing": 3, "duplicate": 1 + 4, "unmatched": 0}, f"beside: three lost frames, a repeated frame, a repeated row of four: {got}")
 config["input"]["readings"] = [{"file": f"{where}/beside.h5", "ids": "id"}]
-t.refuse("ids of readings that are not there", where, config, "beside.h5", "id")
+tools.refuse("ids of readings that are not there", where, config, "beside.h5", "id")
 
 # ---- no attributes at all: the first stack of images of 16 x 16; one file per position of the stage
 
 e = shots.Experiment(seed=2)
-where = tools.folder(SCRATCH, "scan")
+where = new_folder("scan")
 files = 6
 step = np.arange(e.n) * files // e.n
 nominal = np.linspace(-1.0, 2.9, files)[step]
@@ -158,55 +146,54 @@ for k in range(files):
         f["readings/edge"] = e.edge_px[here]
         f["readings/stage"] = e.stage_mm[here[0]]                 # one number
 config = base_config(e, [f"{where}/point*.h5"], "readings")
-got = t.run("scan", where, config, e.cube())
+got = tools.run("scan", where, config, e.cube())
 r.ok(got == NOTHING, f"scan: nothing else is counted: {got}")
-info = t.info(where)
+info = tools.info(where)
 r.ok(len(info["runs"]) == files and all(run["layout"] == "nexus" for run in info["runs"]), "info: six files of frames are found")
-t.run("by name", where, tools.changed(config, frames="b/frames"), e.cube())
-t.refuse("a dataset that is no stack", where, tools.changed(config, frames="readings/i0"), "readings/i0", "(n, y, x)")
-t.refuse("a reading of another length", where, tools.changed(config, i0="c/later"), "c/later", "each of the 40 frames")
-t.refuse("a name that is nearly right", where, tools.changed(config, laser="readings/lasr"), "readings/lasr", "readings/laser")
-t.refuse("a column too many", where, tools.changed(config, i0="readings/i0[1]"), "readings/i0", "column 1")
-t.refuse("ids that are not whole", where, tools.changed(config, ids="readings/i0"), "readings/i0", "whole numbers")
+tools.run("by name", where, tools.changed(config, frames="b/frames"), e.cube())
+tools.refuse("a dataset that is no stack", where, tools.changed(config, frames="readings/i0"), "readings/i0", "(n, y, x)")
+tools.refuse("a reading of another length", where, tools.changed(config, i0="c/later"), "c/later", "each of the 40 frames")
+tools.refuse("a name that is nearly right", where, tools.changed(config, laser="readings/lasr"), "readings/lasr", "readings/laser")
+tools.refuse("a column too many", where, tools.changed(config, i0="readings/i0[1]"), "readings/i0", "column 1")
+tools.refuse("ids that are not whole", where, tools.changed(config, ids="readings/i0"), "readings/i0", "whole numbers")
 
 # an empty file, one of another shape, one without a reading among the good ones
 open(f"{where}/point6.h5", "w").close()
-t.refuse("an empty file is named", where, config, "point6.h5", "0 bytes")
-info = t.info(where)
+tools.refuse("an empty file is named", where, config, "point6.h5", "0 bytes")
+info = tools.info(where)
 r.ok(any("point6.h5" in p["file"] and "0 bytes" in p["text"] for p in info["problems"]) and len(info["runs"]) == files, f"info tells of it and goes on: {info['problems']}")
 with h5py.File(f"{where}/point6.h5", "w") as f:
     f["b/frames"] = np.zeros((4, 32, 30), "u2")
-t.refuse("a file of another shape is named", where, config, "point6.h5", "(4, 32, 30)")
+tools.refuse("a file of another shape is named", where, config, "point6.h5", "(4, 32, 30)")
 with h5py.File(f"{where}/point6.h5", "w") as f:
     f["b/frames"] = np.zeros((4, 32, 32), "u2")
     f["readings/i0"] = np.ones(4)
     f["readings/stage"] = 100.0
     f["readings/edge"] = np.ones(4)
-t.refuse("a file without a reading is named", where, config, "point6.h5", "readings/laser")
+tools.refuse("a file without a reading is named", where, config, "point6.h5", "readings/laser")
 with h5py.File(f"{where}/point6.h5", "w") as f:
     f["b/frames"] = np.zeros((4, 8, 8), "u2")
-t.refuse("a file without frames is named", where, config, "point6.h5", "no frames")
+tools.refuse("a file without frames is named", where, config, "point6.h5", "no frames")
 with h5py.File(f"{where}/point6.h5", "w") as f:
     chain(f, "entry/data", "frames")["frames"] = h5py.ExternalLink("gone.h5", "/x")
-t.refuse("a signal that leads nowhere is named", where, config, "point6.h5", "gone.h5")
+tools.refuse("a signal that leads nowhere is named", where, config, "point6.h5", "gone.h5")
 with open(f"{where}/point5.h5", "rb") as f:
     half = f.read()[:-1000]
 with open(f"{where}/point6.h5", "wb") as f:
     f.write(half)
-t.refuse("a truncated file is named", where, config, "point6.h5", "truncated")
+tools.refuse("a truncated file is named", where, config, "point6.h5", "truncated")
 
 # ---- chunks of several frames: files of whole chunks are read chunk by chunk, others frame by frame, to the same sums
 
 e = shots.Experiment(shots=160, seed=3)
-where = tools.folder(SCRATCH, "chunks")
+where = new_folder("chunks")
 for name, cut in (("whole", 64), ("odd", 61)):
     for k, (lo, hi) in enumerate(((0, cut), (cut, e.n))):
         with h5py.File(f"{where}/{name}{k}.h5", "w") as f:
             g = chain(f, "entry/data", "data")
             g.create_dataset("data", data=e.photons[lo:hi].astype("u1"), chunks=(16, 32, 32), compression="gzip")
             readings(g, e, np.arange(lo, hi))
-    t.run(name, where, base_config(e, [f"{where}/{name}*.h5"], "entry/data"), e.cube())
+    tools.run(name, where, base_config(e, [f"{where}/{name}*.h5"], "entry/data"), e.cube())
 
-t.same_shots(SCRATCH, "nexus")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+tools.same_shots("nexus")
+r.end()

@@ -10,29 +10,16 @@ Also: the simulated experiment gives the same cube in this layout and in SwissFE
 import json
 import os
 import subprocess
-import sys
 
-root = os.environ["XN_ROOT"]
-sys.path[:0] = [os.path.join(root, "tests", "contract"), os.path.join(root, "tests", "layouts")]
-try:
-    import h5py
-    import numpy as np
+from harness import new_folder, r, write_config, xani
 
-    import shots
-    import tools
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-t = tools.Tools(XANI, r)
+import shots
+import tools
+
 BASE, STEP = 1000, 2  # id of shot i: BASE + STEP i
-
-
-def folder(name):
-    return tools.folder(SCRATCH, name)
 
 
 def store(f, name, data, **more):
@@ -106,7 +93,7 @@ def base_config(e, files, path="shots", **keys):
 # ---- a legacy master with links, readings in a file beside it
 
 e = shots.Experiment()
-where = folder("legacy")
+where = new_folder("legacy")
 stored = [i for i in range(e.n) if i not in (5, 9)] # two frames lost
 stored.insert(100, 20)                              # and one stored twice
 stored[40], stored[41] = stored[41], stored[40]     # and two in the wrong order
@@ -152,35 +139,35 @@ expected["cuts"]["join"] += 1
 off = [{"source": f"shots/{n}", "shots": 6} for n in ("i0", "laser", "stage", "edge")]
 config = base_config(e, [f"{where}/series_1_master.h5"], ids="entry/pump/pulse", offsets=off,
                      readings=[{"file": f"{where}/readings.h5", "ids": "shots/id"}, {"file": f"{where}/late.h5", "ids": "shots/id"}])
-shots.write_config(f"{where}/look.yaml", config)
-code, err = shots.reduce(XANI, f"{where}/look.yaml", f"{where}/look.h5")
+write_config(f"{where}/look.yaml", config)
+code, err = shots.reduce(f"{where}/look.yaml", f"{where}/look.h5")
 r.ok(code == 0, f"legacy: reduce: {err.strip()[-300:] if code else ''}")
 with h5py.File(f"{where}/look.h5") as f:
     flow = shots.cut_flow(f)
     names = [k for k, v in flow.items() if v == nan_cut and k not in ("seen", "delay bin", "join")]
 r.ok(len(names) == 1, f"legacy: one cut refuses the {nan_cut} shots that are not a number: {names}")
 expected["cuts"][names[0] if names else "?"] = nan_cut
-got = t.run("legacy", where, config, expected)
+got = tools.run("legacy", where, config, expected)
 r.ok(got.get("missing") == 2, f"legacy: the lost frames are missing: {got}")
 r.ok(got.get("duplicate") == 1 + 2 * 4, f"legacy: a repeated frame and two repeated readings of four channels: {got}")
 r.ok(got.get("unmatched") == 1, f"legacy: a reading after the last frame is unmatched: {got}")
 one = {**config, "engine": {"threads": 1}}
-shots.write_config(f"{where}/one.yaml", one)
-shots.reduce(XANI, f"{where}/one.yaml", f"{where}/one.h5")
+write_config(f"{where}/one.yaml", one)
+shots.reduce(f"{where}/one.yaml", f"{where}/one.h5")
 with h5py.File(f"{where}/one.h5") as a, h5py.File(f"{where}/cube.h5") as b:
     same = all(np.array_equal(a[f"entry/sums/{c}/{n}"][()], b[f"entry/sums/{c}/{n}"][()]) for c in ("on", "off") for n in b["entry/sums/on"])
 r.ok(same, "legacy: sums are the same bits on one thread")
 
 # ---- what info and init make of it
 
-code, out, err = t.xani("info", where, "--json")
+code, out, err = xani("info", where, "--json")
 info = json.loads(out) if code == 0 else {}
 r.ok(code == 0 and info["layout"] == "nxmx" and len(info["runs"]) == 1, f"info: one NXmx run, data files are none of their own: {err.strip()} {info.get('layout')}")
 det = info["detectors"][0] if info else {}
 r.ok(det.get("frames") == len(stored) and det.get("shape") == [32, 32] and det.get("type") == "uint32", f"info: frames and shape: {det}")
 r.ok(abs(det.get("energy_kev", 0) - 10) < 1e-9 and abs(det.get("distance_mm", 0) - 123) < 1e-9 and abs(det.get("pixel_mm", 0) - 0.075) < 1e-12, f"info: energy, distance, pixel: {det}")
 made = f"{where}/made.yaml"
-code, out, err = t.xani("init", f"{where}/series_1_master.h5", "-o", made)
+code, out, err = xani("init", f"{where}/series_1_master.h5", "-o", made)
 text = open(made).read() if code == 0 else ""
 r.ok("layout: nxmx" in text and "energy_kev: 10 " in text and f"file: {where}/series_1_master.h5" in text and "photons_per_unit: 1 " in text,
      f"init fills in what the master tells, which is its own geometry file: {err.strip()}")
@@ -188,43 +175,43 @@ fill = []
 for key in ("i0", "laser", "delay", "ids", "offsets", "readings"):
     fill += ["--set", f"input.{key}={json.dumps(config['input'][key])}"]
 fill += ["--set", f"reduce.delay_bins_ps={json.dumps(config['reduce']['delay_bins_ps'])}"]
-code, out, err = t.xani("reduce", made, "-o", f"{where}/made.h5", *fill)
+code, out, err = xani("reduce", made, "-o", f"{where}/made.h5", *fill)
 if r.ok(code == 0, f"and reduce accepts it once filled in: {err.strip()[-300:] if code else ''}"):
-    shots.check(r, "init", f"{where}/made.h5", expected)
+    shots.check("init", f"{where}/made.h5", expected)
 
 # ---- refusals of the legacy form
 
 os.rename(f"{where}/series_1_data_000002.h5", f"{where}/away")
-t.refuse("an absent target is named", where, config, "series_1_master.h5", "data_000002", "series_1_data_000002.h5", "no such file")
-code, out, err = t.xani("info", where, "--json")
+tools.refuse("an absent target is named", where, config, "series_1_master.h5", "data_000002", "series_1_data_000002.h5", "no such file")
+code, out, err = xani("info", where, "--json")
 problems = json.dumps(json.loads(out)["problems"]) if code == 0 else err
 r.ok("series_1_data_000002.h5" in problems, f"info names it under problems: {problems[:300]}")
 open(f"{where}/series_1_data_000002.h5", "w").close()
-t.refuse("an empty target is named", where, config, "series_1_data_000002.h5", "0 bytes")
+tools.refuse("an empty target is named", where, config, "series_1_data_000002.h5", "0 bytes")
 with h5py.File(f"{where}/series_1_data_000002.h5", "w") as f:
     f["entry/data/other"] = 1
-t.refuse("a target without the dataset is named", where, config, "series_1_data_000002.h5", "not in it")
+tools.refuse("a target without the dataset is named", where, config, "series_1_data_000002.h5", "not in it")
 os.rename(f"{where}/away", f"{where}/series_1_data_000002.h5")
 subprocess.run(["cp", f"{where}/series_1_master.h5", f"{where}/gap_master.h5"], check=True)
 with h5py.File(f"{where}/gap_master.h5", "a") as f:
     del f["entry/data/data_000002"]
 gap = tools.changed(config, files=[f"{where}/gap_master.h5"])
-t.refuse("a link that is not there is named", where, gap, "data_000002 is not there")
+tools.refuse("a link that is not there is named", where, gap, "data_000002 is not there")
 for key, value, words in (("ids", "entry/pump/puls", ["entry/pump/puls", "input.ids"]), ("ids", "entry/definition", ["entry/definition"]),
                           ("i0", "shots/l0", ["shots/l0", "nearest name is shots/i0"]), ("frames", "entry/data/dat", ["entry/data/dat"]),
                           ("frames", "entry/pump/pulse", ["entry/pump/pulse", "(n, y, x)"]),
                           ("readings", [{"file": f"{where}/absent.h5"}], ["absent.h5"])):
-    t.refuse(f"input.{key}: {value}", where, tools.changed(config, **{key: value}), *words)
-t.refuse("a channel where there is none", where, tools.changed(config, channel="threshold_1"), "input.channel", code=2)
-t.refuse("event codes", where, tools.changed(config, laser={"codes": [20]}), "input.laser", code=2)
+    tools.refuse(f"input.{key}: {value}", where, tools.changed(config, **{key: value}), *words)
+tools.refuse("a channel where there is none", where, tools.changed(config, channel="threshold_1"), "input.channel", code=2)
+tools.refuse("event codes", where, tools.changed(config, laser={"codes": [20]}), "input.laser", code=2)
 with h5py.File(f"{where}/series_1_master.h5", "a") as f:
     f["entry/instrument/detector/pixel_mask_2"] = np.zeros((4, 4), "u4")
-t.refuse("a mask of another shape is named", where, config, "pixel_mask_2", "(4, 4)")
+tools.refuse("a mask of another shape is named", where, config, "pixel_mask_2", "(4, 4)")
 
 # ---- v2024.2: one virtual dataset (shot, channel, y, x), readings in the master, image ids with a gap
 
 e = shots.Experiment(seed=2)
-where = folder("channels")
+where = new_folder("channels")
 stored = [i for i in range(e.n) if i not in (17, 18, 150)]
 e.drop("lost", 17, 18, 150)
 both = np.empty((len(stored), 2) + e.photons.shape[1:], "u2")
@@ -248,26 +235,26 @@ with h5py.File(f"{where}/series_2_master.h5", "w", libver="latest") as f:
     f["entry/shots/stage"], f["entry/shots/edge"] = e.stage_mm[stored], e.edge_px[stored]
 e.masked[4, 4] = e.masked[9, 9] = True
 config = base_config(e, [f"{where}/series_2_master.h5"], "entry/shots", channel="threshold_2")
-got = t.run("channels", where, config, e.cube())
+got = tools.run("channels", where, config, e.cube())
 r.ok(got == {"missing": 0, "duplicate": 0, "unmatched": 0}, f"channels: nothing else is counted: {got}")
 config["input"]["channel"] = "1"  # by number
-t.run("channel by number", where, config, e.cube())
+tools.run("channel by number", where, config, e.cube())
 config["input"]["channel"] = "threshold_3"
-t.refuse("a channel that is not there", where, config, "threshold_3", "threshold_", code=2)
-code, out, err = t.xani("info", f"{where}/series_2_master.h5", "--json")
+tools.refuse("a channel that is not there", where, config, "threshold_3", "threshold_", code=2)
+code, out, err = xani("info", f"{where}/series_2_master.h5", "--json")
 ids = json.loads(out)["pulse_ids"][0] if code == 0 else {}
 r.ok(ids.get("frames_lost") == 3 and ids.get("gaps") == 2, f"channels: the gaps of image_id are told: {ids} {err.strip()}")
-code, out, err = t.xani("init", f"{where}/series_2_master.h5")
+code, out, err = xani("init", f"{where}/series_2_master.h5")
 r.ok("laser: entry/shots/laser" in out and "# ids: entry/data/image_id" in out and "threshold_" not in err,
      f"init proposes the dataset that tells laser-on, and ids: {err.strip()}")
 os.remove(f"{where}/series_2_data_000003.h5")
 config["input"]["channel"] = "threshold_2"
-t.refuse("a virtual source that is absent is named", where, config, "series_2_data_000003.h5")
+tools.refuse("a virtual source that is absent is named", where, config, "series_2_data_000003.h5")
 
 # ---- Jungfraujoch: signed counts of a tenth of a photon, ids in the data files, two series as one run
 
 e = shots.Experiment(seed=4)
-where = folder("jfjoch")
+where = new_folder("jfjoch")
 bounds, files = (0, 70, 150, e.n), []
 value = (10 * e.photons).astype("i2")
 value[:, 8, 1] = np.iinfo("i2").max
@@ -289,15 +276,14 @@ for y, x in ((0, 0), (8, 1), (8, 2), (8, 3)):
     e.masked[y, x] = True
 config = base_config(e, files, ids="entry/xfel/pulseID", readings={"file": f"{where}/readings.h5", "ids": "shots/id"},
                      calibration={"photons_per_unit": 0.1})
-got = t.run("jfjoch", where, config, e.cube(), 1e-5)  # 0.1 is no binary fraction
+got = tools.run("jfjoch", where, config, e.cube(), 1e-5)  # 0.1 is no binary fraction
 r.ok(got == {"missing": 0, "duplicate": 0, "unmatched": 0}, f"jfjoch: nothing is missing, though ids begin with 0: {got}")
 config["input"].pop("ids")
 config["input"]["readings"] = {"file": f"{where}/numbered.h5"}
 with h5py.File(f"{where}/numbered.h5", "w") as f:  # by row: the number of the frame
     f["shots/i0"], f["shots/laser"], f["shots/stage"], f["shots/edge"] = e.i0, e.on.astype("u1"), e.stage_mm, e.edge_px
-t.run("ids by number", where, config, e.cube(), 1e-5)
+tools.run("ids by number", where, config, e.cube(), 1e-5)
 
-t.same_shots(SCRATCH, "nxmx")
+tools.same_shots("nxmx")
 
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -6,36 +6,21 @@ Python objects.  Counts come out exactly, the cube equals NumPy's; info and init
 """
 import json
 import os
-import shutil
-import subprocess
-import sys
 
-for folder in ("contract", "layouts"):
-    sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", folder))
-try:
-    import h5py
-    import numpy as np
-    import pandas as pd
-    import yaml
+from harness import SCRATCH, r, set_options, write_config, xani
 
-    import pal
-    import shots
-    import tools
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import pandas as pd
+import yaml
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
+import pal
+import shots
+import tools
+
 POINT = 20  # shots of a scan point
 FLAG = "timestamp_info.RATE_HX_30HZ"
 WAVES = " + ".join(f"sum(qbpm/eh1/qbpm1/waveforms.ch{k})" for k in (1, 2, 3, 4))
-
-
-def xani(*args):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=600)
-    return done.returncode, done.stdout, done.stderr
 
 
 # ---- the experiment
@@ -135,24 +120,17 @@ def config(name, files, **more):
     keys = {"frames": "eh1/jungfrau2", "i0": "qbpm:eh1:qbpm1:sum", "laser": FLAG, "calibration": {"kev_per_unit": 1.0},
             "mask": {"file": f"{SCRATCH}/mask.h5", "dataset": "mask", "good": "zero"},
             "delay": e.delay("delay_value", "timing_edge"), **more}
-    return shots.write_config(f"{SCRATCH}/{name}.yaml", e.config("pal", files, **keys))
+    return write_config(f"{SCRATCH}/{name}.yaml", e.config("pal", files, **keys))
 
 
 def compare(name, files, want, **more):
-    code, err = shots.reduce(XANI, config(name, files, **more), f"{SCRATCH}/{name}.cube.h5")
-    r.ok(code == 0, f"{name}: reduced {err.strip()[-300:] if code else ''}")
-    if code == 0:
-        shots.check(r, name, f"{SCRATCH}/{name}.cube.h5", want)
-    return code == 0
+    return shots.compare(name, config(name, files, **more), want)[0] == 0
 
 
-def refused(name, files, words, code_wanted=3, **more):
-    code, err = shots.reduce(XANI, config(name, files, **more), f"{SCRATCH}/{name}.cube.h5")
-    r.ok(code == code_wanted and all(w in err for w in words), f"{name}: refused, exit {code}: {err.strip()[-300:]}")
+def refused(name, files, words, **more):
+    shots.refused(name, config(name, files, **more), *words)
 
 
-shutil.rmtree(SCRATCH, ignore_errors=True)
-os.makedirs(SCRATCH)
 with h5py.File(f"{SCRATCH}/mask.h5", "w") as f:
     f["mask"] = e.masked.astype("u1")
 
@@ -191,7 +169,7 @@ for path in unmarked:
     with h5py.File(path, "r+") as f:
         f.visititems(lambda name, node: node.attrs.pop("pandas_type", None) and None)
 compare("groups without pandas' mark", unmarked, want(False))
-r.ok(shots.reduce(XANI, config("unmarked waves", unmarked, i0=WAVES), f"{SCRATCH}/waves.cube.h5")[0] == 0, "and their waveforms")
+r.ok(shots.reduce(config("unmarked waves", unmarked, i0=WAVES), f"{SCRATCH}/waves.cube.h5")[0] == 0, "and their waveforms")
 compare("paths", fixed, want(), frames="detector/eh1/jungfrau2/image/block0_values", i0="metadata/qbpm:eh1:qbpm1:sum")
 
 # ---- empty and broken points
@@ -251,11 +229,7 @@ if code == 0:
     options = {"experiment.energy_kev": 10.0, "input.delay": e.delay("delay_value", "timing_edge"),
                "reduce": {"delay_bins_ps": shots.BINS}, "input.calibration": {"kev_per_unit": 1.0},
                "input.mask": {"file": f"{SCRATCH}/mask.h5", "dataset": "mask"}}
-    sets = [w for k, v in options.items() for w in ("--set", f"{k}={json.dumps(v)}")]
-    code, err = shots.reduce(XANI, made, f"{SCRATCH}/made.cube.h5", *sets)
-    r.ok(code == 0, f"init: its configuration reduces {err.strip()[-300:] if code else ''}")
-    if code == 0:
-        shots.check(r, "init", f"{SCRATCH}/made.cube.h5", want(waveforms=True))
+    shots.compare("made by init", made, want(waveforms=True), 8e-6, *set_options(options))
 
 # ---- Rayonix: rows belong together
 
@@ -270,20 +244,16 @@ with h5py.File(ray, "w") as f:
     scan["N"], scan["raymx_data"], scan["photon_wavelength"] = np.arange(60), words, np.full(60, 1.24)
     scan["laser"], scan["i0"], scan["stage"], scan["edge"] = rayonix.on.astype("i4"), rayonix.i0, rayonix.stage_mm, rayonix.edge_px
 one = rayonix.config("pal", [ray], i0="i0", laser="laser", delay=rayonix.delay("stage", "edge"), calibration={"photons_per_unit": 0.05})
-code, err = shots.reduce(XANI, shots.write_config(f"{SCRATCH}/ray.yaml", one), f"{SCRATCH}/ray.cube.h5")
-r.ok(code == 0, f"Rayonix: reduced {err.strip()[-300:] if code else ''}")
-if code == 0:
-    shots.check(r, "Rayonix", f"{SCRATCH}/ray.cube.h5", rayonix.cube(), 1e-5)
+shots.compare("Rayonix", write_config(f"{SCRATCH}/ray.yaml", one), rayonix.cube(), 1e-5)
 code, out, err = xani("info", ray, "--json")
 found = json.loads(out)["detectors"][0] if code == 0 else {}
 r.ok(found.get("name") == "raymx" and abs(found["energy_kev"] - 9.99872568) < 1e-6 and found["distance_mm"] == 150, f"Rayonix: info {found} {err}")
 
 # ---- what xani sim writes
 
-tools.Tools(XANI, r).same_shots(SCRATCH, "pal")
+tools.same_shots("pal")
 written = f"{SCRATCH}/sim/raw/type=measurement/run=001/scan=001/p0001.h5"
 if r.ok(os.path.exists(written), "sim: a file for each point"):
     frame = pd.read_hdf(written, "metadata")
     r.ok(frame.shape == (100, 5) and FLAG in frame and frame.index.dtype == "i8", f"sim: pandas reads its metadata {frame.shape}")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

@@ -7,35 +7,21 @@ frames, panels with gains of their own.  Counts come out exactly, the cube equal
 import json
 import os
 import shutil
-import subprocess
-import sys
 
-for folder in ("contract", "layouts"):
-    sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", folder))
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import SCRATCH, new_folder, r, set_options, write_config, xani
 
-    import sacla
-    import shots
-    import tools
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
+import sacla
+import shots
+import tools
+
 LASER, STAGE = "bl_3/lh_1/laser_pulse_selector_status", "bl_3/eh_4/laser/delay_line_motor_29"
 LOWER, UPPER = "bl_3/eh_4/photodiode/photodiode_I0_lower_user_7_in_volt", "bl_3/eh_4/photodiode/photodiode_I0_upper_user_8_in_volt"
 SELECTOR, SHUTTER = "bl_3/eh_1/xfel_pulse_selector_status", "bl_3/shutter_1_open_valid_status"
 WORDS = "bl_3/eh_4/photodiode/pd_user_6_fitting_peak"
-
-
-def xani(*args):
-    done = subprocess.run([XANI, *args], capture_output=True, text=True, timeout=600)
-    return done.returncode, done.stdout, done.stderr
 
 
 # ---- the experiment: two runs of one file, 30 Hz, so that tags come in steps of 2
@@ -109,45 +95,34 @@ def write(path, faults=True, order=None, frames=adu, dark=None, **how):
 def config(name, files, **more):
     keys = {"i0": f"{LOWER} + {UPPER}", "laser": LASER, "mask": {"file": f"{SCRATCH}/mask.h5", "dataset": "mask"},
             "delay": e.delay(STAGE, "timetool"), **more}
-    return shots.write_config(f"{SCRATCH}/{name}.yaml", e.config("sacla", files, **keys))
+    return write_config(f"{SCRATCH}/{name}.yaml", e.config("sacla", files, **keys))
 
 
 def compare(name, files, expected, tolerance=5e-6, **more):
-    code, err = shots.reduce(XANI, config(name, files, **more), f"{SCRATCH}/{name}.cube.h5")
-    r.ok(code == 0, f"{name}: reduced {err.strip()[-300:] if code else ''}")
-    if code == 0:
-        shots.check(r, name, f"{SCRATCH}/{name}.cube.h5", expected, tolerance)
+    code, err = shots.compare(name, config(name, files, **more), expected, tolerance)
     return err if code == 0 else None
 
 
-def refused(name, files, words, code_wanted=3, **more):
-    code, err = shots.reduce(XANI, config(name, files, **more), f"{SCRATCH}/{name}.cube.h5")
-    r.ok(code == code_wanted and all(w in err for w in words), f"{name}: refused, exit {code}: {err.strip()[-300:]}")
+def refused(name, files, words, code=3, **more):
+    shots.refused(name, config(name, files, **more), *words, code=code)
 
 
-def folder(name):
-    os.makedirs(f"{SCRATCH}/{name}", exist_ok=True)
-    return f"{SCRATCH}/{name}"
-
-
-shutil.rmtree(SCRATCH, ignore_errors=True)
-os.makedirs(SCRATCH)
 with h5py.File(f"{SCRATCH}/mask.h5", "w") as f:
     f["mask"] = e.masked.astype("u1")
 
 # ---- reading
 
-plain = write(f"{folder('plain')}/runs.h5")
+plain = write(f"{new_folder('plain')}/runs.h5")
 if compare("plain", plain, want()) is not None:
     with h5py.File(f"{SCRATCH}/plain.cube.h5") as f:
         counts = {k: int(f[f"entry/shots/{k}"][()]) for k in ("missing", "duplicate", "unmatched")}
         r.ok(counts == {"missing": 2, "duplicate": 0, "unmatched": 0}, f"plain: tags in steps of 2: {counts}")
 compare("by name", plain, want(), frames="MPCCD-8-2-001", laser="laser_pulse_selector_status")
-compare("shuffled", write(f"{folder('shuffled')}/runs.h5", order=np.random.default_rng(3)), want())
-compare("gzip", write(f"{folder('gzip')}/runs.h5", chunks=(8, 32), compression="gzip", shuffle=True), want())
-compare("odd chunks", write(f"{folder('odd')}/runs.h5", chunks=(5, 32), compression="gzip"), want())
-compare("tiles", write(f"{folder('tiles')}/runs.h5", chunks=(8, 8), compression="lzf"), want())
-compare("big-endian", write(f"{folder('big')}/runs.h5", frames=lambda i, k: adu(i, k, ">f4")), want())
+compare("shuffled", write(f"{new_folder('shuffled')}/runs.h5", order=np.random.default_rng(3)), want())
+compare("gzip", write(f"{new_folder('gzip')}/runs.h5", chunks=(8, 32), compression="gzip", shuffle=True), want())
+compare("odd chunks", write(f"{new_folder('odd')}/runs.h5", chunks=(5, 32), compression="gzip"), want())
+compare("tiles", write(f"{new_folder('tiles')}/runs.h5", chunks=(8, 8), compression="lzf"), want())
+compare("big-endian", write(f"{new_folder('big')}/runs.h5", frames=lambda i, k: adu(i, k, ">f4")), want())
 compare("words", plain, want(words=True), i0=WORDS)
 compare("no X-ray readings", plain, want(xrays=False), xrays="none")
 compare("one X-ray reading", plain, want(), xrays=[SELECTOR, SHUTTER])
@@ -175,7 +150,7 @@ one["signal"] = one["signal"][:, :e.rows]
 with h5py.File(f"{SCRATCH}/mask1.h5", "w") as f:
     f["mask"] = e.masked[:e.rows].astype("u1")
 compare("one panel", plain, one, frames="detector_2d_1", mask={"file": f"{SCRATCH}/mask1.h5", "dataset": "mask"})
-flat = write(f"{folder('bare')}/runs.h5", frames=lambda i, k: (e.photons[i, (k - 1) * e.rows:k * e.rows]).astype("u2"), bare=True)
+flat = write(f"{new_folder('bare')}/runs.h5", frames=lambda i, k: (e.photons[i, (k - 1) * e.rows:k * e.rows]).astype("u2"), bare=True)
 compare("no detector_info", flat, want(), calibration={"photons_per_unit": 1.0})
 refused("no gains", flat, ["photons_per_unit"], 2)
 
@@ -184,9 +159,9 @@ refused("no gains", flat, ["photons_per_unit"], 2)
 dark = np.random.default_rng(4).uniform(5, 9, e.masked.shape).astype("f4")
 with h5py.File(f"{SCRATCH}/dark.h5", "w") as f:
     f["pedestals"] = dark
-raised = write(f"{folder('dark')}/runs.h5", frames=lambda i, k: adu(i, k) + dark[(k - 1) * e.rows:k * e.rows])
+raised = write(f"{new_folder('dark')}/runs.h5", frames=lambda i, k: adu(i, k) + dark[(k - 1) * e.rows:k * e.rows])
 compare("dark", raised, want(), 1e-5, calibration={"pedestal": f"{SCRATCH}/dark.h5"})
-code, err = shots.reduce(XANI, config("energy", plain), f"{SCRATCH}/energy.cube.h5", "--set", "experiment.energy_kev=9.0")
+code, err = shots.reduce(config("energy", plain), f"{SCRATCH}/energy.cube.h5", "--set", "experiment.energy_kev=9.0")
 r.ok(code == 0 and "the files say 10" in err, f"energy: another photon energy than the files say is told: {err.strip()[-200:]}")
 
 # ---- assembled image, Cheetah
@@ -200,10 +175,10 @@ def assembled(path):
 
 
 expected = want(modules=False, status=False)
-compare("assembled", assembled(f"{folder('assembled')}/run.h5"), expected, frames="detector_2d_assembled_1",
+compare("assembled", assembled(f"{new_folder('assembled')}/run.h5"), expected, frames="detector_2d_assembled_1",
         calibration={"photons_per_unit": 1.0})
 chosen = [i for i in range(e.n) if i not in LOST]
-sacla.cheetah(f"{folder('cheetah')}/run11.h5", {tag[i]: e.photons[i] for i in chosen}, e.masked, chunks=(16, 32),
+sacla.cheetah(f"{new_folder('cheetah')}/run11.h5", {tag[i]: e.photons[i] for i in chosen}, e.masked, chunks=(16, 32),
               compression="gzip", shuffle=True)
 compare("Cheetah", [f"{SCRATCH}/cheetah/run11.h5", *plain], expected, mask=[], frames="cheetah")
 compare("Cheetah is preferred", [f"{SCRATCH}/cheetah/run11.h5", *plain], expected)
@@ -258,16 +233,11 @@ if code == 0:
          made["experiment"]["energy_kev"] == 10, f"init: {given}")
     options = {"input.delay": e.delay(STAGE, "timetool"), "reduce": {"delay_bins_ps": shots.BINS},
                "input.mask": {"file": f"{SCRATCH}/mask.h5", "dataset": "mask"}}
-    sets = [w for k, v in options.items() for w in ("--set", f"{k}={json.dumps(v)}")]
-    code, err = shots.reduce(XANI, f"{SCRATCH}/made.yaml", f"{SCRATCH}/made.cube.h5", *sets)
-    r.ok(code == 0, f"init: its configuration reduces {err.strip()[-300:] if code else ''}")
-    if code == 0:
-        shots.check(r, "init", f"{SCRATCH}/made.cube.h5", want())
+    shots.compare("made by init", f"{SCRATCH}/made.yaml", want(), 8e-6, *set_options(options))
 hdf5 = sorted(n for n in os.listdir(f"{SCRATCH}/plain") if n.endswith(".h5"))
 named = [f"{SCRATCH}/plain/{n}" for n in hdf5 + sorted(n for n in os.listdir(f"{SCRATCH}/plain") if n.endswith(".csv"))]
 code, out, err = xani("init", *named, "-o", f"{SCRATCH}/named.yaml")  # tables that are named, not found beside
 listed = yaml.safe_load(open(f"{SCRATCH}/named.yaml"))["input"]["files"] if code == 0 else []
 r.ok(sorted(map(os.path.basename, listed)) == sorted(map(os.path.basename, given["files"])), f"init: named files are all kept {listed} {err if code else ''}")
-tools.Tools(XANI, r).same_shots(SCRATCH, "sacla")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+tools.same_shots("sacla")
+r.end()

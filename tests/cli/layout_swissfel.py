@@ -9,24 +9,15 @@ Prints TAP.
 """
 import json
 import os
-import sys
 
-root = os.environ["XN_ROOT"]
-sys.path[:0] = [os.path.join(root, "tests", "contract"), os.path.join(root, "tests", "layouts")]
-try:
-    import h5py
-    import numpy as np
+from harness import new_folder, r, xani
 
-    import shots
-    import tools
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-t = tools.Tools(XANI, r)
+import shots
+import tools
+
 DET, I0, STAGE, EDGE = "JF07T03V01", "SAROP21-PBPS133:INTENSITY", "SLAAR21-LMOT-M523:MOTOR_1.VAL", "SAROP21-ATT01:edge_position"
 EVENTS = "SAR-CVME-TIFALL5:EvtSet"
 BASE, RATE = 15_000_000_000, 4  # the detector sees every fourth pulse
@@ -78,7 +69,7 @@ def base_config(e, files, cal, **keys):
 # ---- raw files under /data, two acquisitions, everything that can go wrong with ids
 
 e = shots.Experiment(modules=3)
-where = tools.folder(SCRATCH, "run0010")
+where = new_folder("run0010")
 os.makedirs(f"{where}/data")
 LOST, DARK, BAD, TWICE = (4, 77), (60, 61), (80, 83), 100
 stored = [i for i in range(e.n) if i not in LOST]
@@ -138,34 +129,34 @@ expected = e.cube()
 expected["seen"] += 1
 expected["cuts"]["join"] += 1
 config = base_config(e, [f"{where}/data/*.h5"], cal, offsets=[{"source": EDGE, "shots": -1}])
-got = t.run("raw", where, config, expected)
+got = tools.run("raw", where, config, expected)
 between = int((order % RATE != 0).sum())
 r.ok(got.get("missing") == 2, f"raw: both lost frames are missing: {got}")
 r.ok(got.get("duplicate") == 1 + 2, f"raw: a repeated frame, two repeated readings: {got}")
 r.ok(got.get("unmatched") == between, f"raw: the {between} readings between the detector's pulses are unmatched: {got}")
-t.run("profile of a camera", where, tools.changed(config, delay=e.delay(STAGE, "SARES20-CAMS142-M5.roi_signal_x_profile[1]"), offsets=None), expected)
-t.refuse("ids that never meet", where, tools.changed(config, offsets=None), "do not overlap", EDGE)
-info = t.info(f"{where}/data")
+tools.run("profile of a camera", where, tools.changed(config, delay=e.delay(STAGE, "SARES20-CAMS142-M5.roi_signal_x_profile[1]"), offsets=None), expected)
+tools.refuse("ids that never meet", where, tools.changed(config, offsets=None), "do not overlap", EDGE)
+info = tools.info(f"{where}/data")
 det = next(d for d in info["detectors"] if "shape" in d)
 r.ok(det["name"] == DET and det["shape"] == [48, 32] and det["modules"] == 3 and det["modules_on"] == 2, f"info: the JUNGFRAU, though the camera is larger: {det}")
 ids = info["pulse_ids"][0]
 r.ok((ids["step"], ids["frames_lost"], ids["repeated"], ids["bad_frames"]) == (RATE, 2, 1, 2), f"info: rhythm, lost, repeated, bad: {ids}")
 r.ok(info["runs"][0]["dark"] == 2, f"info: shots without X-rays: {info['runs']}")
-code, out, err = t.xani("init", f"{where}/data")
+code, out, err = xani("init", f"{where}/data")
 r.ok(f"frames: {DET} " in out and "laser: daq_rec" in out and "pedestal.res.h5" in out, f"init: detector, laser rule, pedestal: {err.strip()}")
-t.run("frames found", where, tools.changed(config, frames=None), expected)
-t.refuse("a channel that is nearly right", where, tools.changed(config, i0=I0 + "X"), I0)
-t.refuse("an offset of a channel not used", where, tools.changed(config, offsets=[{"source": "X", "shots": 1}]), "channel X", code=2)
+tools.run("frames found", where, tools.changed(config, frames=None), expected)
+tools.refuse("a channel that is nearly right", where, tools.changed(config, i0=I0 + "X"), I0)
+tools.refuse("an offset of a channel not used", where, tools.changed(config, offsets=[{"source": "X", "shots": 1}]), "channel X", code=2)
 open(f"{where}/data/acq0003.CAMERAS.h5", "w").close()
-t.refuse("an empty file is named", where, config, "acq0003.CAMERAS.h5", "0 bytes")
-info = t.info(f"{where}/data")
+tools.refuse("an empty file is named", where, config, "acq0003.CAMERAS.h5", "0 bytes")
+info = tools.info(f"{where}/data")
 r.ok([os.path.basename(p["file"]) for p in info["problems"]] == ["acq0003.CAMERAS.h5"] and info["runs"][0]["shots"] == len(stored), f"info: an empty file is a problem, the run is told: {info['problems']}")
 os.remove(f"{where}/data/acq0003.CAMERAS.h5")
 
 # ---- an old run without /data: columns per module, event codes, process variables
 
 e = shots.Experiment(seed=2)
-where = tools.folder(SCRATCH, "old")
+where = new_folder("old")
 nominal = np.floor(np.linspace(-1.0, 2.9, e.n) * 4) / 4  # the stage goes in steps
 e.delay_ps += nominal - (100.0 - e.stage_mm) / shots.MM_PER_PS
 e.stage_mm = 100.0 - nominal * shots.MM_PER_PS
@@ -195,18 +186,18 @@ e.drop("good frame", 90)
 config = base_config(e, [f"{where}/run_*.h5"], cal)
 plain = e.cube()
 for rule in ("daq_rec", "evtset20", "evtset25", {"codes": [20]}, f"{EVENTS}[20]"):
-    got = t.run(f"laser {rule}", where, tools.changed(config, laser=rule), plain)
+    got = tools.run(f"laser {rule}", where, tools.changed(config, laser=rule), plain)
     r.ok(got == NOTHING, f"laser {rule}: nothing else is counted: {got}")
 e.drop("X-rays", *LEFT_OUT)
-t.run("laser with codes that drop", where, tools.changed(config, laser={"codes": [20], "drop": [40]}), e.cube())
-t.refuse("an event code beyond the table", where, tools.changed(config, laser={"codes": [300]}), "300")
+tools.run("laser with codes that drop", where, tools.changed(config, laser={"codes": [20], "drop": [40]}), e.cube())
+tools.refuse("an event code beyond the table", where, tools.changed(config, laser={"codes": [300]}), "300")
 # the same variable by its times: last change before the pulse
 with h5py.File(f"{where}/run_000041.PVCHANNELS.h5", "w") as f:
     f[f"{STAGE}/data"], f[f"{STAGE}/timestamp"] = e.stage_mm[change], stamp(pulse(change)) - 3_000_000
     f[f"{STAGE}/changed_in_interval"] = change > 0
 e.cut[list(LEFT_OUT)] = ""
-t.run("process variable by time", where, config, plain)
-info = t.info(where)
+tools.run("process variable by time", where, config, plain)
+info = tools.info(where)
 stage = next(c for c in info["channels"] if c["name"] == STAGE)
 r.ok(len(info["runs"]) == 1 and stage["with_frame"] == e.n, f"info: the variable holds for every frame: {stage}")
 with h5py.File(f"{where}/run_000041.PVCHANNELS.h5", "a") as f:
@@ -215,12 +206,12 @@ with h5py.File(f"{where}/run_000041.PVCHANNELS.h5", "a") as f:
     f[f"{STAGE}/data"], f[f"{STAGE}/timestamp"] = e.stage_mm[late], stamp(pulse(late))
 e.drop("join", *[k for k in range(late[0]) if e.on[k] and k != 90])
 e.drop("good frame", 90)
-t.run("before its first value", where, config, e.cube())
+tools.run("before its first value", where, config, e.cube())
 
 # ---- scan.json: by pulse ids, by files, read back
 
 e = shots.Experiment(seed=3)
-where = tools.folder(SCRATCH, "run0011")
+where = new_folder("run0011")
 os.makedirs(f"{where}/data")
 os.makedirs(f"{where}/meta")
 steps = 6
@@ -255,38 +246,38 @@ def scan_delay(source, origin=0.0, scale=1e12):
 cal = calibration(where, (32, 32))
 config = base_config(e, [f"{where}/data/*.h5"], cal, delay=scan_delay("scan/delay"))
 write_scan()
-t.run("scan", where, config, e.cube())
-t.run("scan by Id", where, tools.changed(config, delay=scan_delay("scan/SLAAR-LGEN:DLY")), e.cube())
-t.run("scan read back", where, tools.changed(config, delay=scan_delay("scan_readback/delay", 1e-13)), e.cube())
+tools.run("scan", where, config, e.cube())
+tools.run("scan by Id", where, tools.changed(config, delay=scan_delay("scan/SLAAR-LGEN:DLY")), e.cube())
+tools.run("scan read back", where, tools.changed(config, delay=scan_delay("scan_readback/delay", 1e-13)), e.cube())
 gap = (nominal[1] - nominal[0])
-t.run("scan step", where, tools.changed(config, delay=scan_delay("scan/step", -nominal[0] / gap, gap)), e.cube())
+tools.run("scan step", where, tools.changed(config, delay=scan_delay("scan/step", -nominal[0] / gap, gap)), e.cube())
 write_scan(pulseIds=None)
-t.run("scan by files", where, config, e.cube())
-info = t.info(f"{where}/data")
+tools.run("scan by files", where, config, e.cube())
+info = tools.info(f"{where}/data")
 found = [d for d in info["delays"] if d["source"] == "scan/delay"]
 r.ok(found and found[0]["values"] == steps, f"info: the scan is a delay of {steps} values: {info['delays']}")
 os.rename(f"{where}/meta/scan.json", f"{where}/elsewhere.json")
-t.refuse("no scan file", where, config, "scan/delay")
-t.run("a scan file elsewhere", where, tools.changed(config, scan=f"{where}/elsewhere.json"), e.cube())
-t.refuse("a scan file that is not there", where, tools.changed(config, scan=f"{where}/no.json"), "no.json")
+tools.refuse("no scan file", where, config, "scan/delay")
+tools.run("a scan file elsewhere", where, tools.changed(config, scan=f"{where}/elsewhere.json"), e.cube())
+tools.refuse("a scan file that is not there", where, tools.changed(config, scan=f"{where}/no.json"), "no.json")
 write_scan()
-t.refuse("a parameter that is not scanned", where, tools.changed(config, delay=scan_delay("scan/dely")), "dely", "nearest name is delay")
+tools.refuse("a parameter that is not scanned", where, tools.changed(config, delay=scan_delay("scan/dely")), "dely", "nearest name is delay")
 write_scan(pulseIds=scan["pulseIds"][:-1] + [[1, 2]])  # the last step's range is lost
 e.drop("join", *i[(step == steps - 1) & e.on])
-t.run("frames of no step", where, config, e.cube())
+tools.run("frames of no step", where, config, e.cube())
 write_scan(pulseIds=[["a", 1]])
-t.refuse("ranges that are none", where, config, "pulseIds")
+tools.refuse("ranges that are none", where, config, "pulseIds")
 with open(f"{where}/meta/scan.json", "w") as f:
     f.write("{")
-t.refuse("a broken scan file that is asked for", where, tools.changed(config, scan=f"{where}/meta/scan.json"), "scan.json", "line")
-t.run("a broken scan file beside", where, tools.changed(config, delay={"parts": [{"source": EDGE, "scale_ps": 1 / shots.PX_PER_PS, "origin": 1000}], "sign": 1}))
+tools.refuse("a broken scan file that is asked for", where, tools.changed(config, scan=f"{where}/meta/scan.json"), "scan.json", "line")
+tools.run("a broken scan file beside", where, tools.changed(config, delay={"parts": [{"source": EDGE, "scale_ps": 1 / shots.PX_PER_PS, "origin": 1000}], "sign": 1}))
 
 # ---- converted files
 
 e = shots.Experiment(seed=4)
 i = np.arange(e.n)
 for name in ("kev", "factor", "roi", "downsample", "geometry", "unconverted"):
-    where = tools.folder(SCRATCH, name)
+    where = new_folder(name)
     photons, det, meta = e.photons, DET, {}
     good = np.ones(photons.shape[1:], bool)
     good[4, 7] = False
@@ -323,16 +314,15 @@ for name in ("kev", "factor", "roi", "downsample", "geometry", "unconverted"):
     small = shots.Experiment(seed=4)
     small.photons, small.masked = photons, ~good
     config = base_config(e, [f"{where}/run1.*.h5"], cal, frames=det)
-    got = t.run(name, where, config, small.cube())
+    got = tools.run(name, where, config, small.cube())
     r.ok(got == NOTHING, f"{name}: nothing else is counted: {got}")
-    det_facts = next(d for d in t.info(where)["detectors"] if "shape" in d)
+    det_facts = next(d for d in tools.info(where)["detectors"] if "shape" in d)
     r.ok(det_facts["converted"] == (name != "unconverted") and det_facts["name"] == det, f"{name}: info: {det_facts}")
     if name == "kev":
-        t.refuse("pedestals for what is converted", where, tools.changed(config, calibration=calibration(where, (32, 32))), "converted", code=2)
+        tools.refuse("pedestals for what is converted", where, tools.changed(config, calibration=calibration(where, (32, 32))), "converted", code=2)
         with h5py.File(f"{where}/run2.{DET}.h5", "w") as f:
             g = f.create_group(f"data/{det}")
             g["data"], g["pulse_id"], g["daq_rec"] = data[:3], pulse(i[:3]) + 10000, daq(e, i[:3])
-        t.refuse("a raw file among converted ones", where, tools.changed(config, files=[f"{where}/run*.h5"]), f"run2.{DET}.h5", "not converted")
+        tools.refuse("a raw file among converted ones", where, tools.changed(config, files=[f"{where}/run*.h5"]), f"run2.{DET}.h5", "not converted")
 
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

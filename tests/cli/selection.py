@@ -7,24 +7,14 @@ noticed and straightened, the wrong sign of the time tool is noticed, delay zero
 import json
 import os
 import re
-import subprocess
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "layouts"))
-try:
-    import h5py
-    import numpy as np
+from harness import SCRATCH, r, set_options, write_config, xani
 
-    import shots
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-os.makedirs(SCRATCH, exist_ok=True)
-r = Report()
+import shots
+
 I0, AMPLITUDE, EDGE = "SAROP21-PBPS133:INTENSITY", "SAROP21-ATT01:edge_amplitude", "SAROP21-ATT01:edge_position"
 ON, OFF = 1, 0
 
@@ -39,15 +29,15 @@ def sim(name, **keys):
         "reduce": {"delay_bins_ps": {"start": -0.6, "stop": 3, "step": 0.06}, "spatial_bin": 4},
         "sim": {"shots": 6000, "photons": 10, "off_every": 3, "delay": {"start": -0.7, "stop": 3.1, "sweeps": 4},
                 "softening": [{"shell": "110", "factor": 0.85}], "detector": {"modules": [1, 1], "shape": [24, 24]}, **keys}}
-    shots.write_config(f"{SCRATCH}/{name}.yaml", experiment)
-    done = subprocess.run([XANI, "sim", f"{SCRATCH}/{name}.yaml", "-o", f"{SCRATCH}/{name}"], capture_output=True, text=True)
+    write_config(f"{SCRATCH}/{name}.yaml", experiment)
+    done = xani("sim", f"{SCRATCH}/{name}.yaml", "-o", f"{SCRATCH}/{name}")
     r.ok(done.returncode == 0, f"simulated {name}: {done.stderr.strip()}")
     return f"{SCRATCH}/{name}"
 
 
 def reduce(folder, cube, *sets):
-    more = [a for s in sets for a in ("--set", s)]
-    return shots.reduce(XANI, f"{folder}/xani.yaml", f"{SCRATCH}/{cube}.h5", *more)
+    more = set_options(*sets)
+    return shots.reduce(f"{folder}/xani.yaml", f"{SCRATCH}/{cube}.h5", *more)
 
 
 def table(f):
@@ -97,8 +87,7 @@ r.ok(f"{seen} frames seen, {used} used, {seen - used} cut" in err, "and its bala
 r.ok(all(int(left["on"][i - 1] - left["on"][i]) == int(p[2] or 0) for i, p in enumerate(printed) if i > 0), "removed shots are printed")
 
 # the answer for programs is the stored table too
-done = subprocess.run([XANI, "reduce", f"{raw}/xani.yaml", "-o", f"{SCRATCH}/json.h5", "--json", "-q", "--set", "select.i0={percentile: [2, 98]}"],
-                      capture_output=True, text=True)
+done = xani("reduce", f"{raw}/xani.yaml", "-o", f"{SCRATCH}/json.h5", "--json", "-q", "--set", "select.i0={percentile: [2, 98]}")
 r.ok(done.returncode == 0, f"--json: {done.stderr.strip()[-300:]}")
 said = json.loads(done.stdout) if done.returncode == 0 else {"cut_flow": []}
 with h5py.File(f"{SCRATCH}/json.h5") as f:
@@ -175,7 +164,7 @@ r.ok(abs(truth["bent"]) > 0.01, f"bright against dim laser-off shots: {100 * tru
 r.ok(abs(truth["straight"]) < 0.0025, f"{100 * truth['straight']:.2f} % corrected")
 os.makedirs(f"{SCRATCH}/report", exist_ok=True)
 os.replace(f"{SCRATCH}/straight.h5", f"{SCRATCH}/report/cube.h5")
-done = subprocess.run([XANI, "report", f"{SCRATCH}/report"], capture_output=True, text=True, timeout=600)
+done = xani("report", f"{SCRATCH}/report")
 figures = json.load(open(f"{SCRATCH}/report/report.json"))["runs"][0] if done.returncode == 0 else {}
 linearity = figures.get("i0_linearity", {})
 r.ok(os.path.exists(f"{SCRATCH}/report/report/i0_linearity.png") and len(linearity.get("change_percent", [])) == 20,
@@ -184,5 +173,4 @@ if linearity:
     pulls = np.abs(np.array(linearity["change_percent"]) / np.array(linearity["errors_percent"]))
     r.ok(pulls.max() < 4.5, f"level after the correction (farthest {pulls.max():.1f} sigma)")
     r.ok(abs(np.array(linearity["as_read"]["change_percent"])).max() > 1.5, "bent before")
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

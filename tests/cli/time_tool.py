@@ -5,27 +5,18 @@ with; references of all kinds; missing, shuffled and offset traces are counted; 
 with the edges as a channel within the tool's error.  Prints TAP.
 """
 import os
-import sys
 
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "contract"))
-sys.path.insert(0, os.path.join(os.environ["XN_ROOT"], "tests", "layouts"))
-try:
-    import h5py
-    import numpy as np
-    import yaml
+from harness import SCRATCH, r, write_config
 
-    import exdf
-    import shots
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
+import yaml
+
+import exdf
+import shots
 
 from math import erfc
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-os.makedirs(SCRATCH, exist_ok=True)
-r = Report()
 DET, TRACE = "JF01T02V01", "SAROP21-ATT01:trace"
 WIDTH, EDGE_PX, STEP, NOISE = 2048, 6.0, -0.15, 8.0
 PX_PS = 1 / shots.PX_PER_PS
@@ -75,7 +66,7 @@ def config(name, e, files, tool=None, **more):
                  calibration={"kev_per_unit": 1.0})
     c["select"] = more.pop("select", {})
     c["input"].update(more)
-    return shots.write_config(f"{SCRATCH}/{name}.yaml", c)
+    return write_config(f"{SCRATCH}/{name}.yaml", c)
 
 
 def extra(f, name):
@@ -91,13 +82,13 @@ t = traces(e, rng, truth)
 order = rng.permutation(e.n)  # traces have an order of their own
 files = write("run", e, ids, t[order], ids[order])
 
-code, err = shots.reduce(XANI, config("edges", e, files), f"{SCRATCH}/edges.h5")
+code, err = shots.reduce(config("edges", e, files), f"{SCRATCH}/edges.h5")
 r.ok(code == 0, f"edges as a channel: {code} {err if code else ''}")
 # the spread of the fitted position: sqrt(2 sqrt(pi) w) noise / (step light), of the pixels the edges lie on
 expected_px = np.sqrt(2 * np.sqrt(np.pi) * EDGE_PX) * NOISE / abs(STEP) / LIGHT[900:1100].mean()
 for reference in ("off", "light/mean"):
     tool = {"reference": reference, "min_amplitude": 0.05, **({} if reference == "off" else {"reference_file": files[1]})}
-    code, err = shots.reduce(XANI, config("traces", e, files, tool), f"{SCRATCH}/traces.h5")
+    code, err = shots.reduce(config("traces", e, files, tool), f"{SCRATCH}/traces.h5")
     r.ok(code == 0, f"reference {reference}: {code} {err if code else ''}")
     with h5py.File(f"{SCRATCH}/traces.h5") as f, h5py.File(f"{SCRATCH}/edges.h5") as g:
         edge, amplitude, error = (extra(f, n) for n in ("tt/edge", "tt/amplitude", "tt/error"))
@@ -118,7 +109,7 @@ for reference in ("off", "light/mean"):
 
 # ids of the traces are two shots late; input.offsets puts them right
 late = write("late", e, ids, t[order], ids[order] + 4)
-code, err = shots.reduce(XANI, config("late", e, late, {}, offsets=[{"source": TRACE, "shots": -4}]), f"{SCRATCH}/late.h5")
+code, err = shots.reduce(config("late", e, late, {}, offsets=[{"source": TRACE, "shots": -4}]), f"{SCRATCH}/late.h5")
 with h5py.File(f"{SCRATCH}/late.h5") as f, h5py.File(f"{SCRATCH}/traces.h5") as g:
     d, d0 = f["entry/shots/delay"][()], g["entry/shots/delay"][()]
     r.ok(code == 0 and np.nanmax(abs(d - d0)) < 1e-3, "offset ids are put right by input.offsets")
@@ -136,7 +127,7 @@ present[empty] = 0
 f_ids[missing] = 1
 f_t, f_ids = np.vstack([f_t, t[on[100]][None]]), np.append(f_ids, ids[twice])
 bad = write("bad", e, ids, f_t, f_ids, present)
-code, err = shots.reduce(XANI, config("bad", e, bad, {"min_amplitude": 0.08}), f"{SCRATCH}/bad.h5")
+code, err = shots.reduce(config("bad", e, bad, {"min_amplitude": 0.08}), f"{SCRATCH}/bad.h5")
 r.ok(code == 0, f"faulty traces: {code} {err if code else ''}")
 with h5py.File(f"{SCRATCH}/bad.h5") as f:
     flow, verdict = shots.cut_flow(f), f["entry/shots/verdict"][()]
@@ -145,13 +136,13 @@ with h5py.File(f"{SCRATCH}/bad.h5") as f:
     r.ok(flow["time tool"] == 10 and (verdict[weak] == 8).all(), f"min_amplitude refuses {flow['time tool']} of 10 shots without an edge")
 
 # without laser-off light: the reference says so
-code, err = shots.reduce(XANI, config("dark", e, files, {"reference": "dark"}), f"{SCRATCH}/no.h5")
+code, err = shots.reduce(config("dark", e, files, {"reference": "dark"}), f"{SCRATCH}/no.h5")
 r.ok(code == 3 and "no shot without X-rays" in err, f"no reference: {code} {err.strip()[-200:]}")
-code, err = shots.reduce(XANI, config("roi", e, files, {"roi": [10, 50]}), f"{SCRATCH}/no.h5")
+code, err = shots.reduce(config("roi", e, files, {"roi": [10, 50]}), f"{SCRATCH}/no.h5")
 r.ok(code == 2 and "roi" in err, f"a roi that is too small: {code} {err.strip()[-200:]}")
-code, err = shots.reduce(XANI, config("name", e, files, {"trace": TRACE + "s"}), f"{SCRATCH}/no.h5")
+code, err = shots.reduce(config("name", e, files, {"trace": TRACE + "s"}), f"{SCRATCH}/no.h5")
 r.ok(code == 3 and f"the nearest name is {TRACE}" in err, f"a wrong name: {code} {err.strip()[-200:]}")
-code, err = shots.reduce(XANI, config("scalar", e, files, {"trace": "I0"}), f"{SCRATCH}/no.h5")
+code, err = shots.reduce(config("scalar", e, files, {"trace": "I0"}), f"{SCRATCH}/no.h5")
 r.ok(code == 3 and "a row of numbers" in err, f"a scalar channel: {code} {err.strip()[-200:]}")
 
 # ---- other layouts give the same edges
@@ -163,7 +154,7 @@ def same_edges(name, layout, files, keys, tool_trace):
     c["input"] = {"layout": layout, "files": files, "calibration": {"photons_per_unit": 1.0}, "delay": c["input"]["delay"], **keys}
     c["input"]["delay"]["time_tool"]["trace"] = tool_trace
     c["input"]["delay"]["parts"][0]["source"] = keys["i0"].replace("i0", "stage")
-    code, err = shots.reduce(XANI, shots.write_config(f"{SCRATCH}/{name}.yaml", c), f"{SCRATCH}/{name}.h5")
+    code, err = shots.reduce(write_config(f"{SCRATCH}/{name}.yaml", c), f"{SCRATCH}/{name}.h5")
     if code != 0:
         r.ok(False, f"{name}: {code} {err}")
         return
@@ -172,7 +163,7 @@ def same_edges(name, layout, files, keys, tool_trace):
         r.ok(np.allclose(f["entry/shots/delay"][()], g["entry/shots/delay"][()], atol=1e-9, equal_nan=True), f"{name}: and the delays")
 
 
-code, err = shots.reduce(XANI, config("traces", e, files, {"reference": "off", "min_amplitude": 0.05}), f"{SCRATCH}/traces.h5")
+code, err = shots.reduce(config("traces", e, files, {"reference": "off", "min_amplitude": 0.05}), f"{SCRATCH}/traces.h5")
 photons = e.photons.astype("f4").reshape(e.n, *e.photons.shape[-2:])
 with h5py.File(f"{SCRATCH}/plain.nxs", "w") as f:
     f["data/frames"], f["data/id"] = photons, ids
@@ -188,7 +179,7 @@ with h5py.File(f"{SCRATCH}/small.h5", "w") as f:
     f["event_time"], f["fiducials"] = time[order], (ids[order] * 3) % 0x1FFE0
     f["lightStatus/laser"], f["lightStatus/xray"] = e.on[order].astype("i8"), np.ones(e.n, "i8")
     f["epics/i0"], f["epics/stage"], f["tt/trace"], f["det/area"] = e.i0[order], e.stage_mm[order], t[order], photons[order]
-code, err = shots.reduce(XANI, config("traces", e, write("sorted", e, ids, t, ids), {"reference": "off", "min_amplitude": 0.05}), f"{SCRATCH}/traces.h5")
+code, err = shots.reduce(config("traces", e, write("sorted", e, ids, t, ids), {"reference": "off", "min_amplitude": 0.05}), f"{SCRATCH}/traces.h5")
 same_edges("small_data", "lcls_smalldata", [f"{SCRATCH}/small.h5"], {"frames": "det/area", "i0": "epics/i0", "laser": "lightStatus/laser"}, "tt/trace")
 
 # ---- European XFEL: a row per train, of one pulse or shared by three; rows per pulse, in their order or by pulseId
@@ -220,7 +211,7 @@ def european(name, pulses, rows):
                   "laser": {"pulses": ["0:2"]} if pulses == 3 else "FXE_LAS/SHUTTER/1/isOpen", "delay": c["input"]["delay"]}
     c["input"]["delay"]["time_tool"]["trace"] = "FXE_TT/CAM:daqOutput/data/trace"
     c["input"]["delay"]["parts"][0]["source"] = "SA1_XTD2_XGM/XGM/DOOCS:output/data/stage"
-    code, err = shots.reduce(XANI, shots.write_config(f"{SCRATCH}/{name}.yaml", c), f"{SCRATCH}/{name}_cube.h5")
+    code, err = shots.reduce(write_config(f"{SCRATCH}/{name}.yaml", c), f"{SCRATCH}/{name}_cube.h5")
     r.ok(code == 0, f"{name}: {code} {err if code else ''}")
     if code != 0:
         return
@@ -231,8 +222,7 @@ def european(name, pulses, rows):
 
 
 tool = {"reference": "light/mean", "reference_file": files[1], "min_amplitude": 0.05}
-code, err = shots.reduce(XANI, config("light", e, write("plain", e, ids, t, ids), tool), f"{SCRATCH}/light.h5")
+code, err = shots.reduce(config("light", e, write("plain", e, ids, t, ids), tool), f"{SCRATCH}/light.h5")
 for name, pulses, rows in (("xf", 1, "train"), ("xf_order", 3, "order"), ("xf_id", 3, "id"), ("xf_shared", 3, "train")):
     european(name, pulses, rows)
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

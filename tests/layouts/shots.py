@@ -6,10 +6,9 @@ find in it (NumPy, float64).  Photons are whole numbers, so that every detector 
 
     e = Experiment(modules=2, rows=16, cols=32)       e.keep[i] = False   a shot that must not be used, and why:
     e.drop("join", 5, 9)                              the name of the cut that has to refuse it
-    expected = e.cube()                               check(report, cube_file, expected, tolerance)
+    expected = e.cube()                               compare(name, config_file, expected, tolerance)
 """
-import json
-import subprocess
+from harness import SCRATCH, r, xani
 
 import h5py
 import numpy as np
@@ -75,10 +74,25 @@ class Experiment:
                 "lost": int((self.cut == "lost").sum())}
 
 
-def reduce(xani, config, cube, *more):
+def reduce(config, cube, *more):
     """xani reduce; returns exit code and error text. config: file."""
-    done = subprocess.run([xani, "reduce", config, "-o", cube, *more], capture_output=True, text=True, timeout=600)
-    return done.returncode, done.stderr
+    code, _, err = xani("reduce", config, "-o", cube, *more)
+    return code, err
+
+
+def compare(name, config, expected, tolerance=8e-6, *more):
+    """Reduces and checks the cube, SCRATCH/name.cube.h5; returns exit code and error text."""
+    cube = f"{SCRATCH}/{name}.cube.h5"
+    code, err = reduce(config, cube, *more)
+    if r.ok(code == 0, f"{name}: reduced: {code} {err.strip()[-300:] if code else ''}"):
+        check(name, cube, expected, tolerance)
+    return code, err
+
+
+def refused(name, config, *words, code=3):
+    """Reduces in vain; the error has all words."""
+    got, err = reduce(config, f"{SCRATCH}/{name}.cube.h5")
+    r.ok(got == code and all(w in err for w in words), f"{name}: refused, exit {got}: {err.strip()[-300:]}")
 
 
 def cut_flow(f):
@@ -91,8 +105,8 @@ def cut_flow(f):
     return flow
 
 
-def check(r, name, cube, expected, tolerance=8e-6):
-    """r: walk.Report. tolerance: of the signal's 1 + y, relative (I0 has 17 bits: 2**-18 in each of two classes)."""
+def check(name, cube, expected, tolerance=8e-6):
+    """tolerance: of the signal's 1 + y, relative (I0 has 17 bits: 2**-18 in each of two classes)."""
     with h5py.File(cube) as f:
         r.ok(np.array_equal(f["entry/sums/on/shots"][()], expected["shots"]), f"{name}: shots of every bin")
         r.ok(f["entry/sums/off/shots"][0] == expected["off"], f"{name}: laser-off shots")
@@ -107,9 +121,3 @@ def check(r, name, cube, expected, tolerance=8e-6):
         for cut in set(flow) - {"seen"}:
             n = expected["cuts"].get(cut, 0)
             r.ok(flow[cut] == n, f"{name}: cut {cut!r} refuses {flow[cut]} of {n} shots")
-
-
-def write_config(path, config):
-    with open(path, "w") as f:
-        json.dump(config, f)  # YAML reads JSON
-    return path

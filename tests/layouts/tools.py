@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""tools.py -- what the scripts tests/cli/layout_*.py do alike: run the command, reduce and compare, see a refusal.
+"""tools.py -- what the scripts tests/cli/layout_*.py do alike: reduce and compare, see a refusal, all shots of xani sim.
 
-    t = Tools(xani, report)        t.run("name", folder, config, expected)     t.refuse("name", folder, config, "word")
+    tools.run("name", folder, config, expected)     tools.refuse("name", folder, config, "word")
 """
 import json
 import os
-import subprocess
+
+from harness import new_folder, r, write_config, xani
 
 import h5py
 import numpy as np
@@ -26,13 +27,6 @@ SIMULATION = {
 }
 
 
-def folder(scratch, name):
-    path = f"{scratch}/{name}"
-    subprocess.run(["rm", "-rf", path], check=True)
-    os.makedirs(path)
-    return path
-
-
 def changed(config, **keys):
     """The configuration with other keys of input; None takes one away."""
     inside = {**config["input"], **keys}
@@ -44,55 +38,50 @@ def counts(cube):
         return {k: int(f[f"entry/shots/{k}"][()]) for k in ("missing", "duplicate", "unmatched")}
 
 
-class Tools:
-    def __init__(self, xani, report):
-        self.path, self.r = xani, report
+def info(*paths):
+    code, out, err = xani("info", *paths, "--json")
+    r.ok(code == 0, f"info: {code} {err.strip()[-300:] if code else ''}")
+    return json.loads(out) if code == 0 else {}
 
-    def xani(self, *args):
-        done = subprocess.run([self.path, *args], capture_output=True, text=True, timeout=600)
-        return done.returncode, done.stdout, done.stderr
 
-    def info(self, *paths):
-        code, out, err = self.xani("info", *paths, "--json")
-        self.r.ok(code == 0, f"info: {code} {err.strip()[-300:] if code else ''}")
-        return json.loads(out) if code == 0 else {}
+def run(name, where, config, expected=None, tolerance=8e-6):
+    """Reduces and compares; returns what the cube says of missing, duplicate and unmatched ids."""
+    cube = f"{where}/cube.h5"
+    write_config(f"{where}/xani.yaml", config)
+    code, err = shots.reduce(f"{where}/xani.yaml", cube)
+    if not r.ok(code == 0, f"{name}: reduce: {code} {err.strip()[-300:] if code else ''}"):
+        return {}
+    if expected is not None:
+        shots.check(name, cube, expected, tolerance)
+    return counts(cube)
 
-    def run(self, name, where, config, expected=None, tolerance=8e-6):
-        """Reduces and compares; returns what the cube says of missing, duplicate and unmatched ids."""
-        cube = f"{where}/cube.h5"
-        shots.write_config(f"{where}/xani.yaml", config)
-        code, err = shots.reduce(self.path, f"{where}/xani.yaml", cube)
-        if not self.r.ok(code == 0, f"{name}: reduce: {code} {err.strip()[-300:] if code else ''}"):
-            return {}
-        if expected is not None:
-            shots.check(self.r, name, cube, expected, tolerance)
-        return counts(cube)
 
-    def refuse(self, name, where, config, *words, code=3):
-        shots.write_config(f"{where}/bad.yaml", config)
-        got, err = shots.reduce(self.path, f"{where}/bad.yaml", f"{where}/bad.h5")
-        self.r.ok(got == code and all(w in err for w in words), f"{name}: exit {got}: {err.strip()[-300:]}")
-        self.r.ok(not os.path.exists(f"{where}/bad.h5"), f"{name}: nothing is written")
+def refuse(name, where, config, *words, code=3):
+    write_config(f"{where}/bad.yaml", config)
+    got, err = shots.reduce(f"{where}/bad.yaml", f"{where}/bad.h5")
+    r.ok(got == code and all(w in err for w in words), f"{name}: exit {got}: {err.strip()[-300:]}")
+    r.ok(not os.path.exists(f"{where}/bad.h5"), f"{name}: nothing is written")
 
-    def same_shots(self, scratch, layout):
-        """xani sim in SwissFEL's layout and in this one: both reduce to the same cube."""
-        r, where = self.r, folder(scratch, "sim")
-        simulation = {**SIMULATION, "sim": {**SIMULATION["sim"], "layouts": ["swissfel", layout]}}
-        shots.write_config(f"{where}/sim.yaml", simulation)
-        code, _, err = self.xani("sim", f"{where}/sim.yaml", "-o", f"{where}/raw")
-        if not r.ok(code == 0, f"sim writes swissfel and {layout}: {code} {err.strip()[-300:] if code else ''}"):
-            return
-        for name, file in (("swissfel", "xani.yaml"), (layout, f"xani_{layout}.yaml")):
-            code, err = shots.reduce(self.path, f"{where}/raw/{file}", f"{where}/{name}.h5")
-            r.ok(code == 0, f"sim: reduce of {name}: {code} {err.strip()[-300:] if code else ''}")
-        if not os.path.exists(f"{where}/{layout}.h5"):
-            return
-        with h5py.File(f"{where}/swissfel.h5") as a, h5py.File(f"{where}/{layout}.h5") as b:
-            for c, n in [(c, n) for c in ("on", "off") for n in ("shots", "i0_sum", "i0_sq_sum", "delay_sum")]:
-                r.ok(np.array_equal(a[f"entry/sums/{c}/{n}"][()], b[f"entry/sums/{c}/{n}"][()]), f"sim: {n} of laser-{c} bins are the same bits")
-            one, other = (f["entry/cube/signal"][()] for f in (a, b))
-            gaps = np.array_equal(np.isnan(one), np.isnan(other))
-            worst = np.nanmax(abs((1 + one) / (1 + other) - 1)) if gaps else np.inf
-            r.ok(gaps and worst < 2e-5, f"sim: {layout} gives SwissFEL's signal within rounding ({worst:.1e})")
-            used = [int((f["entry/shots/verdict"][()] == 0).sum()) for f in (a, b)]
-            r.ok(used[0] == used[1] and used[0] > 100, f"sim: {used} shots are used in both")
+
+def same_shots(layout):
+    """xani sim in SwissFEL's layout and in this one: both reduce to the same cube."""
+    where = new_folder("sim")
+    simulation = {**SIMULATION, "sim": {**SIMULATION["sim"], "layouts": ["swissfel", layout]}}
+    write_config(f"{where}/sim.yaml", simulation)
+    code, _, err = xani("sim", f"{where}/sim.yaml", "-o", f"{where}/raw")
+    if not r.ok(code == 0, f"sim writes swissfel and {layout}: {code} {err.strip()[-300:] if code else ''}"):
+        return
+    for name, file in (("swissfel", "xani.yaml"), (layout, f"xani_{layout}.yaml")):
+        code, err = shots.reduce(f"{where}/raw/{file}", f"{where}/{name}.h5")
+        r.ok(code == 0, f"sim: reduce of {name}: {code} {err.strip()[-300:] if code else ''}")
+    if not os.path.exists(f"{where}/{layout}.h5"):
+        return
+    with h5py.File(f"{where}/swissfel.h5") as a, h5py.File(f"{where}/{layout}.h5") as b:
+        for c, n in [(c, n) for c in ("on", "off") for n in ("shots", "i0_sum", "i0_sq_sum", "delay_sum")]:
+            r.ok(np.array_equal(a[f"entry/sums/{c}/{n}"][()], b[f"entry/sums/{c}/{n}"][()]), f"sim: {n} of laser-{c} bins are the same bits")
+        one, other = (f["entry/cube/signal"][()] for f in (a, b))
+        gaps = np.array_equal(np.isnan(one), np.isnan(other))
+        worst = np.nanmax(abs((1 + one) / (1 + other) - 1)) if gaps else np.inf
+        r.ok(gaps and worst < 2e-5, f"sim: {layout} gives SwissFEL's signal within rounding ({worst:.1e})")
+        used = [int((f["entry/shots/verdict"][()] == 0).sum()) for f in (a, b)]
+        r.ok(used[0] == used[1] and used[0] > 100, f"sim: {used} shots are used in both")
