@@ -2,7 +2,8 @@
 // geom_nexus.c -- detector modules of NXmx files: fast and slow pixel directions on chains of transformations.
 //
 // A module's outer corner and its two steps are carried along depends_on from one transformation to the next, up to
-// ".": x becomes R x + offset (rotation by the axis' value about vector) or x + offset + value * vector (translation).
+// ".": x becomes R x + offset (rotation by the axis' value about vector) or x + offset + value * vector (translation,
+// whatever the vector's length, as the nxmx package and DIALS have it; of a pixel direction the value is the size).
 // Names in depends_on are absolute or relative to the group of the axis.  NXmx' McStas frame is the laboratory: z along
 // the beam, y up, x to the left when looking along the beam.  A chain that does not leave the sample is completed by
 // beam_center_x, beam_center_y (pixels) and distance, as Dectris' older files mean it.
@@ -17,6 +18,7 @@
 
 #define LONGEST 32 // transformations of a chain
 #define PATH 512
+#define UNIT_TOLERANCE 0.001  // of the length of a vector
 #define ENERGY_TOLERANCE 0.01 // relative: between energy and wavelength
 
 typedef struct {
@@ -121,7 +123,10 @@ static xani_status transform(const nexus *x, const char *axis, double corner[3],
             memcpy(all[i], out, sizeof out);
         }
     }
-    for (int k = 0; k < 3; k++) corner[k] += offset[k] + (rotation ? 0.0 : value * v[k] / length);
+    if (!rotation && value != 0.0 && fabs(length - 1.0) > UNIT_TOLERANCE)
+        xn_warn(x->ctx, "%s: %s: its vector is %.4g long: the translation is value times vector, %.5g mm",
+                xn_h5_path(x->file), axis, length, 1e3 * fabs(value) * length);
+    for (int k = 0; k < 3; k++) corner[k] += offset[k] + (rotation ? 0.0 : value * v[k]);
     return XANI_OK;
 }
 

@@ -81,6 +81,17 @@ refused("modules that share pixels", "twice.nxs", "module", "module2", **nxmx("t
 refused("directions that are parallel", "parallel.nxs", "module", "right angles", **nxmx("parallel", attribute(FAST, "vector", [0.0, 1.0, 0.0])))
 
 
+def change_all(*changes):
+    return lambda f, d: [change(f, d) for change in changes]
+
+
+placed("a translation whose vector is not of unit length: value times vector", turned, AWAY, "2.5 long", "100 mm",
+       **nxmx("long", change_all(lambda f, d: d[AWAY].__setitem__((), 40.0), attribute(AWAY, "vector", [0.0, 0.0, 2.5]))))
+placed("a rotation and a pixel whose vectors are not of unit length: directions", turned,
+       **nxmx("about", change_all(attribute(ARM, "vector", [0.0, 2.5, 0.0]), attribute(FAST, "vector", [3.0, 0.0, 0.0]))))
+refused("a translation along no vector", "along.nxs", AWAY, "vector", **nxmx("along", attribute(AWAY, "vector", [0.0, 0.0, 0.0])))
+
+
 def wavelength(value, units, energy=True):
     def change(f, d):
         f["entry/instrument/beam/incident_wavelength"] = value
