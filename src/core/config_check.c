@@ -140,15 +140,24 @@ static xani_status check_text(checker *c, const xn_setting *s, xn_node *node)
     return XANI_OK;
 }
 
-// Which of "a b|c|d" holds `word`; -1: none.
-static int form_of(const char *forms, const char *word)
+// A map of no other key than the one that p begins with.
+static bool holds_only(const xn_node *map, const char *p)
 {
-    size_t n = strlen(word);
+    const xn_node *only = map->kind == XN_NODE_MAP ? map->child : NULL;
+    size_t n = strcspn(p, " |");
+    return only != NULL && only->next == NULL && strlen(only->key) == n && strncmp(only->key, p, n) == 0;
+}
+
+// Which of "a b|c|d-e" has the key of m; -1: none, or d that holds nothing but e.
+static int form_of(const char *forms, const xn_node *m)
+{
+    size_t n = strlen(m->key);
     int form = 0;
+    if (m->kind == XN_NODE_NULL) return -1;
     for (const char *p = forms; *p;) {
-        size_t length = strcspn(p, " |");
-        if (length == n && strncmp(p, word, n) == 0) return form;
-        p += length;
+        size_t length = strcspn(p, " |-");
+        if (length == n && strncmp(p, m->key, n) == 0) return p[n] == '-' && holds_only(m, p + n + 1) ? -1 : form;
+        p += strcspn(p, " |");
         if (*p == '|') form++;
         if (*p) p++;
     }
@@ -162,9 +171,9 @@ static xani_status check_forms(checker *c, const xn_node *map)
         if (forms == NULL) return XANI_OK;
         const xn_node *first = NULL;
         for (const xn_node *m = map->child; m != NULL; m = m->next) {
-            int form = m->kind == XN_NODE_NULL ? -1 : form_of(forms, m->key);
+            int form = form_of(forms, m);
             if (form < 0) continue;
-            if (first != NULL && form_of(forms, first->key) != form)
+            if (first != NULL && form_of(forms, first) != form)
                 return bad(c, m, "%s and %s are alternatives: give one", first->key, m->key);
             if (first == NULL) first = m;
         }

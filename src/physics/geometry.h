@@ -39,6 +39,8 @@ xani_status xn_geometry_sketch(xn_ctx *ctx, const xn_config *config, xn_geometry
 // Modules and bad pixels of a frame alone, without positions: nothing that only places the detector need be known.
 xani_status xn_geometry_frame(xn_ctx *ctx, const xn_config *config, xn_geometry *g);
 void xn_geometry_free(xn_geometry *g);
+// How frames of ny x nx pixels may come to have another size than g, as the end of a message; text itself.
+const char *xn_geometry_misfit(const xn_geometry *g, int64_t ny, int64_t nx, char *text, size_t room);
 // Mean position of the pixels of spatial_bin x spatial_bin blocks that never cross a module: out (gy, gx, 3).
 // gy = sum over modules of floor(rows/bin), gx = floor(nx/bin).
 xani_status xn_geometry_group(xn_ctx *ctx, const xn_geometry *g, int bin, float **position, int64_t *gy, int64_t *gx);

@@ -82,6 +82,7 @@ static xani_status place(xn_ctx *ctx, const xn_config *config, bool anywhere, bo
         }
         o.data_file = data;
         st = xn_geometry_file(ctx, path, &o, g);
+        if (st == XANI_OK) st = xn_geometry_keep_stored(ctx, config, g);
         xn_free(path);
         xn_free(data);
     } else if (xn_config_has(config, "geometry.detector")) {
@@ -138,13 +139,15 @@ static xani_status check_sizes(xn_ctx *ctx, const xn_config *config, const xn_ge
 
 xani_status xn_geometry_load(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx, xn_geometry *g)
 {
+    char why[200];
     memset(g, 0, sizeof *g);
     xani_status st = place(ctx, config, false, false, g);
     if (st == XANI_OK) st = check_sizes(ctx, config, g);
     if (st == XANI_OK && ny > 0 && (g->ny != ny || g->nx != nx))
         st = xn_config_bad(ctx, config, xn_config_has(config, "geometry.file") ? "geometry.file" : "geometry.detector",
-                           "describes %lld x %lld pixels (y, x), the frames have %lld x %lld", (long long)g->ny,
-                           (long long)g->nx, (long long)ny, (long long)nx);
+                           "describes %lld x %lld pixels (y, x), the frames have %lld x %lld%s", (long long)g->ny,
+                           (long long)g->nx, (long long)ny, (long long)nx,
+                           xn_geometry_misfit(g, ny, nx, why, sizeof why));
     if (st != XANI_OK) xn_geometry_free(g);
     return st;
 }

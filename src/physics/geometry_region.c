@@ -1,13 +1,81 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // geometry_region.c -- the part of a detector that frames hold, where its geometry describes the whole.
 //
+// geometry.detector.stored numbers the modules of a geometry file that frames have, in their order, where others were
+// off.  Of what is left
 // geometry.region is [y0, y1, x0, x1] of the stored frame, or [m0, m1, y0, y1, x0, x1]: rows y0 ... y1 - 1 of each of
 // the modules m0 ... m1 - 1, as facilities keep the bounds of a region of interest.  Ends are not included.  Pixels
 // that are kept stay where they are; a module of which nothing is left is none.
+#include <stdio.h>
 #include <string.h>
 
 #include "physics/geometry.h"
 #include "physics/panel.h"
+
+// ---- modules
+
+enum { MOST = 1024 };
+
+static xani_status read_stored(xn_ctx *ctx, const xn_config *config, const xn_geometry *g, double *number, int *n)
+{
+    static const char key[] = "geometry.detector.stored";
+    *n = xn_config_doubles(config, key, number, MOST);
+    if (*n > g->n_modules)
+        return xn_config_bad(ctx, config, key, "%d modules are named, geometry.file has %d", *n, g->n_modules);
+    for (int i = 0; i < *n; i++) {
+        if (!(number[i] < g->n_modules))
+            return xn_config_bad(ctx, config, key, "module %g of 0 to %d of geometry.file", number[i],
+                                 g->n_modules - 1);
+        for (int k = 0; k < i; k++)
+            if (number[k] == number[i])
+                return xn_config_bad(ctx, config, key, "module %g stands there twice", number[i]);
+    }
+    return XANI_OK;
+}
+
+xani_status xn_geometry_keep_stored(xn_ctx *ctx, const xn_config *config, xn_geometry *g)
+{
+    double number[MOST];
+    int n = 0;
+    if (!xn_config_has(config, "geometry.detector.stored")) return XANI_OK;
+    XN_TRY(read_stored(ctx, config, g, number, &n));
+    xn_geometry whole = *g;
+    g->ny = 0;
+    g->n_modules = n;
+    for (int i = 0; i < n; i++) g->ny += whole.module_rows[(int)number[i]];
+    g->position = NULL;
+    g->bad = NULL;
+    g->module_rows = NULL;
+    xani_status st = xn_geometry_allocate(ctx, g);
+    for (int64_t i = 0, to = 0; st == XANI_OK && i < n; to += g->module_rows[i++]) {
+        int64_t from = 0;
+        for (int m = 0; m < (int)number[i]; m++) from += whole.module_rows[m];
+        g->module_rows[i] = whole.module_rows[(int)number[i]];
+        const size_t pixels = (size_t)(g->module_rows[i] * g->nx);
+        memcpy(g->bad + to * g->nx, whole.bad + from * g->nx, pixels);
+        if (g->position != NULL)
+            memcpy(g->position + 3 * to * g->nx, whole.position + 3 * from * g->nx, 3 * pixels * sizeof *g->position);
+    }
+    xn_geometry_free(&whole);
+    return st;
+}
+
+// What most likely makes the frames another size, as the end of a sentence; "" where nothing does.
+const char *xn_geometry_misfit(const xn_geometry *g, int64_t ny, int64_t nx, char *text, size_t room)
+{
+    bool equal = true;
+    for (int m = 1; m < g->n_modules; m++) equal = equal && g->module_rows[m] == g->module_rows[0];
+    text[0] = '\0';
+    if (nx == g->nx && ny < g->ny && g->n_modules > 1 && equal && ny % g->module_rows[0] == 0)
+        snprintf(text, room,
+                 "; where modules were off, geometry.detector.stored names those that the frames have, %lld of 0 to %d",
+                 (long long)(ny / g->module_rows[0]), g->n_modules - 1);
+    else if (nx <= g->nx && ny <= g->ny)
+        snprintf(text, room, "; of frames of a part of the detector geometry.region says which");
+    return text;
+}
+
+// ---- a region
 
 typedef struct {
     int64_t module[2], row[2], column[2];

@@ -94,7 +94,9 @@ bool xn_segment_find(const char *name, xn_segment_kind *kind);
 xani_status xn_geometry_from_panels(xn_ctx *ctx, const xn_panels *panels, xn_geometry *g);
 xani_status xn_geometry_allocate(xn_ctx *ctx, xn_geometry *g);
 
-// geometry_region.c: keeps of g what geometry.region names; nothing changes without it.
+// geometry_region.c: keeps of the g of a file the modules that geometry.detector.stored names, in this order.
+xani_status xn_geometry_keep_stored(xn_ctx *ctx, const xn_config *config, xn_geometry *g);
+// Keeps of g what geometry.region names; nothing changes without it.
 xani_status xn_geometry_crop(xn_ctx *ctx, const xn_config *config, xn_geometry *g);
 
 #endif

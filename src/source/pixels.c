@@ -124,6 +124,7 @@ static xani_status or_mask(xn_ctx *ctx, const char *path, const char *dataset, c
 static xani_status mask_geometry(xn_ctx *ctx, const xn_config *config, xn_source *s)
 {
     if (!xn_config_has(config, "geometry.file")) return XANI_OK;
+    char why[200];
     xn_geometry g;
     xani_status st = xn_geometry_frame(ctx, config, &g);
     if (st == XANI_ERR_MEMORY || st == XANI_INTERRUPTED) return st;
@@ -134,8 +135,9 @@ static xani_status mask_geometry(xn_ctx *ctx, const xn_config *config, xn_source
     }
     bool fits = g.ny == s->ny && g.nx == s->nx;
     if (!fits)
-        xn_warn(ctx, "geometry.file masks no pixels: it describes %lld x %lld (y, x), the frames have %lld x %lld",
-                (long long)g.ny, (long long)g.nx, (long long)s->ny, (long long)s->nx);
+        xn_warn(ctx, "geometry.file masks no pixels: it describes %lld x %lld (y, x), the frames have %lld x %lld%s",
+                (long long)g.ny, (long long)g.nx, (long long)s->ny, (long long)s->nx,
+                xn_geometry_misfit(&g, s->ny, s->nx, why, sizeof why));
     for (int64_t i = 0; fits && i < s->ny * s->nx; i++)
         s->mask[i] |= g.bad[i] == XN_GEOMETRY_BAD ? XN_PIXEL_USER : g.bad[i] == XN_GEOMETRY_GAP ? XN_PIXEL_GAP : 0;
     xn_geometry_free(&g);
@@ -216,6 +218,7 @@ xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_so
                  xn_config_has(config, "geometry.detector.modules");
     const bool groups = xn_config_int(config, "reduce.spatial_bin") > 1;
     if (!known) return xn_modules_set(ctx, s, 1, s->ny);
+    char why[200];
     xn_geometry g;
     xani_status st = xn_geometry_frame(ctx, config, &g);
     if (st != XANI_OK && (groups || st == XANI_ERR_MEMORY || st == XANI_INTERRUPTED)) return st;
@@ -226,8 +229,10 @@ xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_so
         return xn_modules_set(ctx, s, 1, s->ny);
     }
     if (!fits)
-        st = xn_config_bad(ctx, config, "geometry", "describes %lld x %lld pixels (y, x), the frames have %lld x %lld",
-                           (long long)g.ny, (long long)g.nx, (long long)s->ny, (long long)s->nx);
+        st =
+            xn_config_bad(ctx, config, "geometry", "describes %lld x %lld pixels (y, x), the frames have %lld x %lld%s",
+                          (long long)g.ny, (long long)g.nx, (long long)s->ny, (long long)s->nx,
+                          xn_geometry_misfit(&g, s->ny, s->nx, why, sizeof why));
     if (st == XANI_OK) st = xn_modules_set(ctx, s, g.n_modules, 0);
     if (st == XANI_OK) memcpy(s->module_rows, g.module_rows, (size_t)g.n_modules * sizeof *g.module_rows);
     xn_geometry_free(&g);

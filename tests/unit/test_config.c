@@ -288,6 +288,9 @@ START_TEST(test_alternatives)
            "exp.yaml:1: reduce.delay_bins_ps: start and edges are alternatives: give one");
     refuse("geometry: {file: a.geom, detector: {pixel_mm: 1}}",
            "exp.yaml:1: geometry: file and detector are alternatives: give one");
+    refuse("geometry: {file: a.geom, detector: {stored: [0, 2], pixel_mm: 1}}",
+           "exp.yaml:1: geometry: file and detector are alternatives: give one");
+    parse("geometry: {file: a.geom, detector: {stored: [0, 2]}}"); // which modules of the file
     refuse("geometry: {ub: [1, 0, 0, 0, 1, 0, 0, 0, 1], cell: [1, 1, 1, 90, 90, 90]}",
            "exp.yaml:1: geometry: ub and cell are alternatives: give one");
     parse("select: {i0: {min: 1, mad: null}}");
