@@ -3,7 +3,8 @@
 //
 // Plain datasets in the root, sums per delay bin: scan_var (ps), imgs (photons), i0, and the number of
 // shots under both names that exist, bin_counts and bin_count.  One known reader also wants ROI and a
-// second monitor, i0_ipm3; xani has one monitor, so the latter repeats i0 and says so.
+// second monitor, i0_ipm3; xani has one monitor, so the latter repeats i0 and says so.  bin_edges are xani's own: by
+// the mean delays in scan_var the same bins of two runs are not the same.
 // Others divide on by off bin by bin, so the off file has as many bins as the on file: the off sums are
 // shared out equally.  Masked pixels are NaN.  Each bin has the right ratio, and adding bins, as all do to combine
 // runs, gives the true totals.
@@ -18,18 +19,23 @@
 
 typedef struct {
     int64_t nbins, ny, nx;
-    const double *delay_ps;
-    double *images, *i0, *count; // owned: sums per bin
+    const double *delay_ps, *edges_ps; // edges: NULL where not known
+    double *images, *i0, *count;       // owned: sums per bin
 } field_cube;
 
 static xani_status write_one(xn_ctx *ctx, const char *path, const char *kind, const field_cube *c)
 {
-    const int64_t dims[] = {c->nbins, c->ny, c->nx}, roi_dims[] = {2, 2}, roi[] = {0, c->ny, 0, c->nx};
+    const int64_t dims[] = {c->nbins, c->ny, c->nx}, edges[] = {c->nbins + 1}, roi_dims[] = {2, 2},
+                  roi[] = {0, c->ny, 0, c->nx};
     xn_writer *w;
     XN_TRY(xn_writer_create(ctx, path, XN_LAYOUT_PLAIN, &w));
     xn_writer_kind(w, kind);
     xn_writer_data(w, "/scan_var", XN_F64, 1, dims, NULL, c->delay_ps);
     xn_writer_attr_text(w, "/scan_var", "units", "ps");
+    if (c->edges_ps != NULL) {
+        xn_writer_data(w, "/bin_edges", XN_F64, 1, edges, NULL, c->edges_ps);
+        xn_writer_attr_text(w, "/bin_edges", "units", "ps");
+    }
     xn_writer_data(w, "/imgs", XN_F64, 3, dims, NULL, c->images);
     xn_writer_data(w, "/i0", XN_F64, 1, dims, NULL, c->i0);
     xn_writer_data(w, "/bin_counts", XN_F64, 1, dims, NULL, c->count);
@@ -82,7 +88,7 @@ xani_status xn_result_write_field_cubes(xn_ctx *ctx, const char *prefix, const c
 {
     if (!has_sums(cube)) return xn_fail(ctx, XANI_ERR_INPUT, "%s: the cube has no sums to write", prefix);
     size_t n = (size_t)cube->nbins, size = n * (size_t)(cube->ny * cube->nx);
-    field_cube c = {cube->nbins, cube->ny, cube->nx, cube->delay_ps, NULL, NULL, NULL};
+    field_cube c = {cube->nbins, cube->ny, cube->nx, cube->delay_ps, cube->edges_ps, NULL, NULL, NULL};
     c.images = xn_alloc(size, sizeof(double));
     c.i0 = xn_alloc(n, sizeof(double));
     c.count = xn_alloc(n, sizeof(double));

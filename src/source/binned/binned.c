@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // binned.c -- sums of several cubes added up: see binned.h.
 //
-// Images, monitor and counts are sums, so cubes of one experiment are combined by adding what has the same place, and
-// all bins of laser-off parts make one reference.  An empty bin (count or monitor 0, or no number in its plane) counts
-// as nothing.  A pixel that is no number in any bin that is not empty is masked.  Bins come out in ascending order.
+// Images, monitor and counts are sums, so cubes of one experiment are combined by adding what is the same bin (bins.c),
+// and all bins of laser-off parts make one reference.  An empty bin (count or monitor 0, or no number in its plane)
+// counts as nothing.  A pixel that is no number in any bin that is not empty is masked.  Bins come out in ascending
+// order.
 #include "source/binned/binned.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "io/array.h"
 
-#define SAME_PLACE_PS 1e-9
 #define BLOCK_BYTES ((int64_t)256 << 20) // chunks that hold many rows are decoded once when they fit into this
 
 // ---- parts
@@ -75,41 +74,6 @@ xani_status xn_binned_shape(xn_ctx *ctx, const xn_h5 *h5, int lead, xn_binned_pa
     return add_stored(ctx, p, &info, s);
 }
 
-// ---- bins of the whole
-
-static xani_status merge(xn_ctx *ctx, xn_binned *b)
-{
-    int64_t n = 0, kept = 0;
-    for (int i = 0; i < b->n; i++) n += b->part[i].off ? 0 : b->part[i].bins;
-    if (n > INT32_MAX) return xn_fail(ctx, XANI_ERR_INPUT, "%s: too many bins", b->part[0].path);
-    double *d = b->place_ps = xn_alloc((size_t)n + 1, sizeof *d);
-    if (d == NULL) return xn_fail_memory(ctx, "the delays", (size_t)n * sizeof *d);
-    n = 0;
-    for (int i = 0; i < b->n; i++) {
-        if (b->part[i].off) continue;
-        memcpy(d + n, b->part[i].place_ps, (size_t)b->part[i].bins * sizeof *d);
-        n += b->part[i].bins;
-    }
-    qsort(d, (size_t)n, sizeof *d, xn_double_compare);
-    for (int64_t i = 0; i < n; i++)
-        if (kept == 0 || d[i] - d[kept - 1] > SAME_PLACE_PS) d[kept++] = d[i];
-    b->nbins = (int)kept;
-    return XANI_OK;
-}
-
-static int bin_of(const xn_binned *b, double place_ps)
-{
-    int lo = 0, hi = b->nbins - 1; // the last bin whose place is not above
-    while (lo < hi) {
-        int mid = (lo + hi + 1) / 2;
-        if (b->place_ps[mid] <= place_ps)
-            lo = mid;
-        else
-            hi = mid - 1;
-    }
-    return lo;
-}
-
 // ---- the sums
 
 typedef struct {
@@ -142,7 +106,7 @@ static void add_bin(adder *a, const xn_binned_part *p, int64_t b, const double *
 {
     xn_cube *c = a->cube;
     if (!(p->count[b] > 0.0 && p->i0[b] > 0.0)) return;
-    int bin = p->off ? 0 : bin_of(a->b, p->place_ps[b]);
+    int bin = p->off ? 0 : p->bin[b];
     if (!add_plane(a, one, p->off ? c->off_float : c->on_float + (size_t)bin * a->plane)) {
         a->blank++;
         a->blank_shots += p->count[b];
@@ -289,7 +253,7 @@ static xani_status settle(xn_ctx *ctx, xn_binned *b, xn_source *s)
     if (b->shots == NULL) return xn_fail_memory(ctx, "the bins", (size_t)b->nbins * sizeof *b->shots);
     for (int i = 0; i < b->n; i++)
         for (int64_t k = 0; !b->part[i].off && k < b->part[i].bins; k++)
-            b->shots[bin_of(b, b->part[i].place_ps[k])] += b->part[i].count[k];
+            b->shots[b->part[i].bin[k]] += b->part[i].count[k];
     s->binned.delay_ps = b->place_ps;
     s->binned.shots = b->shots;
     return XANI_OK;
@@ -315,7 +279,7 @@ xani_status xn_binned_start(xn_ctx *ctx, xn_source *s, xn_binned **b)
 xani_status xn_binned_finish(xn_ctx *ctx, const xn_config *config, const char *const *used, xn_source *s)
 {
     xn_binned *b = s->impl;
-    XN_TRY(merge(ctx, b));
+    XN_TRY(xn_binned_join(ctx, b));
     s->type = XN_F64;
     s->cal.kind = XN_CAL_SCALE;
     s->cal.photons_per_unit = 1.0;
@@ -348,7 +312,7 @@ void xn_binned_close(xn_source *s)
     xn_binned *b = s->impl;
     for (int i = 0; b != NULL && i < b->n; i++) {
         xn_binned_part *p = &b->part[i];
-        void *all[] = {p->path, p->dataset, p->place_ps, p->delay_ps, p->i0, p->count};
+        void *all[] = {p->path, p->dataset, p->place_ps, p->delay_ps, p->bin, p->i0, p->count};
         for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) xn_free(all[k]);
     }
     if (b != NULL) xn_free(b->part);

@@ -3,7 +3,7 @@
 // to one cube.
 //
 // Private to src/source.  A layout reads its own small datasets into parts; which bins of several cubes belong together
-// says `place`, the delay that comes out is the mean over their shots.
+// says `place` (bins.c), the delay that comes out is the mean over their shots.
 #ifndef XN_SOURCE_BINNED_H
 #define XN_SOURCE_BINNED_H
 
@@ -33,8 +33,9 @@ typedef struct xn_binned_part {
     int64_t per_row;      // planes that a row of the dataset holds; 0: the dataset is one plane without an axis of bins
     int64_t plane_rows;   // and has so many rows
     int64_t block;        // rows read at once
-    double *place_ps;     // (bins) corrected delay that is the same for the same bin of all cubes; NULL: off
+    double *place_ps;     // (bins) corrected delay that tells the same bin of all cubes; NULL: off
     double *delay_ps;     // (bins) corrected mean delay of its shots; NULL: as place_ps
+    int *bin;             // (bins) of the whole (xn_binned_join); NULL: off
     double *i0, *count;   // (bins) sum of the monitor over the frames of the bin, frames; 0: empty (xn_binned_finish)
 } xn_binned_part;
 
@@ -62,6 +63,10 @@ void xn_binned_close(xn_source *s);
 xani_status xn_binned_read(xn_ctx *ctx, xn_source *s, xn_cube *cube);
 // Seconds that reading all planes takes, from the first few.
 xani_status xn_binned_probe(xn_ctx *ctx, xn_source *s, double *seconds);
+
+// ---- bins.c: bins of the whole, and in each part which of them its own are; tells what stays side by side
+
+xani_status xn_binned_join(xn_ctx *ctx, xn_binned *b);
 
 // ---- keys.c: warns of every given key of input, select and reduce that neither `used` nor all cubes have a use for
 

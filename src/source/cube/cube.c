@@ -2,12 +2,12 @@
 // cube.c -- the field's binned cubes: run%04d_on.h5 with run%04d_off.h5 beside it (formats.md 1.8).
 //
 // Root datasets scan_var (ps), imgs (bin, y, x), i0 and bin_counts, or bin_count in the other spelling (both: then they
-// agree); imgs, i0 and counts are sums, so files of one run are combined by adding what has the same delay, and all
-// bins of the off files make one reference.  An empty bin (count 0, or no number in its plane) counts as
-// nothing.  A pixel that is no number in any bin that is not empty is masked.
-// delay = sign scan_var - zero_ps; bins come out in ascending order whatever the sign.
-// input.i0 names another monitor of the file (i0_ipm3 of the second spelling).  input.background is a file of img, a
-// sum of frames without signal, and count, how many: its mean is subtracted for every frame of a bin.
+// agree); imgs, i0 and counts are sums, so files of one run are combined by adding what is the same bin
+// (binned/bins.c), and all bins of the off files make one reference.  An empty bin (count 0, or no number in its plane)
+// counts as nothing.  A pixel that is no number in any bin that is not empty is masked. delay = sign scan_var -
+// zero_ps; bins come out in ascending order whatever the sign. input.i0 names another monitor of the file (i0_ipm3 of
+// the second spelling).  input.background is a file of img, a sum of frames without signal, and count, how many: its
+// mean is subtracted for every frame of a bin.
 #include "source/cube/cube.h"
 
 #include <math.h>
@@ -80,6 +80,36 @@ static xani_status check_unit(xn_ctx *ctx, const xn_h5 *h5)
     return XANI_OK;
 }
 
+// Means are those of delays in fixed point: they may lie beside an edge by a little.
+static bool are_edges(const double *edge, const xn_binned_part *p)
+{
+    for (int64_t b = 0; b < p->bins; b++) {
+        const double room = 1e-3 * (edge[b + 1] - edge[b]), mean = p->place_ps[b];
+        if (!(room > 0.0) || !(edge[b] - room <= mean && mean <= edge[b + 1] + room)) return false;
+    }
+    return true;
+}
+
+// Edges of the bins, as xani writes them: bins of several cubes that have the same are the same, whatever the mean
+// delay of their shots.  What is no list of edges around scan_var is not used.
+static xani_status read_edges(xn_ctx *ctx, const xn_h5 *h5, xn_binned_part *p)
+{
+    double *edge = NULL;
+    int64_t n = 0;
+    if (!xn_h5_exists(h5, "bin_edges")) return XANI_OK;
+    xani_status st = xn_h5_read_f64(ctx, h5, "bin_edges", &edge, &n);
+    if (st == XANI_ERR_MEMORY) return st;
+    if (st != XANI_OK) xn_clear_error(ctx);
+    if (st == XANI_OK && n == p->bins + 1 && are_edges(edge, p)) {
+        p->delay_ps = p->place_ps;
+        p->place_ps = edge; // its first entries become the middles
+        for (int64_t b = 0; b < p->bins; b++) edge[b] = 0.5 * (edge[b] + edge[b + 1]);
+    } else {
+        xn_free(edge);
+    }
+    return XANI_OK;
+}
+
 static xani_status read_small(xn_ctx *ctx, const xn_h5 *h5, const reading *how, xn_binned_part *p, xn_source *s)
 {
     xn_h5_info info;
@@ -94,8 +124,11 @@ static xani_status read_small(xn_ctx *ctx, const xn_h5 *h5, const reading *how, 
     for (int64_t b = 0; b < p->bins; b++) {
         if (!isfinite(p->place_ps[b]))
             return xn_fail(ctx, XANI_ERR_INPUT, "%s: scan_var of bin %lld is not a number", p->path, (long long)b);
-        p->place_ps[b] = how->delay.sign * p->place_ps[b] - how->delay.zero_ps;
     }
+    XN_TRY(read_edges(ctx, h5, p));
+    double *of[] = {p->place_ps, p->delay_ps};
+    for (int k = 0; k < 2 && of[k] != NULL; k++)
+        for (int64_t b = 0; b < p->bins; b++) of[k][b] = how->delay.sign * of[k][b] - how->delay.zero_ps;
     return XANI_OK;
 }
 
@@ -124,7 +157,6 @@ static xani_status read_pairs(xn_ctx *ctx, const xn_config *config, int run, con
         st = read_part(ctx, pair[i].on, false, how, s->impl, s);
         if (st == XANI_OK) st = read_part(ctx, pair[i].off, true, how, s->impl, s);
     }
-    if (st == XANI_OK && n > 1) xn_note(ctx, "%d cubes are added to one (%s, ...)", n, pair[0].on);
     xn_pairs_free(&pair, n);
     return st;
 }

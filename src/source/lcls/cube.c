@@ -264,7 +264,6 @@ static xani_status read_pairs(xn_ctx *ctx, const xn_config *config, int run, con
         st = read_part(&r, pair[i].on, false, detector, s);
         if (st == XANI_OK) st = read_part(&r, pair[i].off, true, detector, s);
     }
-    if (st == XANI_OK && n > 1) xn_note(ctx, "%d cubes are added to one (%s, ...)", n, pair[0].on);
     xn_pairs_free(&pair, n);
     return st;
 }
