@@ -318,13 +318,18 @@ static void aliasing_text(report *r)
                          "The delay bins show oscillations up to the Nyquist frequency f_N = %.4g THz: pairs up to ν = "
                          "%.4g THz, coherent modes up to ν = %.4g THz. A faster one appears folded back, at 2 f_N − f.",
                          nyquist, nyquist / 2, nyquist);
-    if (p->mirrored > 0)
+    if (!isfinite(nyquist) && p->mirrored + p->unjudged > 0)
+        report_paragraph(r,
+                         "%lld points lie above what this crystal can do. The delay bins are not even: no "
+                         "Nyquist frequency tells which others may be folded back.",
+                         (long long)(p->mirrored + p->unjudged));
+    else if (p->mirrored > 0)
         report_paragraph(
             r,
             "Aliasing: the delay bins are too coarse for this crystal. %lld points may be folded back from beyond "
             "the Nyquist frequency.",
             (long long)p->mirrored);
-    if (p->unjudged > 0)
+    if (p->unjudged > 0 && isfinite(nyquist))
         report_paragraph(r,
                          "Aliasing: %lld points may be folded back from beyond the Nyquist frequency. That cannot be "
                          "judged, because how far this crystal reaches is not known: map.crystal.max_thz says it.",

@@ -56,9 +56,11 @@ static double all_errors(const report *r)
 static void warnings(report *r, const totals *t)
 {
     const report_points *p = &r->dispersion.points;
-    if (p->mirrored > 0)
+    if (p->mirrored > 0 && isfinite(r->dispersion.nyquist_thz))
         report_note(r, "the delay bins are too coarse for this crystal: %lld points may be aliased",
                     (long long)p->mirrored);
+    else if (p->mirrored + p->unjudged > 0 && !isfinite(r->dispersion.nyquist_thz))
+        report_note(r, "%lld points lie above what this crystal can do", (long long)(p->mirrored + p->unjudged));
     if (t->fitted > 0 && t->asked == 0)
         report_note(r, "no oscillation was looked for: fit.modes_max is 0");
     else if (t->asked > 0 && t->with_modes == 0)

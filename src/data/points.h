@@ -6,7 +6,7 @@
 #include "core/core.h"
 
 // May a point be the mirror image of an oscillation above the Nyquist frequency f_N? UNKNOWN: 2 f_N - f is not beyond
-// what crystals of these atoms could have, but how far this one reaches is not known.
+// what crystals of these atoms could have, but how far this one reaches is not known.  Without f_N: is it above that?
 enum { XN_ALIAS_NO, XN_ALIAS_MAY_BE, XN_ALIAS_UNKNOWN };
 
 // Columns of equal length n; see contract: hkl total Q in conventional reciprocal units, G integers,

@@ -127,6 +127,24 @@ static xani_status plan(xn_ctx *ctx, const xn_config *config, const xn_modes *co
     return xn_path_plan(ctx, config, s, footprint, p, d);
 }
 
+// Points above what the crystal can do: of bins that are not even they are marked, of others told.
+static void report_beyond(xn_ctx *ctx, const xn_scene *s, const xn_modes *const *modes, const xn_collection *c)
+{
+    const char *who = isnan(s->max_thz) ? "such atoms" : "the crystal";
+    const double reach = xn_scene_reach(s);
+    int64_t even = 0, uneven = 0;
+    for (int64_t i = 0; i < c->points.n; i++)
+        if (c->points.frequency[i] > reach) ++*(modes[c->points.run[i]]->step_ps > 0.0 ? &even : &uneven);
+    if (uneven > 0)
+        xn_warn(ctx,
+                "aliasing: %lld of %lld modes lie above what %s can do (nu = %.4g THz) and are marked: the delays are "
+                "not even, so no Nyquist frequency tells which others may be mirrored",
+                (long long)uneven, (long long)c->points.n, who, reach);
+    if (even > 0)
+        xn_note(ctx, "%lld of %lld modes lie above what %s can do (nu = %.4g THz)", (long long)even,
+                (long long)c->points.n, who, reach);
+}
+
 // Rule of science.md 9: dt <= 1/(4 nu_max) for pairs. One line for all runs.
 static void report_aliasing(xn_ctx *ctx, const xn_scene *s, const xn_modes *const *modes, int n, const xn_collection *c,
                             xn_dispersion *d)
@@ -206,6 +224,7 @@ static xani_status map_runs(xn_ctx *ctx, const xn_config *config, const xn_modes
     XN_TRY(xn_kinds_report(ctx, s, k, c, d));
     if (k->given && c->aliased > 0) XN_TRY(xn_mirrored_tell(ctx, s, k, modes, c));
     report_aliasing(ctx, s, modes, n, c, d);
+    report_beyond(ctx, s, modes, c);
     XN_TRY(xn_known_map(ctx, config, s, c, k, d));
     XN_TRY(finish(ctx, s, k, p, c, top_frequency(s, modes, n, c), d));
     xn_progress(ctx, "map", n, n, "runs");

@@ -52,7 +52,7 @@ xani_status xn_mirrored_tell(xn_ctx *ctx, const xn_scene *s, const xn_known *k, 
         for (int64_t i = 0; i < c->points.n; i++) {
             xn_observed line;
             xn_matched out;
-            if (!good || !c->points.alias[i]) continue;
+            if (!good || !c->points.alias[i] || !(modes[c->points.run[i]]->step_ps > 0.0)) continue;
             uint8_t mark = c->points.alias[i];
             c->points.alias[i] = XN_ALIAS_NO; // else it is not observed
             bool seen = xn_known_observe(k, c, i, &line);

@@ -5,7 +5,8 @@
 // (science.md 9).  `auto`: a pixel group that contains a Bragg peak, or lies within 2 % of the zone's size of it,
 // shows coherent modes; a crystal with one atom per primitive cell has no vibration at q = 0 and shows pairs only.
 // weight: see map.h.  alias: the frequency could also be that of a phonon whose oscillation lies above the Nyquist
-// frequency f_N, because 2 f_N - f is within the crystal's reach: 1 where that is known, 2 where only a limit is.
+// frequency f_N, because 2 f_N - f is within the crystal's reach: 1 where that is known, 2 where only a limit is.  Bins
+// that are not even have no f_N: there a line is marked that is above the crystal's reach.
 #include <math.h>
 #include <string.h>
 
@@ -60,7 +61,8 @@ bool xn_pixel_coherent(const xn_scene *s, const xn_view *v, xn_kind kind, int64_
 // reach: highest frequency of an oscillation.
 static uint8_t alias_of(const run_facts *r, double f, double reach)
 {
-    if (!(r->nyquist_thz < reach && 2.0 * r->nyquist_thz - f <= reach)) return XN_ALIAS_NO;
+    const bool image = r->nyquist_thz < reach && 2.0 * r->nyquist_thz - f <= reach;
+    if (isnan(r->nyquist_thz) ? !(f > reach) : !image) return XN_ALIAS_NO;
     return isnan(r->scene->max_thz) ? XN_ALIAS_UNKNOWN : XN_ALIAS_MAY_BE;
 }
 

@@ -38,7 +38,9 @@ static const column columns[] = {
     {"weight", {NULL, offsetof(xn_points, weight), XN_F64, COLUMN, "", "weight in averages"}},
     {"alias",
      {NULL, offsetof(xn_points, alias), XN_U8, COLUMN, NULL,
-      "1: may be mirrored at the bins' Nyquist frequency; 2: how far the crystal reaches is not known"}},
+      "1: may be mirrored at the bins' Nyquist frequency, or, of uneven bins, above what the crystal can do; 2: how "
+      "far the "
+      "crystal reaches is not known"}},
     {"alias_candidates",
      {NULL, offsetof(xn_points, images), XN_F32, 2, DIMS(POINT, TWO), false, "THz",
       "frequency if it is mirrored: 2 f_N - f, 2 f_N + f; NaN where it is not or the crystal does not reach"}},

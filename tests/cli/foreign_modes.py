@@ -89,6 +89,21 @@ for rows in ([-3, 9], [7, -1], [2**62, NY - 2**62], [3, 4]):
 got, said = mapped(modes("rows.h5", rows=np.array([2, 4], "i8")))
 r.ok(got is not None and np.array_equal(got["hkl"], plain["hkl"]), f"modules of 2 and 4 rows {said}")
 
+# ---- lines above what the crystal can do, without even delays
+fast = np.full((NY, NX), 4.0)
+fast[2, 3:6] = [16.5, 20, 29]  # nu 8.25, 10, 14.5: copper reaches 7.2
+modes("fast.h5", frequency=fast)
+for more in ([], ["--set", "map.force_constants.file=cu_49k"]):
+    got, said = mapped("fast.h5", more=more)
+    r.ok(got is not None and np.array_equal(got["alias"] == 1, got["frequency"] > 8) and got["alias"].sum() == 3 and np.all(np.isnan(got["alias_candidates"]))
+         and "3 of 48 modes lie above what the crystal can do" in said and "marked" in said, f"no Nyquist frequency: marked {more}; {said}")
+got, said = mapped("fast.h5", more=["--set", "map.crystal.max_thz=12"])
+r.ok(got is not None and got["alias"].sum() == 1 and "1 of 48 modes lie above what the crystal can do (nu = 12 THz)" in said, f"by map.crystal.max_thz: {said}")
+with h5py.File("fast.h5", "a") as f:
+    f["entry/fit/delay_step"] = 0.01
+got, said = mapped("fast.h5")
+r.ok(got is not None and not got["alias"].any() and "3 of 48 modes lie above" in said and "warning" not in said, f"even delays: told {said}")
+
 # ---- units
 got, said = mapped(modes("ghz.h5", {"frequency": "GHz", "frequency_errors": "GHz", "damping": "1/fs", "damping_errors": "fs^-1", "phase": "degree"},
                          frequency=4000.0, frequency_errors=20.0, damping=0.0003, damping_errors=2e-5, phase=170.0))
