@@ -57,7 +57,8 @@ static xani_status read_seconds(xn_ctx *ctx, const xn_config *config, xn_source 
     return XANI_OK;
 }
 
-static xani_status check_run(xn_ctx *ctx, const xn_config *config, int index, json_t *list, int64_t *ny, int64_t *nx)
+static xani_status check_run(xn_ctx *ctx, const xn_config *config, int index, json_t *list, int64_t *ny, int64_t *nx,
+                             int *grouped)
 {
     xn_source *s = NULL;
     xn_reduce_plan p = {0};
@@ -66,7 +67,7 @@ static xani_status check_run(xn_ctx *ctx, const xn_config *config, int index, js
     XN_GOTO(out, st, xn_source_open(ctx, config, index, &s));
     XN_GOTO(out, st, xn_reduce_plan_make(ctx, config, s, &p));
     XN_GOTO(out, st, read_seconds(ctx, config, s, &p, &seconds));
-    *ny = s->ny, *nx = s->nx;
+    *ny = s->ny, *nx = s->nx, *grouped = s->grouped;
     json_t *o = json_object();
     if (s->run != NULL && s->run[0]) json_object_set_new(o, "run", json_string(s->run));
     count_shots(s, &p, o);
@@ -100,15 +101,27 @@ static xani_status check_forces(xn_ctx *ctx, const xn_config *config, const xn_l
     return st;
 }
 
-xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx)
+// Rows of modules that do not fill a group were dropped; the map finds out how many.
+static xani_status check_groups(xn_ctx *ctx, const xn_config *config, const xn_geometry *g, int64_t ny, int64_t nx,
+                                int grouped)
+{
+    if (g->nx / grouped == nx && g->ny / grouped >= ny && g->ny / grouped < 2 * ny) return XANI_OK;
+    return xn_config_bad(ctx, config, xn_config_has(config, "geometry.file") ? "geometry.file" : "geometry.detector",
+                         "describes %lld x %lld pixels (y, x), the cubes have %lld x %lld groups of %d x %d",
+                         (long long)g->ny, (long long)g->nx, (long long)ny, (long long)nx, grouped, grouped);
+}
+
+xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx, int grouped)
 {
     const char *why = NULL;
     if (!xn_map_possible(config, &why)) return XANI_OK;
     xn_geometry g = {0};
     xn_lattice lattice;
     xn_goniometer circles;
-    XN_TRY(xn_geometry_load(ctx, config, ny, nx, &g));
+    XN_TRY(xn_geometry_load(ctx, config, grouped > 1 ? 0 : ny, nx, &g));
+    xani_status st = grouped > 1 ? check_groups(ctx, config, &g, ny, nx, grouped) : XANI_OK;
     xn_geometry_free(&g);
+    XN_TRY(st);
     XN_TRY(xn_lattice_load(ctx, config, true, &lattice));
     XN_TRY(xn_map_check_path(ctx, config, &lattice));
     XN_TRY(check_forces(ctx, config, &lattice));
@@ -128,6 +141,7 @@ xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer)
     *answer = NULL;
     json_t *o = json_object(), *list = json_array();
     int64_t ny = 0, nx = 0;
+    int grouped = 0;
     int n = xn_source_runs(config);
     xani_status st;
     json_object_set_new(o, "configuration", xn_json_text(xn_config_name(config)));
@@ -135,9 +149,9 @@ xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer)
     json_object_set_new(o, "runs", list);
     st = xn_second_axis_check(ctx, config);
     for (int i = 0; i < (n > 0 ? n : 1) && st == XANI_OK; i++)
-        st = check_run(ctx, config, n > 0 ? i : -1, list, &ny, &nx);
+        st = check_run(ctx, config, n > 0 ? i : -1, list, &ny, &nx, &grouped);
     if (st == XANI_OK) st = xn_stage_check_fit(ctx, config);
-    if (st == XANI_OK) st = xn_plan_check_map(ctx, config, ny, nx);
+    if (st == XANI_OK) st = xn_plan_check_map(ctx, config, ny, nx, grouped);
     say_map(config, o);
     if (st != XANI_OK) {
         json_decref(o);

@@ -102,8 +102,9 @@ xani_status xn_plan_check(xn_ctx *ctx, const xn_config *config, json_t **answer)
 // map_plan.c: what the map refuses of modes, output and configuration; else what it would make of them.
 xani_status xn_stage_map_plan(xn_ctx *ctx, const xn_config *config, const xn_modes *const *modes, int n,
                               const char *const *inputs, const char *path, json_t **plan);
-// Geometry and lattice load, for frames of this shape, where the configuration says enough for a map.
-xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx);
+// Geometry and lattice load, for frames of this shape (whose pixels are groups of the detector's, 0: are those), where
+// the configuration says enough for a map.
+xani_status xn_plan_check_map(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx, int grouped);
 // plan/budget.c: what the experiment can show.
 xani_status xn_plan_budget(xn_ctx *ctx, const xn_config *config, json_t **answer);
 

@@ -25,7 +25,7 @@ xani_status xn_stage_cube(xn_ctx *ctx, const xn_config *config, int index, bool 
     xn_warnings_forget(ctx); // those of what failed before
     xani_status st = xn_source_open(ctx, config, index, &source);
     if (st == XANI_OK && to_map) st = xn_stage_check_fit(ctx, config);
-    if (st == XANI_OK && to_map) st = xn_plan_check_map(ctx, config, source->ny, source->nx);
+    if (st == XANI_OK && to_map) st = xn_plan_check_map(ctx, config, source->ny, source->nx, source->grouped);
     if (st == XANI_OK) st = xn_stage_reduce(ctx, config, source, place, cube);
     xn_source_close(&source);
     return st;

@@ -74,6 +74,7 @@ struct xn_source {
     const xn_source_ops *ops;
     void *impl;
     int64_t ny, nx; // detector pixels
+    int grouped;    // a pixel of these frames is the sum of grouped x grouped pixels of the detector; 0: is one itself
     int n_modules;
     int64_t *module_rows; // owned
     xn_type type;

@@ -139,7 +139,7 @@ static xani_status check_sizes(xn_ctx *ctx, const xn_config *config, const xn_ge
 
 xani_status xn_geometry_load(xn_ctx *ctx, const xn_config *config, int64_t ny, int64_t nx, xn_geometry *g)
 {
-    char why[200];
+    char why[256];
     memset(g, 0, sizeof *g);
     xani_status st = place(ctx, config, false, false, g);
     if (st == XANI_OK) st = check_sizes(ctx, config, g);

@@ -63,13 +63,21 @@ xani_status xn_geometry_keep_stored(xn_ctx *ctx, const xn_config *config, xn_geo
 // What most likely makes the frames another size, as the end of a sentence; "" where nothing does.
 const char *xn_geometry_misfit(const xn_geometry *g, int64_t ny, int64_t nx, char *text, size_t room)
 {
+    const int64_t k = nx > 0 ? g->nx / nx : 0;
+    int64_t rows = 0;
     bool equal = true;
+    for (int m = 0; m < g->n_modules && k > 0; m++) rows += g->module_rows[m] / k;
     for (int m = 1; m < g->n_modules; m++) equal = equal && g->module_rows[m] == g->module_rows[0];
     text[0] = '\0';
     if (nx == g->nx && ny < g->ny && g->n_modules > 1 && equal && ny % g->module_rows[0] == 0)
         snprintf(text, room,
                  "; where modules were off, geometry.detector.stored names those that the frames have, %lld of 0 to %d",
                  (long long)(ny / g->module_rows[0]), g->n_modules - 1);
+    else if (k > 1 && rows == ny && g->nx / k == nx)
+        snprintf(text, room,
+                 "; of cubes whose pixels are groups of %lld x %lld pixels input.grouped: %lld says so, of frames of a "
+                 "part of the detector geometry.region which",
+                 (long long)k, (long long)k, (long long)k);
     else if (nx <= g->nx && ny <= g->ny)
         snprintf(text, room, "; of frames of a part of the detector geometry.region says which");
     return text;

@@ -64,7 +64,7 @@ static xani_status group_cube(xn_ctx *ctx, xn_groups *g, int threads, xn_cube *c
     XN_TRY(xn_groups_mask(ctx, g, &c->mask));
     c->ny = g->ny;
     c->nx = g->nx;
-    c->spatial_bin = g->k;
+    c->spatial_bin = g->of_detector;
     c->n_modules = g->n_modules;
     int64_t *rows = xn_realloc(c->module_rows, (size_t)g->n_modules, sizeof *rows);
     if (rows == NULL) return xn_fail_memory(ctx, "the modules", (size_t)g->n_modules * sizeof *rows);

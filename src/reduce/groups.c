@@ -54,10 +54,19 @@ xani_status xn_groups_shape(xn_ctx *ctx, const xn_config *config, const xn_sourc
 {
     memset(g, 0, sizeof *g);
     int k = (int)xn_config_int(config, "reduce.spatial_bin");
+    if (source->grouped > 1) { // what it says is of the detector's pixels
+        if (k > 1 && k % source->grouped != 0)
+            return xn_config_bad(ctx, config, "reduce.spatial_bin",
+                                 "the cubes' pixels are groups of %d x %d pixels already; only multiples of %d can be "
+                                 "made of them",
+                                 source->grouped, source->grouped, source->grouped);
+        k = k > 1 ? k / source->grouped : 1;
+    }
     int64_t whole = source->ny;
     int n = source->n_modules > 0 && source->module_rows != NULL ? source->n_modules : 1;
     const int64_t *rows = n == source->n_modules && source->module_rows != NULL ? source->module_rows : &whole;
     g->k = k;
+    g->of_detector = k * (source->grouped > 1 ? source->grouped : 1);
     g->det_ny = source->ny;
     g->det_nx = source->nx;
     g->n_modules = n;

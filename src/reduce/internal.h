@@ -44,7 +44,7 @@ typedef struct xn_correct {
 
 // ---- pixel groups: k x k detector pixels, blocks within a module, incomplete ones dropped
 typedef struct xn_groups {
-    int k;
+    int k, of_detector;     // of_detector: of its pixels, where the source's are groups of them
     int64_t det_ny, det_nx; // detector
     int64_t ny, nx;         // groups
     int n_modules;

@@ -207,7 +207,7 @@ static xani_status plan_binned(xn_ctx *ctx, const xn_config *config, const xn_so
     plan->stored_bytes = source->stored_bytes;
     plan->passes = 1;
     plan->bins_per_pass = plan->nbins;
-    plan->spatial_bin = g->k;
+    plan->spatial_bin = g->of_detector;
     plan->ny = g->ny;
     plan->nx = g->nx;
     plan->accumulator_bytes = out * npix * 8;

@@ -4,10 +4,11 @@
 // Plain datasets in the root, sums per delay bin: scan_var (ps), imgs (photons), i0, and the number of
 // shots under both names that exist, bin_counts and bin_count.  One known reader also wants ROI and a
 // second monitor, i0_ipm3; xani has one monitor, so the latter repeats i0 and says so.  bin_edges are xani's own: by
-// the mean delays in scan_var the same bins of two runs are not the same.
-// Others divide on by off bin by bin, so the off file has as many bins as the on file: the off sums are
-// shared out equally.  Masked pixels are NaN.  Each bin has the right ratio, and adding bins, as all do to combine
-// runs, gives the true totals.
+// the mean delays in scan_var the same bins of two runs are not the same.  So are spatial_bin and module_rows, where
+// the images are of groups of pixels, or of several modules: they tell where the pixels of the detector are. Others
+// divide on by off bin by bin, so the off file has as many bins as the on file: the off sums are shared out equally.
+// Masked pixels are NaN.  Each bin has the right ratio, and adding bins, as all do to combine runs, gives the true
+// totals.
 //
 // Others again divide by the sum of all off bins, so that a reference per block of time (reduce.off) cannot stand in
 // the off file for both.  Then the on images are brought to the one reference of all laser-off shots: S1 (M1 R_off /
@@ -18,7 +19,8 @@
 #include "result/nexus.h"
 
 typedef struct {
-    int64_t nbins, ny, nx;
+    int64_t nbins, ny, nx, spatial_bin, n_modules;
+    const int64_t *module_rows;
     const double *delay_ps, *edges_ps; // edges: NULL where not known
     double *images, *i0, *count;       // owned: sums per bin
 } field_cube;
@@ -41,6 +43,8 @@ static xani_status write_one(xn_ctx *ctx, const char *path, const char *kind, co
     xn_writer_data(w, "/bin_counts", XN_F64, 1, dims, NULL, c->count);
     xn_writer_data(w, "/bin_count", XN_F64, 1, dims, NULL, c->count);
     xn_writer_data(w, "/ROI", XN_I64, 2, roi_dims, NULL, roi);
+    if (c->spatial_bin > 1) xn_writer_data(w, "/spatial_bin", XN_I64, 0, NULL, NULL, &c->spatial_bin);
+    if (c->n_modules > 1) xn_writer_data(w, "/module_rows", XN_I64, 1, &c->n_modules, NULL, c->module_rows);
     xn_writer_data(w, "/i0_ipm3", XN_F64, 1, dims, NULL, c->i0);
     xn_writer_attr_text(w, "/i0_ipm3", "note", "repeats i0: there is no second monitor");
     return xn_writer_publish(&w);
@@ -88,7 +92,14 @@ xani_status xn_result_write_field_cubes(xn_ctx *ctx, const char *prefix, const c
 {
     if (!has_sums(cube)) return xn_fail(ctx, XANI_ERR_INPUT, "%s: the cube has no sums to write", prefix);
     size_t n = (size_t)cube->nbins, size = n * (size_t)(cube->ny * cube->nx);
-    field_cube c = {cube->nbins, cube->ny, cube->nx, cube->delay_ps, cube->edges_ps, NULL, NULL, NULL};
+    field_cube c = {.nbins = cube->nbins,
+                    .ny = cube->ny,
+                    .nx = cube->nx,
+                    .spatial_bin = cube->spatial_bin,
+                    .n_modules = cube->module_rows != NULL ? cube->n_modules : 1,
+                    .module_rows = cube->module_rows,
+                    .delay_ps = cube->delay_ps,
+                    .edges_ps = cube->edges_ps};
     c.images = xn_alloc(size, sizeof(double));
     c.i0 = xn_alloc(n, sizeof(double));
     c.count = xn_alloc(n, sizeof(double));

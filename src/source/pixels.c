@@ -119,12 +119,32 @@ static xani_status or_mask(xn_ctx *ctx, const char *path, const char *dataset, c
     return st;
 }
 
+// The same of frames whose pixels are groups of n x n: one is out when all its pixels are.
+static bool mask_groups(const xn_geometry *g, int n, xn_source *s)
+{
+    int64_t rows = 0, top = 0, y = 0;
+    for (int m = 0; m < g->n_modules; m++) rows += g->module_rows[m] / n;
+    if (rows != s->ny || g->nx / n != s->nx) return false;
+    for (int m = 0; m < g->n_modules; top += g->module_rows[m++])
+        for (int64_t r = 0; r < g->module_rows[m] / n; r++, y++)
+            for (int64_t x = 0; x < s->nx; x++) {
+                bool good = false, bad = false;
+                for (int64_t i = 0; i < (int64_t)n * n; i++) {
+                    const uint8_t one = g->bad[(top + r * n + i / n) * g->nx + x * n + i % n];
+                    good = good || one == 0;
+                    bad = bad || one == XN_GEOMETRY_BAD;
+                }
+                if (!good) s->mask[y * s->nx + x] |= bad ? XN_PIXEL_USER : XN_PIXEL_GAP;
+            }
+    return true;
+}
+
 // Gaps between panels and regions that geometry.file says not to use. A file that does not fit stops the map, not the
 // reduction: it is only told here.
 static xani_status mask_geometry(xn_ctx *ctx, const xn_config *config, xn_source *s)
 {
     if (!xn_config_has(config, "geometry.file")) return XANI_OK;
-    char why[200];
+    char why[256];
     xn_geometry g;
     xani_status st = xn_geometry_frame(ctx, config, &g);
     if (st == XANI_ERR_MEMORY || st == XANI_INTERRUPTED) return st;
@@ -133,8 +153,8 @@ static xani_status mask_geometry(xn_ctx *ctx, const xn_config *config, xn_source
         xn_clear_error(ctx);
         return XANI_OK;
     }
-    bool fits = g.ny == s->ny && g.nx == s->nx;
-    if (!fits)
+    bool fits = s->grouped < 2 && g.ny == s->ny && g.nx == s->nx;
+    if (!fits && !(s->grouped > 1 && mask_groups(&g, s->grouped, s)))
         xn_warn(ctx, "geometry.file masks no pixels: it describes %lld x %lld (y, x), the frames have %lld x %lld%s",
                 (long long)g.ny, (long long)g.nx, (long long)s->ny, (long long)s->nx,
                 xn_geometry_misfit(&g, s->ny, s->nx, why, sizeof why));
@@ -218,7 +238,7 @@ xani_status xn_modules_from_geometry(xn_ctx *ctx, const xn_config *config, xn_so
                  xn_config_has(config, "geometry.detector.modules");
     const bool groups = xn_config_int(config, "reduce.spatial_bin") > 1;
     if (!known) return xn_modules_set(ctx, s, 1, s->ny);
-    char why[200];
+    char why[256];
     xn_geometry g;
     xani_status st = xn_geometry_frame(ctx, config, &g);
     if (st != XANI_OK && (groups || st == XANI_ERR_MEMORY || st == XANI_INTERRUPTED)) return st;

@@ -288,6 +288,8 @@ xani_status xn_source_open(xn_ctx *ctx, const xn_config *config, int run, xn_sou
     st = set_run(ctx, config, run, s);
     if (st == XANI_OK) st = ops->open(ctx, config, run, s);
     if (st == XANI_OK) st = keep_part(ctx, config, s);
+    if (st == XANI_OK && s->ops->read_cube == NULL && xn_config_has(config, "input.grouped"))
+        st = xn_config_bad(ctx, config, "input.grouped", "these are frames of shots; only cubes are grouped already");
     if (st != XANI_OK && s->run != NULL && s->run[0] != '\0') xn_context(ctx, st, "run %s", s->run);
     if (st != XANI_OK)
         xn_source_close(&s);

@@ -283,7 +283,7 @@ xani_status xn_binned_finish(xn_ctx *ctx, const xn_config *config, const char *c
     s->type = XN_F64;
     s->cal.kind = XN_CAL_SCALE;
     s->cal.photons_per_unit = 1.0;
-    if (s->module_rows == NULL) XN_TRY(xn_modules_from_geometry(ctx, config, s));
+    XN_TRY(xn_binned_grouping(ctx, config, s));
     XN_TRY(xn_mask_load(ctx, config, b->part[0].path, s));
     xn_binned_say_ignored(ctx, config, used);
     XN_TRY(settle(ctx, b, s));

@@ -68,6 +68,10 @@ xani_status xn_binned_probe(xn_ctx *ctx, xn_source *s, double *seconds);
 
 xani_status xn_binned_join(xn_ctx *ctx, xn_binned *b);
 
+// ---- grouping.c: s->grouped and its modules, from the files, input.grouped and the geometry
+
+xani_status xn_binned_grouping(xn_ctx *ctx, const xn_config *config, xn_source *s);
+
 // ---- keys.c: warns of every given key of input, select and reduce that neither `used` nor all cubes have a use for
 
 void xn_binned_say_ignored(xn_ctx *ctx, const xn_config *config, const char *const *used);

@@ -53,6 +53,7 @@ void xn_binned_say_ignored(xn_ctx *ctx, const xn_config *config, const char *con
                                          "input.part",
                                          "input.delay",
                                          "input.mask",
+                                         "input.grouped",
                                          "input.counts_per_photon",
                                          "reduce.off",
                                          "reduce.delay_bins_ps",

@@ -110,12 +110,46 @@ static xani_status read_edges(xn_ctx *ctx, const xn_h5 *h5, xn_binned_part *p)
     return XANI_OK;
 }
 
+static xani_status read_whole(xn_ctx *ctx, const xn_h5 *h5, const char *dataset, int64_t **v, int64_t *n)
+{
+    *v = NULL;
+    *n = 0;
+    return xn_h5_exists(h5, dataset) ? xn_h5_read_i64(ctx, h5, dataset, v, n) : XANI_OK;
+}
+
+// What xani says of its images: groups of how many pixels they are of, and how many rows each module has.
+static xani_status read_grouping(xn_ctx *ctx, const xn_h5 *h5, xn_source *s)
+{
+    int64_t *v = NULL, n = 0, rows = 0;
+    XN_TRY(read_whole(ctx, h5, "spatial_bin", &v, &n));
+    const int64_t grouped = n == 1 ? v[0] : 0;
+    xn_free(v);
+    if (n > 0 && (grouped < 1 || grouped > INT16_MAX))
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: spatial_bin is no number of pixels", xn_h5_path(h5));
+    if (s->grouped > 0 && n > 0 && grouped != s->grouped)
+        return xn_fail(ctx, XANI_ERR_INPUT, "%s: its pixels are groups of %lld x %lld, before it of %d x %d",
+                       xn_h5_path(h5), (long long)grouped, (long long)grouped, s->grouped, s->grouped);
+    if (n > 0) s->grouped = (int)grouped;
+    XN_TRY(read_whole(ctx, h5, "module_rows", &v, &n));
+    bool good = n > 0 && n <= s->ny;
+    for (int64_t i = 0; good && i < n; i++) {
+        good = v[i] > 0 && v[i] <= s->ny;
+        rows += v[i];
+    }
+    xani_status st = XANI_OK;
+    if (good && rows == s->ny && s->module_rows == NULL && (st = xn_modules_set(ctx, s, (int)n, 0)) == XANI_OK)
+        memcpy(s->module_rows, v, (size_t)n * sizeof *v);
+    xn_free(v);
+    return st;
+}
+
 static xani_status read_small(xn_ctx *ctx, const xn_h5 *h5, const reading *how, xn_binned_part *p, xn_source *s)
 {
     xn_h5_info info;
     XN_TRY(xn_h5_info_get(ctx, h5, "imgs", &info));
     bool plane = p->off && info.rank == 2; // one bin without its axis
     XN_TRY(xn_binned_shape(ctx, h5, plane ? 0 : 1, p, s));
+    XN_TRY(read_grouping(ctx, h5, s));
     XN_TRY(read_vector(ctx, h5, how->monitor, p->bins, &p->i0));
     XN_TRY(read_counts(ctx, h5, p->bins, &p->count));
     if (p->off) return XANI_OK;
