@@ -70,6 +70,7 @@ typedef struct report_run {
     double *angles_deg;
     int64_t n_angles;
     double *count, *status, *chi2, *background;
+    double *sigma, *weight; // (y, x) of a sample of weight 1; (nb) of the delays. NULL: not told
     double lo_ps, hi_ps, n_delays, threshold, false_alarm, band_thz[2];
     char *errors_from;
 } report_run;

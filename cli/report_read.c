@@ -151,6 +151,8 @@ static void read_modes(report *r, report_run *run)
     run->count = report_exactly(r, run->modes, "/entry/n_modes", 2, run->ny * run->nx);
     run->status = report_exactly(r, run->modes, "/entry/fit_status", 2, run->ny * run->nx);
     run->chi2 = report_exactly(r, run->modes, "/entry/chi2_reduced", 2, run->ny * run->nx);
+    run->sigma = report_exactly(r, run->modes, "/entry/sigma", 2, run->ny * run->nx);
+    if (run->nb > 0) run->weight = report_exactly(r, run->modes, "/entry/fit/weight", 1, run->nb);
     run->background = report_numbers(r, run->modes, "/entry/background", 3, shape);
     run->n_background = run->background != NULL ? shape[0] : 0;
     run->errors_from = report_attribute(r, run->modes, "/entry/modes", "errors_from");
@@ -344,6 +346,8 @@ static void forget_run(report_run *run)
                            run->status,
                            run->chi2,
                            run->background,
+                           run->sigma,
+                           run->weight,
                            run->errors_from};
     for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) free(owned[i]);
     report_strings_free(run->cuts.name, run->cuts.n);

@@ -21,7 +21,8 @@ typedef struct trace {
     double *x, *fit;     // CURVE points
     double *residual;    // in standard errors, or in percent without errors
     bool sigmas;
-    double reach; // of the residuals shown
+    double reach;   // of the residuals shown
+    double squares; // sum of them
 } trace;
 
 // The model without a response, t from delay zero
@@ -74,8 +75,9 @@ static void draw_trace(const void *data)
     double lo, hi, flo, fhi;
     draw_range(t->y, run->nb, false, &lo, &hi);
     draw_range(t->fit, CURVE, false, &flo, &fhi);
-    a.x0 = b.x0 = fmin(run->delay_ps[0], 0);
-    a.x1 = b.x1 = run->delay_ps[run->nb - 1];
+    const double first = fmin(run->delay_ps[0], 0), last = run->delay_ps[run->nb - 1];
+    a.x0 = b.x0 = first - 0.015 * (last - first); // all of the outermost points
+    a.x1 = b.x1 = last + 0.015 * (last - first);
     a.y0 = fmin(lo, flo);
     a.y1 = fmax(hi, fhi) + 0.24 * (fmax(hi, fhi) - fmin(lo, flo));
     a.bottom = split;
@@ -200,19 +202,31 @@ static double *read_traces(report *r, const report_run *run, const char *dataset
     return v;
 }
 
-// y, e: one trace and its errors, which may be NULL.
-static void one_picture(report *r, const report_run *run, int64_t pixel, const char *what, const double *y,
-                        const double *e)
+// The errors that the fit counted chi^2 by, in percent: the pixel's, which the delays' weights widen. Those that the
+// cube has for single bins are estimates from the bin's own shots; of two or three shots some come out far too small.
+// NULL: not told. Owned.
+static double *errors_of(const report_run *run, int64_t pixel)
 {
-    trace t = {.run = run, .pixel = pixel, .y = y, .e = e};
+    if (run->sigma == NULL || run->weight == NULL || !(run->sigma[pixel] > 0)) return NULL;
+    double *e = cli_alloc((size_t)run->nb, sizeof *e);
+    for (int64_t i = 0; i < run->nb; i++)
+        e[i] = run->weight[i] > 0 ? 100 * run->sigma[pixel] / sqrt(run->weight[i]) : NAN;
+    return e;
+}
+
+// y: one trace. Returns the sum of squared residuals, NaN without errors.
+static double one_picture(report *r, const report_run *run, int64_t pixel, const char *what, const double *y)
+{
+    double *e = errors_of(run, pixel);
+    trace t = {.run = run, .pixel = pixel, .y = y, .e = e, .sigmas = e != NULL};
     t.residual = cli_alloc((size_t)run->nb, sizeof *t.residual);
     t.x = cli_alloc(CURVE, sizeof *t.x);
     t.fit = cli_alloc(CURVE, sizeof *t.fit);
-    for (int64_t i = 0; e != NULL && i < run->nb; i++) t.sigmas |= e[i] > 0;
     for (int64_t i = 0; i < run->nb; i++) {
         bool used = run->delay_ps[i] >= run->lo_ps - 1e-9 && run->delay_ps[i] <= run->hi_ps + 1e-9;
         double d = t.y[i] - 100 * model(run, pixel, run->delay_ps[i]);
         t.residual[i] = !used ? NAN : t.sigmas ? d / t.e[i] : d;
+        if (isfinite(t.residual[i])) t.squares += t.residual[i] * t.residual[i];
     }
     for (int i = 0; i < CURVE; i++) {
         t.x[i] = run->lo_ps + (run->hi_ps - run->lo_ps) * i / (CURVE - 1);
@@ -233,6 +247,8 @@ static void one_picture(report *r, const report_run *run, int64_t pixel, const c
     free(t.residual);
     free(t.x);
     free(t.fit);
+    free(e);
+    return t.sigmas ? t.squares : NAN;
 }
 
 void report_section_traces(report *r, const report_run *run, json_t *json)
@@ -255,14 +271,13 @@ void report_section_traces(report *r, const report_run *run, json_t *json)
         return;
     }
     double *signal = read_traces(r, run, "/entry/cube/signal", pixel, n);
-    double *errors = signal != NULL ? read_traces(r, run, "/entry/cube/signal_errors", pixel, n) : NULL;
     if (signal == NULL) {
         report_paragraph(r, "The cube holds no signal: its traces cannot be drawn.");
     } else {
         json_t *list = json_array();
+        double squares[3];
         report_figures_begin(r);
-        for (int i = 0; i < n && i < 3; i++)
-            one_picture(r, run, pixel[i], what[i], signal + i * run->nb, errors ? errors + i * run->nb : NULL);
+        for (int i = 0; i < n && i < 3; i++) squares[i] = one_picture(r, run, pixel[i], what[i], signal + i * run->nb);
         report_figures_end(r);
         text_add(
             &r->page,
@@ -272,13 +287,12 @@ void report_section_traces(report *r, const report_run *run, json_t *json)
         for (int i = 0; i < n && i < 3; i++) {
             json_t *modes = json_array();
             table_rows(r, run, pixel[i], what[i], modes);
-            json_array_append_new(list, json_pack("{s:s, s:[I,I], s:o}", "which", what[i], "pixel",
+            json_array_append_new(list, json_pack("{s:s, s:[I,I], s:o, s:o}", "which", what[i], "pixel",
                                                   (json_int_t)(pixel[i] / run->nx), (json_int_t)(pixel[i] % run->nx),
-                                                  "modes", modes));
+                                                  "residual_squares", number_json(squares[i]), "modes", modes));
         }
         text_add(&r->page, "</table></div>\n");
         json_object_set_new(json, "traces", list);
     }
     free(signal);
-    free(errors);
 }

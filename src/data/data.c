@@ -230,11 +230,29 @@ xani_status xn_modes_alloc(xn_ctx *ctx, int n_modes, int n_background, int64_t n
 
 void xn_modes_free(xn_modes *m)
 {
-    void *all[] = {m->module_rows, m->frequency,    m->frequency_errors, m->amplitude,      m->amplitude_errors,
-                   m->phase,       m->phase_errors, m->damping,          m->damping_errors, m->significance,
-                   m->count,       m->status,       m->chi2_reduced,     m->background,     m->kernels,
-                   m->run,         m->shared,       m->covariance,       m->start,          m->rounds,
-                   m->weights};
+    void *all[] = {m->module_rows,
+                   m->frequency,
+                   m->frequency_errors,
+                   m->amplitude,
+                   m->amplitude_errors,
+                   m->phase,
+                   m->phase_errors,
+                   m->damping,
+                   m->damping_errors,
+                   m->significance,
+                   m->count,
+                   m->status,
+                   m->chi2_reduced,
+                   m->background,
+                   m->kernels,
+                   m->run,
+                   m->shared,
+                   m->covariance,
+                   m->start,
+                   m->rounds,
+                   m->weights,
+                   m->sigma,
+                   m->weight};
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) xn_free(all[i]);
     memset(m, 0, sizeof *m);
 }

@@ -25,6 +25,7 @@ typedef struct xn_modes {
     uint8_t *count;                      // (y, x) accepted modes: /entry/n_modes
     uint8_t *status;                     // (y, x) XN_FIT_*
     float *chi2_reduced;                 // (y, x)
+    float *sigma;                        // (y, x) of a sample of weight 1; NULL: errors from the residual
     float *background;                   // (c, y, x)
     uint8_t *shared;                     // (y, x) 1: frequency and damping of the neighbourhood; NULL: not asked for
     // (entry, y, x) or NULL: lower triangle, row by row, of the covariance of frequency, damping, amplitude, phase of
@@ -37,6 +38,8 @@ typedef struct xn_modes {
     double band_thz[2];
     double response_fwhm_ps, time_zero_ps; // 0: no response
     int n_delays;
+    double *weight; // (n_bins) of the cube's delays: sigma of a sample is sigma / root of it; NULL: not told
+    int n_bins;
     double threshold, false_alarm; // significance threshold; its false-alarm rate on noise
     char *kernels;                 // name of the variant used
     char *start;                   // fit.start

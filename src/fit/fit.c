@@ -19,7 +19,6 @@ typedef struct {
     xn_reweight_rule reweight;
     int start; // XN_FROM_*
     xn_fit_samples samples;
-    float *sigma; // (y, x), or NULL
     xn_fit_devices devices;
     xn_modes *modes;
 } fit_job;
@@ -170,6 +169,21 @@ static xani_status optional_planes(xn_ctx *ctx, const xn_config *c, fit_job *j)
     return XANI_OK;
 }
 
+// What chi^2 is counted by, where there are delays to fit.
+static xani_status sigma_planes(xn_ctx *ctx, const fit_job *j)
+{
+    xn_modes *m = j->modes;
+    const size_t plane = (size_t)m->ny * (size_t)m->nx, bins = (size_t)j->cube->nbins;
+    if ((m->weight = xn_calloc(bins, sizeof *m->weight)) == NULL)
+        return xn_fail_memory(ctx, "the weights of the delays", bins * sizeof *m->weight);
+    m->n_bins = j->cube->nbins;
+    if (!j->samples.errors_known) return XANI_OK;
+    if ((m->sigma = xn_alloc(plane, sizeof *m->sigma)) == NULL)
+        return xn_fail_memory(ctx, "the errors of the pixels", plane * sizeof *m->sigma);
+    for (size_t i = 0; i < plane; i++) m->sigma[i] = NAN;
+    return XANI_OK;
+}
+
 static xani_status prepare_modes(xn_ctx *ctx, const xn_config *c, fit_job *j)
 {
     const xn_cube *cube = j->cube;
@@ -227,7 +241,8 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
     m->threshold = j->plans.threshold;
     m->false_alarm = j->plans.false_alarm;
     const int threads = xn_threads((int)xn_config_int(c, "engine.threads"));
-    if (j->sigma != NULL) xn_fit_samples_sigma(cube, &j->samples, &j->plans, threads, j->sigma);
+    if (m->sigma != NULL) xn_fit_samples_sigma(cube, &j->samples, &j->plans, threads, m->sigma);
+    xn_fit_samples_weights(cube, &j->samples, &j->plans, m->weight);
     xn_fit_given given = {0};
     if (j->earlier != NULL)
         given = (xn_fit_given){.n_modes = j->earlier->n_modes,
@@ -241,7 +256,7 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
                             .row_stride = cube->ny * cube->nx,
                             .pixel = j->samples.pixel,
                             .count = j->samples.count,
-                            .sigma = j->sigma,
+                            .sigma = m->sigma,
                             .start = j->start,
                             .linear_prediction = &j->linear_prediction,
                             .given = given,
@@ -275,9 +290,8 @@ xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, co
     XN_GOTO(out, st, read_settings(ctx, config, &j));
     XN_GOTO(out, st, xn_fit_samples_choose(ctx, config, cube, &j.setup, &j.samples));
     XN_GOTO(out, st, prepare_modes(ctx, config, &j));
-    if (j.samples.errors_known && (j.sigma = xn_alloc((size_t)(cube->ny * cube->nx), sizeof *j.sigma)) == NULL)
-        XN_GOTO(out, st, xn_fail_memory(ctx, "the errors of the pixels", (size_t)(cube->ny * cube->nx) * 4));
     if (enough_delays(&j)) {
+        XN_GOTO(out, st, sigma_planes(ctx, &j));
         st = fit_pixels(ctx, config, &j);
     } else {
         xn_warn(ctx, "fit: only %d delays can be used, too few for one mode", modes->n_delays);
@@ -286,7 +300,6 @@ xani_status xn_fit(xn_ctx *ctx, const xn_config *config, const xn_cube *cube, co
 out:
     xn_fit_plans_free(&j.plans);
     xn_fit_samples_free(&j.samples);
-    xn_free(j.sigma);
     if (st != XANI_OK) xn_modes_free(modes);
     return xn_context(ctx, st, "while fitting");
 }

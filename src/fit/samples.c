@@ -44,17 +44,17 @@ static xani_status choose_delays(xn_ctx *ctx, const xn_config *c, const xn_cube 
     return XANI_OK;
 }
 
-// Those of the delays used, moved to the front and scaled to a mean of 1.
-static void scale_weights(xn_fit_samples *s)
+// To a mean of 1 over the delays used.
+static void scale_weights(int bins, xn_fit_samples *s)
 {
     double sum = 0.0;
     int filled = 0;
-    memmove(s->weight, s->weight + s->first, (size_t)s->n * sizeof *s->weight);
+    s->weight = s->all_weights + s->first;
     for (int i = 0; i < s->n; i++) {
         filled += s->weight[i] > 0.0;
         sum += s->weight[i];
     }
-    for (int i = 0; i < s->n && filled > 0; i++) s->weight[i] *= filled / sum;
+    for (int i = 0; i < bins && filled > 0; i++) s->all_weights[i] *= filled / sum;
 }
 
 // ---- pixels
@@ -110,18 +110,18 @@ xani_status xn_fit_samples_choose(xn_ctx *ctx, const xn_config *config, const xn
 {
     const size_t bins = (size_t)cube->nbins, plane = (size_t)(cube->ny * cube->nx);
     memset(s, 0, sizeof *s);
-    s->weight = xn_alloc(bins + 1, sizeof *s->weight);
+    s->all_weights = xn_alloc(bins + 1, sizeof *s->all_weights);
     s->pixel = xn_alloc(plane, sizeof *s->pixel);
     xani_status st = XANI_OK;
-    if (s->weight == NULL || s->pixel == NULL)
-        st = xn_fail_memory(ctx, "the list of pixels", bins * sizeof *s->weight + plane * sizeof *s->pixel);
-    if (st == XANI_OK) st = xn_fit_weights(ctx, cube, s->weight, &s->weights_from);
-    if (st == XANI_OK) st = choose_delays(ctx, config, cube, s->weight, setup, s);
+    if (s->all_weights == NULL || s->pixel == NULL)
+        st = xn_fail_memory(ctx, "the list of pixels", bins * sizeof *s->all_weights + plane * sizeof *s->pixel);
+    if (st == XANI_OK) st = xn_fit_weights(ctx, cube, s->all_weights, &s->weights_from);
+    if (st == XANI_OK) st = choose_delays(ctx, config, cube, s->all_weights, setup, s);
     if (st != XANI_OK) {
         xn_fit_samples_free(s);
         return st;
     }
-    scale_weights(s);
+    scale_weights(cube->nbins, s);
     setup->n = s->n;
     setup->delay_ps = cube->delay_ps + s->first;
     setup->weight = s->weight;
@@ -131,7 +131,7 @@ xani_status xn_fit_samples_choose(xn_ctx *ctx, const xn_config *config, const xn
 
 void xn_fit_samples_free(xn_fit_samples *s)
 {
-    xn_free(s->weight);
+    xn_free(s->all_weights);
     xn_free(s->pixel);
     memset(s, 0, sizeof *s);
 }
@@ -179,6 +179,14 @@ void xn_fit_samples_sigma(const xn_cube *cube, const xn_fit_samples *s, const xn
     const xn_fit_plan *p = &plans->plan[plans->first];
     const samples_of of = {cube, s->pixel, s->first, p->n, plans->row[plans->first], p->scale};
     all_sigma(&of, s->count, threads, sigma);
+}
+
+void xn_fit_samples_weights(const xn_cube *cube, const xn_fit_samples *s, const xn_fit_plans *plans, double *weight)
+{
+    const xn_fit_plan *p = &plans->plan[plans->first];
+    memcpy(weight, s->all_weights, (size_t)cube->nbins * sizeof *weight);
+    memset(weight + s->first, 0, (size_t)s->n * sizeof *weight);
+    for (int i = 0; i < p->n; i++) weight[s->first + plans->row[plans->first][i]] = p->scale[i] * p->scale[i];
 }
 
 void xn_fit_cube_sigma(const xn_cube *cube, const double *scale, int threads, float *sigma)

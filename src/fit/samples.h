@@ -13,7 +13,8 @@ extern const char *const xn_fit_weights_names[3];
 
 typedef struct xn_fit_samples {
     int first, n;           // delays used
-    double *weight;         // (n), mean 1 over those above 0; 0: left out
+    double *all_weights;    // (nbins), with mean 1 over those used that are above 0; 0: empty
+    double *weight;         // (n) of those used, in it
     int weights_from;       // XN_WEIGHTS_*
     bool errors_known;      // else the residual tells them
     int64_t *pixel, count;  // pixels to fit
@@ -27,7 +28,9 @@ void xn_fit_samples_free(xn_fit_samples *s);
 // sigma of a sample of weight 1, in the plan that the traces start in, by pixel; NaN where unknown.
 void xn_fit_samples_sigma(const xn_cube *cube, const xn_fit_samples *s, const xn_fit_plans *plans, int threads,
                           float *sigma);
-// The same over all delays of the cube and for all its pixels; scale: root of the delays' weights.
+// Weights (nbins) of that sigma, as the plan counts them; of delays not used as they would count.
+void xn_fit_samples_weights(const xn_cube *cube, const xn_fit_samples *s, const xn_fit_plans *plans, double *weight);
+// The same sigma over all delays of the cube and for all its pixels; scale: root of the delays' weights.
 void xn_fit_cube_sigma(const xn_cube *cube, const double *scale, int threads, float *sigma);
 
 // weights.c: weights of all delays of the cube, (cube->nbins), of any scale; 0: empty.

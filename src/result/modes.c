@@ -9,7 +9,7 @@
 #include "result/nexus.h"
 #include "xani/traces.h"
 
-enum { MODE, BACKGROUND, Y, X, MODULE, ENTRY, EXTENTS };
+enum { MODE, BACKGROUND, Y, X, MODULE, ENTRY, DELAY, EXTENTS };
 
 #define DIMS(...)                                                                                                      \
     {                                                                                                                  \
@@ -35,6 +35,10 @@ static const xn_field fields[] = {
     {"/entry/n_modes", offsetof(xn_modes, count), XN_U8, PLANE, "", "accepted modes"},
     {"/entry/fit_status", offsetof(xn_modes, status), XN_U8, PLANE, NULL, "outcome of the fit"},
     {"/entry/chi2_reduced", offsetof(xn_modes, chi2_reduced), XN_F32, PLANE, "", "reduced chi^2"},
+    {"/entry/sigma", offsetof(xn_modes, sigma), XN_F32, 2, DIMS(Y, X), true, "",
+     "one standard deviation of a sample of weight 1, by which chi^2 was counted"},
+    {"/entry/fit/weight", offsetof(xn_modes, weight), XN_F64, 1, DIMS(DELAY), true, NULL,
+     "weight of each delay of the cube: a sample's standard deviation is /entry/sigma over its root"},
     {"/entry/background", offsetof(xn_modes, background), XN_F32, 3, DIMS(BACKGROUND, Y, X), false, "",
      "coefficients of the background; attribute background of /entry/modes says which"},
     {"/entry/shared", offsetof(xn_modes, shared), XN_U8, 2, DIMS(Y, X), true, "",
@@ -110,8 +114,9 @@ static void write_attributes(xn_writer *w, const xn_modes *m)
 xani_status xn_result_write_modes(xn_ctx *ctx, const char *path, const xn_modes *m, const xn_provenance *p)
 {
     static const char *const axes[] = {"mode", "y", "x"};
-    const int64_t extent[EXTENTS] = {[MODE] = m->n_modes, [BACKGROUND] = m->n_background, [Y] = m->ny,
-                                     [X] = m->nx,         [MODULE] = m->n_modules,        [ENTRY] = m->n_covariance};
+    const int64_t extent[EXTENTS] = {
+        [MODE] = m->n_modes,     [BACKGROUND] = m->n_background, [Y] = m->ny,        [X] = m->nx,
+        [MODULE] = m->n_modules, [ENTRY] = m->n_covariance,      [DELAY] = m->n_bins};
     int32_t index[XANI_MAX_MODES];
     for (int i = 0; i < XANI_MAX_MODES; i++) index[i] = i;
     if (m->n_modes > XANI_MAX_MODES) return xn_fail(ctx, XANI_ERR_INTERNAL, "%s: %d modes", path, m->n_modes);
@@ -147,6 +152,7 @@ static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, xn_modes *m)
     m->ny = extent[Y];
     m->nx = extent[X];
     m->n_modules = m->module_rows ? (int)extent[MODULE] : 0;
+    m->n_bins = m->weight ? (int)extent[DELAY] : 0;
     m->n_covariance = m->covariance ? (int)extent[ENTRY] : 0;
     if (xn_h5_exists(file, "/entry/fit/kernels"))
         XN_TRY(xn_h5_read_string(ctx, file, "/entry/fit/kernels", &m->kernels));

@@ -117,6 +117,22 @@ def write_truth(t):
     return mean, block(w), np.sqrt(np.maximum(squares - mean**2, 0))
 
 
+def check_drawn(out, run, n, chi2):
+    """Pictures of traces have the errors by which the fit counted chi^2."""
+    with h5py.File(f"{out}/modes.h5") as m, h5py.File(f"{out}/cube.h5") as c:
+        sigma, weight, used = m["entry/sigma"][()], m["entry/fit/weight"][()], m["entry/fit/n_delays"][()]
+        terms, errors, delay = len(m["entry/background"]), c["entry/cube/signal_errors"][()], c["entry/cube/delay"][()]
+        given, span = c["entry/bins/weight"][()], [m[f"entry/fit/delay_{k}"][()] for k in ("first", "last")]
+    fitted = (delay >= span[0] - 1e-9) & (delay <= span[1] + 1e-9) & (weight > 0)
+    mean = np.sqrt((errors[fitted] ** 2 * weight[fitted, None, None]).mean(0))
+    r.ok(fitted.sum() == used and np.allclose(sigma[n > 0], mean[n > 0], rtol=1e-4) and (np.corrcoef(weight, given)[0, 1] > 0.99 or np.ptp(weight[fitted]) == 0),
+         "whole: modes.h5 has the errors and weights that the fit counted by")
+    for trace in run["traces"]:
+        y, x = trace["pixel"]
+        drawn = trace["residual_squares"] / (used - terms - 4 * n[y, x])
+        r.ok(abs(drawn / chi2[y, x] - 1) < 0.03, f"whole: residuals as drawn of the {trace['which']} give chi2/nu {drawn:.3f}, as the table's {chi2[y, x]:.3f}")
+
+
 def check_whole(t):
     out = f"{SCRATCH}/out"
     nu1, weight, spread = write_truth(t)
@@ -152,6 +168,7 @@ def check_whole(t):
     run = figures["runs"][0]
     r.ok(sum(run["fit_status"].values()) == n.size and run["fit_status"]["masked"] == (status == 2).sum(), "whole: outcomes add up")
     r.ok(abs(run["chi2_reduced_median"] - np.nanmedian(chi2)) < 1e-6, "whole: median chi2")
+    check_drawn(out, run, n, chi2)
     counts = np.array(run["frequency_histogram"]["modes"]).sum()
     r.ok(counts == np.isfinite(freq).sum(), f"whole: the histogram holds all {counts} modes")
     with h5py.File(f"{out}/cube.h5") as f:
@@ -217,6 +234,12 @@ def check_parts():
     words, figures = look(folder, "no errors")
     r.ok("nan" not in words.split() and "Median standard error" not in words and figures["summary"]["median_frequency_error_thz"] is None,
          "no errors: nothing is said of their median")
+    folder = part("older", "cube.h5", "modes.h5")
+    with h5py.File(f"{folder}/modes.h5", "r+") as f:
+        del f["entry/sigma"], f["entry/fit/weight"]
+    xani("report", folder)
+    _, figures = look(folder, "older")
+    r.ok([v["residual_squares"] for v in figures["runs"][0]["traces"]] == [None] * 3, "modes without the errors of the fit: traces have none")
     folder = part("labels", "dispersion.h5")
     for share, drawn in ((0.031, True), (0.004, False)):  # of the path: 36 and 5 pixels
         seen = []
