@@ -140,8 +140,8 @@ fixed = write(f"{SCRATCH}/fixed")
 if compare("fixed", fixed, want()):
     with h5py.File(f"{SCRATCH}/fixed.cube.h5") as f:
         counts = {k: int(f[f"entry/shots/{k}"][()]) for k in ("missing", "duplicate", "unmatched")}
-        # lost: ids of I0 without a frame; repeated: one frame, and two rows of the metadata in each of four channels
-        r.ok(counts == {"missing": 2, "duplicate": 1 + 4 * 2, "unmatched": 0}, f"fixed: {counts}")
+        # lost: ids of I0 without a frame; repeated: one frame, and two rows of the metadata, whatever the channels
+        r.ok(counts == {"missing": 2, "duplicate": 1 + 2, "unmatched": 0}, f"fixed: {counts}")
 if compare("waveforms", fixed, want(waveforms=True), i0=WAVES):
     with h5py.File(f"{SCRATCH}/waveforms.cube.h5") as f:
         r.ok(int(f["entry/shots/missing"][()]) == 2, "waveforms: two frames lost")

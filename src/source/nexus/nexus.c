@@ -90,7 +90,7 @@ static xani_status nexus_open(xn_ctx *ctx, const xn_config *config, int run, xn_
     XN_TRY(xn_nx_ids(ctx, config, m));
     XN_TRY(join(ctx, config, m, &s->shots));
     if (s->shots.missing + s->shots.duplicate > 0)
-        xn_note(ctx, "%s: %lld frames; %lld readings without one, %lld repeated ids", m->part[0].dataset,
+        xn_note(ctx, "%s: %lld frames; %lld lost by the detector, %lld repeated ids", m->part[0].dataset,
                 (long long)s->shots.n, (long long)s->shots.missing, (long long)s->shots.duplicate);
     return XANI_OK;
 }

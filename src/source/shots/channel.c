@@ -144,8 +144,8 @@ xani_status xn_channel_sort(xn_ctx *ctx, xn_channel *c)
 {
     size_t n = (size_t)c->n;
     reading *r = xn_alloc(n, sizeof *r);
-    c->conflict = xn_calloc(n, 1);
-    if (r == NULL || c->conflict == NULL) {
+    c->mark = xn_calloc(n, 1);
+    if (r == NULL || c->mark == NULL) {
         xn_free(r);
         return xn_fail_memory(ctx, c->name, n * sizeof *r);
     }
@@ -158,8 +158,10 @@ xani_status xn_channel_sort(xn_ctx *ctx, xn_channel *c)
     int64_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         if (kept > 0 && c->id[kept - 1] == r[i].id) {
-            c->duplicates++;
-            if (!same(c->value[kept - 1], r[i].value)) c->conflict[kept - 1] = 1;
+            uint8_t *mark = &c->mark[kept - 1];
+            c->repeated += *mark == 0;
+            *mark |= XN_MARK_REPEATED;
+            if (!same(c->value[kept - 1], r[i].value)) *mark |= XN_MARK_CONFLICT;
             continue;
         }
         c->id[kept] = r[i].id;
@@ -176,7 +178,7 @@ xn_hit xn_channel_find(const xn_channel *c, uint64_t id, int64_t *cursor, double
     while (*cursor < c->n && c->id[*cursor] < id) ++*cursor;
     *value = NAN;
     if (*cursor >= c->n || c->id[*cursor] != id) return XN_HIT_MISSING;
-    if (c->conflict[*cursor]) return XN_HIT_CONFLICT;
+    if (c->mark[*cursor] & XN_MARK_CONFLICT) return XN_HIT_CONFLICT;
     *value = c->value[*cursor];
     return XN_HIT;
 }
@@ -185,7 +187,7 @@ void xn_channel_free(xn_channel *c)
 {
     xn_free(c->id);
     xn_free(c->value);
-    xn_free(c->conflict);
+    xn_free(c->mark);
     xn_free(c->file);
     memset(c, 0, sizeof *c);
 }

@@ -12,6 +12,8 @@
 
 typedef enum { XN_HIT, XN_HIT_MISSING, XN_HIT_CONFLICT } xn_hit;
 
+enum { XN_MARK_REPEATED = 1, XN_MARK_CONFLICT = 2 }; // the id came more than once; with values that differ
+
 typedef struct xn_channel {
     const char *name; // as configured, borrowed
     int64_t column;   // of rows with several numbers; XN_COLUMN_SUM: their sum; scalars per shot: 0
@@ -20,12 +22,12 @@ typedef struct xn_channel {
     const void *later_of;
     int shift; // ids of this channel are those of the shots shifted right so far
     int64_t n, capacity;
-    uint64_t *id;       // as read; after xn_channel_sort ascending and unique
-    double *value;      // of each id
-    uint8_t *conflict;  // after xn_channel_sort: readings of this id differ
-    int64_t duplicates; // ids that came more than once, counted without the first
-    int n_files;        // how many files hold it
-    char *file;         // the first of them, owned
+    uint64_t *id;     // as read; after xn_channel_sort ascending and unique
+    double *value;    // of each id
+    uint8_t *mark;    // after xn_channel_sort: XN_MARK_*
+    int64_t repeated; // ids that came more than once
+    int n_files;      // how many files hold it
+    char *file;       // the first of them, owned
 } xn_channel;
 
 // n readings; those with id 0, or where present (NULL: all are) is 0, are none.

@@ -102,17 +102,37 @@ static void refuse_duplicates(const framed *rows, int64_t n, xn_shots *s)
 {
     for (int64_t i = 1; i < n; i++) {
         if (rows[i].id != rows[i - 1].id) continue;
-        s->duplicate++;
         s->verdict[i - 1] = s->verdict[i] = XN_CUT_JOIN;
     }
 }
 
-// ---- counts of what has no frame
+// ---- counts
 
 static int by_size(const void *a, const void *b)
 {
     uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
     return (x > y) - (x < y);
+}
+
+// Ids that come more than once, among the frames or in any channel: each counts once, wherever it does. w NULL: frames.
+static xani_status count_repeated(xn_ctx *ctx, const framed *rows, int64_t n, const xn_wanted *w, xn_shots *s)
+{
+    int64_t room = 0, k = 0;
+    for (int64_t i = 1; i < n; i++) room += rows[i].id == rows[i - 1].id;
+    for (int c = 0; w != NULL && c < w->n_channels; c++) room += w->channel[c].repeated;
+    uint64_t *id = room > 0 ? xn_alloc((size_t)room, sizeof *id) : NULL;
+    if (room > 0 && id == NULL) return xn_fail_memory(ctx, "the repeated ids", (size_t)room * sizeof *id);
+    for (int64_t i = 1; i < n; i++)
+        if (rows[i].id == rows[i - 1].id) id[k++] = rows[i].id;
+    for (int c = 0; w != NULL && c < w->n_channels; c++) {
+        const xn_channel *channel = &w->channel[c];
+        for (int64_t i = 0; i < channel->n && channel->repeated > 0; i++)
+            if (channel->mark[i] & XN_MARK_REPEATED) id[k++] = channel->id[i] << channel->shift;
+    }
+    if (k > 0) qsort(id, (size_t)k, sizeof *id, by_size);
+    for (int64_t i = 0; i < k; i++) s->duplicate += i == 0 || id[i] != id[i - 1];
+    xn_free(id);
+    return XANI_OK;
 }
 
 // Of times: by their clock
@@ -230,7 +250,7 @@ static xani_status fill_table(xn_ctx *ctx, const xn_config *config, joiner *j, c
     if (w->tt >= 0) XN_TRY(xn_shots_column(ctx, XN_COLUMN_TOOL, s, &j->tool_ps));
     for (int64_t i = 0; i < n; i++) join_row(j, &rows[i], i, value, s);
     refuse_duplicates(rows, n, s);
-    for (int c = 0; c < w->n_channels; c++) s->duplicate += w->channel[c].duplicates;
+    XN_TRY(count_repeated(ctx, rows, n, w, s));
     count_frameless(&w->channel[w->reading[w->i0].term[0].channel], s);
     XN_TRY(check_overlap(ctx, j, rows, n));
     return check_laser(ctx, config, j, s);
@@ -254,6 +274,7 @@ static xani_status frames_only(xn_ctx *ctx, const xn_join_input *in, xn_shots *s
         s->verdict[i] = (uint8_t)(refused == XN_CUT_DARK ? XN_CUT_NONE : refused);
     }
     if (st == XANI_OK) refuse_duplicates(rows, n, s);
+    if (st == XANI_OK) st = count_repeated(ctx, rows, n, NULL, s);
     xn_free(rows);
     return st;
 }
