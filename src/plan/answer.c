@@ -141,6 +141,7 @@ static json_t *modes(const xn_plan *p, double *work)
         set(o, "amplitude_median", over_groups(p, work, b, true, 0.5));
         set(o, "amplitude_best", over_groups(p, work, b, true, 0.9));
         set(o, "damping_per_ps", p->damping_per_ps[b]);
+        json_object_set_new(o, "damping_from", json_string(p->damping_from[b]));
         set(o, "timing_left", p->now ? p->now[b].clock : NAN);
         set(o, "grouping_left", p->now ? p->now[b].spread : NAN);
         json_array_append_new(rows, o);

@@ -27,18 +27,30 @@ static xani_status files_there(xn_plan *p, bool *there)
         *there = st == XANI_OK;
         return st;
     }
-    xn_note(p->ctx, "plan: nothing measured yet (%s)", xani_error_text(p->ctx));
+    if (!p->fill) xn_note(p->ctx, "plan: nothing measured yet (%s)", xani_error_text(p->ctx));
     xn_clear_error(p->ctx);
     return XANI_OK;
+}
+
+// Cubes of fewer facts, as of other programs, leave some to the raw files: what shots can tell.
+static bool unknown(const xn_plan *p)
+{
+    static const xn_plan_what told[] = {XN_PLAN_PHOTONS, XN_PLAN_I0, XN_PLAN_MONITOR, XN_PLAN_SHOTS, XN_PLAN_USED};
+    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
+        if (isnan(p->value[told[i]].value)) return true;
+    return false;
 }
 
 static xani_status measure(xn_plan *p)
 {
     bool measured = false, there = false;
     XN_TRY(xn_plan_cubes(p, &measured));
-    if (measured) return XANI_OK;
+    if (measured && !unknown(p)) return XANI_OK;
+    p->fill = measured;
     XN_TRY(files_there(p, &there));
-    return there ? xn_plan_probe(p) : XANI_OK;
+    if (there) XN_TRY(xn_plan_probe(p));
+    p->fill = false;
+    return XANI_OK;
 }
 
 static xani_status learn(xn_plan *p)
@@ -93,7 +105,10 @@ static void take_over(xn_plan *p, const xn_plan *theirs)
 {
     p->amplitude_from = theirs->amplitude_from;
     p->amplitude_scale = theirs->amplitude_scale;
-    for (int b = 0; b < p->branches; b++) p->damping_per_ps[b] = theirs->damping_per_ps[b];
+    for (int b = 0; b < p->branches; b++) {
+        p->damping_per_ps[b] = theirs->damping_per_ps[b];
+        p->damping_from[b] = theirs->damping_from[b];
+    }
     xn_plan_shift(p, theirs->frequency_scale);
 }
 

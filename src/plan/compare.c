@@ -92,6 +92,7 @@ static xani_status without_crystal(xn_plan *p, const xn_modes *m)
         double left = xn_plan_left(p, f);
         list[n++] = (plain_mode){(double)m->amplitude[i] / left, f, (double)m->damping[i]};
     }
+    const bool damping_given = xn_config_has(p->config, "plan.damping_per_ps");
     if (st == XANI_OK && n >= ENOUGH && p->branches == 3) {
         qsort(list, (size_t)n, sizeof *list, by_amplitude);
         for (int b = 0; b < 3; b++) {
@@ -100,7 +101,8 @@ static xani_status without_crystal(xn_plan *p, const xn_modes *m)
             for (int64_t i = 0; i < k; i++) v[i] = third[i].f;
             p->sight[b].f_thz = xn_plan_median(v, k);
             for (int64_t i = 0; i < k; i++) v[i] = third[i].damping;
-            p->damping_per_ps[b] = xn_plan_median(v, k);
+            if (!damping_given) p->damping_per_ps[b] = xn_plan_median(v, k);
+            if (!damping_given) p->damping_from[b] = "modes.h5";
             p->sight[b].amplitude = third[k / 2].amplitude;
         }
         p->amplitude_from = "modes.h5";
@@ -165,8 +167,10 @@ static bool conclude(xn_plan *p, const matches *found)
     xn_plan_shift(p, xn_plan_median(found->pitch, found->n));
     bool given = xn_config_has(p->config, "plan.damping_per_ps");
     for (int b = 0; b < p->branches && !given; b++)
-        if (found->n_damping[b] >= ENOUGH)
+        if (found->n_damping[b] >= ENOUGH) {
             p->damping_per_ps[b] = xn_plan_median(found->damping[b], found->n_damping[b]);
+            p->damping_from[b] = "modes.h5";
+        }
     return true;
 }
 

@@ -156,7 +156,8 @@ xani_status xn_plan_shots(xn_plan *p, const xn_shots *s, int n, const double *ed
     for (int64_t i = 0; i < s->n; i++) {
         on += s->laser[i] == XN_LASER_ON;
         off += s->laser[i] == XN_LASER_OFF;
-        if (i > 0) gap = fmin(gap, (double)(s->pulse_id[i] - s->pulse_id[i - 1]));
+        if (i > 0 && s->pulse_id[i] != s->pulse_id[i - 1]) // a repeated id is no gap
+            gap = fmin(gap, (double)(s->pulse_id[i] - s->pulse_id[i - 1]));
         int b = s->bin[i];
         if (s->verdict[i] != XN_CUT_NONE || b < 0 || b >= n) continue;
         double d = s->delay_ps[i] - edges[b];
@@ -174,11 +175,12 @@ xani_status xn_plan_shots(xn_plan *p, const xn_shots *s, int n, const double *ed
     if (on + off > 0.0) xn_plan_measured(p, XN_PLAN_OFF, off / (on + off), where);
     if (on > 0.0) xn_plan_measured(p, XN_PLAN_USED, used / on, where);
     if (xn_config_string(p->config, "input.layout") != NULL &&
-        strcmp(xn_config_string(p->config, "input.layout"), "swissfel") == 0 && gap > 0.0 && isfinite(gap))
+        strcmp(xn_config_string(p->config, "input.layout"), "swissfel") == 0 && isfinite(gap))
         xn_plan_measured(p, XN_PLAN_RATE, SWISSFEL_HZ / gap, where);
-    p->jitter_rms_ps = jitter_of(s);
+    if (isnan(p->jitter_rms_ps)) p->jitter_rms_ps = jitter_of(s);
     double width = freedom > 0.0 ? sqrt(12.0 * spread / freedom) : (edges[n] - edges[0]) / n;
-    xani_status st = used > 0.0 ? xn_plan_bins(p, n, edges, count, width) : XANI_OK;
+    const bool bins = used > 0.0 && !(p->fill && p->trace.n > 0);
+    xani_status st = bins ? xn_plan_bins(p, n, edges, count, width) : XANI_OK;
     xn_free(count);
     return st;
 }
@@ -221,6 +223,7 @@ out:
 static xani_status binned_facts(xn_plan *p, const xn_binned_facts *f)
 {
     binned_shots(p, f->on, f->on_used, f->off, "counts of the cube");
+    if (p->fill && p->trace.n > 0) return XANI_OK;
     if (f->bins < 2 || f->delay_ps == NULL || xn_config_has(p->config, "reduce.delay_bins_ps.edges")) return XANI_OK;
     return xn_plan_bins_between(p, (int)f->bins, f->delay_ps, f->shots);
 }

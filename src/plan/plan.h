@@ -72,6 +72,7 @@ typedef struct xn_plan {
     const xn_config *config;
     int threads, bin; // reduce.spatial_bin
     xn_plan_value value[XN_PLAN_VALUES];
+    bool fill;           // while raw files tell what results did not
     xn_plan_trace trace; // n == 0: bins unknown
     int n_bins;          // of the cube, those before time zero too
     double noise_scale;  // variance of a cube over the formula's; 1 where not measured
@@ -97,6 +98,7 @@ typedef struct xn_plan {
     const char *amplitude_from;
     int branches;
     double damping_per_ps[XN_PLAN_BRANCHES];
+    const char *damping_from[XN_PLAN_BRANCHES]; // "given", "modes.h5", "assumed"
     // pixel groups looked at, a sample of all
     int64_t n_groups;
     double all_groups; // pixel groups of all runs with this grouping

@@ -26,18 +26,19 @@ static const struct {
 const char *xn_plan_name(xn_plan_what what) { return quantities[what].name; }
 double xn_plan_v(const xn_plan *p, xn_plan_what what) { return p->value[what].value; }
 
-static const char given[] = "given";
+static const char given[] = "given", assumed[] = "assumed";
 
 void xn_plan_measured(xn_plan *p, xn_plan_what what, double v, const char *where)
 {
     if (p->value[what].from == given || !isfinite(v)) return;
+    if (p->fill && isfinite(p->value[what].value)) return;
     p->value[what] = (xn_plan_value){v, where};
 }
 
 void xn_plan_assume(xn_plan *p)
 {
     for (int i = 0; i < XN_PLAN_VALUES; i++)
-        if (isnan(p->value[i].value)) p->value[i] = (xn_plan_value){quantities[i].assumed, "assumed"};
+        if (isnan(p->value[i].value)) p->value[i] = (xn_plan_value){quantities[i].assumed, assumed};
 }
 
 xani_status xn_plan_settings(xn_plan *p)
@@ -60,8 +61,10 @@ xani_status xn_plan_settings(xn_plan *p)
     p->temperature_k = xn_config_double(c, "map.force_constants.temperature_k");
     p->noise_scale = p->amplitude_scale = p->frequency_scale = 1.0;
     p->max_thz = p->jitter_rms_ps = p->sigma_measured = p->sigma_expected = p->rho_needed = NAN;
+    const bool has_damping = xn_config_has(c, "plan.damping_per_ps");
     int n = xn_config_doubles(c, "plan.damping_per_ps", p->damping_per_ps, XN_PLAN_BRANCHES);
     for (int i = n; i < XN_PLAN_BRANCHES; i++) p->damping_per_ps[i] = i > 0 ? p->damping_per_ps[i - 1] : 0.0;
+    for (int i = 0; i < XN_PLAN_BRANCHES; i++) p->damping_from[i] = has_damping ? given : assumed;
     return XANI_OK;
 }
 

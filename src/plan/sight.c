@@ -294,6 +294,7 @@ static xani_status assume_modes(xn_plan *p)
             s->f_thz = xn_config_double(p->config, xn_key(key, "plan.modes[%d].frequency_thz", i));
             s->amplitude = xn_config_double(p->config, xn_key(key, "plan.modes[%d].amplitude", i));
             p->damping_per_ps[i] = xn_config_double(p->config, xn_key(key, "plan.modes[%d].damping_per_ps", i));
+            p->damping_from[i] = "given";
             continue;
         }
         // a transverse mode, half as high as the highest phonon: its pair oscillates as fast as that

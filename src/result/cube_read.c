@@ -112,10 +112,8 @@ static xani_status read_all(xn_ctx *ctx, const xn_h5 *file, bool traces, xn_cube
     c->det_ny = c->pixel_mask ? extent[DET_Y] : 0;
     c->det_nx = c->pixel_mask ? extent[DET_X] : 0;
     c->n_modules = c->module_rows ? (int)extent[MODULE] : 0;
-    if (c->on.s1 != NULL) {
-        c->on.nbins = c->nbins;
-        c->on.npix = c->ny * c->nx;
-    }
+    if (c->on.shots != NULL) c->on.nbins = c->nbins; // of the head too, which has no traces
+    if (c->on.s1 != NULL) c->on.npix = c->ny * c->nx;
     if (c->off.s1 != NULL) {
         c->off.nbins = (int)extent[OFF];
         c->off.npix = c->ny * c->nx;

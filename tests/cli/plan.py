@@ -197,12 +197,31 @@ def states():
     r.ok(abs(raw["jitter_rms_ps"] - 0.06) < 0.01, f"raw shots: jitter {raw['jitter_rms_ps']:.3g} ps of 0.06")
     compare("raw shots", "", raw, folder)
     cube = plan(config, known, f"{folder}/out")
-    r.ok({q["quantity"]: q["from"] for q in cube["inputs"]}["photons_per_pixel_and_shot"] == "cube.h5", "cube: brightness is the cube's")
+    there = {q["quantity"]: q for q in cube["inputs"]}
+    r.ok(there["photons_per_pixel_and_shot"]["from"] == "cube.h5", "cube: brightness is the cube's")
+    r.ok(there["i0_rms"]["from"] == "cube.h5" and abs(there["i0_rms"]["value"] / came["i0_rms"]["value"] - 1) < 0.15,
+         f"cube: I0 {there['i0_rms']['value']:.3g} rms, of the used shots")
+    less = [q for q, v in there.items() if v["from"] in ("assumed", "unknown") and came[q]["from"] not in ("assumed", "unknown")]
+    r.ok(not less, f"cube: nothing is assumed that raw shots tell: {less}")
+    twice, bare = f"{SCRATCH}/twice.h5", f"{SCRATCH}/bare.h5"
+    for path in (twice, bare):
+        shutil.copy(f"{folder}/out/a/cube.h5", path)
+    with h5py.File(twice, "r+") as f:
+        f["entry/shots/pulse_id"][5] = f["entry/shots/pulse_id"][4]
+    rate = {q["quantity"]: q for q in plan(config, known, twice)["inputs"]}["shots_per_second"]
+    r.ok(rate == there["shots_per_second"] and rate["value"] > 0, f"cube: an id that came twice leaves the rate, {rate}")
+    with h5py.File(bare, "r+") as f:
+        del f["entry/shots"], f["entry/sums"]
+    rest = {q["quantity"]: q["from"] for q in plan(config, known, bare)["inputs"]}
+    r.ok([rest[q] for q in ("photons_per_pixel_and_shot", "i0_rms", "monitor_rms", "shots_per_run", "used_fraction")]
+         == ["cube.h5", "first shots", "first shots", "shot table", "shot table"], f"a cube of fewer facts: raw files tell the rest, {rest}")
     r.ok(abs(cube["sigma_measured"] / cube["sigma_expected"] - 1) < 0.1,
          f"cube: sigma {cube['sigma_measured']:.4f} measured, {cube['sigma_expected']:.4f} by the formula")
     compare("cube", "", cube, folder)
     del known["plan.softening"], known["plan.damping_per_ps"]  # the nearest shell by 5 % is assumed, the truth is 18 %
     modes = plan(config, known, f"{folder}/out/a/cube.h5", f"{folder}/out/a/modes.h5")
+    r.ok({m["damping_from"] for m in cube["modes"]} == {"given"} and "modes.h5" in {m["damping_from"] for m in modes["modes"]}
+         and all(m["damping_per_ps"] > 0 for m in modes["modes"] if m["damping_from"] == "modes.h5"), "it is said where dampings come from")
     r.ok(modes["amplitudes_from"] == "modes.h5" and 2.5 < modes["amplitude_scale"] < 6, f"modes: amplitudes times {modes['amplitude_scale']:.2f}")
     compare("modes", "", modes, folder)
     del known["map.force_constants.file"]
