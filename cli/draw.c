@@ -299,6 +299,12 @@ void draw_text_vertical(double x, double y, double size, draw_colour colour, con
     plptex(x, y, 0, 1, 0.5, plain(text));
 }
 
+double draw_below_legend(const draw_axes *a, int lines, double most)
+{
+    const double height = a->top - a->bottom, taken = (0.6 + 1.35 * lines) * DRAW_EM;
+    return most * height / (height - fmin(taken, 0.8 * height));
+}
+
 void draw_legend(const draw_axes *a, bool right, int line, char mark, draw_colour colour, const char *text)
 {
     double y = a->top - (1.1 + 1.35 * line) * DRAW_EM, x = right ? a->right - 0.8 * DRAW_EM : a->left + 0.8 * DRAW_EM;

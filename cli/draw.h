@@ -45,10 +45,14 @@ typedef struct draw_axes {
     bool log_x, log_y;
     const char *x_label, *y_label; // NULL: none
     bool no_x_numbers, no_x_ticks, no_y_ticks;
+    bool x_whole;  // ticks at whole numbers only
+    double y_step; // of the numbers, the top left out: axes stacked without room between them; 0: chosen
 } draw_axes;
 
 // A frame that fills the page but for the usual margins.
 draw_axes draw_axes_page(int width, int height);
+// Step of the numbers that an axis of this span and length in pixels has.
+double draw_step(double span, double pixels);
 // Moves the left edge so that the numbers and the label of the y axis fit.
 void draw_axes_fit(draw_axes *a);
 // Shrinks the frame so that data units have equal length along x and y.
@@ -94,6 +98,8 @@ void draw_stroke(double x0, double y0, double x1, double y1, double width); // i
 void draw_text(double x, double y, double just, double size, draw_colour colour, const char *text);
 void draw_text_vertical(double x, double y, double size, draw_colour colour, const char *text);
 // One line of a legend inside the frame, line 0 at the top; mark: 'o' disc, '-' line, '=' dashed line, '#' box.
+// Top of an axis from 0 that keeps data up to `most` below a legend of so many lines.
+double draw_below_legend(const draw_axes *a, int lines, double most);
 void draw_legend(const draw_axes *a, bool right, int line, char mark, draw_colour colour, const char *text);
 
 #endif

@@ -10,6 +10,8 @@
 #include "cli/draw.h"
 
 #define Y_ROOM 3.2 // text heights between numbers of a vertical axis
+#define Y_LEAST 1.8
+#define X_ROOM 4.5
 
 static double place(double v, double v0, double v1, bool log, double p0, double p1)
 {
@@ -69,10 +71,11 @@ bool draw_range(const double *v, int64_t n, bool log, double *lo, double *hi)
 
 // ---- ticks
 
-static double nice_step(double span, double pixels, double room_em)
+// One number each room_em, three or four at least where they have least_em each.
+static double nice_step(double span, double pixels, double room_em, double least_em)
 {
-    double wanted = pixels / (room_em * DRAW_EM);
-    double raw = span / (wanted < 3.5 ? 3.5 : wanted), p = pow(10, floor(log10(raw)));
+    double wanted = pixels / (room_em * DRAW_EM), most = pixels / (least_em * DRAW_EM);
+    double raw = span / fmax(wanted, fmin(3.5, most)), p = pow(10, floor(log10(raw)));
     double m = raw / p;
     return (m < 1.4 ? 1 : m < 3.2 ? 2 : m < 7.1 ? 5 : 10) * p;
 }
@@ -143,17 +146,29 @@ static void log_ticks(tick_list *t, double lo, double hi, double pixels)
     }
 }
 
-static void linear_ticks(tick_list *t, double lo, double hi, double pixels, double room_em)
+double draw_step(double span, double pixels) { return nice_step(span, pixels, Y_ROOM, Y_LEAST); }
+
+// What a number of a horizontal axis takes.
+static double x_least(double lo, double hi)
 {
-    t->step = nice_step(hi - lo, pixels, room_em);
+    double largest = fmax(fabs(lo), fabs(hi)), digits = largest >= 10 ? floor(log10(largest)) + 1 : 1;
+    return 0.9 + 0.6 * (digits + (hi - lo < 4 ? 2 : 0));
+}
+
+// fixed: step of the numbers, 0: chosen.
+static void linear_ticks(tick_list *t, double lo, double hi, double pixels, double room_em, double fixed)
+{
+    const double least = room_em == X_ROOM ? x_least(lo, hi) : Y_LEAST;
+    t->step = fixed > 0 ? fixed : nice_step(hi - lo, pixels, room_em, least);
     double mantissa = t->step / pow(10, floor(log10(t->step) + 1e-9));
     int parts = mantissa > 1.5 && mantissa < 2.5 ? 4 : 5;
     double minor = t->step / parts;
+    if (minor / (hi - lo) * pixels < 0.2 * DRAW_EM) parts = 1, minor = t->step; // they would touch
     for (int64_t i = (int64_t)ceil(lo / minor - 1e-6); (double)i * minor <= hi + 1e-6 * minor; i++)
         add(t, (double)i * minor, i % parts == 0);
 }
 
-static void ticks(tick_list *t, double v0, double v1, bool log, double pixels, double room_em)
+static void ticks(tick_list *t, double v0, double v1, bool log, double pixels, double room_em, double fixed)
 {
     memset(t, 0, sizeof *t);
     double lo = v0 < v1 ? v0 : v1, hi = v0 < v1 ? v1 : v0;
@@ -161,7 +176,7 @@ static void ticks(tick_list *t, double v0, double v1, bool log, double pixels, d
     if (log)
         log_ticks(t, lo, hi, pixels);
     else
-        linear_ticks(t, lo, hi, pixels, room_em);
+        linear_ticks(t, lo, hi, pixels, room_em, fixed);
 }
 
 static int width_of(const char *text)
@@ -189,7 +204,7 @@ static double label_distance(int widest) { return (1.5 + 0.6 * widest) * DRAW_EM
 void draw_axes_fit(draw_axes *a)
 {
     tick_list t;
-    ticks(&t, a->y0, a->y1, a->log_y, a->top - a->bottom, Y_ROOM);
+    ticks(&t, a->y0, a->y1, a->log_y, a->top - a->bottom, Y_ROOM, a->y_step);
     a->left = label_distance(widest_number(a, &t)) + (a->y_label != NULL ? 0.9 : -0.4) * DRAW_EM;
 }
 
@@ -197,7 +212,7 @@ double draw_bar_room(const draw_scale *s, double height)
 {
     draw_axes bar = {.top = height, .y0 = s->lo, .y1 = s->hi, .log_y = s->log};
     tick_list t;
-    ticks(&t, s->lo, s->hi, s->log, height, Y_ROOM);
+    ticks(&t, s->lo, s->hi, s->log, height, Y_ROOM, 0);
     return label_distance(widest_number(&bar, &t)) + (s->label != NULL ? 2.9 : 1.5) * DRAW_EM;
 }
 
@@ -212,8 +227,10 @@ static void rectangle(const draw_axes *a)
 static void x_axis(const draw_axes *a)
 {
     tick_list t;
-    ticks(&t, a->x0, a->x1, a->log_x, a->right - a->left, 4.5);
+    ticks(&t, a->x0, a->x1, a->log_x, a->right - a->left, X_ROOM, 0);
+    if (a->x_whole && t.step < 1) ticks(&t, a->x0, a->x1, false, a->right - a->left, X_ROOM, 1);
     for (int i = 0; i < t.n; i++) {
+        if (a->x_whole && fabs(t.at[i] - round(t.at[i])) > 1e-9) continue;
         double x = draw_x(a, t.at[i]), length = (t.major[i] ? 0.4 : 0.2) * DRAW_EM;
         draw_stroke(x, a->bottom, x, a->bottom - length, 2);
         if (!t.major[i] || a->no_x_numbers) continue;
@@ -229,12 +246,12 @@ static void x_axis(const draw_axes *a)
 static void y_axis(const draw_axes *a, bool right)
 {
     tick_list t;
-    ticks(&t, a->y0, a->y1, a->log_y, a->top - a->bottom, Y_ROOM);
+    ticks(&t, a->y0, a->y1, a->log_y, a->top - a->bottom, Y_ROOM, a->y_step);
     double edge = right ? a->right : a->left, out = right ? 1 : -1;
     for (int i = 0; i < t.n; i++) {
         double y = draw_y(a, t.at[i]), length = (t.major[i] ? 0.4 : 0.2) * DRAW_EM;
         draw_stroke(edge, y, edge + out * length, y, 2);
-        if (!t.major[i]) continue;
+        if (!t.major[i] || (a->y_step > 0 && !(t.at[i] < a->y1))) continue;
         char text[32];
         number_text(text, sizeof text, t.at[i], t.step, a->log_y);
         draw_text(edge + out * 0.65 * DRAW_EM, y, right ? 0 : 1, 0.9, DRAW_INK, text);

@@ -11,7 +11,7 @@
 #include "cli/cli.h"
 #include "cli/draw.h"
 
-enum { WIDTH = 1900, HEIGHT = 1500, BRANCHES = 5, POINTS = 512 };
+enum { WIDTH = 1900, HEIGHT = 1500, BRANCHES = 6, POINTS = 512 };
 #define HEAD (5.2 * DRAW_EM)
 
 typedef struct {
@@ -22,10 +22,10 @@ typedef struct {
 typedef struct {
     const json_t *plan;
     const char *title;
-    int branch[BRANCHES], n_branches; // those drawn, the clearest
+    int branch[BRANCHES], n_branches, all; // those drawn, the clearest; how many there are
 } picture;
 
-static const draw_colour colours[BRANCHES] = {DRAW_BLUE, DRAW_ORANGE, DRAW_GREEN, DRAW_PURPLE, DRAW_RED};
+static const draw_colour colours[BRANCHES] = {DRAW_BLUE, DRAW_ORANGE, DRAW_GREEN, DRAW_PURPLE, DRAW_RED, DRAW_GREY};
 
 static double number_of(const json_t *o, const char *key)
 {
@@ -88,14 +88,11 @@ static void branch_name(const picture *p, int i, char *text, size_t size)
 
 static void of_budget(const picture *p, int branch, const char *key, series *out)
 {
-    const json_t *row;
-    size_t n;
+    const json_t *rows = json_object_get(p->plan, "budget"), *row;
     out->n = 0;
-    json_array_foreach((json_t *)json_object_get(p->plan, "budget"), n, row)
-    {
-        if ((int)number_of(row, "branch") != branch + 1) continue;
-        add(out, log2(number_of(row, "spatial_bin")), number_of(row, key));
-    }
+    for (size_t n = 0; (row = json_array_get(rows, n)) != NULL; n++)
+        if ((int)number_of(row, "branch") == branch + 1)
+            add(out, log2(number_of(row, "spatial_bin")), number_of(row, key));
 }
 
 static void reach(const series *s, double *lo, double *hi)
@@ -150,7 +147,7 @@ static void draw_times(const picture *p)
     a.log_y = true;
     if (planned > 0) lo = fmin(lo, planned), hi = fmax(hi, planned);
     a.y0 = lo / unit / 2;
-    a.y1 = fmin(hi, 1e6 * lo) / unit * 60;
+    a.y1 = a.y0 * pow(10, draw_below_legend(&a, p->n_branches, log10(fmin(hi, 1e6 * lo) / lo * 4)));
     a.y_label = label;
     snprintf(head, sizeof head, "until seen (%.0f %%) in a tenth (line), in half (dashed) of the groups",
              100 * number_of(p->plan, "certainty"));
@@ -216,9 +213,7 @@ static void of_timing(const picture *p, const char *key, series *out)
     out->n = 0;
     add(out, 0, 1);
     json_array_foreach((json_t *)json_object_get(p->plan, "timing"), n, row)
-    {
         add(out, number_of(row, "frequency_thz"), number_of(row, key));
-    }
 }
 
 static void draw_timing(const picture *p)
@@ -286,6 +281,7 @@ static void draw_coverage(const picture *p)
     json_array_foreach((json_t *)rows, n, row) most = fmax(most, number_of(row, "coverage"));
     if (most > 0) a.y1 = fmin(1.45, 1.45 * fmax(most, number_of(all, "coverage")));
     a.x_label = "number of sample angles";
+    a.x_whole = true;
     a.y_label = "share of the irreducible zone";
     snprintf(head, sizeof head, "what the angles cover%s", n_rows > 0 ? "; next best ones in degrees" : "");
     heading(&a, head);
@@ -350,9 +346,12 @@ static void write_title(const picture *p)
     const double y = HEIGHT - 1.5 * DRAW_EM;
     draw_text(0.5 * WIDTH, y, 0.5, 1.25, DRAW_INK, p->title);
     draw_text(0.5 * WIDTH, y - 1.7 * DRAW_EM, 0.5, 0.85, DRAW_INK, line);
-    snprintf(line, sizeof line, "amplitudes: %s; delay step %.4g ps, resolution %.3g THz; rho needed %.3g",
-             json_string_value(json_object_get(p->plan, "amplitudes_from")), number_of(p->plan, "delay_step_ps"),
-             number_of(p->plan, "frequency_resolution_thz"), number_of(p->plan, "rho_needed"));
+    used = (size_t)snprintf(
+        line, sizeof line, "amplitudes: %s; delay step %.4g ps, resolution %.3g THz; rho needed %.3g",
+        json_string_value(json_object_get(p->plan, "amplitudes_from")), number_of(p->plan, "delay_step_ps"),
+        number_of(p->plan, "frequency_resolution_thz"), number_of(p->plan, "rho_needed"));
+    if (p->all > p->n_branches)
+        snprintf(line + used, sizeof line - used, "; the %d clearest of %d branches", p->n_branches, p->all);
     draw_text(0.5 * WIDTH, y - 3.1 * DRAW_EM, 0.5, 0.85, DRAW_GREY, line);
 }
 
@@ -370,7 +369,7 @@ static void draw(const void *data)
 static void choose_branches(picture *p)
 {
     const json_t *rows = json_object_get(p->plan, "significance");
-    int n = (int)json_array_size(rows);
+    int n = p->all = (int)json_array_size(rows);
     for (int b = 0; b < n; b++) {
         double mine = number_of(json_array_get(rows, (size_t)b), "shots_best");
         int better = 0;

@@ -95,7 +95,7 @@ static void draw_map_picture(const void *data)
     const report_run *run = map->run;
     layout l = find_layout(run, map->no_bar ? NULL : &map->scale);
     int64_t f = l.cell < 2 ? (int64_t)ceil(2 / l.cell) : 1, row = 0;
-    double bottom = BOTTOM, top = BOTTOM;
+    double bottom = BOTTOM, top = BOTTOM, step = draw_step(l.column_rows, l.column_rows * l.cell); // for all modules
     draw_axes whole = {.left = LEFT, .bottom = BOTTOM};
     for (int64_t m = 0; m < run->n_modules; m++) {
         int64_t rows = (int64_t)run->module_rows[m], sy, sx;
@@ -118,7 +118,7 @@ static void draw_map_picture(const void *data)
         draw_image(&image, sy, sx, cells, &map->scale);
         free(cells);
         a.no_x_ticks = !lowest;
-        a.x_label = lowest ? "Column x" : NULL;
+        a.y_step = run->n_modules > 1 ? step : 0;
         draw_axes_frame(&a);
         bottom = a.top + GAP;
         top = fmax(top, a.top);
@@ -127,6 +127,7 @@ static void draw_map_picture(const void *data)
     }
     whole.top = fmax(top, BOTTOM + 6 * DRAW_EM);
     draw_text_vertical(0.8 * DRAW_EM, (BOTTOM + top) / 2, 1, DRAW_INK, "Row y");
+    draw_text((LEFT + whole.right) / 2, BOTTOM - 2.45 * DRAW_EM, 0.5, 1, DRAW_INK, "Column x");
     if (!map->no_bar) draw_colour_bar(&whole, &map->scale);
 }
 

@@ -79,7 +79,7 @@ void text_free(text *t)
     memset(t, 0, sizeof *t);
 }
 
-// Two digits of the error when its first is 1, else one.
+// Two digits of the error when its first is 1, else one: 3.512(8), 3.51(12), 7(2), 1230(50).
 char *text_uncertain(double value, double error)
 {
     if (!isfinite(value)) return cli_format("–");
@@ -88,11 +88,10 @@ char *text_uncertain(double value, double error)
     double first = error / pow(10, power);
     if (first >= 9.5) power++, first = 1;
     int decimals = -power + (first < 1.95 ? 1 : 0);
-    if (decimals <= 0 || decimals > 12) return cli_format("%.4g ± %.1g", value, error);
-    char *digits = cli_format("%.0f", error * pow(10, decimals));
-    char *whole = cli_format("%.*f(%s)", decimals, value, digits);
-    free(digits);
-    return whole;
+    if (decimals > 12) return cli_format("%.4g", value);
+    const double unit = pow(10, -decimals);
+    if (decimals < 0) return cli_format("%.0f(%.0f)", unit * round(value / unit), unit * round(error / unit));
+    return cli_format("%.*f(%.0f)", decimals, value, error / unit);
 }
 
 // ---- the page

@@ -31,7 +31,7 @@ static void draw_frequencies(const void *data)
         for (int i = 0; i < BINS; i++) top = fmax(top, f->counts[m][i]);
     a.x0 = f->edges[0];
     a.x1 = f->edges[BINS];
-    a.y1 = 1.28 * fmax(top, 1);
+    a.y1 = draw_below_legend(&a, f->n_modes, fmax(top, 1));
     a.x_label = "Oscillation frequency f (THz)";
     a.y_label = "Pixel groups";
     draw_axes_fit(&a);
@@ -79,7 +79,7 @@ static void draw_goodness(const void *data)
     for (int i = 0; i < BINS; i++) top = fmax(top, fmax(g->counts[i], g->expected[i]));
     a.x0 = g->edges[0];
     a.x1 = g->edges[BINS];
-    a.y1 = 1.28 * fmax(top, 1);
+    a.y1 = draw_below_legend(&a, 2, fmax(top, 1));
     a.x_label = "Reduced χ² of the fit";
     a.y_label = "Pixel groups";
     draw_axes_fit(&a);

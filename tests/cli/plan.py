@@ -19,6 +19,8 @@ import h5py
 import numpy as np
 import yaml
 
+import picture
+
 GE = f"{SHARED}/xdscode_examples/Ge_ge.mat"
 ALL = os.environ.get("XANI_PLAN_SETTINGS") == "all"
 ONLY = os.environ.get("XANI_PLAN_ONLY", "").split()
@@ -380,6 +382,15 @@ def pictures():
          "a configuration is not drawn over")
     r.ok("x.jpg: not a PNG" in xani_must("plan", config, "--draw", "x.jpg", "-q", "--set", "input={}", code=2).stderr, "a picture is a PNG by its name too")
     r.ok("exists" in xani_must("plan", config, "--draw", png, "-q", "--set", "input={}", code=1).stderr, "a picture that is there is kept")
+    six = [{"frequency_thz": 2 + k, "amplitude": 0.05} for k in range(6)]
+    more = set_options({"input": {}, "plan.photons": 50, "plan.modes": six, "plan.angles": {"start_deg": 0, "stop_deg": 2, "step_deg": 2},
+                 "map.crystal.basis": [{"element": "Ge", "position": [0, 0, 0]}]})
+    angles = len(json.loads(xani_must("plan", config, "--json", "-q", "--draw", png, "--force", *more).stdout)["coverage"]["angles"])
+    p = picture.read(png)[:, :, :3].astype(int)
+    ticks = picture.runs(p[1416, 1075:].max(1) < 100)
+    r.ok(len(ticks) == angles + 1 and angles > 1, f"{angles} angles: ticks at whole numbers only, {len(ticks)} of them")
+    swatch = (np.abs(p[392:412, 860:900] - [150, 150, 150]).max(2) < 3).sum()
+    r.ok(swatch > 60, f"the sixth branch is drawn too, {swatch} pixels of its colour in the legend")
 
 
 def errors():
