@@ -10,6 +10,9 @@
 #include "fit/linear_prediction.h"
 #include "fit/samples.h"
 
+#define STEP_ALIKE 1e-6 // of a step: edges at equal distances to rounding
+#define STEP_NEAR 0.05  // of a step: the delays follow the bins
+
 typedef struct {
     const xn_cube *cube;
     xn_fit_setup setup;
@@ -222,6 +225,19 @@ static xani_status prepare_modes(xn_ctx *ctx, const xn_config *c, fit_job *j)
     return XANI_OK;
 }
 
+// Of bins that are alike the step is theirs: the line through their mean delays scatters with the shots of each.
+static double step_of(const fit_job *j)
+{
+    const double found = j->plans.step_ps, *edge = j->cube->edges_ps, n = j->setup.n;
+    if (!j->plans.grid) return NAN;
+    if (edge == NULL || j->setup.n < 1) return found;
+    edge += j->samples.first;
+    const double step = (edge[j->setup.n] - edge[0]) / n;
+    for (int i = 0; i < j->setup.n; i++)
+        if (fabs(edge[i + 1] - edge[i] - step) > STEP_ALIKE * step) return found;
+    return fabs(found - step) < STEP_NEAR * step ? step : found;
+}
+
 static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
 {
     const xn_cube *cube = j->cube;
@@ -236,7 +252,7 @@ static xani_status fit_pixels(xn_ctx *ctx, const xn_config *c, fit_job *j)
     if (j->start == XN_FROM_PREDICTION && !j->plans.grid)
         return xn_config_bad(ctx, c, "fit.start",
                              "linear prediction needs delays of equal steps; use periodogram or both");
-    m->step_ps = j->plans.grid ? j->plans.step_ps : NAN;
+    m->step_ps = step_of(j);
     memcpy(m->band_thz, j->plans.band_thz, sizeof m->band_thz);
     m->threshold = j->plans.threshold;
     m->false_alarm = j->plans.false_alarm;

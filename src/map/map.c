@@ -169,12 +169,11 @@ static void report_aliasing(xn_ctx *ctx, const xn_scene *s, const xn_modes *cons
                 (long long)c->points.n);
         return;
     }
-    xn_warn(ctx,
-            "aliasing: bins of %.4g fs show oscillations up to %.4g THz, the crystal goes up to %s = %.4g THz; %lld of "
-            "%lld "
-            "modes may be mirrored (2 f_N - f); bins of at most %.3g fs are needed",
-            1e3 * step, d->nyquist_thz, c->kind == XN_KIND_COHERENT ? "nu" : "2 nu", reach, (long long)c->aliased,
-            (long long)c->points.n, 1e3 * 0.5 / reach);
+    xn_log(ctx, c->aliased > 0 ? XANI_LOG_WARNING : XANI_LOG_INFO,
+           "aliasing: bins of %.4g fs show oscillations up to %.4g THz, the crystal goes up to %s = %.4g THz; %lld of "
+           "%lld modes may be mirrored (2 f_N - f); bins of at most %.3g fs are needed",
+           1e3 * step, d->nyquist_thz, c->kind == XN_KIND_COHERENT ? "nu" : "2 nu", reach, (long long)c->aliased,
+           (long long)c->points.n, 1e3 * 0.5 / reach);
 }
 
 // Upper end of the frequency axes: what the fits could find, as far as there are points or phonons.

@@ -21,6 +21,7 @@ import numpy as np
 import yaml
 
 import experiment
+import picture
 import physics
 
 VOID = {"meta", "img", "br", "hr", "input", "link"}
@@ -120,6 +121,7 @@ def write_truth(t):
 def check_drawn(out, run, n, chi2):
     """Pictures of traces have the errors by which the fit counted chi^2."""
     with h5py.File(f"{out}/modes.h5") as m, h5py.File(f"{out}/cube.h5") as c:
+        r.ok(abs(m["entry/fit/delay_step"][()] - 0.04) < 1e-12, f"whole: the step is that of the bins, {m['entry/fit/delay_step'][()]}")
         sigma, weight, used = m["entry/sigma"][()], m["entry/fit/weight"][()], m["entry/fit/n_delays"][()]
         terms, errors, delay = len(m["entry/background"]), c["entry/cube/signal_errors"][()], c["entry/cube/delay"][()]
         given, span = c["entry/bins/weight"][()], [m[f"entry/fit/delay_{k}"][()] for k in ("first", "last")]
@@ -240,6 +242,26 @@ def check_parts():
     xani("report", folder)
     _, figures = look(folder, "older")
     r.ok([v["residual_squares"] for v in figures["runs"][0]["traces"]] == [None] * 3, "modes without the errors of the fit: traces have none")
+    folder = part("digits", "cube.h5", "modes.h5")
+    with h5py.File(f"{folder}/modes.h5", "r+") as f:
+        m = f["entry/modes"]
+        top = np.unravel_index(np.nanargmax(m["significance"][0]), m["significance"].shape[1:])
+        for name, value, error in (("amplitude", 0.06746, 0.02349), ("damping", 1234.0, 50.0), ("phase", 0.1, 13.0)):
+            m[name][(0, *top)], m[f"{name}_errors"][(0, *top)] = value, error
+        for name in list(m):  # four modes of one frequency each, the first at the upper end of the axis
+            if m[name].ndim == 3:
+                attrs, first = dict(m[name].attrs), m[name][0]
+                del m[name]
+                m[name] = np.repeat(first[None], 4, 0)
+                m[name].attrs.update(attrs)
+        for k, f_thz in enumerate((9, 3, 2, 1)):
+            m["frequency"][k] = np.where(np.isfinite(m["frequency"][k]), f_thz, np.nan)
+    xani("report", folder)
+    words, _ = look(folder, "digits")
+    r.ok(" 7(2) " in words and "1230(50)" in words and " 0(13) " in words, "errors in brackets, whatever the digits of the value")
+    p = picture.read(f"{folder}/report/frequencies.png")[:, :, :3].astype(int)
+    blue = np.abs(p - [0, 114, 178]).max(2) < 30
+    r.ok(blue.any() and not blue[25:175, 600:905].any(), "frequencies: the curve stays below the legend of four modes")
     folder = part("labels", "dispersion.h5")
     for share, drawn in ((0.031, True), (0.004, False)):  # of the path: 36 and 5 pixels
         seen = []
@@ -295,6 +317,18 @@ def check_binned(t):
     _, figures = look(f"{folder}/tall", "tall")
     size = {p["file"]: (p["width"], p["height"]) for p in figures["pictures"]}
     r.ok(size["report/mask.png"][0] < 400 and size["report/frequency-1.png"][0] < 600, f"tall: the picture is as wide as the detector, {size['report/mask.png']}")
+    for name in ("cube", "modes"):
+        with h5py.File(f"{folder}/tall/{name}.h5", "r+") as f:
+            del f["entry/module_rows"]
+            f["entry/module_rows"] = np.full(16, 6)
+    xani("report", f"{folder}/tall")
+    dark = picture.read(f"{folder}/tall/report/mask.png")[:, :, :3].max(2) < 110
+    h = len(dark)
+    across = picture.runs(dark[h - 68:h - 46].any(0), 9)  # numbers below the columns
+    columns = len(picture.runs(dark[h - 87:h - 84].sum(0) > 0, 60))
+    r.ok(len(across) >= columns > 1 and max(b - a for a, b in across) < 34, f"16 modules in {columns} columns: numbers stand apart, {[int(b - a) for a, b in across]}")
+    down = picture.runs(dark[:h - 100, 40:88].any(1), 2)
+    r.ok(len(down) > 3 and max(b - a for a, b in down) < 26, f"16 modules: so do those of the rows, {[int(b - a) for a, b in down]}")
 
 
 # ---- failures

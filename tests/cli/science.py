@@ -225,6 +225,9 @@ def check_unknown_reach(out):
          "coherent modes: candidates are those of their frequency")
     _, stderr, alias, nu, *_ = remap(out, zr, "map.crystal.max_thz=8")
     r.ok("aliasing:" in stderr and both(alias, np.where(fn - nu <= 8, 1, 0)), "map.crystal.max_thz: judged by it")
+    _, stderr, alias, *_ = remap(out, zr, "map.crystal.max_thz=5.02")  # its images lie above the band of the fit
+    r.ok("xani: aliasing:" in stderr and "; 0 of " in stderr and "warning: aliasing" not in stderr and not np.any(alias),
+         "map.crystal.max_thz: where no mode may be mirrored that is no warning")
     _, stderr, alias, *_ = remap(out, zr, "map.crystal.max_thz=4.9")
     r.ok("alias" not in stderr and not np.any(alias), "map.crystal.max_thz: below the Nyquist frequency nothing is mirrored")
 
