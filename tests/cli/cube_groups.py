@@ -4,26 +4,17 @@
 of the detector: blocks of a module, incomplete ones dropped; or with one of the groups themselves.  Prints TAP.
 """
 import os
-import sys
 
-root = os.environ["XN_ROOT"]
-sys.path[:0] = [os.path.join(root, "tests", "contract"), os.path.join(root, "tests", "layouts")]
-try:
-    import h5py
-    import numpy as np
+from harness import new_folder, r, write_config, xani
 
-    import shots
-    import tools
-    from walk import Report
-except ImportError as missing:
-    print(f"1..0 # SKIP {missing}")
-    sys.exit(77)
+import h5py
+import numpy as np
 
-XANI, SCRATCH = os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2])
-r = Report()
-t = tools.Tools(XANI, r)
+import shots
+import tools
+
 K, ROWS, NX = 3, 16, 32  # 5 x 10 groups of each module; a row and two columns are left over
-where = tools.folder(SCRATCH, "groups")
+where = new_folder("groups")
 with open(f"{where}/two.geom", "w") as f:
     f.write("clen = 0.08\nphoton_energy = 10000\nres = 1000\ndata = /data\n")
     for m in range(2):
@@ -36,7 +27,7 @@ EXPERIMENT = {"map": {"crystal": {"cell": [3.61, 3.61, 3.61, 90, 90, 90], "space
 
 
 def write(name, config):
-    return shots.write_config(f"{where}/{name}.yaml", {**config, "fit": {"modes_max": 1}, **{k: {**v, **config.get(k, {})} for k, v in EXPERIMENT.items()}})
+    return write_config(f"{where}/{name}.yaml", {**config, "fit": {"modes_max": 1}, **{k: {**v, **config.get(k, {})} for k, v in EXPERIMENT.items()}})
 
 
 def points(name, config, cube=None):
@@ -44,10 +35,10 @@ def points(name, config, cube=None):
     cube, modes, out = cube or f"{where}/{name}.h5", f"{where}/{name}_modes.h5", f"{where}/{name}_map.h5"
     said = ""
     if not os.path.exists(cube):
-        code, said = shots.reduce(XANI, config, cube)
+        code, said = shots.reduce(config, cube)
         if code:
             return None, None, said
-    code, _, err = t.xani("fit", cube, "--config", config, "-o", modes)
+    code, _, err = xani("fit", cube, "--config", config, "-o", modes)
     if code:
         return None, None, said + err
     with h5py.File(modes, "a") as f:
@@ -56,7 +47,7 @@ def points(name, config, cube=None):
             f[f"entry/modes/{key}"][0] = value
         f["entry/n_modes"][()], f["entry/fit_status"][()] = fitted, np.where(fitted, 0, 2)
         shape, k = fitted.shape, int(f["entry/spatial_bin"][()])
-    code, _, err = t.xani("map", "--config", config, modes, "-o", out)
+    code, _, err = xani("map", "--config", config, modes, "-o", out)
     if code:
         return None, None, said + err
     with h5py.File(out) as f:
@@ -95,7 +86,7 @@ same("the pair fitted with the configuration of the shots", points("fitted", con
 with open(write("twice", {**back, "reduce": {"spatial_bin": 2 * K}})) as f:
     found, facts, said = points("twice", f.name)
 r.ok(facts == ((4, 5), 2 * K), f"groups of groups: {facts} {said.strip()[-200:]}")
-t.refuse("groups that cannot be made of them", where, {**back, "reduce": {"spatial_bin": 4}}, "reduce.spatial_bin", "groups of 3 x 3", code=2)
+tools.refuse("groups that cannot be made of them", where, {**back, "reduce": {"spatial_bin": 4}}, "reduce.spatial_bin", "groups of 3 x 3", code=2)
 with open(f"{where}/groups.geom", "w") as f:
     f.write(f"clen = 0.08\nphoton_energy = 10000\nres = {1000 / K}\ndata = /data\n")
     for m in range(2):
@@ -114,10 +105,9 @@ for half in ("on", "off"):
         b["imgs"] = a["imgs"][()]
 other = {"input": {**back["input"], "files": [f"{where}/run0007_on.h5"]}}
 same("input.grouped", points("key", write("key", {"input": {**other["input"], "grouped": K}})), want, ((10, 10), K))
-code, _, err = t.xani("check", write("none", other))
+code, _, err = xani("check", write("none", other))
 r.ok(code == 2 and "describes 32 x 32 pixels" in err and "the frames have 10 x 10" in err and "input.grouped: 3" in err, f"without it the message names the key: {code} {err.strip()[-250:]}")
-t.refuse("a number that the files contradict", where, {"input": {**back["input"], "grouped": 2}}, "input.grouped", "groups of 3 x 3", code=2)
-t.refuse("frames of shots", where, {**direct, "input": {**direct["input"], "grouped": 2}}, "input.grouped", "only cubes", code=2)
+tools.refuse("a number that the files contradict", where, {"input": {**back["input"], "grouped": 2}}, "input.grouped", "groups of 3 x 3", code=2)
+tools.refuse("frames of shots", where, {**direct, "input": {**direct["input"], "grouped": 2}}, "input.grouped", "only cubes", code=2)
 
-print(f"1..{r.n}")
-sys.exit(1 if r.failed else 0)
+r.end()

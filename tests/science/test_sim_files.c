@@ -376,6 +376,7 @@ static void interrupt(void *user, const char *stage, int64_t done, int64_t total
 START_TEST(interrupted)
 {
     char dir[512], *place;
+    bool made;
     size_t n[2];
     xani_create(&ctx);
     simulate("sim-interrupted", "engine.threads=2", NULL, dir);
@@ -383,8 +384,8 @@ START_TEST(interrupted)
     xani_config *c = parse(NULL);
     ck_assert_int_eq(xani_config_assign(ctx, c, "sim.seed=77"), XANI_OK);
     xani_set_progress(ctx, interrupt, NULL);
-    ck_assert_int_eq(xn_sim_begin(ctx, c, dir, &place), XANI_OK);
-    ck_assert_int_eq(xn_sim_end(ctx, c, dir, &place, xn_sim_write(ctx, c, place)), XANI_INTERRUPTED);
+    ck_assert_int_eq(xn_sim_begin(ctx, c, dir, &place, &made), XANI_OK);
+    ck_assert_int_eq(xn_sim_end(ctx, c, dir, &place, made, xn_sim_write(ctx, c, place)), XANI_INTERRUPTED);
     char *after = file_bytes(dir, "gains.h5", &n[1]);
     ck_assert(n[0] == n[1] && memcmp(before, after, n[0]) == 0);
     free(before);
