@@ -208,12 +208,11 @@ static void draw_shares(const picture *p)
 
 static void of_timing(const picture *p, const char *key, series *out)
 {
-    const json_t *row;
+    const json_t *row, *rows = json_object_get(p->plan, "timing");
     size_t n;
     out->n = 0;
     add(out, 0, 1);
-    json_array_foreach((json_t *)json_object_get(p->plan, "timing"), n, row)
-        add(out, number_of(row, "frequency_thz"), number_of(row, key));
+    json_array_foreach((json_t *)rows, n, row) { add(out, number_of(row, "frequency_thz"), number_of(row, key)); }
 }
 
 static void draw_timing(const picture *p)

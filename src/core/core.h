@@ -95,8 +95,8 @@ void *xn_realloc(void *p, size_t n, size_t size); // contents kept
 char *xn_strdup(const char *s);
 char *xn_format(const char *fmt, ...) XN_PRINTF(1, 2); // owned; NULL when memory is short
 void xn_free(void *p);
-// Whether so many threads may call BLAS and LAPACK: XANI_ERR_MEMORY where a limited address space (ulimit -v) has no room
-// for OpenBLAS's buffers, for which it would ask for ever, deaf to signals. Asked before the first call.
+// Whether so many threads may call BLAS and LAPACK: XANI_ERR_MEMORY where a limited address space (ulimit -v) has no
+// room for OpenBLAS's buffers, for which it would ask for ever, deaf to signals. Asked before the first call.
 xani_status xn_algebra_room(xn_ctx *ctx, int threads);
 int64_t xn_memory_free(void); // bytes this process may still take, as the system and its control groups say
 // The same, and processors by share of time (INT64_MAX: no limit), of the system whose /proc and /sys stand there, for
