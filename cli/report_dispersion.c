@@ -322,7 +322,7 @@ static void aliasing_text(report *r)
         report_paragraph(r,
                          "%lld points lie above what this crystal can do. The delay bins are not even: no "
                          "Nyquist frequency tells which others may be folded back.",
-                         (long long)(p->mirrored + p->unjudged));
+                         (long long)p->mirrored + (long long)p->unjudged);
     else if (p->mirrored > 0)
         report_paragraph(
             r,

@@ -60,7 +60,8 @@ static void warnings(report *r, const totals *t)
         report_note(r, "the delay bins are too coarse for this crystal: %lld points may be aliased",
                     (long long)p->mirrored);
     else if (p->mirrored + p->unjudged > 0 && !isfinite(r->dispersion.nyquist_thz))
-        report_note(r, "%lld points lie above what this crystal can do", (long long)(p->mirrored + p->unjudged));
+        report_note(r, "%lld points lie above what this crystal can do",
+                    (long long)p->mirrored + (long long)p->unjudged);
     if (t->fitted > 0 && t->asked == 0)
         report_note(r, "no oscillation was looked for: fit.modes_max is 0");
     else if (t->asked > 0 && t->with_modes == 0)

@@ -139,7 +139,7 @@ static xani_status read_dataset(xn_ctx *ctx, const xn_h5 *h5, traces *t)
     }
     if (t->n_points * t->outer * t->inner == 0)
         return xn_fail(ctx, XANI_ERR_INPUT, "%s: %s is empty: %lld traces of %lld samples", xn_h5_path(h5),
-                       t->file->data, (long long)(t->outer * t->inner), (long long)t->n_points);
+                       t->file->data, (long long)t->outer * (long long)t->inner, (long long)t->n_points);
     XN_TRY(read_x(ctx, h5, t));
     return read_sigma(ctx, h5, &info, t);
 }

@@ -120,8 +120,9 @@ static xani_status count_repeated(xn_ctx *ctx, const framed *rows, int64_t n, co
     int64_t room = 0, k = 0;
     for (int64_t i = 1; i < n; i++) room += rows[i].id == rows[i - 1].id;
     for (int c = 0; w != NULL && c < w->n_channels; c++) room += w->channel[c].repeated;
-    uint64_t *id = room > 0 ? xn_alloc((size_t)room, sizeof *id) : NULL;
-    if (room > 0 && id == NULL) return xn_fail_memory(ctx, "the repeated ids", (size_t)room * sizeof *id);
+    if (room == 0) return XANI_OK;
+    uint64_t *id = xn_alloc((size_t)room, sizeof *id);
+    if (id == NULL) return xn_fail_memory(ctx, "the repeated ids", (size_t)room * sizeof *id);
     for (int64_t i = 1; i < n; i++)
         if (rows[i].id == rows[i - 1].id) id[k++] = rows[i].id;
     for (int c = 0; w != NULL && c < w->n_channels; c++) {
@@ -129,7 +130,7 @@ static xani_status count_repeated(xn_ctx *ctx, const framed *rows, int64_t n, co
         for (int64_t i = 0; i < channel->n && channel->repeated > 0; i++)
             if (channel->mark[i] & XN_MARK_REPEATED) id[k++] = channel->id[i] << channel->shift;
     }
-    if (k > 0) qsort(id, (size_t)k, sizeof *id, by_size);
+    qsort(id, (size_t)k, sizeof *id, by_size);
     for (int64_t i = 0; i < k; i++) s->duplicate += i == 0 || id[i] != id[i - 1];
     xn_free(id);
     return XANI_OK;
