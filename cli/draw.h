@@ -97,9 +97,9 @@ void draw_stroke(double x0, double y0, double x1, double y1, double width); // i
 // Text at a place in pixels; just 0 left, 0.5 centre, 1 right; size in em. '#' is printed as it is.
 void draw_text(double x, double y, double just, double size, draw_colour colour, const char *text);
 void draw_text_vertical(double x, double y, double size, draw_colour colour, const char *text);
-// One line of a legend inside the frame, line 0 at the top; mark: 'o' disc, '-' line, '=' dashed line, '#' box.
 // Top of an axis from 0 that keeps data up to `most` below a legend of so many lines.
 double draw_below_legend(const draw_axes *a, int lines, double most);
+// One line of a legend inside the frame, line 0 at the top; mark: 'o' disc, '-' line, '=' dashed line, '#' box.
 void draw_legend(const draw_axes *a, bool right, int line, char mark, draw_colour colour, const char *text);
 
 #endif
