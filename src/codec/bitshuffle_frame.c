@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// bitshuffle_frame.c -- the filter bitshuffle (32008), alone and with LZ4 or zstd.
+// bitshuffle_frame.c -- the filter bitshuffle (32008), alone and with LZ4 or zstd: whole, or block after block.
 //
 // Filter values: major, minor, element size, elements of a block (0: default), compression (0, 2 LZ4, 3 zstd).
 // Compressed: total bytes (u64), block bytes (u32), then each block as length (u32) and data; big-endian.
@@ -10,85 +10,95 @@
 #include <zstd.h>
 
 #include "codec/bitshuffle.h"
-#include "codec/filter.h"
+#include "codec/bitshuffle_blocks.h"
 
-enum { LZ4 = 2, ZSTD = 3, STACK = 16384, LARGEST_ELEMENT = 1 << 16 };
+enum { LZ4 = 2, ZSTD = 3, LARGEST_ELEMENT = 1 << 16, HEADER = 12 };
 
-typedef struct {
-    size_t elem, block; // bytes of an element, elements of a block
-    unsigned compression;
-    uint8_t *packed, *planes; // one block each
-    bool stream;
-    ZSTD_DCtx *zstd;
-} frame;
-
-// One block of n elements: decompressed to b->packed, then put in order. Moves *src; NULL or what is wrong.
-static const char *decode_block(const frame *b, const uint8_t **src, const uint8_t *end, uint8_t *dst, size_t n)
+size_t xn_bitshuffle_header(const xn_filter *filter)
 {
-    size_t bytes = n * b->elem;
-    if (b->compression == 0) {
-        if ((size_t)(end - *src) < bytes) return "bitshuffle data end early";
-        xn_bits_unshuffle(*src, dst, b->planes, n, b->elem, b->stream);
-        *src += bytes;
-        return NULL;
-    }
-    if (end - *src < 4) return "bitshuffle data end early";
-    size_t length = xn_be32(*src);
-    *src += 4;
-    if ((size_t)(end - *src) < length) return "bitshuffle data end early";
-    bool good;
-    if (b->compression == LZ4)
-        good = xn_lz4_decode(*src, length, b->packed, bytes);
-    else
-        good = ZSTD_decompressDCtx(b->zstd, b->packed, bytes, *src, length) == bytes; // errors are huge numbers
-    if (!good) return b->compression == LZ4 ? "LZ4 block is damaged" : "zstd block is damaged";
-    xn_bits_unshuffle(b->packed, dst, b->planes, n, b->elem, b->stream);
-    *src += length;
-    return NULL;
+    return filter->n_values > 4 && filter->values[4] != 0 ? HEADER : 0;
 }
 
-static const char *decode_blocks(const frame *b, const uint8_t *src, const uint8_t *end, uint8_t *dst, size_t n)
+const char *xn_bitshuffle_begin(const xn_filter *filter, const uint8_t *src, size_t n, size_t room,
+                                xn_bitshuffle_blocks *b)
 {
-    while (n >= 8) {
-        size_t count = n < b->block ? n & ~(size_t)7 : b->block;
-        const char *why = decode_block(b, &src, end, dst, count);
-        if (why) return why;
-        dst += count * b->elem;
-        n -= count;
+    if (filter->n_values < 3 || filter->values[2] == 0 || filter->values[2] > LARGEST_ELEMENT)
+        return "bitshuffle has no element size";
+    *b = (xn_bitshuffle_blocks){.elem = filter->values[2], .compression = filter->n_values > 4 ? filter->values[4] : 0};
+    if (b->compression != 0 && b->compression != LZ4 && b->compression != ZSTD) return "unknown bitshuffle compression";
+    b->block = filter->n_values > 3 ? filter->values[3] : 0;
+    uint64_t total = n;
+    if (b->compression) {
+        if (n < HEADER) return "bitshuffle header is missing";
+        total = xn_be64(src);
+        b->block = xn_be32(src + 8) / b->elem;
     }
-    if ((size_t)(end - src) < n * b->elem) return "bitshuffle data end early";
-    memcpy(dst, src, n * b->elem);
+    if (b->block == 0) b->block = xn_bitshuffle_block(b->elem);
+    if (total > room || total % b->elem || b->block % 8) return "bitshuffle header is damaged";
+    b->left = (size_t)total / b->elem;
+    if (b->block > b->left) b->block = b->left & ~(size_t)7; // never more memory than the chunk's
+    return b->block * b->elem > INT32_MAX ? "bitshuffle block is too large" : NULL;
+}
+
+size_t xn_bitshuffle_next(const xn_bitshuffle_blocks *b)
+{
+    return (b->left >= b->block && b->block > 0 ? b->block : b->left < 8 ? b->left : b->left & ~(size_t)7) * b->elem;
+}
+
+size_t xn_bitshuffle_needs(const xn_bitshuffle_blocks *b, const uint8_t *src, size_t n)
+{
+    if (b->compression == 0 || b->left < 8) return xn_bitshuffle_next(b);
+    return n < 4 ? 4 : 4 + (size_t)xn_be32(src);
+}
+
+static const char *unpack(xn_codec *codec, const xn_bitshuffle_blocks *b, const uint8_t *src, size_t n, uint8_t *dst,
+                          size_t bytes)
+{
+    if (b->compression == LZ4) return xn_lz4_decode(src, n, dst, bytes) ? NULL : "LZ4 block is damaged";
+    struct ZSTD_DCtx_s *zstd = xn_codec_zstd(codec);
+    if (zstd == NULL) return xn_codec_no_memory;
+    // errors are huge numbers
+    return ZSTD_decompressDCtx(zstd, dst, bytes, src, n) == bytes ? NULL : "zstd block is damaged";
+}
+
+const char *xn_bitshuffle_decode(xn_codec *codec, xn_bitshuffle_blocks *b, const uint8_t *src, size_t n, uint8_t *dst)
+{
+    size_t bytes = xn_bitshuffle_next(b), most = b->block * b->elem;
+    const uint8_t *rows = src;
+    if (n < xn_bitshuffle_needs(b, src, n)) return "bitshuffle data end early";
+    if (b->left < 8) {
+        memcpy(dst, src, bytes);
+        b->left = 0;
+        return NULL;
+    }
+    uint8_t *packed = xn_codec_memory(codec, XN_CODEC_BLOCK, 2 * most + XN_LZ4_SLACK);
+    if (packed == NULL) return xn_codec_no_memory;
+    if (b->compression) {
+        const char *why = unpack(codec, b, src + 4, xn_be32(src), packed, bytes);
+        if (why) return why;
+        rows = packed;
+    }
+    xn_bits_unshuffle(rows, dst, packed + most + XN_LZ4_SLACK, bytes / b->elem, b->elem, xn_codec_streams(codec));
+    b->left -= bytes / b->elem;
     return NULL;
 }
 
 const char *xn_decode_bitshuffle(xn_codec *codec, const xn_filter *filter, const uint8_t *src, size_t n, uint8_t *dst,
                                  size_t room, size_t *written)
 {
-    if (filter->n_values < 3 || filter->values[2] == 0 || filter->values[2] > LARGEST_ELEMENT)
-        return "bitshuffle has no element size";
-    frame b = {.elem = filter->values[2], .compression = filter->n_values > 4 ? filter->values[4] : 0};
-    if (b.compression != 0 && b.compression != LZ4 && b.compression != ZSTD) return "unknown bitshuffle compression";
-    b.block = filter->n_values > 3 ? filter->values[3] : 0;
+    xn_bitshuffle_blocks b;
+    const char *why = xn_bitshuffle_begin(filter, src, n, room, &b);
+    if (why) return why;
     const uint8_t *end = src + n;
-    uint64_t total = n;
-    if (b.compression) {
-        if (n < 12) return "bitshuffle header is missing";
-        total = xn_be64(src);
-        b.block = xn_be32(src + 8) / b.elem;
-        src += 12;
+    uint8_t *to = dst;
+    for (src += xn_bitshuffle_header(filter); b.left > 0;) {
+        size_t needs = xn_bitshuffle_needs(&b, src, (size_t)(end - src)), bytes = xn_bitshuffle_next(&b);
+        why = xn_bitshuffle_decode(codec, &b, src, (size_t)(end - src), to);
+        if (why) break;
+        src += needs;
+        to += bytes;
     }
-    if (b.block == 0) b.block = xn_bitshuffle_block(b.elem);
-    if (total > room || total % b.elem || b.block % 8) return "bitshuffle header is damaged";
-    if (b.block > total / b.elem) b.block = (size_t)(total / b.elem) & ~(size_t)7; // never more memory than the chunk's
-    size_t bytes = b.block * b.elem;
-    if (bytes > INT32_MAX) return "bitshuffle block is too large";
-    b.packed = xn_codec_memory(codec, XN_CODEC_BLOCK, 2 * bytes + XN_LZ4_SLACK);
-    if (b.compression == ZSTD) b.zstd = xn_codec_zstd(codec);
-    if (b.packed == NULL || (b.compression == ZSTD && b.zstd == NULL)) return xn_codec_no_memory;
-    b.planes = b.packed + bytes + XN_LZ4_SLACK;
-    b.stream = xn_codec_streams(codec);
-    *written = (size_t)total;
-    const char *why = decode_blocks(&b, src, end, dst, (size_t)total / b.elem);
-    if (b.stream) xn_stream_end();
+    if (xn_codec_streams(codec)) xn_stream_end();
+    *written = (size_t)(to - dst);
     return why;
 }

@@ -71,6 +71,10 @@ int64_t xn_parts_first(const xn_array *a, int64_t row);
 bool xn_box_is_run(int rank, const int64_t *n, const int64_t *whole);
 // Box [lo, lo + n) of the array within part p, as a box of its store.
 void xn_part_box(const xn_part *p, const int64_t *lo, const int64_t *n, int64_t *store_lo, int64_t *store_n);
+// array_view.c: a row that lies in one part, as a box of its store; NULL: it does not.
+const xn_part *xn_part_row(const xn_array *a, int64_t row, int64_t *lo, int64_t *n);
+// Where in the file the bytes of a box lie and nothing else; -1: they are filtered or in pieces.
+int64_t xn_part_run(const xn_store *s, const int64_t *lo, const int64_t *n);
 
 xn_worker *xn_worker_take(xn_array *a); // NULL: out of memory
 void xn_worker_give(xn_array *a, xn_worker *w);

@@ -23,8 +23,7 @@ void xn_part_box(const xn_part *p, const int64_t *lo, const int64_t *n, int64_t 
     }
 }
 
-// A row that lies in one part, as a box of its store; NULL: it does not.
-static const xn_part *row_box(const xn_array *a, int64_t row, int64_t *lo, int64_t *n)
+const xn_part *xn_part_row(const xn_array *a, int64_t row, int64_t *lo, int64_t *n)
 {
     int64_t from[XANI_MAX_RANK] = {row}, count[XANI_MAX_RANK] = {1};
     for (int k = 1; k < a->info.rank; k++) count[k] = a->info.dims[k];
@@ -39,8 +38,7 @@ static const xn_part *row_box(const xn_array *a, int64_t row, int64_t *lo, int64
     return NULL;
 }
 
-// Bytes of the file that hold the box and nothing else; -1: they are filtered or in pieces.
-static int64_t run_of_box(const xn_store *s, const int64_t *lo, const int64_t *n)
+int64_t xn_part_run(const xn_store *s, const int64_t *lo, const int64_t *n)
 {
     int64_t first = 0, block = 0, at[XANI_MAX_RANK] = {0};
     if (s->kind == XN_STORE_CONTIGUOUS) {
@@ -63,10 +61,10 @@ const void *xn_array_view(xn_array *a, int64_t row)
 {
     int64_t lo[XANI_MAX_RANK], n[XANI_MAX_RANK], bytes = (int64_t)xn_type_size(a->info.type);
     if (a->info.rank < 1 || row < 0 || row >= a->info.dims[0]) return NULL;
-    const xn_part *p = row_box(a, row, lo, n);
+    const xn_part *p = xn_part_row(a, row, lo, n);
     for (int k = 1; k < a->info.rank; k++) bytes *= a->info.dims[k];
     if (p == NULL || p->store->swap) return NULL;
-    int64_t offset = run_of_box(p->store, lo, n), file = xn_file_bytes(p->store->file);
+    int64_t offset = xn_part_run(p->store, lo, n), file = xn_file_bytes(p->store->file);
     if (offset < 0 || bytes > file || offset > file - bytes || offset % (int64_t)p->store->elem) return NULL;
     const uint8_t *map = xn_file_map(p->store->file);
     return map ? map + offset : NULL;
@@ -96,7 +94,7 @@ void xn_array_prefetch(xn_array *a, const int64_t *list, int64_t n)
     for (int64_t i = 0; i < n; i++) {
         int64_t lo[XANI_MAX_RANK] = {0}, count[XANI_MAX_RANK] = {0}, at[XANI_MAX_RANK] = {0}, end[XANI_MAX_RANK] = {0};
         if (a->info.rank < 1 || list[i] < 0 || list[i] >= a->info.dims[0]) continue;
-        const xn_part *p = row_box(a, list[i], lo, count);
+        const xn_part *p = xn_part_row(a, list[i], lo, count);
         if (p == NULL || p->store->kind > XN_STORE_CHUNKED) continue;
         const xn_store *s = p->store;
         for (int k = 0; k < s->rank; k++) {

@@ -21,6 +21,7 @@ void xn_frames_close(xn_frames **frames)
 }
 
 const xn_frames_info *xn_frames_get_info(const xn_frames *frames) { return &frames->info; }
+const xn_array *xn_frames_array(const xn_frames *frames) { return frames->array; }
 
 static xani_status describe(xn_ctx *ctx, const char *path, const char *dataset, xn_frames *f)
 {

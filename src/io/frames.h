@@ -28,6 +28,7 @@ xani_status xn_frames_open(xn_ctx *ctx, const char *const *paths, int n_paths, c
 xani_status xn_frames_open_on(xn_ctx *ctx, const xn_frames *frames, const xn_device_target *target, xn_frames **out);
 void xn_frames_close(xn_frames **frames);
 const xn_frames_info *xn_frames_get_info(const xn_frames *frames);
+const xn_array *xn_frames_array(const xn_frames *frames); // whose rows the frames are
 // Decoded frame in its stored type, native byte order, into dst (frame_bytes), in this thread. Thread-safe.
 xani_status xn_frames_read(xn_ctx *ctx, xn_frames *frames, int64_t frame, void *dst);
 // Frames list[0] ... list[n - 1] behind each other into dst, on so many threads (0: all); chunks that hold several of

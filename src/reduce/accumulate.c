@@ -125,7 +125,7 @@ static xani_status end_step(xn_accumulator *a, const xn_pass *pass, const xn_bat
 // processor or devices.
 static void save_what_is_added(xn_accumulator *a, const xn_pass *pass, const xn_batch *now, bool block_ends)
 {
-    if (a->keep == NULL) return;
+    if (a->keep == NULL || a->half_added) return;
     if (a->solo == NULL && now->n > 0 && add_up(a, pass, now, block_ends) != XANI_OK) return;
     xn_keep_interrupted(a->keep, pass);
 }

@@ -11,7 +11,9 @@ typedef struct xn_sum_devices xn_sum_devices;
 typedef struct xn_solo xn_solo; // solo.h
 
 typedef struct xn_batch {
-    uint8_t *frames;      // decoded, plan->frame_bytes apart
+    uint8_t *frames;      // decoded, from detector row first_row on
+    int64_t step;         // bytes from one to the next
+    int64_t first_row;    // 0 but for strips of them (solo_strips.c)
     xn_work_shot **shots; // frame i belongs to shots[i]
     int32_t *order;       // 0 .. n-1 sorted by bin, laser off first
     int64_t *key;         // work, for that
@@ -44,6 +46,7 @@ struct xn_accumulator {
     xn_sum_devices *devices;     // those in use, NULL: none
     xn_solo *solo;               // threads with frames of their own; NULL: the batches are read, then added
     bool torn;                   // one failed in such a way that the pass is to be made anew
+    bool half_added;             // some frames are, so the sums of this pass are good for nothing any more
     int64_t batch_frames;        // that there is memory for
     xn_batch batch[2];           // one is added while the other is read
     // room of each thread

@@ -3,10 +3,10 @@
 //
 // In flow order: select.c (cuts; windows.c their statistics, cutflow.c in words), bins.c (delay bins), groups.c (pixels
 // to groups, calibration planes), words.c (words to photons), correct.c (what needs whole frames), plan.c (memory,
-// passes, batches), accumulate.c, solo.c, step.c and rows.c (frames to integer sums; device.h on devices), finish.c
-// (sums to signal and errors), light.c (does every module see light?), sign.c, sign_tool.c (are its signs plausible?),
-// zero.c (where is it 0?), curve.c (I0), drift.c (the laser-off reference), binned.c (cubes that come binned), reduce.c
-// (the stage).
+// passes, batches), accumulate.c, solo.c, solo_strips.c, step.c and rows.c (frames to integer sums; device.h on
+// devices), finish.c (sums to signal and errors), light.c (does every module see light?), sign.c, sign_tool.c (are its
+// signs plausible?), zero.c (where is it 0?), curve.c (I0), drift.c (the laser-off reference), binned.c (cubes that
+// come binned), reduce.c (the stage).
 #ifndef XN_REDUCE_INTERNAL_H
 #define XN_REDUCE_INTERNAL_H
 

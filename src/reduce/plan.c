@@ -9,7 +9,8 @@
 //
 // Batches, as step.c adds them: large enough to share the work among the threads, small enough to stay near the cache;
 // where groups are single pixels, the sums' own traffic (48 bytes per pixel and shot) weighs more than the frames, and
-// larger batches let several shots of one bin meet.  Threads with frames of their own (solo.c) hold no more than two.
+// larger batches let several shots of one bin meet.  Threads with frames of their own (solo.c) hold no more than two,
+// strips of further ones included.
 #include <stdio.h>
 #include <string.h>
 

@@ -11,9 +11,9 @@
 
 static const uint8_t *frame_row(const xn_accumulator *a, const xn_batch *batch, int64_t frame, int64_t row)
 {
-    size_t pixel = (size_t)row * (size_t)a->groups->det_nx;
+    size_t pixel = (size_t)(row - batch->first_row) * (size_t)a->groups->det_nx;
     size_t size = a->groups->correct.by_frame ? sizeof(int32_t) : xn_type_size(a->groups->type);
-    return batch->frames + frame * a->plan->frame_bytes + pixel * size;
+    return batch->frames + frame * batch->step + pixel * size;
 }
 
 // A frame that was corrected is photons already; what has no number in it is flagged here only where the corrections

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // solo.c -- threads that each read and add frames of their own.
 //
-// A thread reads a few frames, which stay in its share of the last cache, then goes through the rows of groups and adds
-// that row of one frame after the other: calibration and sums of the row are near for all but the first of them.
+// A thread reads a few frames, then goes through the rows of groups and adds that row of one frame after the other:
+// calibration and sums of the row are near for all but the first of them.  Where frames can be read by strips
+// (solo_strips.c) it does so strip by strip, which stay in the second cache; whole frames stay in its share of the
+// last one.
+//
 // Threads share nothing but the sums: whoever adds a row holds its lock, each begins at another row and leaves out for
 // later what it finds locked.  There is no barrier within a batch.  Sums are integers: the order does not change them.
 //
@@ -11,22 +14,15 @@
 //
 // Frames are so read in jumps.  Where several lie in one chunk (source->together) each of them would cost the whole
 // chunk: those are read in their order and added by step.c, as are frames that devices add.
-#include "reduce/solo.h"
-
 #include <omp.h>
 #include <sched.h>
 #include <string.h>
 
+#include "reduce/solo_parts.h"
+
 enum { SLOTS_LEAST = 4, SLOTS_MOST = 16, TURNS = 8, SHOTS_PER_BIN = 4, SHOTS_MOST = 4096 };
 #define SLOTS_BYTES ((int64_t)4 << 20) // of a thread
 #define BATCH_BYTES ((int64_t)4 << 30) // between two looks at clock and interruptions, if the threads' share is less
-
-struct xn_solo {
-    int64_t slots, shots;
-    uint8_t *frames;  // (threads, slots)
-    uint8_t *done;    // (threads, rows)
-    omp_lock_t *lock; // (rows)
-};
 
 // Frames of a thread: as many as stay in the cache, within the memory that the plan has for batches; 0: none.
 static int64_t choose_slots(const xn_accumulator *a, int64_t shots)
@@ -37,10 +33,11 @@ static int64_t choose_slots(const xn_accumulator *a, int64_t shots)
     return xn_min64(xn_min64(want, room), (shots + threads - 1) / threads);
 }
 
-static int64_t choose_shots(const xn_accumulator *a, int64_t slots, int bins)
+// at_once: frames that a thread takes.
+static int64_t choose_shots(const xn_accumulator *a, int64_t at_once, int bins)
 {
     if (a->plan->batch_given) return a->plan->batch_frames;
-    int64_t share = slots * a->threads * TURNS, few = SHOTS_PER_BIN * (int64_t)bins;
+    int64_t share = at_once * a->threads * TURNS, few = SHOTS_PER_BIN * (int64_t)bins;
     return xn_max64(share, xn_min64(few, xn_min64(BATCH_BYTES / a->plan->frame_bytes, SHOTS_MOST)));
 }
 
@@ -54,10 +51,12 @@ xani_status xn_solo_open(xn_accumulator *a, const xn_pass *pass, int64_t shots)
     if (s == NULL) return xn_fail_memory(a->ctx, "frames of the threads", sizeof *s);
     a->solo = s;
     s->slots = slots;
-    s->shots = choose_shots(a, slots, pass->n);
     s->frames = xn_alloc_large(bytes, 1);
     s->done = xn_alloc(threads, (size_t)rows);
     s->lock = s->done != NULL ? xn_alloc((size_t)rows, sizeof *s->lock) : NULL;
+    xn_solo_strips_open(a, shots);
+    s->at_once = s->strips.n > 0 ? s->strips.n : slots;
+    s->shots = choose_shots(a, s->at_once, pass->n);
     for (int64_t y = 0; s->lock != NULL && y < rows; y++) omp_init_lock(&s->lock[y]);
     if (s->frames != NULL && s->lock != NULL) return XANI_OK;
     xn_solo_close(a);
@@ -69,6 +68,7 @@ void xn_solo_close(xn_accumulator *a)
     xn_solo *s = a->solo;
     if (s == NULL) return;
     for (int64_t y = 0; s->lock != NULL && y < a->groups->ny; y++) omp_destroy_lock(&s->lock[y]);
+    xn_solo_strips_close(a);
     xn_free(s->lock);
     xn_free(s->done);
     xn_free(s->frames);
@@ -78,21 +78,22 @@ void xn_solo_close(xn_accumulator *a)
 
 int64_t xn_solo_shots(const xn_accumulator *a) { return a->solo->shots; }
 
-// All rows: first those that nobody else is at, then the others.
-static void add_rows(const xn_accumulator *a, const xn_pass *pass, const xn_batch *own, int thread)
+void xn_solo_rows(const xn_accumulator *a, const xn_pass *pass, const xn_batch *own, int64_t begin, int64_t end)
 {
-    int64_t rows = a->groups->ny, start = thread * rows / a->threads;
-    uint8_t *done = a->solo->done + thread * rows;
+    int thread = omp_get_thread_num();
+    int64_t rows = end - begin, start = thread * rows / a->threads;
+    uint8_t *done = a->solo->done + thread * a->groups->ny;
     memset(done, 0, (size_t)rows);
     for (int round = 0; round < 2; round++)
         for (int64_t i = 0; i < rows; i++) {
             int64_t y = (start + i) % rows;
+            omp_lock_t *lock = &a->solo->lock[begin + y];
             if (done[y]) continue;
-            bool mine = omp_test_lock(&a->solo->lock[y]) != 0;
+            bool mine = omp_test_lock(lock) != 0;
             if (!mine && round == 0) continue;
-            for (; !mine; mine = omp_test_lock(&a->solo->lock[y]) != 0) (void)sched_yield(); // its owner may be waiting
-            xn_rows_add(a, pass, own, y, thread);
-            omp_unset_lock(&a->solo->lock[y]);
+            for (; !mine; mine = omp_test_lock(lock) != 0) (void)sched_yield(); // its owner may be waiting
+            xn_rows_add(a, pass, own, begin + y, thread);
+            omp_unset_lock(lock);
             done[y] = 1;
         }
 }
@@ -107,6 +108,7 @@ static xani_status add_frames(const xn_accumulator *a, const xn_pass *pass, cons
     xn_work_shot *shots[SLOTS_MOST] = {NULL};
     xn_batch own = {.frames = a->solo->frames + thread * a->solo->slots * step,
                     .shots = shots,
+                    .step = step,
                     .order = order,
                     .frame = frame,
                     .n = n,
@@ -118,21 +120,34 @@ static xani_status add_frames(const xn_accumulator *a, const xn_pass *pass, cons
         frame[i] = b->frame[*at];
         XN_TRY(xn_step_frame(a, frame[i], own.frames + i * step));
     }
-    add_rows(a, pass, &own, thread);
+    xn_solo_rows(a, pass, &own, 0, a->groups->ny);
     for (int64_t i = 0; i < n; i++)
         shots[i]->added = pass->number; // all or none: what an interrupted batch has is known
     return XANI_OK;
 }
 
-xani_status xn_solo_add(const xn_accumulator *a, const xn_pass *pass, const xn_batch *b)
+// The same of as many as a thread takes at once.
+static xani_status add_some(const xn_accumulator *a, const xn_pass *pass, const xn_batch *b, int64_t first, int64_t n,
+                            int64_t *at)
+{
+    *at = b->order[first];
+    if (xn_interrupted(a->ctx)) return xn_check_interrupt(a->ctx);
+    if (xn_solo_strips_begin(a, b, first, n)) return xn_solo_strips_add(a, pass, b, first, n, at);
+    for (int64_t i = 0; i < n; i += a->solo->slots)
+        XN_TRY(add_frames(a, pass, b, first + i, xn_min64(a->solo->slots, n - i), at));
+    return XANI_OK;
+}
+
+xani_status xn_solo_add(xn_accumulator *a, const xn_pass *pass, const xn_batch *b)
 {
     xn_step s = {.failed = XANI_OK};
 #pragma omp parallel for schedule(dynamic) num_threads(a->threads)
-    for (int64_t first = 0; first < b->n; first += a->solo->slots) {
+    for (int64_t first = 0; first < b->n; first += a->solo->at_once) {
         if (xn_step_failed(&s)) continue;
         int64_t at = 0;
-        xani_status st = add_frames(a, pass, b, first, xn_min64(a->solo->slots, b->n - first), &at);
+        xani_status st = add_some(a, pass, b, first, xn_min64(a->solo->at_once, b->n - first), &at);
         xn_step_note(&s, st, b, at);
     }
+    if (a->solo->strips.half_added) a->half_added = true;
     return xn_step_status(a, &s);
 }

@@ -10,6 +10,6 @@ xani_status xn_solo_open(xn_accumulator *a, const xn_pass *pass, int64_t shots);
 void xn_solo_close(xn_accumulator *a);
 int64_t xn_solo_shots(const xn_accumulator *a); // of a batch
 // Reads the frames of a batch and adds them to the sums of the pass.
-xani_status xn_solo_add(const xn_accumulator *a, const xn_pass *pass, const xn_batch *batch);
+xani_status xn_solo_add(xn_accumulator *a, const xn_pass *pass, const xn_batch *batch);
 
 #endif

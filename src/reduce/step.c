@@ -32,7 +32,7 @@ void xn_batch_close(xn_accumulator *a, xn_batch *b)
 bool xn_batch_open(xn_accumulator *a, int64_t frames, int half, xn_batch *b)
 {
     size_t n = (size_t)frames, bytes = n * (size_t)a->plan->frame_bytes;
-    *b = (xn_batch){.half = half};
+    *b = (xn_batch){.half = half, .step = a->plan->frame_bytes};
     if (a->solo == NULL) b->frames = half < 0 ? xn_alloc_large(bytes, 1) : xn_sum_frames_alloc(a, bytes);
     b->shots = xn_alloc(n, sizeof(xn_work_shot *));
     b->order = xn_alloc(n, sizeof *b->order);

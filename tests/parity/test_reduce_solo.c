@@ -1,10 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// test_reduce_solo.c -- sums of threads that each read and add frames of their own equal those of batches and of the
-// scalar kernels, bit by bit; a frame that cannot be read is named in the same words.
+// test_reduce_solo.c -- sums of threads that each read and add frames of their own, whole or by strips, equal those of
+// batches and of the scalar kernels, bit by bit; a frame that cannot be read is named in the same words.
 #include "context.h"
 #include "no_memory.h"
 
+#include <fcntl.h>
+#include <hdf5.h>
+#include <unistd.h>
+
 #include "core/rng.h"
+#include "io/strips.h"
+#include "io/write/publish.h"
 #include "reduce/internal.h"
 
 enum { FRAMES = 14, SHOTS = 42 };
@@ -68,13 +74,15 @@ typedef struct stack {
     const uint8_t *data;
     size_t bytes;   // of a frame
     int64_t broken; // frame that cannot be read, -1: none
+    xani_status how;
+    xn_frames *file; // the same frames, NULL: not
 } stack;
 
 static xani_status read_frame(xn_ctx *c, xn_source *s, int64_t frame, void *dst, void *scratch)
 {
     const stack *f = s->impl;
     (void)scratch;
-    if (frame == f->broken) return xn_fail(c, XANI_ERR_INPUT, "frames.h5: damaged");
+    if (frame == f->broken) return xn_fail(c, f->how, "frames.h5: damaged");
     memcpy(dst, f->data + (size_t)frame * f->bytes, f->bytes);
     return XANI_OK;
 }
@@ -86,10 +94,46 @@ static xani_status read_list(xn_ctx *c, xn_source *s, const int64_t *frames, int
     return XANI_OK;
 }
 
-// BATCHES: frames are to be read together, so step.c does it.
-typedef enum { BATCHES, SOLO } way;
+static const xn_frames *frames_of(const xn_source *s) { return ((const stack *)s->impl)->file; }
+
+// BATCHES: frames are to be read together, so step.c does it. STRIPS: they lie in a file.
+typedef enum { BATCHES, SOLO, STRIPS } way;
 static const xn_source_ops ops[] = {{.layout = "batches", .read_frame = read_frame, .read_frames = read_list},
-                                    {.layout = "solo", .read_frame = read_frame}};
+                                    {.layout = "solo", .read_frame = read_frame},
+                                    {.layout = "strips", .read_frame = read_frame, .frames = frames_of}};
+
+// ---- the file
+
+static char path[600];
+
+static void write_file(const shape *s, const uint8_t *frames)
+{
+    snprintf(path, sizeof path, "%s/frames.h5", xn_test_dir("solo"));
+    const xn_rows_layout rows = {.type = s->type, .rank = 3, .dims = {FRAMES, s->ny, s->nx}, .filter = "bslz4"};
+    xn_writer *w;
+    ck_assert_int_eq(xn_writer_create(ctx, path, XN_LAYOUT_RESULT, &w), XANI_OK);
+    ck_assert_int_eq(xn_writer_rows_begin(w, "data", &rows), XANI_OK);
+    ck_assert_int_eq(xn_writer_rows(w, "data", FRAMES, frames), XANI_OK);
+    ck_assert_msg(xn_writer_publish(&w) == XANI_OK, "%s", xani_error_text(ctx));
+}
+
+// The last third of a frame as it is stored.
+static void damage(int64_t frame)
+{
+    hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), d = H5Dopen2(f, "data", H5P_DEFAULT);
+    haddr_t at = HADDR_UNDEF;
+    hsize_t n = 0;
+    unsigned mask;
+    ck_assert_int_ge(H5Dget_chunk_info_by_coord(d, (hsize_t[]){(hsize_t)frame, 0, 0}, &mask, &at, &n), 0);
+    H5Dclose(d);
+    H5Fclose(f);
+    char *bad = malloc(n);
+    memset(bad, 0xff, n);
+    int fd = open(path, O_WRONLY);
+    ck_assert(fd >= 0 && pwrite(fd, bad, n / 3, (off_t)(at + n - n / 3)) == (ssize_t)(n / 3));
+    close(fd);
+    free(bad);
+}
 
 static void make_source(const shape *s, stack *frames, way how, xn_source *source)
 {
@@ -140,7 +184,9 @@ static void free_source(xn_source *s)
     xn_shots_free(&s->shots);
 }
 
-static no_memory *failing; // the allocation that fails; NULL: none
+static no_memory *failing;             // the allocation that fails; NULL: none
+static const xn_reduce_watch *watched; // NULL: nothing is saved
+static xani_status broken_how = XANI_ERR_INPUT;
 static xani_status reduce(const shape *s, const uint8_t *frames, way w, int threads, int64_t batch, int64_t broken,
                           xn_cube *cube)
 {
@@ -151,14 +197,17 @@ static xani_status reduce(const shape *s, const uint8_t *frames, way w, int thre
              s->k, s->more, threads, w == BATCHES ? "scalar" : "auto");
     xn_config *config = NULL;
     ck_assert_msg(xn_config_parse(ctx, yaml, "exp.yaml", ".", &config) == XANI_OK, "%s", xani_error_text(ctx));
-    stack f = {frames, (size_t)(s->ny * s->nx) * xn_type_size(s->type), broken};
+    stack f = {frames, (size_t)(s->ny * s->nx) * xn_type_size(s->type), broken, broken_how, NULL};
+    const char *name = path;
+    if (w == STRIPS) ck_assert_int_eq(xn_frames_open(ctx, &name, 1, "data", NULL, &f.file), XANI_OK);
     xn_source source;
     memset(cube, 0, sizeof *cube);
     make_source(s, &f, w, &source);
     if (failing) no_memory_begin(failing);
-    xani_status st = xn_reduce_batched(ctx, config, &source, NULL, batch, cube);
+    xani_status st = xn_reduce_batched(ctx, config, &source, watched, batch, cube);
     no_memory_end();
     free_source(&source);
+    xn_frames_close(&f.file);
     xani_config_destroy(&config);
     return st;
 }
@@ -198,10 +247,11 @@ START_TEST(test_same_bits)
     const shape *s = &shapes[_i];
     uint8_t *frames = make_frames(s);
     xn_cube batches, solo;
+    write_file(s, frames);
     ck_assert_msg(reduce(s, frames, BATCHES, 1, 0, -1, &batches) == XANI_OK, "%s", xani_error_text(ctx));
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 16; i++) {
         int threads = 1 + i % 4;
-        xani_status st = reduce(s, frames, SOLO, threads, i < 4 ? 0 : 1 + 4 * threads, -1, &solo);
+        xani_status st = reduce(s, frames, i < 8 ? SOLO : STRIPS, threads, i % 8 < 4 ? 0 : 1 + 4 * threads, -1, &solo);
         ck_assert_msg(st == XANI_OK, "shape %d: %s", _i, xani_error_text(ctx));
         compare(&batches, &solo, _i);
         xn_cube_free(&solo);
@@ -230,15 +280,90 @@ START_TEST(test_broken)
 }
 END_TEST
 
-START_TEST(test_memory)
+START_TEST(test_strips_are_read)
+{
+    // They are what is added: words that only the file has are in the sums, but for pixels that the first look at some
+    // frames, which are read whole, finds to have no number.
+    const shape *s = &shapes[_i];
+    uint8_t *frames = make_frames(s), *others = calloc(FRAMES, (size_t)(s->ny * s->nx) * xn_type_size(s->type));
+    xn_cube batches, solo;
+    write_file(s, frames);
+    ck_assert_int_eq(reduce(s, frames, BATCHES, 1, 0, -1, &batches), XANI_OK);
+    ck_assert_int_eq(reduce(s, others, STRIPS, 2, 0, -1, &solo), XANI_OK);
+    int64_t n = batches.nbins * batches.ny * batches.nx, differ = 0;
+    for (int64_t i = 0; i < n; i++) differ += batches.on.s1[i] != solo.on.s1[i];
+    ck_assert_msg(4 * differ < n, "shape %d: %d of %d sums differ", _i, (int)differ, (int)n);
+    xn_cube_free(&batches);
+    xn_cube_free(&solo);
+    free(frames), free(others);
+}
+END_TEST
+
+START_TEST(test_broken_strips)
+{
+    // What the strips cannot read is read whole; if that fails, too, it is said as ever.
+    const shape *s = &shapes[_i];
+    uint8_t *frames = make_frames(s);
+    xn_cube batches, solo;
+    write_file(s, frames);
+    damage(9);
+    ck_assert_int_eq(reduce(s, frames, BATCHES, 1, 0, -1, &batches), XANI_OK);
+    for (int threads = 1; threads <= 3; threads++) {
+        ck_assert_msg(reduce(s, frames, STRIPS, threads, 0, -1, &solo) == XANI_OK, "%s", xani_error_text(ctx));
+        compare(&batches, &solo, _i);
+        xn_cube_free(&solo);
+        ck_assert_int_eq(reduce(s, frames, STRIPS, threads, 0, 9, &solo), XANI_ERR_INPUT);
+        ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "while reading frame 9, pulse id 5"));
+        ck_assert_ptr_nonnull(strstr(xani_error_text(ctx), "frames.h5: damaged"));
+        xn_clear_error(ctx);
+        xn_cube_free(&solo);
+    }
+    xn_cube_free(&batches);
+    free(frames);
+}
+END_TEST
+
+START_TEST(test_interrupted_strips)
+{
+    // Where an interruption ends the second try for a frame of which rows are added, those sums are not saved: whoever
+    // goes on has right ones.
+    const shape *s = &shapes[_i];
+    uint8_t *frames = make_frames(s);
+    xn_cube batches, solo;
+    char place[600];
+    snprintf(place, sizeof place, "%s/cube.h5", xn_test_dir("solo"));
+    xn_reduce_watch watch = {.place = place, .identity = "one"};
+    write_file(s, frames);
+    ck_assert_int_eq(reduce(s, frames, BATCHES, 1, 0, -1, &batches), XANI_OK);
+    damage(9);
+    for (int threads = 1; threads <= 3; threads++) {
+        watched = &watch;
+        broken_how = XANI_INTERRUPTED;
+        ck_assert_int_eq(reduce(s, frames, STRIPS, threads, 0, 9, &solo), XANI_INTERRUPTED);
+        xn_clear_error(ctx);
+        xn_cube_free(&solo);
+        ck_assert_msg(reduce(s, frames, STRIPS, threads, 0, -1, &solo) == XANI_OK, "%s", xani_error_text(ctx));
+        watched = NULL;
+        broken_how = XANI_ERR_INPUT;
+        compare(&batches, &solo, _i);
+        xn_cube_free(&solo);
+        xn_reduce_forget(place);
+    }
+    xn_cube_free(&batches);
+    free(frames);
+}
+END_TEST
+
+static void check_memory(way w)
 {
     const shape *s = &shapes[1];
     uint8_t *frames = make_frames(s);
     xn_cube cube;
     no_memory n = NO_MEMORY;
+    write_file(s, frames);
     for (; n.reached; no_memory_next(&n)) {
         failing = &n;
-        xani_status st = reduce(s, frames, SOLO, 1, 0, -1, &cube);
+        xani_status st = reduce(s, frames, w, 1, 0, -1, &cube);
         failing = NULL;
         if (st != XANI_OK) ck_assert_msg(n.reached && st == XANI_ERR_MEMORY, "%s", xani_error_text(ctx));
         xn_clear_error(ctx);
@@ -247,6 +372,12 @@ START_TEST(test_memory)
     ck_assert_uint_gt(n.at, 20);
     free(frames);
 }
+
+START_TEST(test_memory)
+{
+    check_memory(SOLO);
+    check_memory(STRIPS);
+}
 END_TEST
 
 static void add(TCase *t)
@@ -254,6 +385,9 @@ static void add(TCase *t)
     tcase_add_checked_fixture(t, set_up, tear_down);
     tcase_add_loop_test(t, test_same_bits, 0, SHAPES);
     tcase_add_loop_test(t, test_broken, 0, 2);
+    tcase_add_loop_test(t, test_strips_are_read, 0, 4);
+    tcase_add_loop_test(t, test_broken_strips, 0, 4);
+    tcase_add_loop_test(t, test_interrupted_strips, 0, 4);
     tcase_add_test(t, test_memory);
 }
 XN_TEST_MAIN("reduce by threads of their own", add)
