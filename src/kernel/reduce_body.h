@@ -155,25 +155,62 @@ static bool row_epix10ka(const uint16_t *w, const float *const p[2], const float
     {                                                                                                                  \
         ADD_ROW(scale((real)v[i], (real)f[i]));                                                                        \
     }                                                                                                                  \
+    static bool scale_rows_##T(const T *v, int64_t v_next, const float *f, int64_t next, int rows, int64_t n,          \
+                               int32_t threshold, int32_t *col)                                                        \
+    {                                                                                                                  \
+        bool bad = false;                                                                                              \
+        memset(col, 0, (size_t)n * sizeof *col);                                                                       \
+        for (int r = 0; r < rows; r++) bad |= scale_##T(v + r * v_next, f + r * next, n, threshold, col);              \
+        return bad;                                                                                                    \
+    }                                                                                                                  \
     FOR_LINEAR(T, real, linear)
-// Those that float32 holds, a vector at a time.
-#define FOR_SHORT(T)                                                                                                   \
-    static bool scale_##T(const T *restrict v, const float *restrict f, int64_t n, int32_t threshold,                  \
-                          int32_t *restrict col)                                                                       \
+// Those that float32 holds, a vector at a time: the sum of rows stays in registers.  0 times a masked pixel's factor is
+// 0 where the value is whole, but not where it is NaN.  `rows` and `onto` are constants where it is called from.
+#define FOR_SHORT(T, whole)                                                                                            \
+    static inline __attribute__((always_inline)) bool scaled_##T(                                                      \
+        const T *restrict v, int64_t v_next, const float *restrict f, int64_t next, int rows, int64_t n,               \
+        int32_t threshold, bool onto, int32_t *restrict col)                                                           \
     {                                                                                                                  \
         int bad = 0;                                                                                                   \
         int64_t done = n - n % WORD_LANES;                                                                             \
         for (int64_t i = 0; i < done; i += WORD_LANES) {                                                               \
-            lane_f factor = lane_load(f + i);                                                                          \
-            lane_i q = lane_fixed(lane_mul(lane_of_##T(v + i), factor), factor, &bad);                                 \
-            lane_put(col + i, lane_add(lane_get(col + i), threshold > 0 ? lane_at_least(q, threshold) : q));           \
+            lane_i sum = onto ? lane_get(col + i) : lane_zero();                                                       \
+            for (int r = 0; r < rows; r++) {                                                                           \
+                lane_f factor = lane_load(f + r * next + i), x = lane_mul(lane_of_##T(v + r * v_next + i), factor);    \
+                lane_i q = (whole) ? lane_number(x, &bad) : lane_fixed(x, factor, &bad);                               \
+                sum = lane_add(sum, threshold > 0 ? lane_at_least(q, threshold) : q);                                  \
+            }                                                                                                          \
+            lane_put(col + i, sum);                                                                                    \
         }                                                                                                              \
         for (int64_t i = done; i < n; i++) {                                                                           \
-            int32_t q = xn_calib_scale((float)v[i], f[i]);                                                             \
-            bad |= q == XN_CALIB_BAD;                                                                                  \
-            col[i] += xn_calib_threshold(q, threshold);                                                                \
+            int32_t sum = onto ? col[i] : 0;                                                                           \
+            for (int r = 0; r < rows; r++) {                                                                           \
+                int32_t q = xn_calib_scale((float)v[r * v_next + i], f[r * next + i]);                                 \
+                bad |= q == XN_CALIB_BAD;                                                                              \
+                sum += xn_calib_threshold(q, threshold);                                                               \
+            }                                                                                                          \
+            col[i] = sum;                                                                                              \
         }                                                                                                              \
         return bad != 0;                                                                                               \
+    }                                                                                                                  \
+    static bool scale_##T(const T *v, const float *f, int64_t n, int32_t threshold, int32_t *col)                      \
+    {                                                                                                                  \
+        return scaled_##T(v, 0, f, 0, 1, n, threshold, true, col);                                                     \
+    }                                                                                                                  \
+    static bool scale_rows_##T(const T *v, int64_t v_next, const float *f, int64_t next, int rows, int64_t n,          \
+                               int32_t threshold, int32_t *col)                                                        \
+    {                                                                                                                  \
+        if (threshold > 0) return scaled_##T(v, v_next, f, next, rows, n, threshold, false, col);                      \
+        switch (rows) { /* the usual ones as constants */                                                              \
+        case 1:                                                                                                        \
+            return scaled_##T(v, v_next, f, next, 1, n, 0, false, col);                                                \
+        case 2:                                                                                                        \
+            return scaled_##T(v, v_next, f, next, 2, n, 0, false, col);                                                \
+        case 4:                                                                                                        \
+            return scaled_##T(v, v_next, f, next, 4, n, 0, false, col);                                                \
+        default:                                                                                                       \
+            return scaled_##T(v, v_next, f, next, rows, n, 0, false, col);                                             \
+        }                                                                                                              \
     }                                                                                                                  \
     FOR_LINEAR(T, float, xn_calib_linear)
 #define FOR_LINEAR(T, real, linear)                                                                                    \
@@ -182,11 +219,11 @@ static bool row_epix10ka(const uint16_t *w, const float *const p[2], const float
     {                                                                                                                  \
         ADD_ROW(linear((real)v[i], (real)p[i], (real)f[i], (real)full));                                               \
     }
-FOR_SHORT(float)
-FOR_SHORT(int8_t)
-FOR_SHORT(uint8_t)
-FOR_SHORT(int16_t)
-FOR_SHORT(uint16_t)
+FOR_SHORT(float, false)
+FOR_SHORT(int8_t, true)
+FOR_SHORT(uint8_t, true)
+FOR_SHORT(int16_t, true)
+FOR_SHORT(uint16_t, true)
 FOR_TYPE(double, double, xn_calib_scale_f64, xn_calib_linear_f64)
 FOR_TYPE(int32_t, double, xn_calib_scale_f64, xn_calib_linear_f64)
 FOR_TYPE(uint32_t, double, xn_calib_scale_f64, xn_calib_linear_f64)
@@ -223,6 +260,12 @@ FOR_TYPE(uint64_t, double, xn_calib_scale_f64, xn_calib_linear_f64)
 static bool row_scale(const void *values, xn_type type, const float *factor, int64_t n, int32_t threshold, int32_t *col)
 {
     BY_TYPE(scale, factor, n, threshold, col)
+}
+
+static bool rows_scale(const void *values, int64_t value_next, xn_type type, const float *factor, int64_t next,
+                       int rows, int64_t n, int32_t threshold, int32_t *col)
+{
+    BY_TYPE(scale_rows, value_next, factor, next, rows, n, threshold, col)
 }
 
 static bool row_linear(const void *values, xn_type type, const float *pedestal, const float *factor, double full,
@@ -286,6 +329,7 @@ const xn_reduce_kernels XN_JOIN(xn_reduce_, XN_REDUCE_NAME) = {XN_TEXT(XN_REDUCE
                                                                row_epix10ka,
                                                                row_linear,
                                                                row_scale,
+                                                               rows_scale,
                                                                row_add,
                                                                row_gather,
                                                                row_bin};

@@ -30,6 +30,9 @@ typedef struct xn_reduce_kernels {
                    int32_t threshold, int32_t *col);
     // The same without a pedestal: value * factor, factor 0 = masked.
     bool (*scale)(const void *values, xn_type type, const float *factor, int64_t n, int32_t threshold, int32_t *col);
+    // As jungfrau_rows.
+    bool (*scale_rows)(const void *values, int64_t value_next, xn_type type, const float *factor, int64_t next,
+                       int rows, int64_t n, int32_t threshold, int32_t *col);
     // The same of pixels that are photons in fixed point already.
     bool (*add)(const int32_t *q, int64_t n, int32_t threshold, int32_t *col);
     // v[g] += sum of the k columns of group g.

@@ -51,7 +51,14 @@ static inline lane_f lane_of_int8_t(const int8_t *v)
 {
     return lane_float(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)v)));
 }
-// xn_calib_fixed(x), 0 where f is 0; *bad: a lane has no number
+// xn_calib_fixed(x); *bad: a lane has no number
+static inline lane_i lane_number(lane_f x, int *bad)
+{
+    __mmask16 in = _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(XN_CALIB_LIMIT), _CMP_LT_OQ);
+    *bad |= (__mmask16)~in;
+    return _mm512_mask_cvtps_epi32(_mm512_set1_epi32(XN_CALIB_BAD), in, x);
+}
+// The same, but 0 where f is.
 static inline lane_i lane_fixed(lane_f x, lane_f f, int *bad)
 {
     __mmask16 in = _mm512_cmp_ps_mask(_mm512_abs_ps(x), _mm512_set1_ps(XN_CALIB_LIMIT), _CMP_LT_OQ);
@@ -117,6 +124,13 @@ static inline lane_f lane_of_int8_t(const int8_t *v)
 {
     return lane_float(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)v)));
 }
+static inline lane_i lane_number(lane_f x, int *bad)
+{
+    __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
+    __m256 in = _mm256_cmp_ps(size, _mm256_set1_ps(XN_CALIB_LIMIT), _CMP_LT_OQ);
+    *bad |= _mm256_movemask_ps(in) ^ 0xff;
+    return _mm256_blendv_epi8(_mm256_set1_epi32(XN_CALIB_BAD), _mm256_cvtps_epi32(x), _mm256_castps_si256(in));
+}
 static inline lane_i lane_fixed(lane_f x, lane_f f, int *bad)
 {
     __m256 size = _mm256_andnot_ps(_mm256_set1_ps(-0.0f), x);
@@ -173,6 +187,12 @@ static inline lane_f lane_of_uint16_t(const uint16_t *v) { return (float)*v; }
 static inline lane_f lane_of_int16_t(const int16_t *v) { return (float)*v; }
 static inline lane_f lane_of_uint8_t(const uint8_t *v) { return (float)*v; }
 static inline lane_f lane_of_int8_t(const int8_t *v) { return (float)*v; }
+static inline lane_i lane_number(lane_f x, int *bad)
+{
+    int32_t q = xn_calib_fixed(x);
+    *bad |= q == XN_CALIB_BAD;
+    return q;
+}
 static inline lane_i lane_fixed(lane_f x, lane_f f, int *bad)
 {
     int32_t q = f == 0.0f ? 0 : xn_calib_fixed(x);

@@ -42,17 +42,20 @@ static void add_row(const xn_accumulator *a, int64_t frame, const uint8_t *words
     if (xn_words_add(g, a->kernels, &r, n, g->threshold, col)) xn_words_flag(g, row, &r, n);
 }
 
-// JUNGFRAU in dynamic gain, the rule: the rows of a group in one go. False: not that.
+// The rows of a group in one go: JUNGFRAU in dynamic gain and what the facility calibrated. False: not these.
 static bool add_rows(const xn_accumulator *a, const xn_batch *batch, int64_t frame, int64_t row, int rows, int32_t *col)
 {
     xn_groups *g = a->groups;
-    int64_t n = g->nx * g->k;
+    int64_t n = g->nx * g->k, next = g->det_nx;
     xn_word_row r;
-    if (g->correct.by_frame || g->kind != XN_CAL_JUNGFRAU || g->fixed_stage > 0) return false;
-    const uint8_t *words = frame_row(a, batch, frame, row);
-    xn_words_row(g, batch->frame[frame], row, words, &r);
-    if (!a->kernels->jungfrau_rows(r.words, g->det_nx, r.p, r.f, g->det_nx, rows, n, g->threshold, col)) return true;
-    for (int i = 0; i < rows; i++) {
+    bool dynamic = g->kind == XN_CAL_JUNGFRAU && g->fixed_stage == 0, bad;
+    if (g->correct.by_frame || (!dynamic && g->kind != XN_CAL_SCALE)) return false;
+    xn_words_row(g, batch->frame[frame], row, frame_row(a, batch, frame, row), &r);
+    if (dynamic)
+        bad = a->kernels->jungfrau_rows(r.words, next, r.p, r.f, next, rows, n, g->threshold, col);
+    else
+        bad = a->kernels->scale_rows(r.words, next, g->type, r.f[0], next, rows, n, g->threshold, col);
+    for (int i = 0; bad && i < rows; i++) {
         xn_words_row(g, batch->frame[frame], row + i, frame_row(a, batch, frame, row + i), &r);
         xn_words_flag(g, row + i, &r, n);
     }

@@ -261,6 +261,47 @@ START_TEST(test_scale)
 }
 END_TEST
 
+START_TEST(test_scale_rows)
+{
+    // One to four rows at once: the sum of the rows one by one, for every type, with values and factors that have no
+    // number among them.
+    enum { W = 131, NEXT = 140, ROWS = 4 };
+    const xn_reduce_kernels *k = variant(_i);
+    if (k == NULL) return;
+    xn_rng r;
+    xn_rng_init(&r, 9, 0);
+    static float factor[ROWS * NEXT];
+    static uint64_t v[ROWS * NEXT];
+    int bads = 0, rounds = 0;
+    for (int type = XN_F32; type <= XN_U64; type++)
+        for (int round = 0; round < 48; round++, rounds++) {
+            int rows = 1 + round % 4, n = W - round % 20;
+            int32_t threshold = round % 3 == 2 ? 40000 : 0, col[W], expected[W] = {0};
+            bool bad = false, odd = round % 2 != 0;
+            size_t size = xn_type_size((xn_type)type);
+            for (int i = 0; i < ROWS * NEXT; i++) {
+                uint64_t whole = xn_rng_u32(&r) % 100;
+                float f = (float)whole - 20.5f;
+                double d = (double)f;
+                factor[i] = i % 29 == 4 ? 0.0f : 65536.0f * 0.37f;
+                if (odd && i % 83 == 70) factor[i] = i % 2 ? NAN : INFINITY;
+                if (odd && i % 53 == 9) f = i % 2 ? NAN : 1e9f, d = i % 2 ? -INFINITY : 1e9, whole = UINT64_MAX >> 1;
+                const void *from = type == XN_F32 ? (void *)&f : type == XN_F64 ? (void *)&d : (void *)&whole;
+                memcpy((char *)v + (size_t)i * size, from, size);
+            }
+            for (int i = 0; i < rows; i++)
+                bad |= xn_reduce_scalar.scale((const char *)v + (size_t)i * (W - 4) * size, (xn_type)type,
+                                              factor + i * NEXT, n, threshold, expected);
+            for (int i = 0; i < n; i++) col[i] = -1;
+            ck_assert_int_eq(k->scale_rows(v, W - 4, (xn_type)type, factor, NEXT, rows, n, threshold, col), bad);
+            ck_assert_mem_eq(col, expected, (size_t)n * sizeof *col);
+            bads += bad;
+        }
+    ck_assert_int_eq(2 * bads, rounds);
+    ck_assert(k->scale_rows(v, W, XN_STR, factor, NEXT, 1, 1, 0, (int32_t[1]){0})); // never silently
+}
+END_TEST
+
 START_TEST(test_gather_and_bin)
 {
     // Groups of k columns add up exactly; the sums of a shot are the integers of data/cube.h; a value beyond the
@@ -332,6 +373,7 @@ static void add(TCase *t)
     tcase_add_loop_test(t, test_jungfrau_long_rows, 0, 3);
     tcase_add_test(t, test_jungfrau_formula);
     tcase_add_loop_test(t, test_scale, 0, 3);
+    tcase_add_loop_test(t, test_scale_rows, 0, 3);
     tcase_add_loop_test(t, test_gather_and_bin, 0, 3);
     tcase_add_test(t, test_choice);
 }
