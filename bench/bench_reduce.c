@@ -7,7 +7,8 @@
 // select to signal; with so many shots, two and a half minutes at 120 Hz, what is done once per run (memory, signal,
 // errors) is a few percent of it.
 // engine: what reading and decoding a frame costs inside the stage (its CPU time less that of the same stage on frames
-// that are copied from memory, and plus that of the copies) beside the engine's own CPU time for it.  floor:threads:
+// that are copied from memory, and plus that of the copies) beside the engine's own CPU time for it: less than that,
+// since frames from memory are whole ones while those of a file are decoded and added strip by strip.  floor:threads:
 // the fraction of their time in which all threads work, so what of reading, decoding and adding does not overlap.
 // batches: the same stage where a batch is decoded and then added, as frames are that share chunks.
 // Floors, with the same threads: reading and decoding the frames only; a plain loop that adds words in memory to the
