@@ -228,7 +228,7 @@ xani_status xn_prescan(xn_accumulator *a, int64_t *masked)
         xn_step_reads(a, b, b->shots, b->n);
         st = xn_step_run(a, NULL, &none, b);
         for (int64_t y = 0; st == XANI_OK && y < g->ny; y++)
-            for (int64_t i = 0; i < b->n; i++) xn_rows_group(a, b, i, y, a->col, a->v);
+            for (int64_t i = 0; i < b->n; i++) xn_rows_group(a, b, i, (xn_span){y, 0, g->nx}, a->col, a->v);
     }
     for (int64_t i = 0; st == XANI_OK && i < pixels; i++) {
         if (g->pixel_flags[i] == 0) continue;

@@ -80,8 +80,12 @@ void xn_step_batch(const xn_accumulator *a, xn_batch *b, xn_work_shot *const *sh
 // Reads `next` and adds `now` (either may be empty).
 xani_status xn_step_run(xn_accumulator *a, const xn_pass *pass, const xn_batch *now, xn_batch *next);
 
-// Intensity of the groups of row y in one frame, in 2^-16 photons; flags pixels without a valid number.
-void xn_rows_group(const xn_accumulator *a, const xn_batch *batch, int64_t frame, int64_t y, int32_t *col, int64_t *v);
+// Intensity of groups [x, x + n) of row y in one frame, in 2^-16 photons; flags pixels without a valid number.
+typedef struct xn_span {
+    int64_t y, x, n;
+} xn_span;
+void xn_rows_group(const xn_accumulator *a, const xn_batch *batch, int64_t frame, xn_span span, int32_t *col,
+                   int64_t *v);
 // Adds row y of all frames of the batch to the sums of the pass.
 void xn_rows_add(const xn_accumulator *a, const xn_pass *pass, const xn_batch *batch, int64_t y, int thread);
 

@@ -102,7 +102,7 @@ static void find_shifts(const xn_groups *g, int64_t frame, int64_t row, const ro
     for (int64_t y = 0; y < how->bank_rows; y++) {
         xn_word_row w;
         int64_t first = (row + y) * g->det_nx;
-        xn_words_row(g, frame, row + y, (const uint8_t *)r->raw + (size_t)first * size, &w);
+        xn_words_row(g, frame, (row + y) * g->det_nx, (const uint8_t *)r->raw + (size_t)first * size, &w);
         for (int64_t x = 0; x < g->det_nx; x++) r->adu[y * g->det_nx + x] = quiet_value(g, &w, first + x, x);
     }
     xn_frame_common_mode(r->adu, g->det_nx, how, r->shift, r->median);
@@ -128,12 +128,13 @@ static void to_photons(xn_groups *g, const xn_reduce_kernels *kernels, int64_t f
     memset(q, 0, (size_t)(g->det_ny * g->det_nx) * sizeof *q);
     for (int64_t row = 0; row < g->det_ny; row++) {
         xn_word_row w;
-        xn_words_row(g, frame, row, (const uint8_t *)r->raw + (size_t)(row * g->det_nx) * size, &w);
+        xn_words_row(g, frame, row * g->det_nx, (const uint8_t *)r->raw + (size_t)(row * g->det_nx) * size, &w);
         if (g->correct.common) {
             if (row % bank_rows == 0) find_shifts(g, frame, row, r);
             shift_pedestals(g, row, r->shift + row % bank_rows * g->det_nx, r, &w);
         }
-        if (xn_words_add(g, kernels, &w, g->det_nx, 0, q + row * g->det_nx)) xn_words_flag(g, row, &w, g->det_nx);
+        if (xn_words_add(g, kernels, &w, g->det_nx, 0, q + row * g->det_nx))
+            xn_words_flag(g, row * g->det_nx, &w, g->det_nx);
     }
 }
 

@@ -92,19 +92,20 @@ void xn_groups_flagged(const xn_groups *groups, uint32_t *mask);
 int64_t xn_groups_planes_bytes(const xn_source *source, const xn_groups *groups);
 void xn_groups_mask_pixel(xn_groups *groups, int64_t pixel);
 
-// ---- words.c: one row of one frame to photons
+// ---- words.c: a row of one frame, or some pixels of it, to photons
 typedef struct xn_word_row {
     const void *words;        // of groups->type
-    const float *p[3], *f[3]; // planes at this row
+    const float *p[3], *f[3]; // planes at its first pixel
 } xn_word_row;
-void xn_words_row(const xn_groups *groups, int64_t frame, int64_t row, const void *words, xn_word_row *r);
+// pixel: of the detector, that it begins with.
+void xn_words_row(const xn_groups *groups, int64_t frame, int64_t pixel, const void *words, xn_word_row *r);
 double xn_number_at(xn_type type, const void *values, int64_t i);
 unsigned xn_words_code(const xn_groups *groups); // JUNGFRAU with fixed gain: the top two bits of its words
 // Adds n pixels to col; true when one had no valid number.
 bool xn_words_add(const xn_groups *groups, const xn_reduce_kernels *kernels, const xn_word_row *r, int64_t n,
                   int32_t threshold, int32_t *col);
 // Rare: says which pixels of the row had no valid number, and why. Any thread.
-void xn_words_flag(xn_groups *groups, int64_t row, const xn_word_row *r, int64_t n);
+void xn_words_flag(xn_groups *groups, int64_t pixel, const xn_word_row *r, int64_t n);
 void xn_words_flag_pixel(xn_groups *groups, int64_t pixel, uint8_t flag);
 
 // ---- correct.c

@@ -8,9 +8,9 @@ static const unsigned stage_code[] = {0, 1, 3}; // of a JUNGFRAU's stages, the t
 
 unsigned xn_words_code(const xn_groups *g) { return stage_code[g->fixed_stage - 1]; }
 
-void xn_words_row(const xn_groups *g, int64_t frame, int64_t row, const void *words, xn_word_row *r)
+void xn_words_row(const xn_groups *g, int64_t frame, int64_t pixel, const void *words, xn_word_row *r)
 {
-    int64_t cell = g->cell != NULL ? g->cell[frame] : 0, at = (cell * g->det_ny + row) * g->det_nx;
+    int64_t cell = g->cell != NULL ? g->cell[frame] : 0, at = cell * g->det_ny * g->det_nx + pixel;
     r->words = words;
     for (int s = 0; s < g->n_stages; s++) {
         r->p[s] = g->pedestal[s] != NULL ? g->pedestal[s] + at : NULL;
@@ -52,7 +52,7 @@ static bool is_invalid(const xn_groups *g, const void *value)
     return (g->type == XN_F32 && isnan(*(const float *)value)) || (g->type == XN_F64 && isnan(*(const double *)value));
 }
 
-void xn_words_flag(xn_groups *g, int64_t row, const xn_word_row *r, int64_t n)
+void xn_words_flag(xn_groups *g, int64_t pixel, const xn_word_row *r, int64_t n)
 {
     size_t size = xn_type_size(g->type);
     for (int64_t x = 0; x < n; x++) {
@@ -63,7 +63,7 @@ void xn_words_flag(xn_groups *g, int64_t row, const xn_word_row *r, int64_t n)
             one.f[s] = r->f[s] + x;
         }
         if (!xn_words_add(g, &xn_reduce_scalar, &one, 1, 0, &q)) continue;
-        xn_words_flag_pixel(g, row * g->det_nx + x, is_invalid(g, one.words) ? XN_FLAG_INVALID : XN_FLAG_FULL);
+        xn_words_flag_pixel(g, pixel + x, is_invalid(g, one.words) ? XN_FLAG_INVALID : XN_FLAG_FULL);
     }
 }
 
