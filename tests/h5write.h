@@ -9,7 +9,9 @@
 #ifndef XN_TEST_H5WRITE_H
 #define XN_TEST_H5WRITE_H
 
+#include <fcntl.h>
 #include <hdf5.h>
+#include <unistd.h>
 
 #include "test.h"
 
@@ -38,6 +40,31 @@ static inline bool h5_has(hid_t f, const char *name)
         if (H5Lexists(f, part, H5P_DEFAULT) <= 0) return false;
     }
     return H5Lexists(f, name, H5P_DEFAULT) > 0;
+}
+
+// Where the chunk of (n, h, w) lies that begins with frame `frame`.
+static inline int64_t h5_chunk(const char *path, const char *name, int frame, size_t *bytes)
+{
+    hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), d = H5Dopen2(f, name, H5P_DEFAULT);
+    haddr_t at = HADDR_UNDEF;
+    hsize_t n = 0;
+    unsigned mask;
+    ck_assert_int_ge(H5Dget_chunk_info_by_coord(d, (hsize_t[]){(hsize_t)frame, 0, 0}, &mask, &at, &n), 0);
+    H5Dclose(d);
+    H5Fclose(f);
+    *bytes = (size_t)n;
+    return (int64_t)at;
+}
+
+// n bytes of the file from `at` on become `byte`.
+static inline void h5_damage(const char *path, int64_t at, uint8_t byte, size_t n)
+{
+    uint8_t *bad = malloc(n);
+    memset(bad, byte, n);
+    int fd = open(path, O_WRONLY);
+    ck_assert(fd >= 0 && pwrite(fd, bad, n, at) == (ssize_t)n);
+    close(fd);
+    free(bad);
 }
 
 // type: of memory and file; H5T_C_S1 for one string.

@@ -14,17 +14,16 @@
 
 enum { LZ4 = 2, ZSTD = 3, LARGEST_ELEMENT = 1 << 16, HEADER = 12 };
 
-size_t xn_bitshuffle_header(const xn_filter *filter)
-{
-    return filter->n_values > 4 && filter->values[4] != 0 ? HEADER : 0;
-}
+static unsigned compression(const xn_filter *filter) { return filter->n_values > 4 ? filter->values[4] : 0; }
+
+size_t xn_bitshuffle_header(const xn_filter *filter) { return compression(filter) != 0 ? HEADER : 0; }
 
 const char *xn_bitshuffle_begin(const xn_filter *filter, const uint8_t *src, size_t n, size_t room,
                                 xn_bitshuffle_blocks *b)
 {
     if (filter->n_values < 3 || filter->values[2] == 0 || filter->values[2] > LARGEST_ELEMENT)
         return "bitshuffle has no element size";
-    *b = (xn_bitshuffle_blocks){.elem = filter->values[2], .compression = filter->n_values > 4 ? filter->values[4] : 0};
+    *b = (xn_bitshuffle_blocks){.elem = filter->values[2], .compression = compression(filter)};
     if (b->compression != 0 && b->compression != LZ4 && b->compression != ZSTD) return "unknown bitshuffle compression";
     b->block = filter->n_values > 3 ? filter->values[3] : 0;
     uint64_t total = n;
@@ -42,7 +41,8 @@ const char *xn_bitshuffle_begin(const xn_filter *filter, const uint8_t *src, siz
 
 size_t xn_bitshuffle_next(const xn_bitshuffle_blocks *b)
 {
-    return (b->left >= b->block && b->block > 0 ? b->block : b->left < 8 ? b->left : b->left & ~(size_t)7) * b->elem;
+    size_t whole = b->left & ~(size_t)7, n = whole < b->block ? whole : b->block;
+    return (b->left < 8 ? b->left : n) * b->elem;
 }
 
 size_t xn_bitshuffle_needs(const xn_bitshuffle_blocks *b, const uint8_t *src, size_t n)

@@ -20,7 +20,7 @@
 
 #include "reduce/solo_parts.h"
 
-enum { SLOTS_LEAST = 4, SLOTS_MOST = 16, TURNS = 8, SHOTS_PER_BIN = 4, SHOTS_MOST = 4096 };
+enum { SLOTS_LEAST = 4, SLOTS_MOST = XN_SOLO_MOST, TURNS = 8, SHOTS_PER_BIN = 4, SHOTS_MOST = 4096 };
 #define SLOTS_BYTES ((int64_t)4 << 20) // of a thread
 #define BATCH_BYTES ((int64_t)4 << 30) // between two looks at clock and interruptions, if the threads' share is less
 
@@ -98,31 +98,41 @@ void xn_solo_rows(const xn_accumulator *a, const xn_pass *pass, const xn_batch *
         }
 }
 
+void xn_solo_take(const xn_batch *b, int64_t first, int64_t n, uint8_t *frames, int64_t step, xn_solo_own *own)
+{
+    own->batch = (xn_batch){.frames = frames,
+                            .step = step,
+                            .shots = own->shots,
+                            .order = own->order,
+                            .frame = own->frame,
+                            .n = n,
+                            .half = -1};
+    for (int64_t i = 0; i < n; i++) {
+        own->order[i] = (int32_t)i;
+        own->shots[i] = b->shots[b->order[first + i]];
+        own->frame[i] = b->frame[b->order[first + i]];
+    }
+}
+
+void xn_solo_mark(const xn_solo_own *own, const xn_pass *pass)
+{
+    for (int64_t i = 0; i < own->batch.n; i++) own->shots[i]->added = pass->number;
+}
+
 // n frames of the batch from number `first` of its order on. *at: the one that cannot be read.
 static xani_status add_frames(const xn_accumulator *a, const xn_pass *pass, const xn_batch *b, int64_t first, int64_t n,
                               int64_t *at)
 {
-    int thread = omp_get_thread_num();
-    int64_t frame[SLOTS_MOST] = {0}, step = a->plan->frame_bytes;
-    int32_t order[SLOTS_MOST] = {0};
-    xn_work_shot *shots[SLOTS_MOST] = {NULL};
-    xn_batch own = {.frames = a->solo->frames + thread * a->solo->slots * step,
-                    .shots = shots,
-                    .step = step,
-                    .order = order,
-                    .frame = frame,
-                    .n = n,
-                    .half = -1};
+    int64_t step = a->plan->frame_bytes;
+    uint8_t *frames = a->solo->frames + omp_get_thread_num() * a->solo->slots * step;
+    xn_solo_own own;
+    xn_solo_take(b, first, n, frames, step, &own);
     for (int64_t i = 0; i < n; i++) {
         *at = b->order[first + i];
-        order[i] = (int32_t)i;
-        shots[i] = b->shots[*at];
-        frame[i] = b->frame[*at];
-        XN_TRY(xn_step_frame(a, frame[i], own.frames + i * step));
+        XN_TRY(xn_step_frame(a, own.frame[i], frames + i * step));
     }
-    xn_solo_rows(a, pass, &own, 0, a->groups->ny);
-    for (int64_t i = 0; i < n; i++)
-        shots[i]->added = pass->number; // all or none: what an interrupted batch has is known
+    xn_solo_rows(a, pass, &own.batch, 0, a->groups->ny);
+    xn_solo_mark(&own, pass);
     return XANI_OK;
 }
 

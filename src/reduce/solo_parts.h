@@ -8,6 +8,15 @@
 #include "io/strips.h"
 #include "reduce/solo.h"
 
+// Some shots of a batch as a batch of a thread's own.
+enum { XN_SOLO_MOST = 16 };
+typedef struct xn_solo_own {
+    xn_batch batch; // of the arrays below
+    int64_t frame[XN_SOLO_MOST];
+    int32_t order[XN_SOLO_MOST];
+    xn_work_shot *shots[XN_SOLO_MOST];
+} xn_solo_own;
+
 // Frames of a thread that are read by strips.
 typedef struct xn_solo_strips {
     int n;               // frames at once; 0: they are not
@@ -25,6 +34,10 @@ struct xn_solo {
     xn_solo_strips strips;
 };
 
+// The n shots from number `first` of the batch's order on; frames: where they come to lie, step bytes apart.
+void xn_solo_take(const xn_batch *b, int64_t first, int64_t n, uint8_t *frames, int64_t step, xn_solo_own *own);
+// All rows of them are in the sums: all or none, so that what an interrupted batch has is known.
+void xn_solo_mark(const xn_solo_own *own, const xn_pass *pass);
 // Adds rows [begin, end) of groups of the frames of a thread: first those that nobody else is at, then the others.
 void xn_solo_rows(const xn_accumulator *a, const xn_pass *pass, const xn_batch *own, int64_t begin, int64_t end);
 

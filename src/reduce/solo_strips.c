@@ -10,7 +10,7 @@
 
 #include "reduce/solo_parts.h"
 
-enum { FRAMES_LEAST = 4, FRAMES_MOST = 16 };
+enum { FRAMES_LEAST = 4 };
 #define STRIPS_BYTES ((int64_t)512 << 10) // of a thread, decoded: with what is read and added, in a cache of 1 to 2 MiB
 #define FRAMES_BYTES ((int64_t)64 << 20)  // of a thread, between two looks at interruptions
 
@@ -36,7 +36,7 @@ static bool plan_strips(const xn_accumulator *a, int64_t shots, xn_solo_strips *
     const xn_groups *g = a->groups;
     int64_t group_row = g->k * row_bytes(g), share = (shots + a->threads - 1) / a->threads;
     int64_t n = xn_min64(STRIPS_BYTES / group_row, FRAMES_BYTES / a->plan->frame_bytes);
-    n = xn_min64(xn_max64(FRAMES_LEAST, xn_min64(FRAMES_MOST, n)), share);
+    n = xn_min64(xn_max64(FRAMES_LEAST, xn_min64(XN_SOLO_MOST, n)), share);
     int64_t room = (2 * a->plan->batch_frames / a->threads - a->solo->slots) * a->plan->frame_bytes;
     s->rows = xn_min64(xn_max64(1, STRIPS_BYTES / (n * group_row)), g->ny);
     s->bytes = most_bytes(g, s->rows);
@@ -101,40 +101,26 @@ xani_status xn_solo_strips_add(const xn_accumulator *a, const xn_pass *pass, con
 {
     const xn_groups *g = a->groups;
     xn_solo_strips *s = &a->solo->strips;
-    int64_t frame[FRAMES_MOST] = {0}, row = 0, end;
-    int32_t order[FRAMES_MOST] = {0};
-    xn_work_shot *shots[FRAMES_MOST] = {NULL};
-    uint8_t *whole[FRAMES_MOST] = {NULL};
-    xn_batch own = {.frames = s->memory + omp_get_thread_num() * s->n * s->bytes,
-                    .step = s->bytes,
-                    .shots = shots,
-                    .order = order,
-                    .frame = frame,
-                    .n = n,
-                    .half = -1};
-    for (int64_t i = 0; i < n; i++) {
-        order[i] = (int32_t)i;
-        shots[i] = b->shots[b->order[first + i]];
-        frame[i] = b->frame[b->order[first + i]];
-    }
+    int64_t row = 0, end;
+    uint8_t *memory = s->memory + omp_get_thread_num() * s->n * s->bytes, *whole[XN_SOLO_MOST] = {NULL};
+    xn_solo_own own;
+    xn_solo_take(b, first, n, memory, s->bytes, &own);
     xani_status st = XANI_OK;
     for (int64_t y = 0; y < g->ny && st == XANI_OK; y = end, row = end_row(g, end)) {
         end = xn_min64(y + s->rows, g->ny);
         size_t bytes = (size_t)((end_row(g, end) - row) * row_bytes(g));
-        own.first_row = row;
+        own.batch.first_row = row;
         for (int64_t i = 0; i < n && st == XANI_OK; i++) {
             *at = b->order[first + i];
-            st = read_strip(a, (int)i, frame[i], row, bytes, own.frames + i * s->bytes, &whole[i]);
+            st = read_strip(a, (int)i, own.frame[i], row, bytes, memory + i * s->bytes, &whole[i]);
         }
-        if (st == XANI_OK) xn_solo_rows(a, pass, &own, y, end);
+        if (st == XANI_OK) xn_solo_rows(a, pass, &own.batch, y, end);
     }
     if (st != XANI_OK && row > 0) {
 #pragma omp atomic write
         s->half_added = true;
     }
-    for (int64_t i = 0; i < n; i++) {
-        if (st == XANI_OK) shots[i]->added = pass->number; // all or none: what an interrupted batch has is known
-        xn_free(whole[i]);
-    }
+    if (st == XANI_OK) xn_solo_mark(&own, pass);
+    for (int64_t i = 0; i < n; i++) xn_free(whole[i]);
     return st;
 }

@@ -2,11 +2,8 @@
 // test_reduce_solo.c -- sums of threads that each read and add frames of their own, whole or by strips, equal those of
 // batches and of the scalar kernels, bit by bit; a frame that cannot be read is named in the same words.
 #include "context.h"
+#include "h5write.h"
 #include "no_memory.h"
-
-#include <fcntl.h>
-#include <hdf5.h>
-#include <unistd.h>
 
 #include "core/rng.h"
 #include "io/strips.h"
@@ -118,21 +115,11 @@ static void write_file(const shape *s, const uint8_t *frames)
 }
 
 // The last third of a frame as it is stored.
-static void damage(int64_t frame)
+static void damage(int frame)
 {
-    hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), d = H5Dopen2(f, "data", H5P_DEFAULT);
-    haddr_t at = HADDR_UNDEF;
-    hsize_t n = 0;
-    unsigned mask;
-    ck_assert_int_ge(H5Dget_chunk_info_by_coord(d, (hsize_t[]){(hsize_t)frame, 0, 0}, &mask, &at, &n), 0);
-    H5Dclose(d);
-    H5Fclose(f);
-    char *bad = malloc(n);
-    memset(bad, 0xff, n);
-    int fd = open(path, O_WRONLY);
-    ck_assert(fd >= 0 && pwrite(fd, bad, n / 3, (off_t)(at + n - n / 3)) == (ssize_t)(n / 3));
-    close(fd);
-    free(bad);
+    size_t bytes;
+    int64_t at = h5_chunk(path, "data", frame, &bytes);
+    h5_damage(path, at + (int64_t)(bytes - bytes / 3), 0xff, bytes / 3);
 }
 
 static void make_source(const shape *s, stack *frames, way how, xn_source *source)

@@ -2,10 +2,9 @@
 // test_strips.c -- frames read strip by strip are those read whole, whatever the blocks and the strips; and where they
 // cannot be, it is said before or when it shows.
 #include "context.h"
+#include "h5write.h"
 #include "no_memory.h"
 
-#include <fcntl.h>
-#include <hdf5.h>
 #include <lz4.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -226,31 +225,6 @@ END_TEST
 
 // ---- what is wrong
 
-// Where chunk `frame` lies.
-static int64_t place_of(int frame, size_t *bytes)
-{
-    hid_t f = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT), d = H5Dopen2(f, "data", H5P_DEFAULT);
-    haddr_t at = HADDR_UNDEF;
-    hsize_t n = 0;
-    unsigned mask;
-    ck_assert_int_ge(H5Dget_chunk_info_by_coord(d, (hsize_t[]){(hsize_t)frame, 0, 0}, &mask, &at, &n), 0);
-    H5Dclose(d);
-    H5Fclose(f);
-    *bytes = (size_t)n;
-    return (int64_t)at;
-}
-
-// Its bytes from `at` on are overwritten.
-static void damage(int64_t at, uint8_t byte, size_t n)
-{
-    uint8_t *bad = malloc(n);
-    memset(bad, byte, n);
-    int fd = open(path, O_WRONLY);
-    ck_assert(fd >= 0 && pwrite(fd, bad, n, at) == (ssize_t)n);
-    close(fd);
-    free(bad);
-}
-
 START_TEST(test_damaged)
 {
     // Never more than the chunk is read, never more than the strip written, whatever a block says of itself.
@@ -259,11 +233,11 @@ START_TEST(test_damaged)
     for (int how = 0; how < 5; how++) {
         free(make_file(k, -1));
         xn_frames *f = opened(NULL);
-        int64_t at = place_of(3, &stored);
-        if (how == 0) damage(at, 0, 8);                              // decodes to nothing
-        if (how == 1) damage(at + 8, 0xff, 4);                       // blocks larger than the chunk
-        if (how == 2) damage(at + 12, 0xff, 4);                      // the first block
-        if (how == 3) damage(at + (int64_t)stored / 2, 0xff, 16384); // one further on
+        int64_t at = h5_chunk(path, "data", 3, &stored);
+        if (how == 0) h5_damage(path, at, 0, 8);                              // decodes to nothing
+        if (how == 1) h5_damage(path, at + 8, 0xff, 4);                       // blocks larger than the chunk
+        if (how == 2) h5_damage(path, at + 12, 0xff, 4);                      // the first block
+        if (how == 3) h5_damage(path, at + (int64_t)stored / 2, 0xff, 16384); // one further on
         if (how == 4) ck_assert_int_eq(truncate(path, at + (int64_t)stored - 100), 0);
         uint8_t *got = malloc(bytes + 16);
         memset(got + bytes, 0xA5, 16);
